@@ -1,3 +1,1 @@
-"""The inventory's questions, one package each. A question uses another's `answer` and `records` only; only commands use
-`cli`.
-"""
+"""A package for each question, which imports another's `answer` and `records` only. Only commands import `cli`."""

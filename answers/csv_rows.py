@@ -1,6 +1,7 @@
-"""CSV (RFC 4180) of `--json`'s records; fields of nested objects are `object.field`.
+"""Records as CSV (RFC 4180): a nested object has a column `object.field` for each field; lists and free objects are
+JSON.
 
-Lists and free objects are JSON in a cell. A text that a spreadsheet would take for a formula begins with an apostrophe.
+An apostrophe precedes text that a spreadsheet would run as a formula.
 """
 
 import csv
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from inventory.visible_text import visible
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""Characters with which a spreadsheet's formula begins: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""First characters of formulas: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 
 def fields_of(record: type[BaseModel], above: str = "") -> list[str]:

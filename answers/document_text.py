@@ -1,4 +1,4 @@
-"""A document for people: a line for each property, names in place of ids."""
+"""A document as lines for people, with names in place of ids."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _TEMPLATE_VALUES = "definitionValues"
 
 
 def document_lines(document: JsonObject, rules: ReferenceRules, names: ObjectNames) -> Iterator[str]:
-    """Leaves out empty values and type names."""
+    """Leaves out empty values and OData annotations."""
     for name, value in named_document(document, rules, names).items():
         if is_empty(value) or is_annotation(name):
             continue

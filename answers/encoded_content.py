@@ -1,6 +1,6 @@
-"""Encoded content as text: scripts, profiles and settings in base64, JSON and XML in strings.
+"""Readable text of base64 scripts, profiles and settings, and of JSON and XML.
 
-Tenants' content is hostile: XML is laid out by its brackets, never parsed.
+Tenants' XML is hostile: it is laid out by its brackets, never parsed.
 """
 
 import base64
@@ -18,16 +18,16 @@ from xml.parsers.expat import ExpatError
 _CONTENT_NAMES = re.compile(r"(content|payload|json|script|xml|base64|layout|template)$", re.IGNORECASE)
 
 _SCRIPT_NAMES = re.compile(r"scriptcontent$", re.IGNORECASE)
-"""Names of properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
+"""Properties that always hold base64 (Edm.Binary), even a script as short as `exit 0`."""
 
 _LEAST_BYTES = 8
-"""Shorter base64 looks like a word."""
+"""Decoded bytes of content; fewer may be a plain word."""
 
 _LEAST_BYTES_ELSEWHERE = 18
-"""Fewer decoded bytes may be a word by accident, under another name."""
+"""The same for properties whose names do not suggest content."""
 
 _LEAST_BINARY_CHARACTERS = 64
-"""Shorter base64 of binary content may be a word."""
+"""The same for binary content, in base64 characters."""
 
 _LONGEST_LINE = 80
 
@@ -60,16 +60,14 @@ _TAG_END = re.compile(r">\s*<")
 
 
 class Content(NamedTuple):
-    """`encoding` names its form in the document, empty for plain text. `text` is None for binary content, which
-    `encoding` describes.
-    """
+    """`encoding` is empty for plain text; for binary content it is a description and `text` is None."""
 
     text: str | None
     encoding: str
 
 
 def content_of(value: object, name: str) -> Content | None:
-    """None if the value is plain."""
+    """None unless the value is encoded or takes several lines."""
     if not isinstance(value, str):
         return None
     is_named = _CONTENT_NAMES.search(name) is not None
@@ -98,7 +96,7 @@ def _from_base64(value: str, least: int, *, is_named: bool) -> Content | None:
 
 
 def _is_mixed(value: str) -> bool:
-    """Whether the text mixes small and large letters and digits, as base64 does and words do not."""
+    """Whether the text mixes cases and digits, as base64 does and words do not."""
     digits = sum(character.isdigit() for character in value)
     return digits * 32 >= len(value) and value != value.lower() and value != value.upper()
 

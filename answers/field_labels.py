@@ -28,7 +28,7 @@ _SETTINGS = frozenset({
 _LISTS_OF_SETTINGS = ("settings[", "definitionValues[")
 
 _BY_WORD = frozenset({DEFINITIONS, TEMPLATES})
-"""Type keys of names that stand for a whole path member only: one id may begin another."""
+"""Type keys whose ids become names as whole path members only: one id may begin another."""
 
 
 class FieldChange(ShownField):
@@ -50,8 +50,6 @@ class FieldChange(ShownField):
 
 
 def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNames) -> FieldChange:
-    """`names` are those of its references, by type key and id."""
-
     def named(value: JsonValue) -> JsonValue:
         translated = translated_at(value, place, rules, name_of(names))
         return choice_name(translated, names) if is_choice else with_setting_names(translated, names)
@@ -73,7 +71,7 @@ def field_change(difference: Difference, rules: ReferenceRules, names: ObjectNam
 
 
 def _printable(value: JsonValue) -> JsonValue:
-    """Turns numbers that not every JSON reader holds into texts."""
+    """Writes numbers that some JSON readers cannot hold as texts."""
     if isinstance(value, dict):
         return {name: _printable(child) for name, child in value.items()}
     if isinstance(value, list):
@@ -83,7 +81,7 @@ def _printable(value: JsonValue) -> JsonValue:
 
 
 def properties_of(path: str) -> str:
-    """Leaves out members of lists."""
+    """The path without list members."""
     while (shorter := _MEMBER.sub("", path)) != path:
         path = shorter
     return path
@@ -91,7 +89,7 @@ def properties_of(path: str) -> str:
 
 def _label(path: str, names: ObjectNames) -> str:
     """`settings[device_x].settingInstance.choiceSettingValue.value` is `device_x`; ids in brackets become names."""
-    # Ids stand in brackets, or are the beginning of what does.
+    # Brackets hold an id, or a text that begins with it.
     for (type_key, external_id), name in names.items() if "[" in path else ():
         if type_key not in _BY_WORD and len(external_id) >= MIN_TELLING_ID_LENGTH and external_id in path:
             path = path.replace(external_id, f'"{name}"')

@@ -1,7 +1,6 @@
-"""A differing field for people, on the command line, in JSON and on pages.
+"""A field's difference in words, for commands, JSON and pages.
 
-A value of several lines (a script, profile or large object) is shown by its differing lines with context. If only a
-text's encoding differs, the encodings are named.
+Values of several lines become a text diff. If only the encoding differs, both encodings are named.
 """
 
 import re
@@ -41,7 +40,7 @@ CONTEXT = 3
 """Lines around those that differ."""
 
 LONGEST_VALUE = 400
-"""Characters of a one-line value. Of two longer values, the part around their first difference is shown."""
+"""Characters of a one-line value. Longer values are cut to the part around their first difference."""
 
 _LEAD = 80
 
@@ -83,10 +82,9 @@ FieldT = TypeVar("FieldT", bound=ShownField)
 
 
 class FieldText(NamedTuple):
-    """`before` and `after` are values of one line, None if there is none or `lines` have it.
+    """`before` and `after` are one-line values, None if absent or in `lines`, a text diff.
 
-    A line begins with `-`, `+` or a space, as in a text diff. `note` belongs to both sides: encodings, or a setting's
-    whole id.
+    `note` concerns both sides: encodings, or a setting's whole id.
     """
 
     label: str
@@ -97,10 +95,7 @@ class FieldText(NamedTuple):
     lines: tuple[str, ...] = ()
 
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
-        """The text on one line, without its `lines`: `"a" → "b"`, `+ "b"`, `UTF-8 → UTF-16; the text is the same`.
-
-        If not `is_signed`, a lone value has no `+` or `-`.
-        """
+        """One line without `lines`: `"a" → "b"`, or `+ "b"` (without `is_signed`, `"b"`)."""
         if self.before is not None and self.after is not None:
             said = f"{self.before}{between}{self.after}"
         elif self.after is not None:
@@ -110,7 +105,7 @@ class FieldText(NamedTuple):
         return f"{said} ({self.note})" if said and self.note else said or self.note
 
     def of_two_sides(self) -> "FieldText":
-        """An absent value is `nothing`."""
+        """Writes `nothing` for an absent side."""
         if (self.before is None) == (self.after is None):
             return self
         return self._replace(before=self.before or NOTHING, after=self.after or NOTHING)
@@ -120,7 +115,7 @@ class FieldText(NamedTuple):
         return "\n".join(filter(None, (self.summary(), *self.lines)))
 
     def text_in_a_cell(self) -> str:
-        """One line; of several lines, the first differing ones."""
+        """One line: the summary and the first differing lines."""
         differing = [f"{line[0]} {line[1:].strip().expandtabs(1)}" for line in self.lines if line[:1] in ("-", "+")]
         shown = [*filter(None, (self.summary(),)), *differing[:LINES_IN_A_CELL]]
         left_out = len(differing) - LINES_IN_A_CELL
@@ -128,10 +123,8 @@ class FieldText(NamedTuple):
 
 
 def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
-    """The fields that tell people something.
-
-    Left out are fields empty on one side and absent on the other, assignments' ids, and repetitions: a value's type,
-    and the same value as JSON in a text.
+    """Leaves out fields that tell people nothing: empty against absent values, assignments' ids, and the type and JSON
+    text beside a changed value.
     """
     paths = {field.path for field in fields or ()}
     return [field for field in fields or () if field.hidden or _tells(field, paths)]
@@ -256,7 +249,7 @@ def _changed_text(label: str, kind: str, before: Content, after: Content) -> Fie
 
 
 def text_diff(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
-    """Differing lines with their signs, and `CONTEXT` lines around; `@@` leads to a place further on."""
+    """Differing lines with their signs, and `CONTEXT` lines around; `@@ line N @@` follows a gap."""
     start = 0
     most = min(len(before), len(after))
     while start < most and before[start] == after[start]:
@@ -310,9 +303,7 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """Shortens the label: a nameless setting has the last parts of its id, or its OMA-URI alone; a list has no
-    brackets.
-    """
+    """Cuts a nameless setting to the end of its id or to its OMA-URI, and a list to its name."""
     label = field.label or field.path
     value = field.before if field.after is None else field.after
     if is_assignment(value) and label.endswith("]"):
@@ -346,7 +337,7 @@ def _place(path: str) -> Place:
 
 
 def segments(path: str) -> list[str]:
-    """Splits a path at its dots; dots within brackets, or in names such as `@odata.type`, separate nothing."""
+    """Splits a path at dots outside brackets and names such as `@odata.type`."""
     parts, depth = [""], 0
     for character in path:
         depth += (character == "[") - (character == "]" and depth > 0)

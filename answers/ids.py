@@ -17,7 +17,7 @@ class UnknownIdError(UserError):
 
 
 class IdRange(NamedTuple):
-    """`low` and `high` are included."""
+    """Both ends belong to the range."""
 
     low: UUID
     high: UUID
@@ -33,7 +33,7 @@ class IdRange(NamedTuple):
 
 
 def id_range(value: str) -> IdRange | None:
-    """None if no id begins so, in any case, or `value` is too short."""
+    """None if `value` cannot begin an id or is too short."""
     beginning = value.strip().lower()
     if len(beginning) < ID_BEGINNING:
         return None
@@ -46,7 +46,7 @@ def id_range(value: str) -> IdRange | None:
 
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
-    """Raises `UnknownIdError`, which names `runs`, the command that lists them."""
+    """Raises `UnknownIdError`; its text names `runs`, the command that lists ids."""
     found = id_range(value)
     if found is None:
         raise UnknownIdError(

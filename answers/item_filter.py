@@ -29,7 +29,7 @@ _SIGNS = {
 
 
 class ItemFilter(NamedTuple):
-    """A field that is None filters nothing."""
+    """None filters nothing."""
 
     platform: Platform | None = None
     kind: str | None = None
@@ -54,9 +54,9 @@ class WantedSetting(NamedTuple):
         return cls(name.strip(), value.strip() if equals else None)
 
     def values(self, names: Sequence[str]) -> list[str] | None:
-        """The stored values that fit; None if any does.
+        """The stored values to look for; None for any.
 
-        A choice may be given without its definition's id, and JSON's lower-case words in any case.
+        A choice may be typed with its definition's id, `true` and `false` in any case.
         """
         if self.value is None:
             return None
@@ -65,7 +65,7 @@ class WantedSetting(NamedTuple):
 
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
-    """The item's platforms, none if unknown."""
+    """Empty if unknown."""
     told = meta.get("platforms")
     texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
     said = " ".join(str(text).rpartition(".")[2] for text in texts if text)

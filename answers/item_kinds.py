@@ -15,7 +15,7 @@ def title_of(type_key: str) -> str:
 
 
 def told_kind(item: ItemRecord) -> str:
-    """Empty unless it says more than the collection's title."""
+    """Empty if equal to the collection's title."""
     kind = kind_of(item.type_key, item.meta)
     return "" if kind == title_of(item.type_key) else kind
 

@@ -1,4 +1,4 @@
-"""Items' states for people: unread is not missing, though records call it so."""
+"""Item states for people: an item not read is not missing, though records say so."""
 
 from enum import StrEnum
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 from inventory.missing import Confidence, State
 
 _UNREAD = "collection_"
-"""The beginning of an item's evidence if its collection was not read to its end."""
+"""Begins the evidence of an item whose collection was not read to its end."""
 
 
 class StateChoice(StrEnum):
@@ -32,7 +32,7 @@ def state_of(item: StatedItem) -> StateChoice | None:
 
 
 def told_confidence(item: StatedItem) -> Confidence | None:
-    """None for an unread item."""
+    """None if the item was not read."""
     return None if state_of(item) is StateChoice.NOT_READ else item.confidence
 
 
@@ -42,7 +42,7 @@ def reason(item: StatedItem) -> str | None:
 
 
 def told_state(item: StatedItem) -> str:
-    """Words the state: `missing, high confidence, confirmed`, `not read (failed:graph_throttled)`."""
+    """For example `missing, high confidence, confirmed` or `not read (failed:graph_throttled)`."""
     state = state_of(item)
     if state is None:
         return "no state yet"

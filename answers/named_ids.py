@@ -1,5 +1,5 @@
-"""Names in place of ids: of objects, of settings and choices of the settings catalogue, and of policies and
-presentations of administrative templates, which documents name themselves.
+"""Names in place of ids of objects, settings and choices, and of administrative templates' policies and presentations,
+which documents name themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,19 +10,19 @@ from inventory.exact_json import JsonObject, JsonValue
 from inventory.references import NOT_READ, NameOf, ReferenceRules, collection_of, translated
 
 DEFINITIONS = "configurationSettings"
-"""The type key of the settings catalogue's definitions."""
+"""The collection of the settings catalog's definitions."""
 
 TEMPLATES = "administrative template"
-"""Stands in a type key's place for policies and presentations of administrative templates."""
+"""Replaces the type key for policies and presentations of administrative templates."""
 
 ObjectNames = Mapping[tuple[str, str], str]
-"""Names by type key and id. A setting's choice has its id under `DEFINITIONS`."""
+"""Names by type key and id; choices are under `DEFINITIONS` too."""
 
 _DEFINITION = "settingDefinitionId"
 
 
 def name_of(names: ObjectNames) -> NameOf:
-    """The function says of a person that people are not read."""
+    """The function calls an unknown person `user 1234abcd… (people are not read)`."""
 
     def name(target_types: tuple[str, ...], external_id: str) -> str | None:
         keys = [(collection_of(target_type), external_id) for target_type in target_types]
@@ -39,7 +39,7 @@ def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 
 
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
-    """The names of policies and presentations that an administrative template's values hold."""
+    """Names of policies and presentations within an administrative template's values."""
     names: dict[tuple[str, str], str] = {}
     rest = [values]
     while rest:
@@ -56,7 +56,7 @@ def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
-    """Ids at any depth of the value."""
+    """Setting definitions' ids at any depth."""
     rest = [value]
     while rest:
         part = rest.pop()
@@ -70,9 +70,9 @@ def definition_ids(value: JsonValue) -> Iterator[str]:
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:
-    """Puts names of settings and choices in place of their ids.
+    """Replaces ids of settings and choices by names.
 
-    A nameless choice of a named setting keeps the part of its id that follows the setting's.
+    A nameless choice of a named setting keeps the end of its id, which follows the setting's.
     """
     if isinstance(value, list):
         return [with_setting_names(member, names) for member in value]

@@ -1,4 +1,4 @@
-"""Known names of documents' references."""
+"""Names of the objects that documents refer to."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ from storage.object_names import display_names
 async def object_names(
     session: AsyncSession, documents: Iterable[tuple[str, JsonObject]]
 ) -> dict[tuple[str, str], str]:
-    """The names of all objects that the documents, each with its type key, refer to."""
+    """`documents` are pairs of type key and document."""
     wanted: set[tuple[str, str]] = set()
     settings: set[str] = set()
     names: dict[tuple[str, str], str] = {}
@@ -31,7 +31,7 @@ async def object_names(
 
 
 async def setting_names(session: AsyncSession, ids: Iterable[str]) -> dict[tuple[str, str], str]:
-    """The names of settings and their choices, if the inventory has the definitions."""
+    """Names of settings and choices whose definitions the inventory has."""
     names: dict[tuple[str, str], str] = {}
     for definition in await current_documents(session, DEFINITIONS, ids):
         if definition.display_name:

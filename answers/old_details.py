@@ -1,4 +1,4 @@
-"""Details read before the latest listing, of collections whose lists do not show their changes."""
+"""Details read before the latest listing, of collections whose lists do not show when details change."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -13,11 +13,11 @@ from inventory.plurals import counted
 from storage import detail_ages
 
 OLD_DETAILS = "old_details"
-"""An evidence, and the reason for an answer's gaps."""
+"""Code of an evidence, and of a gap in an answer."""
 
 
 NAMED_COLLECTIONS = 3
-"""Collections that have a line each; more share one line."""
+"""More collections share one line."""
 
 
 class OldDetailsRecord(BaseModel, frozen=True):
@@ -42,7 +42,6 @@ class OldDetailsRecord(BaseModel, frozen=True):
 
 
 def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list[str]:
-    """A line for each collection, or one line for many."""
     if len(old) <= NAMED_COLLECTIONS:
         return [record.in_words(now) for record in old]
     items = counted(sum(record.items for record in old), "item")
@@ -59,7 +58,7 @@ async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = N
 async def old_details_of_tenants(
     session: AsyncSession, tenant_ids: Sequence[UUID]
 ) -> dict[UUID, list[OldDetailsRecord]]:
-    """Each tenant's collections with old details, in a transaction that sees the tenants."""
+    """The transaction must see the tenants."""
     by_tenant: dict[UUID, list[OldDetailsRecord]] = {tenant_id: [] for tenant_id in tenant_ids}
     for found in await detail_ages.old_details(session, _silent(), tenant_ids):
         by_tenant[found.tenant_id].append(_record(found))
@@ -78,7 +77,7 @@ def _record(found: detail_ages.OldDetails) -> OldDetailsRecord:
 
 
 def may_be_old(type_key: str, path: str) -> bool:
-    """Whether values at the path may have changed without a sign in the list."""
+    """Whether the list may hide a change at the path."""
     collection = load_catalog().collections.get(type_key)
     return collection is not None and collection.may_be_old(path)
 

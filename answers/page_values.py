@@ -1,4 +1,4 @@
-"""Texts of `answers.field_text` for pages, without misleading characters."""
+"""`answers.field_text` for pages, with invisible characters marked."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,10 +14,9 @@ MAX_LINES = 200
 
 
 class FieldRow(NamedTuple):
-    """A side is None if absent, hidden, or told by `lines`.
+    """`before` and `after` are None if absent, hidden or in `lines`; `path` is empty if the label tells it.
 
-    `path` is as in `--json`, empty if equal to the label; `left_out` counts further lines. `note` belongs to both
-    sides.
+    `left_out` counts further lines.
     """
 
     label: str
@@ -39,12 +38,12 @@ def left_out(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS) -> int
 
 
 def visible(text: str) -> str:
-    """Marks each invisible character; line ends stay."""
+    """Marks invisible characters except line ends and tabs."""
     return visible_text.visible(text, keep="\n\t")
 
 
 def name(text: str | None) -> str:
-    """The text on one line."""
+    """One line of at most `MAX_NAME` characters."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

@@ -1,4 +1,4 @@
-"""Pages. Templates escape tenants' hostile texts."""
+"""Renders templates, which escape tenants' hostile texts and refuse unknown names."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
@@ -13,14 +13,14 @@ from graph.catalog import kind_of_one
 from inventory.plurals import counted
 
 MOST = 5_000
-"""Changes, findings or items of one page; more are neither read nor shown well."""
+"""Changes, findings or items that one page shows."""
 
 MAX_LISTED = 20
-"""Minor things named for one item: audit events, unresolved ids, likenesses."""
+"""Lesser records named for one item, such as audit events."""
 
 T = TypeVar("T")
 Titles = Mapping[str, str]
-"""Collections' titles by type key; a collection without one is named by its key."""
+"""Collections' titles by type key; templates show the key of a collection without one."""
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
@@ -36,7 +36,6 @@ def page(template: str, **shown: Any) -> str:
 
 @cache
 def environment() -> Environment:
-    """Escapes values, and refuses unknown names."""
     environment = Environment(
         loader=PackageLoader("answers", ""),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Items whose current version has stale parts."""
+"""Items some of whose details could not be read."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

@@ -6,34 +6,32 @@ from typing import NamedTuple
 
 EARLIEST = datetime(1, 1, 2, tzinfo=UTC)
 LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""A day from the end of the range, so that every time zone can show the time."""
 
 TIME_FORMS = 'yesterday, monday, 2d, 36h, 2026-11-01, "2026-11-01 14:00" or ISO 8601'
-"""The forms of a time, as help and errors name them."""
+"""For help and errors."""
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-# No zero in front: the ids of runs begin with one.
+# No leading zero: run ids begin with a zero.
 _AGE = re.compile(r"(?:([1-9]\d{0,5})w)?(?:([1-9]\d{0,5})d)?(?:([1-9]\d{0,5})h)?(?:([1-9]\d{0,5})m)?")
 _WITH_TIME = re.compile(r"(.+?) (\d{1,2}):(\d{2})")
 
 
 class TimeSpan(NamedTuple):
-    """A typed time: a moment (both ends are the same), or a day."""
+    """A moment (both ends equal) or a day."""
 
     begins: datetime
     ends: datetime
 
 
 def utc_text(moment: datetime) -> str:
-    """Formats a moment as `2026-01-02 03:04:05Z`."""
+    """For example `2026-01-02 03:04:05Z`; the moment must be in UTC."""
     return f"{moment:%Y-%m-%d %H:%M:%SZ}"
 
 
 def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
-    """Reads a time in ISO 8601, by default in `zone` (None: local time); None for other texts.
-
-    It leaves a day at either end of the range, to shift times and show them in any zone.
-    """
+    """Reads ISO 8601, by default in `zone` (None: local time); None for other texts, and for a time out of range."""
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
@@ -44,8 +42,8 @@ def time_of(value: str, zone: tzinfo | None = UTC) -> datetime | None:
 def typed_time(value: str, now: datetime, zone: tzinfo | None, *, is_ahead: bool = False) -> TimeSpan | None:
     """Reads one of `TIME_FORMS`; None for other texts. `zone` None is local time.
 
-    A day of the week is the latest one, today included; after `last`, before today. A duration counts back from `now`.
-    `is_ahead` looks ahead for both.
+    A weekday is the latest, today included; after `last`, before today. A duration counts back from `now`. With
+    `is_ahead`, both look ahead, unless `last` or `ago` says otherwise.
     """
     words = " ".join(value.lower().split())
     if (duration := _duration(words.removesuffix(" ago"))) is not None:
@@ -110,7 +108,7 @@ def _moment(moment: datetime, zone: tzinfo | None) -> TimeSpan | None:
 
 
 def _bounded(moment: datetime, zone: tzinfo | None) -> datetime | None:
-    """Converts a moment to UTC, from `zone` unless it names one; None if out of range."""
+    """Converts to UTC, from `zone` unless the moment has one; None if out of range."""
     try:
         if moment.tzinfo is None and zone is not None:
             moment = moment.replace(tzinfo=zone)

@@ -25,6 +25,6 @@ class TitledRecord(BaseModel, frozen=True):
         return kind_of_one(self.type_key, self._kind_in_words())
 
     def _kind_in_words(self) -> str:
-        """Returns `item_kind` if the record has it, since its `kind` is then something else."""
+        """`item_kind` if the record has one: its `kind` then means something else."""
         values = vars(self)
         return str(values["item_kind"] if "item_kind" in values else values["kind"])

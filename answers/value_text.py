@@ -1,7 +1,7 @@
-"""Values of documents as people say them, with known names in place of ids.
+"""Values of documents in words; ids have been replaced by known names.
 
 An assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`. A setting: `Allow
-Telemetry: Full`, without names `system_allowtelemetry: 1`. Encoded content has its text on lines of its own.
+Telemetry: Full`, without names `system_allowtelemetry: 1`. Encoded content has lines of its own.
 """
 
 import re
@@ -19,10 +19,10 @@ HIDDEN = "hidden"
 HIDDEN_IN_PART = "hidden in part"
 
 NOTHING = "nothing"
-"""Stands for an absent value."""
+"""An absent value."""
 
 LONGEST_LINE = 100
-"""Characters of an object on one line."""
+"""Longer objects and lists take several lines."""
 
 _DEFINITION_ID = re.compile(r"[a-z0-9~.{}()-]+(_[a-z0-9~.{}()-]*){2,}|deviceConfiguration--\w+", re.IGNORECASE)
 """`device_vendor_msft_policy_config_system_allowtelemetry`; an intent's `deviceConfiguration--windows10…_x`."""
@@ -40,7 +40,7 @@ _OF_TARGETS = frozenset({TYPE, "groupId", "collectionId", FILTER_ID, FILTER_TYPE
 
 
 class Place(NamedTuple):
-    """A value's place: its property, and its setting's definition, if any.
+    """A value's property, and its setting's definition, if any.
 
     `is_switch`: whether a policy is enabled; `is_brief`: without whole ids of settings.
     """
@@ -60,7 +60,7 @@ def is_empty(value: JsonValue) -> bool:
 
 
 def is_annotation(name: str) -> bool:
-    """Whether the property is an OData annotation (`@`, `#`), which is no content."""
+    """Whether the property is an OData annotation (`@odata.`) or action (`#`), not content."""
     return "@odata." in name or name.startswith("#")
 
 
@@ -80,13 +80,13 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 
 def readable_lines(value: JsonValue) -> list[str] | None:
-    """The lines of a partly hidden text, with a word for hidden ones; None for other values."""
+    """The lines of a partly hidden text, `LEFT_OUT` for hidden ones; None for other values."""
     left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
     return left.splitlines() if isinstance(left, str) else None
 
 
 def short_id(definition_id: str) -> str:
-    """The last parts of a definition's id, `system_allowtelemetry`; other texts stay."""
+    """The end of a definition's id, such as `system_allowtelemetry`; other texts stay."""
     if not _DEFINITION_ID.fullmatch(definition_id):
         return definition_id
     if definition_id.startswith("deviceConfiguration--"):
@@ -99,12 +99,12 @@ def short_id(definition_id: str) -> str:
 
 
 def is_definition_id(text: str) -> bool:
-    """Whether it is a setting's definition or a choice."""
+    """Whether the text is the id of a setting's definition or choice."""
     return _DEFINITION_ID.fullmatch(text) is not None
 
 
 def said_choice(value: JsonValue, definition_id: str) -> str:
-    """A choice's name, or of an id the part after the definition's."""
+    """Cuts the definition's id off a choice's id."""
     if not isinstance(value, str):
         return encode(value).decode()
     if definition_id and value.lower().startswith(f"{definition_id.lower()}_"):
@@ -113,7 +113,7 @@ def said_choice(value: JsonValue, definition_id: str) -> str:
 
 
 def named(text: JsonValue) -> str:
-    """Puts a name in quotes; an id stays as it is."""
+    """Quotes names, not ids."""
     return str(text) if not isinstance(text, str) or GUID.fullmatch(text) else f'"{text}"'
 
 
@@ -207,7 +207,7 @@ def _assignment(value: JsonObject) -> str:
 
 
 class _Setting(NamedTuple):
-    """`whole_id` is empty if all its parts have names."""
+    """`whole_id` is empty if names replace all ids."""
 
     names: tuple[str, ...]
     value: list[str]
