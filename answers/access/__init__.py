@@ -1,1 +1,1 @@
-"""Who sees which tenants on the web page, and the acts that change it."""
+"""Who sees which tenants on the web page."""

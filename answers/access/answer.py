@@ -1,4 +1,4 @@
-"""Rules of access, changed with their audit records; in sessions of no tenant."""
+"""Access rules, changed with audit records in sessions of no tenant."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,7 +36,9 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """Before the first sign-in, only `<tenant id>/<object id>` of Entra ID finds a person. Raises `AccessError`."""
+    """Finds a person's id by id or name, before the first sign-in by `<tenant id>/<object id>` of Entra ID only. Raises
+    `AccessError`.
+    """
     wanted = sought.strip().casefold()
     found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
     if len(found) == 1:
@@ -55,7 +57,7 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 async def set_rule(
     session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
-    """Lets the subject see tenants, or with `is_excluded` hides them, which wins over other rules. Returns None if the
+    """Shows tenants to the subject, or with `is_excluded` hides them, whatever other rules say. Returns None if the
     form was received before.
     """
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"

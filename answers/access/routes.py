@@ -68,7 +68,7 @@ async def set_rule(
 async def revoke_rule(
     scope: NoTenantToChange, admin: Admin, once: ConfirmedOnce, rule_id: Annotated[UUID, Form()]
 ) -> RedirectResponse:
-    """It is no error if the rule is gone already."""
+    """A missing rule is no error."""
     rules = {rule.access_rule_id: rule for rule in (await answer.access(scope.session)).rules}
     if rule_id in rules:
         await answer.revoke(scope.session, answer.subject_of(rules[rule_id]), AccessRequest(admin, once=once))

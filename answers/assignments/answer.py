@@ -1,6 +1,4 @@
-"""Reads assignments from current versions. If a collection was not read to its end, its last known assignments are
-given, and the answer names it.
-"""
+"""Assignments of current versions, and collections never read to their end."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -39,7 +37,7 @@ from storage.detail_ages import with_old_details
 from storage.object_names import display_names
 
 AT_ONCE = 200
-"""Documents that are read together."""
+"""Documents read together."""
 
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 
@@ -126,7 +124,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """The assignments of the first `most` items. It is no error if there are none."""
+    """Assignments of the first `most` items; none is no error."""
     wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0

@@ -36,7 +36,7 @@ WHERE type_key = 'groups' AND external_id = ANY (:external_ids) AND absent_from 
 async def items(
     session: AsyncSession, type_keys: Sequence[str], sought: str | None, most: int | None = None
 ) -> list[AssignableItem]:
-    """Present items, the first `most` if given; `sought` is an id, its beginning, or a name."""
+    """Present items; `sought` is an id, its beginning, or a name."""
     is_beginning = sought is not None and len(sought) >= ID_BEGINNING
     parameters = {"type_keys": list(type_keys), "sought": sought, "is_beginning": is_beginning, "most": most}
     return await fetch(session, _ITEMS, AssignableItem, parameters)

@@ -1,4 +1,4 @@
-"""Reads assignments of a document."""
+"""Assignments of a document."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -46,7 +46,7 @@ class AssignmentParts(NamedTuple):
 
 
 def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
-    """The document's assignments; None if it lacks their property."""
+    """None if the document lacks their property."""
     listed = document.get(ASSIGNMENTS)
     if not isinstance(listed, list):
         return None

@@ -17,7 +17,7 @@ _AUDIT = table(AuditRecord)
 
 
 class WantedActs(NamedTuple):
-    """A field that is None filters nothing. `until` is exclusive; `after` is the last act of the page before."""
+    """None filters nothing. `until` is exclusive; `after` is the last act of the page before."""
 
     person_id: str | None = None
     tenant_id: UUID | None = None
@@ -28,7 +28,7 @@ class WantedActs(NamedTuple):
 
 
 async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:
-    """Returns acts, newest first. Only an administrator sees other people's acts."""
+    """Newest first. Only an administrator sees other people's acts."""
     if not person.may(Role.ADMIN):
         wanted = wanted._replace(person_id=person.person_id)
     found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))

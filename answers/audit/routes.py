@@ -29,7 +29,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class AfterError(UserError):
-    """The address's place is not one that a list named."""
+    """The address's `after` is no act of a list."""
 
 
 def _after(

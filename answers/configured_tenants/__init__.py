@@ -1,1 +1,1 @@
-"""The configured tenants, which administrators change if they are kept in the database."""
+"""Configured tenants; administrators change them if the database keeps them."""

@@ -154,7 +154,7 @@ async def change_tenant(
 async def remove_tenant(
     site: TheSite, admin: Admin, tenant: Named, table: Table, once: ConfirmedOnce, reason: Reason
 ) -> RedirectResponse:
-    """Removes the tenant's entry; the inventory of the tenant stays."""
+    """The tenant's inventory stays."""
     edit = TableEdit(table, admin, reason=reason, once=once)
     return await _changed(site, edit.remove, tenant.id)
 

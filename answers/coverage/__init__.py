@@ -1,1 +1,1 @@
-"""The coverage of a tenant's collections, with remedies."""
+"""Coverage of a tenant's collections, with remedies."""

@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """Collections that their latest run did not read to their end; `since` rests on kept runs."""
+    """Collections that the latest run did not read to their end; `since` knows only runs that are kept."""
     return await fetch(session, _FAILING, FailingCollection)

@@ -20,12 +20,12 @@ class Task(NamedTuple):
 
     @property
     def failing_since(self) -> datetime | None:
-        """When the first of the collections first failed."""
+        """When the earliest failure began."""
         return min((record.failing_since for record in self.collections if record.failing_since), default=None)
 
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
-    """Remedies for collections not read to their end, the most useful first."""
+    """Remedies for collections not read to their end; the remedy for most collections first."""
     found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
     found = defaultdict(list)
     for record in collections:
