@@ -54,7 +54,7 @@ PAGES_LOOKED_AT = 5
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 DOCUMENTS_AT_A_TIME = 20
-"""Two for each version, some with megabytes."""
+"""Events of one batch; each may have two documents of megabytes."""
 
 
 class UnknownPlaceError(NotHereError):
@@ -68,7 +68,7 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """A run's time, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Logs are covered only if
+    """A run's period, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Leaves out logs unless
     `type_keys` names them. Raises `UnknownRunError`.
     """
     left_out = sorted(load_catalog().logs) if type_keys is None else []
@@ -102,7 +102,7 @@ class WantedChanges(NamedTuple):
     actor: str = ""
 
     def may_be(self, event: Event) -> bool:
-        """Returns False if the event cannot be such a change."""
+        """False if the event cannot be such a change."""
         return not self.kinds or not self.kinds.isdisjoint(_KINDS_OF[event.kind, event.version_number == 1])
 
     def fits(self, change: ChangeRecord) -> bool:
@@ -119,11 +119,11 @@ _KINDS_OF = {
     (EventKind.ABSENT, False): {ChangeKind.MISSING},
     (EventKind.RETURNED, False): {ChangeKind.CAME_BACK},
 }
-"""The possible kinds of change, by the event's kind and whether the version is the item's first."""
+"""By the event's kind, and whether the version is the item's first."""
 
 
 class ChangePage(NamedTuple):
-    """A page may end before it is full. `goes_on` is the next page's place, None at the end."""
+    """May have fewer changes than a page holds. `goes_on` is the next page's place, None at the end."""
 
     changes: list[ChangeRecord]
     goes_on: str | None
@@ -139,10 +139,10 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """`before` is the event where the last page ended.
+    """`before` is the event where the last page ended. `opened` gives the session that finds events: a portfolio
+    session for several `tenant_ids`.
 
-    `opened` gives the session that finds events: a portfolio session for several `tenant_ids`. One session is open at a
-    time.
+    One session is open at a time.
     """
     found: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
@@ -266,9 +266,8 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """Changes with their events, oldest first.
-
-    It skips versions that only add details, or differ only because a new release reads them otherwise.
+    """Oldest first, without versions that only add details or that differ only because a new release reads them
+    otherwise.
     """
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
@@ -282,7 +281,7 @@ async def changes(
 async def authors(
     session: AsyncSession, type_key: str, external_id: str, history: Sequence[VersionRecord]
 ) -> dict[int, Attribution]:
-    """The author of each version that tells a change, by version number. `history` is newest first."""
+    """Authors by version number, for versions that tell a change; `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
     found: list[UnattributedChange] = []
@@ -331,7 +330,7 @@ async def _changes_of(
 
 
 def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:
-    """Since when details may have changed without a list's sign; None if lists tell everything."""
+    """Since when details may have changed unseen by a list; None if lists tell everything."""
     collection = load_catalog().collections.get(event.type_key)
     return version.before_first_observed_at if collection is not None and collection.details else None
 

@@ -11,11 +11,11 @@ from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS
 from inventory.coverage import Coverage
 
 AUDIT_LOGS = {AUDIT_EVENTS: "Intune", DIRECTORY_AUDITS: "Entra"}
-"""The product that each audit log is about, by the log's type key."""
+"""Each audit log's product, by type key."""
 
 CLOCK_DIFFERENCE = timedelta(minutes=5)
-"""The most by which Graph's clock, which dates events, and the database's may differ; Microsoft's sign-in accepts as
-much.
+"""The largest difference allowed between Graph's clock, which dates events, and the database's; Microsoft's sign-in
+allows as much.
 """
 
 _SUCCESS = "success"
@@ -111,8 +111,8 @@ def attribution(
 
 
 def _explains(event: AuditEvent, action: AuditAction) -> bool:
-    """Graph's operations are an open set (Patch, Action, Assign, SetReference …): an operation that does not create,
-    remove or only read an object counts as changing it.
+    """Graph's operations are an open set (Patch, Action, Assign, SetReference …): any that does not create, remove or
+    only read an object counts as a change.
     """
     operation = (event.operation or "").lower()
     if (event.result or "").lower() != _SUCCESS:

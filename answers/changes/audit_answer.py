@@ -17,7 +17,7 @@ EventsByObject = Mapping[tuple[str, str], Sequence[AuditEvent]]
 
 
 class UnattributedChange(NamedTuple):
-    """`unlisted_since`: when it may have begun without a sign in a list."""
+    """`unlisted_since`: when the change may have begun unseen by a list."""
 
     change: ChangeRecord
     unlisted_since: datetime | None
@@ -31,7 +31,7 @@ def audit_log_of(type_key: str) -> str | None:
 async def attributed(
     session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
-    """Adds authors. `covered`: how far each audit log was read."""
+    """Adds authors; `covered` is the coverage of audit logs."""
     events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
     return [_attributed(noticed, events, covered) for noticed in found]
 

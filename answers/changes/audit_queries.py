@@ -19,9 +19,8 @@ _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 async def audit_events(
     session: AsyncSession, external_ids: Iterable[str], after: datetime | None, until: datetime
 ) -> dict[tuple[str, str], list[AuditEvent]]:
-    """Events that may explain changes, newest first, by type key of the log and id of the object.
-
-    One log may name an object of another, such as an assignment's group. Clocks may differ by `CLOCK_DIFFERENCE`.
+    """Events by the log's type key and the object's id, newest first. A log may name an object of another log, such as
+    an assignment's group.
     """
     begin, end = window(after, until)
     in_a_log = among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id)

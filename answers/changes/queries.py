@@ -1,4 +1,4 @@
-"""Events in the order of notice: new versions, items gone missing, items back."""
+"""Events in the order in which runs noticed them: new versions, items gone missing, items back."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ class EventKind(StrEnum):
 
 
 class Event(NamedTuple):
-    """`version_number` is the new version, or the one current at the time."""
+    """`version_number` is 0 for an absence or a return."""
 
     at: datetime
     type_key: str
@@ -39,7 +39,7 @@ class Event(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Its place among its tenant's events."""
+        """The event's place among its tenant's events."""
         return f"{self.at.isoformat()}/{self.kind}/{self.type_key}/{self.external_id}"
 
 
@@ -54,8 +54,8 @@ class Window(NamedTuple):
 
 
 class VersionFacts(NamedTuple):
-    """A version and the one before. The earlier version's fields are None if it is forgotten or there is none. A
-    `damaged` document is None.
+    """A version and the one before, whose fields are None if it is deleted or there is none. A damaged document is
+    None.
     """
 
     type_key: str
@@ -63,7 +63,7 @@ class VersionFacts(NamedTuple):
     version_number: int
     display_name: str | None
     item_name: str | None
-    """The item's present name, or its title if Graph gives none."""
+    """The item's present name, or title if Graph gives no name."""
     meta: dict[str, Any]
     details_complete: bool
     recreates_external_id: str | None
@@ -106,9 +106,9 @@ _OLDEST_FIRST = statement("events", Path(__file__).parent, order="ASC", beyond="
 _NEWEST_FIRST = statement("events", Path(__file__).parent, order="DESC", beyond="<")
 
 FIRST_TENANTS = 2
-"""Tenants asked first for a page over tenants; then four times as many."""
+"""Tenants of the first query for a page over tenants; each further query has four times as many."""
 
-# Each by its own index: the last of a tenant's versions, absences and returns.
+# Each maximum is read from the end of its own index.
 _NEWEST_MOMENTS = text("""
 SELECT at, tenant_id FROM (
     SELECT asked.tenant_id, greatest(
@@ -201,7 +201,7 @@ async def newest_events(
         at_a_time *= 4
         tenants = [newest.tenant_id for newest in asked]
         found += await _page(session, _NEWEST_FIRST, window, limit, place, tenants)
-        # The events of one tenant stay in the order in which the database has them.
+        # The sort is stable: events of one tenant keep the database's order.
         found = sorted(found, key=attrgetter("at", "tenant_id"), reverse=True)[:limit]
     return found
 

@@ -18,19 +18,19 @@ from inventory.stale import Staleness
 
 class ChangeKind(StrEnum):
     APPEARED = "appeared"
-    """A complete listing before it did not show it."""
+    """An earlier complete listing did not show the item."""
     RECREATED = "recreated"
-    """The content of a missing item, under another id."""
+    """The item has a missing item's content, under another id."""
     CHANGED = "changed"
     RENAMED = "renamed"
-    """It has another name; it may have changed in other fields, too."""
+    """Other fields may have changed, too."""
     MISSING = "missing"
-    """A complete listing does not show it any more."""
+    """A complete listing no longer shows the item."""
     CAME_BACK = "came_back"
 
     @property
     def audit_action(self) -> AuditAction:
-        """The action that an audit log would show for this kind of change."""
+        """The action that an audit log shows for such a change."""
         if self in (ChangeKind.CHANGED, ChangeKind.RENAMED):
             return AuditAction.CHANGED
         return AuditAction.GONE if self is ChangeKind.MISSING else AuditAction.APPEARED

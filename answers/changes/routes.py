@@ -28,7 +28,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""Tenants are queried one by one. A batch of events has one more."""
+"""With the change after the page, one batch of events, whose tenants are queried one by one."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""
@@ -38,7 +38,7 @@ ATTEMPTS = (
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""The parts of each change that a page shows: fewer if it gets too long."""
+"""How much of each change a page shows: less if the page gets too long."""
 
 
 class ChangeQuestion(NamedTuple):

@@ -47,7 +47,7 @@ class Comparison:
                 yield item
 
     async def items_of(self, type_key: str) -> AsyncIterator[ItemComparison]:
-        """One collection's results by name; empty if a side was not read to its end."""
+        """One collection's results by name; empty if a side does not tell its content."""
         if not self.is_compared(type_key):
             return
         counts = self._counts[type_key] = Counter()

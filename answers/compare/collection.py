@@ -45,7 +45,7 @@ from inventory.tenant_neutral import (
 )
 
 DOCUMENTS_AT_A_TIME = 50
-"""Documents of each side that are read at once; some have megabytes."""
+"""Documents of each side read at once; some have megabytes."""
 
 
 class _Found(NamedTuple):
@@ -213,7 +213,7 @@ class CollectionComparer:
         await self._learn_names(one, other)
         ids_here = {target for _, document, _ in one.values() for target in self._rules.targets(document)}
         ids_there = {target for _, document, _ in other.values() for target in self._rules.targets(document)}
-        # What Microsoft gave the id to, the other side may know.
+        # The other side may know the object of a shared id.
         shared = {
             (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
         }

@@ -1,4 +1,4 @@
-"""Counterparts of one tenant's objects in another, by meaning."""
+"""Counterparts of one tenant's objects in another."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,9 +16,9 @@ TargetId = tuple[tuple[str, ...], str]
 
 
 class Counterpart(NamedTuple):
-    """The other tenant's one object for an id, or the `reason` why there is none.
+    """The other tenant's object for an id, or the `reason` why there is none.
 
-    `here`: this tenant does not tell the id's meaning. `text` is that meaning.
+    `text` is the id's translation; `here`: this tenant has none.
     """
 
     type_key: str
@@ -30,8 +30,9 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """An id that every tenant shares stands for itself, if the other has it. Any other id stands for the one object of
-    the same meaning, or of several the one of its name, if the latest listing of the collection is complete.
+    """A shared id is its own counterpart if the other tenant has the object. Another id's counterpart is the one object
+    with the same translation, or among several the one with the same name, if the collection's latest listing is
+    complete.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
@@ -66,14 +67,15 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
             )
             for target_type, name in keys
         ]
-        # An id is looked up in all collections that it may belong to: it is in one of them.
+        # Of the collections that the id may belong to, the one that has it tells.
         found[wanted_id] = min(told, key=lambda counterpart: (counterpart.target_id is None, counterpart.here))
     return found
 
 
 async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """Each id as its own counterpart if the object exists. People are taken as existing: Graph refuses the id of one
-    who is gone.
+    """An id is its own counterpart if its object exists.
+
+    People count as existing: Graph refuses ids of deleted people.
     """
     wanted = list(dict.fromkeys(ids))
     await side.id_translations.learn(side.session, wanted)

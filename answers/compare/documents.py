@@ -1,4 +1,4 @@
-"""Compares documents of two tenants that are known to be counterparts."""
+"""Compares documents of known counterparts in two tenants."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from inventory.tenant_neutral import OWN_ID, TENANT_ID, IdTranslation, Neutraliz
 
 
 class KnownPair(NamedTuple):
-    """`there`: the counterpart in the other tenant, if any."""
+    """An item, and its counterpart in the other tenant."""
 
     type_key: str
     here_id: str
@@ -34,8 +34,8 @@ async def compared_documents(
     same: Mapping[tuple[str, str], str],
     mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """`same`: ids in this tenant of the other's objects, by type key and id. `mapped`: ids of the other tenant's
-    objects that an operator chose, by this tenant's type key and id.
+    """`same`: this tenant's ids, by type key and id of the other's objects. `mapped`: the other tenant's ids that an
+    operator chose, by type key and id of this one's objects.
     """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}

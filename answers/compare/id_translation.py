@@ -1,4 +1,4 @@
-"""Meanings of a tenant's ids in any tenant."""
+"""Translates a tenant's ids into texts that mean the same in every tenant."""
 
 import re
 from collections import Counter
@@ -31,7 +31,7 @@ class IdTranslations:
         return {collection_of(target_type) for target_type, _ in self._known}
 
     async def learn(self, session: AsyncSession, ids: TargetIds) -> None:
-        """Looks up ids that are not known yet."""
+        """Looks up ids not known yet."""
         named = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
         if not named:
             return
@@ -48,7 +48,7 @@ class IdTranslations:
         for target_type, target_id in named:
             type_key = collection_of(target_type)
             target = found.get((type_key, target_id))
-            # What no collection reads, and has an alternate key, goes by that in every tenant.
+            # An object that no collection reads goes by its alternate key in every tenant.
             is_settled = type_key in self._listed or (type_key in NOT_READ and is_by_alternate_key(target_type))
             why_unsaid = UnresolvedReason.UNKNOWN if is_settled else UnresolvedReason.NOT_READ
             text, why_unknown = (None, why_unsaid) if target is None else self._translation(target)
@@ -65,9 +65,8 @@ class IdTranslations:
         return told._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
-        """A translation that uses the other tenant's knowledge of shared ids.
-
-        An alternate key that neither tenant knows stands for itself.
+        """Uses the other tenant's knowledge of shared ids, too. An alternate key that neither tenant knows stands for
+        itself.
         """
 
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
@@ -111,7 +110,7 @@ _TELLING = (
     UnresolvedReason.NOT_READ,
     UnresolvedReason.UNKNOWN,
 )
-"""Reasons by priority: the first one that applies is told."""
+"""By priority: the first reason that applies is told."""
 
 
 def is_shared(target_type: str, target_id: str) -> bool:
@@ -124,6 +123,6 @@ def is_shared(target_type: str, target_id: str) -> bool:
 
 
 def _says(type_key: str) -> tuple[str, ...]:
-    """The names of the properties that make up the collection's meaning."""
+    """Properties whose values translate ids of the collection."""
     collection = load_catalog().collections.get(type_key)
     return () if collection is None else collection.meaning

@@ -69,7 +69,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """Without `type_keys`, all collections that any tenant has read are compared."""
+        """Without `type_keys`, compares all collections but logs that any tenant has read."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:

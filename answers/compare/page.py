@@ -20,7 +20,7 @@ _DETAILED = (CellStatus.DIFFERENT, CellStatus.RENAMED, CellStatus.UNDECIDED, Cel
 
 
 def occurring(names: Iterable[str], counts: Sequence[BaseModel]) -> list[str]:
-    """Numbers that are not zero everywhere, so need a column."""
+    """Names whose counts are not all zero, so need a column."""
     return [str(name) for name in names if any(getattr(count, str(name)) for count in counts)]
 
 

@@ -122,7 +122,7 @@ def _status(item: ItemComparison) -> Text:
 
 
 _WORDS = {Uncertainty.HIDDEN_WITHOUT_KEY: "masked by Graph or hidden without key"}
-"""Uncertainties whose codes would mislead: both marks look alike."""
+"""For codes that would mislead: Graph's mask looks like a mark without a key."""
 
 
 def _uncertain(item: ItemComparison) -> str:

@@ -50,8 +50,8 @@ class Target(NamedTuple):
     is_damaged: bool
 
 
-# Both are looked up row by row, whatever the planner believes of the tables' sizes: where it takes a collection that
-# has just been read for a small one, it reads all of the tenant's versions for each batch.
+# Lateral joins look rows up one by one. Else a planner that takes a new collection for a small one would read all of
+# the tenant's versions for each batch.
 _DOCUMENTS = text(f"""
 SELECT CAST(:type_key AS text) AS type_key, wanted.external_id, item.version_number, v.details_complete, d.body,
     d.body_hash, {OF_ITEM}
@@ -117,7 +117,7 @@ async def whole_items(
 async def targets(
     session: AsyncSession, wanted: Iterable[tuple[str, str]], with_documents: Collection[str], read: Documents
 ) -> list[Target]:
-    """The known ones of these objects; `with_documents` are type keys."""
+    """Leaves out unknown objects; `with_documents` are type keys."""
     pairs = sorted(set(wanted))
     parameters = {
         "type_keys": [key for key, _ in pairs],
@@ -151,5 +151,5 @@ async def named_items(
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each name that several present items share, once for each item, with its meta."""
+    """Each name that several present items share, once for each item, with the item's meta."""
     return [(row.display_name, row.meta) for row in await session.execute(_SHARED_NAMES, {"type_key": type_key})]

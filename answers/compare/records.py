@@ -58,7 +58,7 @@ class CoverageState(StrEnum):
     COMPLETE = "complete"
     """It listed the collection to its end."""
     CANNOT_HAVE = "cannot_have"
-    """The tenant cannot have the collection, for want of a licence or in this cloud: an answer."""
+    """The tenant cannot have the collection, for want of a licence or in this cloud."""
     NOT_COVERED = "not_covered"
     """It was not listed to its end, or no ended run selected it."""
 
@@ -92,7 +92,7 @@ class SideCoverage(BaseModel, frozen=True):
 
     @property
     def in_words(self) -> str:
-        """Returns for example `complete`, `cannot have it (graph_not_licensed)`, `never read`."""
+        """For example `complete`, `cannot have it (graph_not_licensed)`, `never read`."""
         if self.state is CoverageState.COMPLETE:
             return "complete"
         why = f"{self.outcome}: {self.error_code}" if self.error_code else str(self.outcome or "never read")
@@ -174,7 +174,7 @@ class ComparisonCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """The number of results not known to be the same."""
+        """Results not known to be the same."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 
@@ -305,7 +305,7 @@ class CellCounts(BaseModel, frozen=True):
 
     @property
     def differing(self) -> int:
-        """The number of items not known to be the same, with the extra ones."""
+        """Items not known to be the same, with the extra ones."""
         return sum(self.model_dump(exclude={"same"}).values())
 
 

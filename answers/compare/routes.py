@@ -87,7 +87,7 @@ GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
-    """Some rows: `begin` is the first one's number, `total` the number of all."""
+    """`begin` is the first row's number, `total` the number of all rows."""
 
     rows: Sequence[Any]
     begin: int
@@ -108,7 +108,7 @@ async def compare_page(
     after: After = "",
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
 ) -> Response:
-    """A request with names is redirected to the address with ids."""
+    """Redirects names to ids."""
     given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
     named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
     if named:

@@ -59,7 +59,7 @@ class Verdict(NamedTuple):
 
 
 def matched_by_name(here: Iterable[Entry], there: Iterable[Entry]) -> MatchResult:
-    """Matches items by name and kind: exact names first, then without case and spaces."""
+    """Matches singletons by kind, then other items by kind and exact name, then by name without case and spaces."""
     matching = MatchResult([], [], _in_order(here), _in_order(there))
     for by, key in ((MatchedBy.TYPE, _only_one), (MatchedBy.NAME, _name), (MatchedBy.NAME_IN_OTHER_LETTERS, _letters)):
         matching = _matched(matching, by, key)
@@ -76,9 +76,8 @@ def told_apart_by_content(group: AmbiguousGroup) -> MatchResult:
 
 
 def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_tell: bool) -> MatchResult:
-    """Matches items without a counterpart by name by their content.
-
-    If `names_tell` items apart, several of one content are ambiguous; else (the name is an id) any will do.
+    """If `names_tell` items apart, several items of equal content are ambiguous; else (names are ids) any two of them
+    match.
     """
     if names_tell:
         return _matched(MatchResult([], [], _in_order(here), _in_order(there)), MatchedBy.CONTENT, _content)
@@ -88,7 +87,7 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
     """A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item
-    lacks details, only details of both are compared.
+    lacks details, only details that both have are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain
@@ -132,7 +131,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
-    """Without ids, members of a list have other names: then as many members must differ."""
+    """Without ids, list members have other paths: they are certain if as many of them differ."""
     told = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
         Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)
@@ -146,7 +145,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
 
 
 def _known_of(document: JsonObject, here: NeutralDocument, there: NeutralDocument) -> JsonObject:
-    """The part that both sides have: a list omits details, or shows null."""
+    """Keeps properties that both sides have: a list omits details, or shows null."""
     for lacking in (here, there):
         if Uncertainty.DETAILS_INCOMPLETE in lacking.uncertain:
             document = {name: value for name, value in document.items() if lacking.document.get(name) is not None}

@@ -43,7 +43,7 @@ class ComparisonOutput:
 
 @asynccontextmanager
 async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
-    """Tenants' sessions, each of one moment."""
+    """Yields tenants' read-only sessions, each of one moment."""
     async with opened_database(settings, pool_size=2) as database:
         yield partial(database.tenant, read_only=True, snapshot=True)
 

@@ -23,10 +23,7 @@ _CELL_STATUS = {
 
 
 class SettingMatrix:
-    """Read `rows`, then `record`.
-
-    One tenant at a time is compared with the golden one, which is seen at one moment.
-    """
+    """Read `rows`, then `record`. One tenant at a time is compared with the golden one, which is seen at one moment."""
 
     def __init__(
         self,
@@ -70,7 +67,7 @@ class SettingMatrix:
 
 
 def _row(key: str, columns: dict[UUID, dict[str, SettingComparison]]) -> SettingRow:
-    # A tenant that has not read a collection is compared without it, and so without some of the golden policies.
+    # The column of a tenant that has not read a collection lacks that collection's golden policies.
     held = [column[key] for column in columns.values() if key in column]
     whole = max(held, key=lambda setting: sum(len(value.policies) for value in setting.here))
     return SettingRow(

@@ -95,7 +95,7 @@ def _cell_column(tenant: str, number: int) -> Column:
 
 
 def cell_words(cell: SettingCell) -> str:
-    """The tenant's value in place of the golden one."""
+    """The tenant's value if it conflicts, else the result."""
     match cell.status:
         case CellStatus.DIFFERENT:
             return value_lines(cell.there)

@@ -96,7 +96,7 @@ class SettingCounts(BaseModel, frozen=True):
 
     @property
     def why_undecided(self) -> str | None:
-        """Says in words if hidden values are the reason; else None."""
+        """None unless hidden values are a reason."""
         if not self.hidden:
             return None
         return (

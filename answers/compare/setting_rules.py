@@ -1,7 +1,7 @@
-"""Compares two tenants by setting, whatever policies hold it.
+"""Compares two tenants setting by setting, whatever policies hold the settings.
 
-They conflict if their values differ, whatever hidden values are. Several values in one tenant are a conflict within it.
-A value that leaves the device as it is sets nothing.
+Tenants conflict if their values differ, whatever hidden values are. Several values in one tenant are a conflict within
+it. A value that leaves the device as it is sets nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -143,7 +143,7 @@ def _status(here: _Side, there: _Side) -> Status:
         return Status.ONLY_HERE
     if not here.is_set:
         return Status.ONLY_THERE
-    # A hidden value may be any of the other side's.
+    # A hidden value may equal any of the other side's.
     may_agree = len(here.known - there.known) <= there.unknown and len(there.known - here.known) <= here.unknown
     if not may_agree:
         return Status.DIFFERENT
