@@ -1,7 +1,4 @@
-"""Dependencies, dangling references, unassigned items, and items that reach a group.
-
-They rest on references read by `read_references`, and name collections whose gaps leave them open.
-"""
+"""Answers about references, as `read_references` read them, with the collections whose gaps leave an answer open."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -45,15 +42,15 @@ MOST = 500
 GROUPS = "groups"
 
 READERS = references.READERS
-"""Connections of `read_references`."""
+"""Database connections that `read_references` uses."""
 
 Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
 
 class Neighbourhood(NamedTuple):
-    """An item's dependencies both ways, nearest first. `is_cut`: there are more.
+    """An item's dependencies, then its dependants, nearest first. `is_cut`: there are more.
 
-    `cannot_say`: unlisted collections that may hold items that need it.
+    `cannot_say`: collections that may hold more dependants.
     """
 
     dependencies: list[DependencyRecord]
@@ -75,7 +72,7 @@ async def read_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> set
 
 
 async def coverage_as_read(session: AsyncSession, tenant_id: UUID) -> TenantCoverage:
-    """Coverage that names unread references, for a session that may not read them."""
+    """Coverage that names unread references, for a read-only session."""
     unread = await unread_references(session, _rules_hashes())
     return await TenantCoverage.of(session, tenant_id, unread=unread)
 
@@ -113,7 +110,7 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 
 
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
-    """The item may be one that was never seen."""
+    """Also for an item that was never seen."""
     type_key, external_id = item
     seen = await queries.seen(session, item)
     if seen is not None:
@@ -169,9 +166,7 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References without a present target, by collection and name, then those that cannot be judged; `type_keys` are of
-    the referring items.
-    """
+    """References without a present target, by collection and name, then gaps. `type_keys` are the referring items'."""
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
         record = _dangling(tenant, edge, open_ones)
@@ -184,7 +179,7 @@ async def dangling(
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
-    """As `dangling`, by one query; the transaction sees all the tenants."""
+    """As `dangling`, by one query in a transaction that sees all the tenants."""
     found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
@@ -222,9 +217,8 @@ def _open_after_dangling(
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
-    """Unassigned items by collection and name, then those that cannot be judged.
-
-    Without `type_keys`, collections that nobody assigns are left out.
+    """Unassigned items by collection and name, then gaps. Without `type_keys`, leaves out collections that nobody
+    assigns.
     """
     unknown = await queries.unknown_assignments(session, [tenant.tenant_id], type_keys)
     async for found in queries.unassigned(session, [tenant.tenant_id], type_keys):
@@ -237,7 +231,7 @@ async def unassigned(
 async def unassigned_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
-    """As `unassigned`, by one query; the transaction sees all the tenants."""
+    """As `unassigned`, by one query in a transaction that sees all the tenants."""
     found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
@@ -321,7 +315,7 @@ async def reaching(
 
 
 def referring_to(type_key: str) -> set[str]:
-    """The collections whose items may refer to this one's."""
+    """Collections whose items may refer to items of this one."""
     return {
         key
         for key, collection in load_catalog().collections.items()

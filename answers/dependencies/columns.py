@@ -61,7 +61,7 @@ def role_of(record: DependencyRecord | DanglingRecord) -> str:
 
 
 def _assignment(assignment: AssignmentRecord) -> str:
-    """Returns for example `required: group`, `available: excludes the group`."""
+    """For example `required: group`, `available: excludes the group`."""
     intent = "" if assignment.intent is None else f"{visible(assignment.intent)}: "
     way = assignment.through if assignment.role is ReferenceRole.INCLUDE else f"excludes the {assignment.through}"
     if assignment.policy_set_id is None:

@@ -9,7 +9,7 @@ from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
 AUDIENCE = "audience"
-"""The type of everyone."""
+"""The type of all users and all devices."""
 
 
 class Node(NamedTuple):
@@ -18,7 +18,7 @@ class Node(NamedTuple):
     name: str
     presence: Presence
     certainty: str
-    """Presence, confidence and evidence in words; empty if the object is certainly there."""
+    """Presence, confidence and evidence in words; empty for a present object and an audience."""
 
 
 class Link(NamedTuple):
@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes are by key, in the answer's order. `left_out` says what is not drawn."""
+    """Nodes are by key, in the answer's order. `left_out` names what is not drawn."""
 
     nodes: dict[str, Node]
     links: list[Link]

@@ -53,7 +53,7 @@ def dot(graph: Graph) -> Iterator[str]:
 
 
 def graphml(graph: Graph) -> Iterator[str]:
-    """The lines of a GraphML document (http://graphml.graphdrawing.org)."""
+    """The lines of a GraphML document: http://graphml.graphdrawing.org"""
     root = ElementTree.Element("graphml", xmlns="http://graphml.graphdrawing.org/xmlns")
     for owner, names in (("node", _NODE_DATA), ("edge", _LINK_DATA)):
         for name in names:

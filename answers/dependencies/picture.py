@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """`left_out` counts objects that it lacks, `undrawn` their references."""
+    """`left_out` counts objects, `undrawn` references that are not drawn."""
 
     width: int
     height: int

@@ -77,7 +77,7 @@ class AssignedItem(NamedTuple):
     filters: list[tuple[str, str | None, ReferenceRole]]
 
 
-# What refers: the item whose reference `r` is.
+# The item that has the reference `r`.
 _ITEM = """
 CROSS JOIN LATERAL (
     SELECT * FROM inventory_item AS one
@@ -91,7 +91,7 @@ LEFT JOIN LATERAL (
 ) AS item_gone ON item.absent_from IS NOT NULL
 """
 
-# What it refers to: of several that have the id, one that is there.
+# The target of `r`: of several objects with the id, a present one first.
 _TARGET = f"""
 LEFT JOIN LATERAL (
     SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
@@ -107,7 +107,7 @@ LEFT JOIN LATERAL (
 ) AS target_gone ON target.absent_from IS NOT NULL
 """
 
-# The names that are kept for the search, since each one is made by a function that costs as much as the rest.
+# The name's stored sort key: to compute it would cost as much as the rest.
 _NAME = """
 LEFT JOIN LATERAL (
     SELECT name_key FROM item_name AS one
@@ -217,7 +217,7 @@ WHERE item.absent_from IS NULL
 {_BY_NAME}, r.position
 """)
 
-# What its document says of a present item's assignments, instead of a target: that there are none, or nothing.
+# In a target's place, `said` tells that the item's document has no assignments, or does not show them.
 _WITHOUT_ASSIGNMENTS = """
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id) CROSS JOIN LATERAL (
     SELECT * FROM item_reference AS one

@@ -45,7 +45,7 @@ class ObjectState(NamedTuple):
 
 
 class KnownObject(NamedTuple):
-    """`absence_…` are None while it is listed.
+    """`absence_…` are None for a present object.
 
     `found_by_id`: the run that last saw it found it by a GET, not in its listing.
     """

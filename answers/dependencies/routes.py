@@ -1,4 +1,4 @@
-"""The pages of references. They write nothing, so name references that the next run reads."""
+"""The pages of references. They write nothing, so name references that wait for the next run."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from enum import StrEnum
@@ -289,7 +289,7 @@ def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Reco
 async def _in_turn(
     each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
 ) -> RecordsInTurn[Record]:
-    """The first tenant alone, which may fill the part; later ones by one query."""
+    """Queries the first tenant alone, since it may fill the part, and later ones together."""
     rest = [tenant.id for tenant in asked_in_turn(each.tenants, tag, after)[1:]]
     together = TenantsTogether(rest, _asked_together(question, type_key))
 

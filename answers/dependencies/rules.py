@@ -14,7 +14,7 @@ NOT_IN_THE_CATALOG = "not_in_the_catalog"
 ASSIGNMENTS_NOT_SHOWN = "assignments_not_shown"
 DAMAGED = "damaged"
 REFERENCES_NOT_READ = "references_not_read"
-"""The reason for a gap: references of new versions, or by new rules, are unread until the next run."""
+"""References of new versions, or by new rules, are unread until the next run."""
 
 NEVER_ASSIGNED = frozenset({"deviceComplianceScripts"})
 """Collections that nobody assigns. Graph lists assignments, but a compliance policy names its script:
@@ -35,7 +35,7 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
     """Presence is less sure if the latest run did not list the collection to its end.
 
-    `rests_on_details`: these may have changed without a sign in the list.
+    `rests_on_details`: the answer uses details that may have changed unseen by a list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
     if seen.absence_evidence is not None:
@@ -50,7 +50,7 @@ def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_deta
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
-    """Whether they were read before the collection's latest listing began."""
+    """Whether details were read before the collection's latest complete listing began."""
     listed_from = None if coverage is None else coverage.listed_from
     return details_read_at is not None and listed_from is not None and details_read_at < listed_from
 
@@ -58,7 +58,9 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 def unseen_presence(
     type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
 ) -> ObjectState:
-    """The object was referred to since `referred_at`, and no run has listed it. `known`: the catalog's collections."""
+    """For an object that a document refers to since `referred_at` and no run has listed. `known`: the catalog's
+    collections.
+    """
     reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
     if unread:

@@ -20,7 +20,7 @@ from storage.database import Database
 
 @asynccontextmanager
 async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
-    """Reads a tenant's references, then opens a transaction on it. Output is printed after the transaction."""
+    """Reads a tenant's references, then opens a transaction. Output is printed after the transaction."""
     async with opened_database(settings, pool_size=READERS) as database:
         with printed_afterwards():
             async with references_session(database, tenant_id) as found:
@@ -31,13 +31,13 @@ async def read_session(settings: Settings, tenant_id: UUID) -> AsyncIterator[tup
 async def references_session(database: Database, tenant_id: UUID) -> AsyncIterator[tuple[AsyncSession, TenantCoverage]]:
     """As `read_session`, on an open database with `READERS` connections.
 
-    If nothing is unread, one transaction looks and answers. Names damaged items on stderr.
+    If nothing is unread, one transaction is enough. Names damaged items on stderr.
     """
     async with database.tenant(tenant_id, read_only=True) as session:
         if await read_tenants(session, [tenant_id]):
             yield session, await TenantCoverage.of(session, tenant_id)
             return
-    if output_options().about:  # the answers for the tenants before are being read
+    if output_options().about:  # a status line would disturb the answers of earlier tenants
         damaged = await read_references(database, tenant_id, lambda _: None)
     else:
         with output.stderr.status("reading references …") as status:

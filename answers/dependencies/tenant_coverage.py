@@ -1,4 +1,4 @@
-"""A tenant's coverage, and by it the presence of referred objects."""
+"""A tenant's coverage, and the presence of referred objects that follows from it."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

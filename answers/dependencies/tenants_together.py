@@ -29,7 +29,9 @@ class TenantAnswer(NamedTuple, Generic[RecordT]):
 
 
 class TenantsTogether(Generic[RecordT]):
-    """The order is that of reading. A tenant with unread references is left out: its caller reads these first."""
+    """Call `answer` in the order of `tenant_ids`. It leaves out tenants with unread references, which the caller reads
+    first.
+    """
 
     def __init__(self, tenant_ids: Sequence[UUID], question: Question[RecordT]) -> None:
         self._waiting = list(tenant_ids) if len(tenant_ids) > 1 else []

@@ -20,7 +20,7 @@ class NothingKnownError(UserError):
 
 
 Keep = Callable[[str, str, str | None, bytes], None]
-"""Takes one document: its item's type key, id and name, and canonical JSON."""
+"""Receives one document: type key, id, name and canonical JSON."""
 
 
 class ExportBasis(NamedTuple):
@@ -39,9 +39,9 @@ class ExportBasis(NamedTuple):
 async def export(
     session: AsyncSession, at: datetime | None, type_keys: frozenset[str] | None, keep: Keep
 ) -> ExportBasis:
-    """Passes each document at a moment to `keep`, one in memory at a time.
+    """Passes each document of the moment `at` (None: now) to `keep`, one in memory at a time.
 
-    `at` is now if None. Raises `NothingKnownError` and `NeverReadError`.
+    Raises `NothingKnownError` and `NeverReadError`.
     """
     moment = at or await documents.database_time(session)
     wanted = None if type_keys is None else sorted(type_keys)

@@ -40,7 +40,7 @@ class Archive:
             self._paths.append(companion_path(path))
 
     def close(self, basis: ExportBasis) -> IO[bytes]:
-        """Adds the record and the manifest, so that `export` can go on in the folder where the archive is unpacked."""
+        """Adds the record, and the manifest, so that `export` can continue in the unpacked folder."""
         record = ExportRecord(
             tenant_id=self._tenant_id, folder="", written=len(self._paths), unchanged=0, removed=0, **basis._asdict()
         )

@@ -1,4 +1,4 @@
-"""An export's folder; only files of an earlier export are removed."""
+"""An export's folder. Only files of earlier exports are removed."""
 
 import os
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ TEMPORARY = ".tenant-inventory-export.tmp"
 class ExportFolder:
     """`put` each file, then `remove_others`, then `close`.
 
-    Changes are renames, so a reader sees the old or the new file. After a broken export the next one knows its files.
-    No link below the folder is followed. All methods raise `UsageError` if folder or file system refuse.
+    Changes are renames, so a reader sees the old or the new file. The next export knows the files of a broken one.
+    Links below the folder are not followed. All methods raise `UsageError` if the folder or file system refuses.
     """
 
     def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:

@@ -29,7 +29,7 @@ EXPORT_SECONDS = 120
 """The time limit of an archive, whose transaction stays open."""
 
 STATEMENT_SECONDS = 60
-"""Until PostgreSQL has found all items' versions."""
+"""The time limit for finding all items' versions."""
 
 
 @router.get("/tenants/{tenant_id}/export", response_class=HTMLResponse, include_in_schema=False)
@@ -58,7 +58,7 @@ async def export(
     at: Annotated[str, Form(max_length=100)] = "",
     decoded: Annotated[bool, Form()] = False,
 ) -> Response:
-    """The archive. If it cannot be written to the audit log, there is none."""
+    """Sends the archive only if the audit log records it."""
     tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")

@@ -1,7 +1,7 @@
-"""Files of an inventory: names and bytes that are stable on any system.
+"""Names and bytes of exported files, stable on any system.
 
-`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and `txt` for its readable companion. The digits are
-of the item's id, so equal names, but for case, do not clash.
+`<category>/<type key>/<safe name>.<16 hexadecimal digits>.json`, and `txt` for its readable companion. The digits hash
+the item's id, so items whose names differ in nothing but case do not clash.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ UNNAMED = "unnamed"
 
 _FORMAT = 1
 _ID_DIGITS = 16
-"""Hexadecimal digits in a file name. With eight, two of 100,000 nameless items would share a file."""
+"""With eight, two of 100,000 nameless items would share a file."""
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
@@ -57,7 +57,7 @@ def companion_path(path: str) -> str:
 
 
 def companion_bytes(document: bytes) -> bytes:
-    """Values for people, with ids, so from the document alone."""
+    """Values in words, from the document alone: ids have no names."""
     lines = document_lines(decode_object(document), {}, {})
     return "".join(f"{visible(with_spaces(line))}\n" for line in lines).encode()
 
@@ -68,7 +68,7 @@ def file_bytes(document: bytes) -> bytes:
 
 
 def safe_name(name: str | None) -> str:
-    """Makes a file name for Windows, macOS and Linux, without an ending."""
+    """A file name for Windows, macOS and Linux, without an extension."""
     composed = " ".join(unicodedata.normalize("NFC", name or "").split())
     plain = "".join(
         "_" if unicodedata.category(character) in _CONTROLS else character for character in _UNSAFE.sub("_", composed)
@@ -90,7 +90,7 @@ def manifest_bytes(tenant_id: UUID, files: Iterable[str]) -> bytes:
 
 
 def read_manifest(text: bytes) -> Manifest:
-    """Raises `ManifestError`, also for an impossible path."""
+    """Raises `ManifestError`, also for a path that no export writes."""
     try:
         manifest = json.loads(text)
         if manifest["format"] != _FORMAT:

@@ -1,1 +1,1 @@
-"""Items of a tenant: present ones and missing ones."""
+"""A tenant's present and missing items."""

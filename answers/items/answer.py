@@ -64,10 +64,10 @@ async def items(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> ItemList:
-    """Items that fit a filter; `selection` is a hash or its beginning.
+    """`selection` is a hash or its beginning; without one, each collection's latest completed run decides items'
+    states. The list continues after the type key and id `after`.
 
-    They continue after the type key and id `after`. Without a selection, each collection's latest completed run decides
-    their states. Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
+    Raises `UnknownSelectionError`, `UnlistedItemError`, and when items are read `UnknownSettingError`.
     """
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
@@ -132,7 +132,7 @@ def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of the one item with this id or name. Raises `UnknownItemError`."""
+    """The id of the one item that `sought` names by id, name or title. Raises `UnknownItemError`."""
     found = await documents.find(session, type_key, sought, NAMED + 1)
     if len(found) > 1:
         alike = found[0].external_id.lower().startswith(sought.lower())

@@ -107,7 +107,7 @@ class _Listing(NamedTuple):
     limit: RowLimit
     after: tuple[str, str] | None
     are_many: bool
-    """Whether several tenants are listed: then a setting that none of one tenant's items sets is no mistake."""
+    """Among several tenants, a setting that one does not know is no mistake."""
 
 
 @prints_tables

@@ -17,7 +17,7 @@ class CollectionSize(NamedTuple):
     items: int
 
 
-# Each by the primary key of items, and no further than the limit: a collection of a million costs what a thousand do.
+# Each count stops at the limit, so a collection of a million items costs no more than one of a thousand.
 _SIZES = text("""
 SELECT c.type_key, (
     SELECT count(*) FROM (SELECT FROM inventory_item AS one WHERE one.type_key = c.type_key LIMIT :most) AS counted

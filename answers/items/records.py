@@ -9,10 +9,9 @@ from inventory.outcomes import RunStatus
 
 
 class ItemsBasis(BaseModel, frozen=True):
-    """The completed run that the states of items are relative to.
+    """The completed run that items' states are relative to: without a selection, the latest of the collections' runs.
 
-    Without a selection (`selection_hash` is None) it is the latest of the collections' runs. `listed` counts the
-    collections read to their end, `listed_from` is the earliest start of these runs.
+    `listed` counts collections read to their end; `listed_from` is the earliest start of their runs.
     """
 
     run_id: UUID
@@ -26,8 +25,8 @@ class ItemsBasis(BaseModel, frozen=True):
 class UnreadCollection(BaseModel, frozen=True):
     """A collection that its latest run did not read to its end.
 
-    `items` counts the items that no later run has read. `listed_at` is when a run last read it to its end, None if none
-    has.
+    `items` counts items that no later run has read. `listed_at`: when a run last read the collection to its end, if
+    ever.
     """
 
     type_key: str
