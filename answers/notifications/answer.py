@@ -26,10 +26,10 @@ from storage.coverage import coverage
 from storage.notifications import Position, advance, positions
 
 MOST_EVENTS = 500
-"""Events of one run; a line tells of others."""
+"""Events of one run; one more event stands for the others."""
 
 DRIFT_REACH = timedelta(days=60)
-"""The age beyond which findings are not told; the outbox remembers told ones for longer."""
+"""Older findings are not told; the outbox remembers told ones for longer."""
 
 READING_APP = "the app that reads this tenant"
 
@@ -47,10 +47,10 @@ class ReadingApp(NamedTuple):
 async def events_of_run(
     session: AsyncSession, tenant_id: UUID, run_id: UUID, rules: TenantRules
 ) -> list[NotificationEvent]:
-    """An ended run's events that rules ask for.
+    """An ended run's failure or gaps, and the changes and missing items that rules ask for.
 
-    They are changes and missing items, since these were last told, in collections that the run listed to their end;
-    others wait for the next run that lists them.
+    These are told once, of collections that the run listed to their end; other collections wait for a run that lists
+    them.
     """
     run = await run_record(session, run_id)
     if run is None or run.finished_at is None or run.status not in COMPLETED_STATUSES:
@@ -90,7 +90,7 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
     quiet = {}
     for key in complete:
         listed = covered[key].first_listed_at if key in covered else None
-        # Nothing of a first listing could be compared before.
+        # A first listing has nothing to be compared with.
         is_first = listed is None or listed >= run.queued_at
         quiet[f"changes:{key}"] = finished_at if is_first else run.queued_at
     known = await positions(session, quiet)
@@ -105,14 +105,14 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
 
 
 def _since(position: Position, queued_at: datetime) -> datetime:
-    """A run that was queued before others were told may have seen more."""
+    """Goes back to `queued_at`, since changes of an open run are not told."""
     return max(position.quiet_until, min(position.told_until, queued_at))
 
 
 async def events_of_drift(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, now: datetime
 ) -> list[NotificationEvent]:
-    """Open findings since notifications know their baseline, of collections read to their end."""
+    """Open findings first seen since notifications know their baseline, in collections read to their end."""
     found: list[NotificationEvent] = []
     for baseline in await baselines(session):
         await bring_up_to_date(session, session_of, tenant_id, baseline)
@@ -128,9 +128,7 @@ async def events_of_drift(
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
-    """Events of a tenant without a clean run since `clean_at` if that is as long ago as a rule says, once for each
-    `clean_at`.
-    """
+    """An event for each rule whose hours have passed since `clean_at`, the end of the last clean run."""
     return [
         not_read_event(clean_at, hours) for hours in rules.not_read_hours() if now - clean_at > timedelta(hours=hours)
     ]
@@ -139,10 +137,10 @@ def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> li
 async def expiring_events(
     session: AsyncSession, now: datetime, rules: TenantRules, app: ReadingApp | None = None
 ) -> list[NotificationEvent]:
-    """Returns secrets, certificates and tokens that expire soon, once for each number of days in a rule.
+    """Secrets, certificates and tokens that expire soon: the reading app's, and those in collections that the latest
+    run listed to their end.
 
-    They are those of the app that reads the tenant, and of collections that the latest run listed to their end.
-    Expiries before notifications first looked are not told.
+    Each number of days in a rule makes one event. Expiries before the first look are not told.
     """
     covered = await coverage(session, TYPES)
     current = [key for key, collection in covered.items() if collection.is_current]

@@ -56,7 +56,7 @@ def try_targets(
 
 
 async def _tested(known: Notifications, names: list[str]) -> list[NotifyTestRecord]:
-    """All at once, since each may take its whole time."""
+    """Tests all at once, since each may take its whole time."""
     targets = [known.targets[name] for name in names]
     answers = await asyncio.gather(*(send(target, trial_message(uuid4())) for target in targets))
     return [

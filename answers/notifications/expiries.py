@@ -50,7 +50,7 @@ PLACES = (
     ExpiryPlace("symantecCodeSigningCertificate", None, "expirationDateTime", "code signing certificate"),
     ExpiryPlace("cloudCertificationAuthority", None, "validityEndDateTime", "certification authority"),
     ExpiryPlace("certificateBasedAuthConfigurations", "certificateAuthorities", "expirationDateTime", "authority"),
-    # What SCEP and Wi-Fi profiles trust.
+    # SCEP and Wi-Fi profiles trust these.
     ExpiryPlace("deviceConfigurations", None, "trustedRootCertificate", "trusted root certificate", certificate=True),
 )
 
@@ -81,7 +81,7 @@ def _moment(value: JsonValue) -> datetime | None:
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    # Graph writes the year 1 for a moment that there is none of.
+    # Graph writes the year 1 where there is no moment.
     return moment if moment.year > 1900 else None
 
 

@@ -20,7 +20,7 @@ LONGEST_SNOOZE_DAYS = 366
 
 
 class UnknownSnoozeError(UserError):
-    """The tenant has no such snooze that holds."""
+    """No active snooze of the tenant has an id with this beginning, or several have."""
 
 
 async def notifications(
@@ -45,7 +45,7 @@ async def snooze(
     type_key: str | None = None,
     external_id: str | None = None,
 ) -> SnoozeRecord:
-    """Snoozes events of the session's tenant. Raises `UserError`."""
+    """Raises `UserError`."""
     now = await database_time(session)
     if until <= now:
         raise UserError("a snooze ends in the future; name a later time")
@@ -60,7 +60,7 @@ async def snooze(
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
-    """`beginning` is of the snooze's id. Raises `UnknownSnoozeError`."""
+    """`beginning` begins the snooze's id. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
         what = "several snoozes begin" if found else "no snooze that holds begins"

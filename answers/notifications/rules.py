@@ -1,4 +1,4 @@
-"""A run's events and their words."""
+"""Events and their words."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
 
 
 def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
-    """Another moment is another event. `about`: the item's type key, id and category."""
+    """A new moment of expiry is a new event. `about`: the item's type key, id and category."""
     name = f" {expiry.name}" if expiry.name else ""
     word = "expired" if left <= timedelta(0) else "expires"
     severity = Severity.HIGH if left <= SOON else Severity.MEDIUM if left <= LATER else Severity.LOW

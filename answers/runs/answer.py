@@ -47,7 +47,7 @@ async def recent_runs(
 
 
 def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limit: int) -> list[RunRecord]:
-    """Each run is there once: a queued one may have been recorded meanwhile."""
+    """Merges both lists; a queued run may have been recorded meanwhile."""
     known = {record.run_id for record in recorded}
     found = [*recorded, *(record for record in queued if record.run_id not in known)]
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
@@ -109,7 +109,7 @@ async def moment_of(session: AsyncSession, value: str, zone: tzinfo | None = Non
 
 
 async def time_over(session: AsyncSession, value: str, zone: tzinfo | None = None) -> datetime | None:
-    """The beginning of TIME; None if it is none. Raises `UnknownMomentError` for the future."""
+    """The beginning of a TIME; None for another text. Raises `UnknownMomentError` for the future."""
     now = await database_time(session)
     typed = typed_time(value, now, zone)
     if typed is not None and typed.begins > now:

@@ -73,7 +73,7 @@ def runs(
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
-    """Runs that only Temporal knows are among them if it answers."""
+    """Includes queued runs that only Temporal knows, if it answers."""
     async with opened_database(settings, pool_size=2) as database:
         asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
@@ -202,10 +202,10 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """A failed record, with its error code, for an ended workflow that has none.
+    """A failed record with its error code, for a workflow that workers refused: of an unknown tenant, or under another
+    id than its input's.
 
-    Workers refuse a run of an unknown tenant, and a workflow under another id than its input's. Raises
-    `UnavailableError` if there is no code.
+    Raises `UnavailableError` if there is no code.
     """
     if (code := await _failed_with(handle)) is None:
         raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")

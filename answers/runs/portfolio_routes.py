@@ -52,7 +52,7 @@ UnrecordedRuns = UnrecordedPart[PortfolioRecord]
 
 
 async def _queued(tenants: Tenants, site: Site) -> UnrecordedRuns:
-    """As visible as recorded ones (decision 46)."""
+    """Visible like recorded runs (decision 46)."""
     found = await site.queued_runs.look_at_portfolio_runs(PAGE)
     seen = visible_ids(tenants, site)
     shown = [run for run in found or () if seen is None or _is_of(run, seen)]
@@ -170,10 +170,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """People who see the same tenants share it.
-
-    Raises `UnknownRunError`, `NoSuchPageError`.
-    """
+    """People who see the same tenants share a look. Raises `UnknownRunError`, `NoSuchPageError`."""
     seen = visible_ids(tenants, site)
 
     async def find() -> PortfolioRecord:
@@ -237,7 +234,7 @@ async def cancel(
     once: ConfirmedOnce,
     reason: Reason,
 ) -> Response:
-    """Also cancels the runs that it has started."""
+    """Also cancels runs that the portfolio run has started."""
     run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
 
     async def request(client: Client) -> None:

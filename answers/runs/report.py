@@ -18,7 +18,7 @@ from inventory.records import CollectionRecord, RunRecord
 from inventory.visible_text import visible
 
 NAMED = 6
-"""Collections that are named for each error code, without `verbose`."""
+"""Collections named for each error code, unless `verbose`."""
 
 TOLD_ONCE = ("reason", "permission")
 """Context that failed collections may share: told once for an error code."""

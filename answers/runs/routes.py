@@ -75,7 +75,7 @@ RecordT = TypeVar("RecordT")
 
 
 class UnrecordedPart(NamedTuple, Generic[RecordT]):
-    """Queued runs that only Temporal knows; `is_known` if it tells."""
+    """Queued runs that only Temporal knows. `is_known`: it has answered."""
 
     runs: Sequence[RecordT] = ()
     is_known: bool = True
@@ -245,7 +245,7 @@ def _selection_name(run: RunRecord) -> str:
 
 
 async def _first_look(tenant: Named, run_id: UUID, site: TheSite) -> LiveRun:
-    """Before the stream begins, so that an unknown run is an error."""
+    """Looks before the stream begins, so that an unknown run is an error."""
     return await site.live_runs.look(tenant.id, run_id, within=LOOK_SECONDS)
 
 
@@ -319,7 +319,7 @@ async def start(
 
 
 async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool:
-    """Waits until Temporal's list has a new run, so that its page finds it; returns False if that takes too long."""
+    """Waits until Temporal lists a new run, so that its page finds it; False if that takes too long."""
     with suppress(UnknownRunError):
         await site.live_runs.look(tenant.id, run_id)
         return True
@@ -330,7 +330,7 @@ async def _is_soon_known(site: Site, tenant: TenantConfig, run_id: UUID) -> bool
 async def cancel(
     tenant: Named, run_id: UUID, person: Operator, site: TheSite, once: ConfirmedOnce, reason: Reason
 ) -> Response:
-    """Items that the run has merged are kept."""
+    """Keeps the items that the run has merged."""
     run = (await site.live_runs.look(tenant.id, run_id)).record
 
     async def request(client: Client) -> None:

@@ -79,7 +79,7 @@ class ScheduleView:
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
     def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
-        """None if the person does not see it."""
+        """None if the person may not see it."""
         allowed = self.rights(stored.input.chosen)
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
 
@@ -89,7 +89,7 @@ View = Annotated[ScheduleView, Depends()]
 
 @router.get("/schedules", response_class=HTMLResponse, include_in_schema=False)
 async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLResponse:
-    """Shows schedules; the page has none if Temporal does not answer soon."""
+    """Shows no schedule if Temporal does not answer soon."""
     stored, left_out, trouble, silence = list[StoredSchedule](), list[str](), None, ""
     try:
         async with site.temporal.answering(PAGE_WAITS_SECONDS) as client:

@@ -29,7 +29,7 @@ MOST_MEANT = 100
 
 
 TENANTS_AT_A_TIME = 50
-"""Tenants in one query: few enough that names are read by an index, as measured among five hundred."""
+"""Tenants in one query: few enough, among 500, that PostgreSQL reads names by an index."""
 
 
 class UnknownSettingError(UserError):
@@ -41,7 +41,7 @@ class UnreadSettingError(UnknownSettingError, NeverReadError):
 
 
 class Sought(NamedTuple):
-    """`words` are words of a name."""
+    """`words` are of a name."""
 
     words: str | None = None
     setting: WantedSetting | None = None
@@ -66,7 +66,7 @@ async def find(
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Items by tenant, in the order of lists; those of all visible tenants unless `tenant_ids` are given.
+    """Items by tenant, type key and name; without `tenant_ids`, of all visible tenants.
 
     States are relative to the question `asked`, else to each collection's latest run. `after` needs one tenant. Raises
     `UnknownSettingError`.
@@ -105,10 +105,7 @@ async def _query(
 
 
 async def groups_of_found(session: AsyncSession, sought: Sought, most: int) -> list[ItemGroup]:
-    """The first `most` items, whatever `sought.items`.
-
-    Raises `UnknownSettingError`.
-    """
+    """Groups of the first `most` items; `sought.items` filters nothing. Raises `UnknownSettingError`."""
     return await queries.item_groups(session, await _query(session, sought), most)
 
 
@@ -134,7 +131,7 @@ async def find_after(
 
 
 def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
-    """Each query has some of the tenants, since a full page ends the search."""
+    """Splits the tenants, since a full page ends the search."""
     if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
         yield wanted
         return
@@ -147,7 +144,7 @@ catalogues = queries.catalogues
 
 
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
-    """Settings by whole name, definition's display name, or last parts.
+    """Settings with this whole name, last parts or definition's display name.
 
     Raises `UnknownSettingError`, or `UnreadSettingError` if nothing was read.
     """

@@ -21,7 +21,7 @@ from storage.settings import beginning, entries
 
 
 class ItemQuery(NamedTuple):
-    """A field that is None filters nothing. All `patterns` must match a name.
+    """None filters nothing. All `patterns` must match a name.
 
     `titled`: collections whose titles match. `settings`: names, one of which is set, to one of `values` if any.
     `is_seen`: the latest run of its collection, or a later one, has seen the item. `after`: type key and id, in one
@@ -57,12 +57,12 @@ class ItemQuery(NamedTuple):
         }
 
 
-# The longest pattern by itself: most names fail it, and PostgreSQL takes an array apart for each name.
+# The longest pattern comes first: most names fail it, and PostgreSQL takes an array apart for each name.
 _IS_NAMED = "name_key LIKE :pattern AND name_key LIKE ALL (CAST(:patterns AS text[]))"
 
 
-# What a complete listing did not show is marked, and found by the mark's index; of a collection that was not listed to
-# its end any item may be unseen.
+# An index finds items that a complete listing did not show. In a collection not listed to its end, any item may be
+# unseen.
 def _unseen(has: frozenset[str]) -> str:
     """Selects keys of items that may be unseen."""
     of_tenants = "AND c.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))" if "tenant_ids" in has else ""
@@ -83,7 +83,7 @@ _KNOWING = """(
 ) AS knowing"""
 
 
-# One name is looked up for each, where a join may have the planner hash them all.
+# One name is looked up for each item; for a plain join the planner may hash all names.
 def _with_names(keys: str) -> str:
     return f"""{keys} CROSS JOIN LATERAL (
         SELECT name_key FROM item_name AS one
@@ -93,7 +93,7 @@ def _with_names(keys: str) -> str:
 
 
 def _found(has: frozenset[str]) -> str:
-    """Selects fitting items, each kind from the smallest table.
+    """Selects fitting items, from the smallest table that the filters allow.
 
     Row-level security keeps LIKE out of index conditions, so names have a table of their own.
     """
@@ -148,7 +148,7 @@ def _statement(has: frozenset[str]) -> TextClause:
     """)
 
 
-# What the kind, the platforms and the state of an item are told by; one item of each group tells them.
+# Items alike in these have the same kind, platforms and state, so one stands for its group.
 _ALIKE = ", ".join(
     [
         "of_tenant",
@@ -191,7 +191,7 @@ def _group(row: Values) -> Values:
 async def found_items(
     session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
-    """Fitting items by tenant, in the order of lists.
+    """Fitting items by tenant, type key and name.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
@@ -272,8 +272,8 @@ class SettingCoverage(NamedTuple):
     not_read: list[UnreadSettings]
 
 
-# By tenant, since there may be many collections of many tenants, of which most are read. One item that waits or is
-# stale is enough, and soon found (LIMIT): after an upgrade all wait.
+# A row for each tenant, since most of their many collections are read. One waiting or stale item decides, and LIMIT
+# finds it soon: after an upgrade all items wait.
 _READINGS = text("""
 SELECT tenant_id, min(read_from) AS read_from, coalesce(
     json_agg(json_build_object('type_key', type_key, 'reason', reason) ORDER BY type_key)
@@ -309,12 +309,12 @@ GROUP BY tenant_id
 async def readings(
     session: AsyncSession, tenant_ids: Sequence[UUID], rules: Mapping[str, bytes]
 ) -> dict[UUID, SettingCoverage]:
-    """`rules`: hashes of the rules in force."""
+    """`rules`: hashes of the current rules by type key."""
     parameters = {"tenant_ids": list(tenant_ids), "type_keys": list(rules), "rules_hashes": list(rules.values())}
     return {tenant.tenant_id: tenant for tenant in await fetch(session, _READINGS, SettingCoverage, parameters)}
 
 
-# Each name is looked up after the one before it: few names stand in many rows.
+# Each step looks up the next name in the index: few names are in many rows.
 _KNOWN = text("""
 WITH RECURSIVE known AS (
     (SELECT setting FROM collection_setting ORDER BY setting LIMIT 1)
@@ -362,7 +362,7 @@ async def known_settings(session: AsyncSession) -> list[str]:
 
 
 async def catalogues(session: AsyncSession) -> list[UUID]:
-    """Tenants that have lately read the catalogue of definitions."""
+    """Tenants that read the catalogue of definitions last."""
     return list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
 
 

@@ -1,4 +1,4 @@
-"""A search's meaning, and a setting's state."""
+"""Matches typed names; decides a setting's state."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ def patterns(text: str) -> list[str]:
 
 
 def titled(text: str, titles: Mapping[str, str]) -> list[str]:
-    """Keys of the titles with each word."""
+    """Keys of titles that hold every word."""
     words = name_key(text).split()
     return [key for key, title in titles.items() if all(word in name_key(title) for word in words)]
 
 
 def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
-    """`is_read`: nothing that could set it is unread."""
+    """`is_read`: all collections that could set it were read."""
     found = {value.value for value in values}
     if found and (wanted is None or not found.isdisjoint(wanted)):
         return SettingState.SET

@@ -18,10 +18,7 @@ found_by_runs = queries.recent_runs
 async def status(
     session: AsyncSession, tenant_ids: Collection[UUID], old_after: timedelta = OLD_AFTER
 ) -> list[TenantStatus]:
-    """The tenants' states, most urgent first, in a portfolio session. A tenant without a run was never read.
-
-    Equally urgent tenants keep the given order.
-    """
+    """Needs a session that sees the tenants. Equally urgent tenants keep the given order."""
     place = {tenant_id: number for number, tenant_id in enumerate(tenant_ids)}
     states = await queries.tenant_states(session, tenant_ids, sorted(load_catalog().logs))
     found = sorted(states, key=lambda tenant: place[tenant.tenant_id])

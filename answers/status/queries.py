@@ -126,7 +126,7 @@ class RecentRuns(NamedTuple):
 
 
 async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
-    """Counts the tenant's runs that were queued in the last `span`."""
+    """Counts the tenant's ended runs that were queued in the last `span`."""
     (found,) = await fetch(session, _RECENT_RUNS, RecentRuns, {"span": span})
     return found
 

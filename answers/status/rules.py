@@ -28,7 +28,7 @@ def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list
 
 
 def most_urgent_first(tenants: Iterable[TenantStatus]) -> list[TenantStatus]:
-    """By first reason, then number of reasons; tenants without one last."""
+    """By first reason, then number of reasons, then counts; tenants without a reason last."""
     order = {reason: place for place, reason in enumerate(Attention)}
     return sorted(
         tenants,
@@ -53,7 +53,7 @@ def has_words(name: str, words: str) -> bool:
 
 
 def following(tenants: Sequence[TenantStatus], after: UUID | None) -> Sequence[TenantStatus]:
-    """The tenants after one, or all. Raises `LookupError` if it is not among them."""
+    """All tenants for None. Raises `LookupError` if `after` is not among them."""
     if after is None:
         return tenants
     place = next((place for place, tenant in enumerate(tenants) if tenant.tenant_id == after), None)

@@ -49,7 +49,7 @@ class DocumentPair(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """Kept versions, newest first. A version is a change if `changes` tells one."""
+    """Kept versions, newest first; each is a change only if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
     told: dict[int, bool] = {}

@@ -51,7 +51,7 @@ ATTEMPTS = tuple(
 """The page shows less if it gets too long."""
 
 LONGEST_LINE = 2_000
-"""Characters of a document's line."""
+"""Characters shown of a document's line."""
 
 Number = Annotated[int | None, Query(ge=1, le=1_000_000)]
 Older = Annotated[int | None, Query(alias="from", ge=1, le=1_000_000, description="By default the one before.")]

@@ -1,1 +1,1 @@
-"""Watch: how far tenants' audit logs were followed."""
+"""Watch of tenants' audit logs."""
