@@ -51,7 +51,7 @@ class DecisionScope(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def specificity(self) -> tuple[bool, bool, bool, bool, int, bool]:
-        """Rises from a pattern over a field and an item to an item's field."""
+        """Ascends: a pattern, a field, an item, an item's field."""
         return (
             self.external_id is not None,
             self.field is not None,

@@ -82,8 +82,6 @@ class BaselineGap(Base):
 
 
 class DriftFinding(Base):
-    """A deviation from a baseline, with one row for each period."""
-
     __tablename__ = "drift_finding"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "baseline"], ["baseline.tenant_id", "baseline.name"], ondelete="CASCADE"),
@@ -125,7 +123,7 @@ class DriftFinding(Base):
 
 
 class DriftDecision(Base):
-    """A fingerprint's latest decision counts. Decisions outlive baselines."""
+    """Decisions outlive baselines."""
 
     __tablename__ = "drift_decision"
     __table_args__ = (

@@ -42,7 +42,7 @@ NAMED_REFUSALS = 5
 
 
 class MappingWish(NamedTuple):
-    """A mapping to add: the target's object for a source's, each by id or unique name."""
+    """The target's object to put in place of the source's, each by id, unique name or alternate key."""
 
     type_key: str
     source_id: str
@@ -51,7 +51,7 @@ class MappingWish(NamedTuple):
 
 
 class UnknownPlanError(NotHereError):
-    """No plan's id begins so, or several do."""
+    """No plan's id begins with the text, or several do."""
 
 
 class DamagedPlanError(UserError):
@@ -63,10 +63,7 @@ class DecidedPlanError(UserError):
 
 
 async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
-    """Stores the plan in the target's session.
-
-    Raises `NeverReadError` and `UnknownPlanItemError`.
-    """
+    """Stores a plan in the target's session. Raises `NeverReadError` or `UnknownPlanItemError`."""
     for end in (here, there):
         if not end.coverage:
             name = end.tenant.name
@@ -85,9 +82,8 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
 
 
 async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> tuple[UUID, SourceBaseline | None]:
-    """A baseline's tenant and items; the items are None if it is another tenant's present inventory.
-
-    Raises `UnknownBaselineError`.
+    """A baseline's tenant and items; items are None if the baseline is another tenant, as it is. Raises
+    `UnknownBaselineError`.
     """
     found = await baseline_called(session, name)
     if found.other_tenant_id is not None:
@@ -96,9 +92,7 @@ async def source_baseline(session: AsyncSession, tenant_id: UUID, name: str) -> 
 
 
 async def plan_called(session: AsyncSession, beginning: str) -> tuple[PlanRecord, PlanContent]:
-    """The plan whose id begins so. Raises `UnknownPlanError`, and `DamagedPlanError` if its content does not match its
-    hash.
-    """
+    """The plan whose id begins with `beginning`. Raises `UnknownPlanError` or `DamagedPlanError`."""
     stored = await _stored(session, beginning)
     plan = _content(stored)
     return _plan_record(stored, plan.source, plan.target), plan
@@ -110,7 +104,7 @@ async def plans(
     name_of: Callable[[UUID], str],
     sources: Collection[UUID] | None = None,
 ) -> list[PlanRecord]:
-    """The newest plans without items, from all sources or these; `name_of` names a tenant."""
+    """The newest plans, from all sources or these; `name_of` names a tenant."""
     return [
         _plan_record(
             stored,
@@ -124,9 +118,9 @@ async def plans(
 async def approve(
     session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
 ) -> tuple[PlanRecord, list[str]]:
-    """Approves a plan unless something forbids it; returns the plan, and the reasons, which the audit log keeps.
+    """Approves a plan unless something forbids it; returns the plan and the reasons, which the audit log keeps.
 
-    The form with the id `once` acts once. Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`.
+    `once`, the form's id, is the idempotency key. Raises `UnknownPlanError`, `DamagedPlanError` or `DecidedPlanError`.
     """
     stored = await _stored(session, beginning)
     plan = _content(stored)
@@ -140,15 +134,13 @@ async def approve(
 async def reject(
     session: AsyncSession, beginning: str, person: Person, reason: str, once: UUID | None = None
 ) -> PlanRecord:
-    """Raises `UnknownPlanError`, `DamagedPlanError` and `DecidedPlanError`."""
+    """Raises `UnknownPlanError`, `DamagedPlanError` or `DecidedPlanError`."""
     stored = await _stored(session, beginning)
     act = _Act(person, Action.PLAN_REJECTED, reason, once)
     return await _decided(session, stored, _content(stored), act, PlanDecision.REJECTED)
 
 
 class _Act(NamedTuple):
-    """`once` is the form's id, if any."""
-
     person: Person
     action: Action
     reason: str
@@ -158,7 +150,7 @@ class _Act(NamedTuple):
 async def _decided(
     session: AsyncSession, stored: StoredPlan, plan: PlanContent, act: _Act, decision: PlanDecision | None
 ) -> PlanRecord:
-    """Records an act, and its decision if there is one. A repeated form does nothing."""
+    """Records an act and its decision, if any. A repeated form does nothing."""
     if await audit.record(
         session,
         act.person,
@@ -172,17 +164,14 @@ async def _decided(
         if is_open and decision is not None:
             is_open = await queries.decide(session, stored, decision, act.person.name, act.reason)
         if not is_open:
-            # The transaction is undone, and the record with it.
+            # The error undoes the transaction, and so the audit record.
             known = cast("PlanDecisionRecord", (await _stored(session, str(stored.plan_id))).decided)
             raise DecidedPlanError(f"{known.decided_by} {known.decision} plan {stored.plan_id}; make a new one")
     return _plan_record(await _stored(session, str(stored.plan_id)), plan.source, plan.target)
 
 
 async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
-    """Puts the target's object in place of the source's; `source_object` and `target_object` find them.
-
-    Raises `UnknownItemError`.
-    """
+    """Replaces an earlier mapping of the source's object. Raises `UnknownItemError`."""
     type_key = wanted.type_key
     source_id = await source_object(here.session, type_key, wanted.source_id)
     target_id = await target_object(there.session, type_key, wanted.target_id)
@@ -218,7 +207,7 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """Whether id or name is the creator's."""
+    """Whether the person has the creator's id or name."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 

@@ -10,7 +10,7 @@ Target = tuple[TenantRecord, Sequence[PlannedItem]]
 
 
 def blocked_rows(targets: Sequence[Target]) -> list[BlockedRow]:
-    """The most blocking reasons come first. An item may have several."""
+    """Reasons that block most items come first. An item counts for each of its reasons."""
     found: dict[tuple[BlockCode, str], dict[int, list[BlockedItem]]] = {}
     remedies: dict[tuple[BlockCode, str], str] = {}
     for number, (_, items) in enumerate(targets):

@@ -13,7 +13,7 @@ from inventory.write_rules import WriteRules
 
 
 class SourceBaseline(NamedTuple):
-    """A baseline of the source: the covered collections, and each item's version, 0 if it had none."""
+    """A baseline of the source. `versions` are by collection and item, 0 for an item without a version."""
 
     name: str
     covered: frozenset[str]
@@ -21,9 +21,9 @@ class SourceBaseline(NamedTuple):
 
 
 class PlanRequest(NamedTuple):
-    """Without `type_keys`, it is all read collections with write rules.
+    """Without `type_keys`, a plan has all read collections with write rules.
 
-    `version`: a restore of the one named item, in the target itself. `baseline`: the source's items as of then.
+    `version` restores the named items in the target itself. `mapping` has target ids by type key and source id.
     """
 
     created_by: str
@@ -56,7 +56,7 @@ class PromotedVersion(NamedTuple):
 class PromotionItem(NamedTuple):
     """The source's item, and its counterpart in the target, if any.
 
-    `reasons` block it whatever the documents say. `is_same`: the two are certainly equal.
+    `reasons` block the item whatever the documents say. `is_same`: the two are certainly equal.
     """
 
     type_key: str
@@ -71,7 +71,7 @@ class PromotionItem(NamedTuple):
 
 
 class CollectionFacts(NamedTuple):
-    """`identity` names the tenant's own properties."""
+    """`identity` names properties that are no content or the tenant's own."""
 
     title: str
     path: str
@@ -87,7 +87,7 @@ class CollectionFacts(NamedTuple):
 class MappedTarget(NamedTuple):
     """The target's object for a reference, or why there is none.
 
-    `is_promotable`: a plan could create it.
+    `in_source`: the reason is about the source. `is_promotable`: a plan could create the object.
     """
 
     type_key: str

@@ -36,8 +36,6 @@ _ASSIGNMENTS = "assignments"
 
 
 class _Audience(NamedTuple):
-    """`role` is the audience's, `intent` the assignment's."""
-
     role: ReferenceRole
     type_key: str
     target_id: str
@@ -51,7 +49,6 @@ class ItemReach(NamedTuple):
 
     @classmethod
     def of_document(cls, document: JsonObject, rules: ReferenceRules) -> "ItemReach":
-        """Reads a document's audiences; each assignment has its own filter."""
         assignments = document.get(_ASSIGNMENTS)
         rest: JsonObject = {name: value for name, value in document.items() if name != _ASSIGNMENTS}
         units: list[JsonObject] = [rest]
@@ -106,7 +103,7 @@ def effects(
     labels: Mapping[str, str],
     names: ObjectNames,
 ) -> list[PlanEffect]:
-    """`labels` name paths, `names` ids."""
+    """`reach` is before and after; `labels` name paths, `names` ids."""
     told = [
         PlanEffect(
             kind=EffectKind.WEAKENS,

@@ -25,7 +25,7 @@ from inventory.write_rules import PartRequest, PartShape, WriteRules
 
 
 class ItemRequests:
-    """The item's references must be known."""
+    """All references of the item must be resolved."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class ItemRequests:
     @property
     def _differing(self) -> set[str]:
         wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
-        # A detail that was read and is empty is present in the normal form.
+        # An empty detail and an absent one do not differ.
         names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
         return {name for name in names if wanted.get(name) or current.get(name) or name not in self._facts.details}
 
@@ -126,7 +126,7 @@ class ItemRequests:
         reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
         told = effects(self._key[0], found or (), reach, labels, self._names)
         if found is None:
-            # Nobody has had a new item, so none of them loses it.
+            # Nobody has a new item yet, so nobody loses it.
             told = [effect for effect in told if effect.kind is not EffectKind.REACHES_FEWER]
         if self._rules.inert and self._has_effect(self._wanted) and not self._has_effect(self._current):
             told.append(PlanEffect(kind=EffectKind.TAKES_EFFECT, text="the policy would take effect"))
@@ -239,7 +239,7 @@ def _template_value(value: JsonObject) -> JsonObject:
 
 
 def has_ids(values: JsonValue) -> bool:
-    """Whether all administrative template values name definition and presentations."""
+    """Whether each administrative template value names its definition and presentations."""
     presented = [member for value in objects_in(values) for member in objects_in(value.get("presentationValues"))]
     held = [(value, "definition") for value in objects_in(values)] + [(member, "presentation") for member in presented]
     is_list = values is None or (isinstance(values, list) and len(objects_in(values)) == len(values))
@@ -269,7 +269,7 @@ def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
 
 
 def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
-    """Returns `wanted` with nulls for properties that it lacks, since a PATCH would keep them."""
+    """Adds nulls for properties that only `current` has, since a PATCH would keep them."""
     if isinstance(current, list) and wanted is None:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):
@@ -300,7 +300,7 @@ def _has_mark(value: JsonValue) -> bool:
 
 
 def _is_told(own: str, value: JsonValue) -> bool:
-    """Whether the text holds the id; False for an id so short that it may be there by coincidence."""
+    """Whether the value contains the id; False for an id so short that it may occur by chance."""
     return len(own) >= MIN_TELLING_ID_LENGTH and own.encode() in encode(value)
 
 

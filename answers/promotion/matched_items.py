@@ -15,7 +15,7 @@ ITEMS_AT_A_TIME = 500
 
 
 class UnknownPlanItemError(UserError):
-    """The source lacks an item of the plan."""
+    """The source lacks an item that the request names."""
 
 
 async def items_to_promote(
@@ -62,8 +62,8 @@ async def _of_collection(here: Side, there: Side, type_key: str) -> list[Promoti
 async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceBaseline) -> list[PromotionItem]:
     """A collection's items as of the source's baseline.
 
-    Their counterparts are those of the source's present items or, within one tenant, the items themselves. If the
-    target has another item of the baseline's name, nothing is guessed.
+    Their counterparts are those of the source's present items or, within one tenant, the items themselves. An item is
+    blocked if the target has another one of its name.
     """
     numbers = baseline.versions.get(type_key, {})
     sources = await versions_of(here, type_key, list(numbers), numbers)
@@ -142,7 +142,7 @@ def _is_called(candidate: PromotionItem, name: str) -> bool:
 
 
 SHORTEST_BEGINNING = 8
-"""Characters of an id that may stand for it."""
+"""The fewest characters that may stand for an id."""
 
 
 def _check_names(names: Sequence[str], candidates: Sequence[PromotionItem]) -> None:
@@ -185,7 +185,7 @@ def _ambiguity(item: ItemComparison) -> BlockReason:
 async def versions_of(
     side: Side, type_key: str, external_ids: Sequence[str], numbers: Mapping[str, int] | None = None
 ) -> dict[str, PromotedVersion]:
-    """Numbered or current versions by id; the number 0 means none."""
+    """By item id: versions with these numbers, else the current ones; the number 0 means none."""
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]

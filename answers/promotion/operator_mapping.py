@@ -14,10 +14,7 @@ from inventory.tenant_neutral import UnresolvedReason
 
 
 async def source_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Finds an object's id by id, name or alternate key; the id may be one that only documents name.
-
-    Raises `UnknownItemError`.
-    """
+    """Like `target_object`, but the id may be one that only documents name. Raises `UnknownItemError`."""
     try:
         return await target_object(session, type_key, sought)
     except UnknownItemError:
@@ -29,7 +26,7 @@ async def source_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def target_object(session: AsyncSession, type_key: str, sought: str) -> str:
     """An item's id by id, name or alternate key. Raises `UnknownItemError`.
 
-    Objects that nobody reads, such as people, are taken as given.
+    Ids in collections that are never read, such as users, are not checked.
     """
     if type_key in NOT_READ:
         return item_key(sought)
@@ -40,9 +37,9 @@ async def target_object(session: AsyncSession, type_key: str, sought: str) -> st
 async def operator_targets(
     here: Side, there: Side, ids: Collection[TargetId], mapping: Mapping[tuple[str, str], str]
 ) -> dict[TargetId, MappedTarget]:
-    """The targets of mapped references; a target has no id if the object is gone.
+    """The targets of mapped references; a target has no id if its object is gone.
 
-    Documents that use an alternate key get the target's.
+    A reference by alternate key gets the target's key.
     """
     gone = await queries.gone(there.session, {(type_key, known) for (type_key, _), known in mapping.items()})
     items: dict[tuple[str, str], str] = {}

@@ -1,4 +1,4 @@
-"""Plans between tenants, or of one tenant's earlier version."""
+"""The content of a plan."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -23,7 +23,7 @@ from answers.promotion.rules import planned, wanted_references
 from graph.catalog import load_catalog, write_rules
 
 VALID_FOR = timedelta(days=3)
-"""A plan can be approved in this time."""
+"""A plan can be approved for this long."""
 
 
 async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:

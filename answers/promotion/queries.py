@@ -1,4 +1,4 @@
-"""Queries for plans, and of items with versions."""
+"""Queries of plans, mappings and items."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -19,10 +19,7 @@ from storage.stale import OF_ITEM
 
 
 class CurrentItem(NamedTuple):
-    """The item's current or requested version.
-
-    `document` is None if unread or damaged.
-    """
+    """An item's current or requested version. `document` is None if unread or damaged."""
 
     external_id: str
     display_name: str | None
@@ -72,7 +69,7 @@ async def items(
     versions: Mapping[str, int | None],
     read: Documents,
 ) -> dict[str, CurrentItem]:
-    """Numbered versions by id, current ones for None."""
+    """Items by id, each with the version of this number, or the current one for None."""
 
     def shape(row: Values) -> Values:
         body, body_hash = row.pop("body"), row.pop("body_hash")
@@ -170,7 +167,7 @@ CROSS JOIN LATERAL ({named_item("wanted.type_key", "wanted.name")}) AS item
 WHERE item.absent_from IS NOT NULL
 """)
 
-# An alternate key is a reference to no collection. Of several items with one key, the present one is meant.
+# An alternate key is stored as a reference without target collections. Later rows win: those of present items.
 _KEYS = """
 SELECT own.target_id AS alternate_key, own.external_id FROM item_reference AS own
 JOIN inventory_item AS item USING (tenant_id, type_key, external_id)
@@ -235,7 +232,7 @@ async def add_plan(session: AsyncSession, plan_id: UUID, plan: PlanContent, cont
 
 
 async def plans(session: AsyncSession, most: int, sources: Collection[UUID] | None = None) -> list[StoredPlan]:
-    """Plans without content, newest first, from all sources or these."""
+    """Plans from all sources or these, newest first, without content."""
     named = None if sources is None else list(sources)
     return await fetch(session, _LIST, StoredPlan, {"most": most, "sources": named})
 
@@ -259,7 +256,7 @@ async def content_hashes(session: AsyncSession, keys: Collection[tuple[str, str]
 
 
 async def gone(session: AsyncSession, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Items that are absent now, by id or alternate key."""
+    """The keys of absent items; a key has an id or an alternate key."""
     rows = await session.execute(_GONE, key_columns(sorted(keys)))
     return {(row.type_key, row.name) for row in rows}
 

@@ -1,4 +1,4 @@
-"""A plan of a promotion as JSON. Fixed contracts; field names never change."""
+"""Plans of promotions as JSON; field names never change."""
 
 from collections import Counter
 from datetime import datetime
@@ -158,9 +158,9 @@ class PlannedRequest(BaseModel, frozen=True):
 class PlannedItem(BaseModel, frozen=True):
     """An item of the source, and its action in the target.
 
-    `source_hash` is the content hash of the version to write, `precondition` that of the target's item, which a write
-    must find; null for a new object, of whose name and kind a write must find none. `expected` is the resulting normal
-    form without ids, `expected_hash` its SHA-256. `not_sent` properties differ and no request can carry them. Items to
+    `source_hash` is the content hash of the version to write. `precondition` is the hash that the target's item must
+    still have; null for a new object, whose name and kind no object may have. `expected` is the resulting normal form
+    without ids, `expected_hash` its SHA-256. `not_sent` properties differ, but no request can carry them. Items to
     write have `effects` and `severity`, for the reviewer's order, and the affected `audience`.
     """
 
@@ -215,10 +215,10 @@ class PlanCounts(BaseModel, frozen=True):
 
 
 class PlanContent(BaseModel, frozen=True):
-    """The content of a plan, all of which its hash covers.
+    """The content of a plan, all of which the plan's hash covers.
 
-    `source_version` is of a restore: an earlier version of the target's item. `items` are in the order of writing.
-    `created_by_id` names the creator for good.
+    `source_version` is the earlier version that a restore writes. `items` are in the order of writing. `created_by_id`
+    names the creator for good.
     """
 
     source: TenantRecord
@@ -365,7 +365,7 @@ class BlockedRow(BaseModel, frozen=True):
 
 
 class PlannedTarget(BaseModel, frozen=True):
-    """One of several tenants, and its plan; null where it could not be planned, with the reason."""
+    """One of several tenants, and its plan; null if none could be made, for the reason `why`."""
 
     target: TenantRecord
     plan: PlanRecord | None

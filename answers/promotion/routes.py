@@ -112,7 +112,7 @@ async def approve(
     plan_id: UUID,
     reason: Why,
 ) -> Response:
-    """If there are reasons against it, the page shows them."""
+    """The page shows why an approval is refused."""
     _, plan = await _plan(scope, tenants, plan_id)
     record, refusals = await answer.approve(scope.session, str(plan_id), person, reason, once)
     if not refusals:

@@ -1,6 +1,6 @@
 """Decides which requests write each item of the source.
 
-A reference is mapped or blocks its item: none is ever dropped.
+A reference is mapped or blocks its item; none is dropped.
 """
 
 from collections import defaultdict
@@ -43,12 +43,12 @@ def planned(
     tenants: TenantIds,
     names: ObjectNames,
 ) -> list[PlannedItem]:
-    """Items are in the order of requests. `names` are by type key and id."""
+    """Items are in the order of writing. `names` are by type key and id."""
     return _Plan(candidates, facts, mapped, tenants, names).items()
 
 
 def wanted_references(candidate: PromotionItem, facts: CollectionFacts) -> list[Reference]:
-    """The candidate's references to objects, not to everyone."""
+    """References to objects, not to all users or all devices."""
     document = candidate.source.document
     found = [] if document is None else references(document, facts.references)
     return [reference for reference in found if reference.target_types]
@@ -80,7 +80,7 @@ class _Plan:
                 self._blocks[key] += self._unresolved(key)
         self._block_dependants()
         found = {key: self._item(candidate) for key, candidate in self._candidates.items()}
-        # An item that turns out to be blocked only when its requests are made blocks those that refer to it.
+        # Making its requests may block an item, and so the items that refer to it.
         while self._block_dependants() or self._block_circles(found):
             for key, item in found.items():
                 if self._blocks[key] and item.action is not PlanAction.BLOCKED:
@@ -194,7 +194,7 @@ class _Plan:
                 sorter.done(key)
 
     def _resolution(self, candidate: PromotionItem) -> Callable[[tuple[str, ...], str], str | None]:
-        """The target's id for each id of the document; None if it is the same in both tenants."""
+        """Returns the target's id for an id of the document; None if both are equal."""
         found: dict[tuple[tuple[str, ...], str], str | None] = {}
         for reference in self._references[candidate.key]:
             other = self._in_plan(reference)

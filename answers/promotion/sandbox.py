@@ -1,7 +1,7 @@
-"""A copy of a tenant's objects in memory: what Graph would show after a plan's writes.
+"""A copy of a tenant's objects in memory, as Graph would show them after a plan's writes.
 
-It knows writes that Microsoft documents for some collections; it refuses others, and bodies that Graph would refuse. An
-independent witness, it imports nothing of the product.
+The copy takes writes that Microsoft documents for some collections; it refuses others, and bodies that Graph would
+refuse. To be an independent witness, it imports nothing of the product.
 """
 
 import re
@@ -21,7 +21,7 @@ _STATES = frozenset({"enabled", "disabled", "enabledForReportingButNotEnforced"}
 """States of a Conditional Access policy."""
 
 _OF_THE_SERVICE = frozenset({"id", "createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "isAssigned"})
-"""Properties that the service sets, so a creating body may not hold them."""
+"""Properties that only the service sets; the body of a creation may not have them."""
 
 _WITH_SOURCE = re.compile(
     r"^/(deviceManagement/(deviceConfigurations|deviceCompliancePolicies|configurationPolicies|compliancePolicies)"
@@ -66,7 +66,7 @@ class Sandbox:
         return None if found is None else self._shown(deepcopy(found))
 
     def objects(self, path: str) -> list[Document]:
-        """Objects as Graph shows them, with expansions."""
+        """As Graph shows them, with expansions."""
         return [self._shown(deepcopy(found)) for found in self._objects.get(path, {}).values()]
 
     def write(self, method: str, path: str, body: Document, label: str | None = None) -> None:

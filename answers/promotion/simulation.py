@@ -122,7 +122,7 @@ def _written(sandbox: Sandbox, item: PlannedItem, source: PromotedVersion, refus
     copy_id = item.target_id or sandbox.created_id(_label(item)) or ""
     copy = None if (item.type_key, item.source_id) in refused else sandbox.object(facts.path, copy_id)
     if copy is not None and source.document is not None:
-        # A further request answers an empty list where nothing was written.
+        # Graph answers an empty list for a detail that was not written.
         copy = {name: [] for name in facts.details if isinstance(source.document.get(name), list)} | copy
     return _Written(item, source, copy_id, copy)
 

@@ -12,8 +12,6 @@ from storage.models.base import Base, RecordedTenantKey, TenantKey, TextKey, Uui
 
 
 class PromotionPlan(Base):
-    """A plan for the tenant. It never changes."""
-
     __tablename__ = "promotion_plan"
     __table_args__ = (
         CheckConstraint("octet_length(content_hash) = 32", name="content_hash_is_sha256"),
@@ -34,8 +32,6 @@ class PromotionPlan(Base):
 
 
 class PromotionDecision(Base):
-    """The decision about a plan; each plan has one at most."""
-
     __tablename__ = "promotion_decision"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "plan_id"], ["promotion_plan.tenant_id", "promotion_plan.plan_id"]),
@@ -54,8 +50,6 @@ class PromotionDecision(Base):
 
 
 class PromotionMapping(Base):
-    """The tenant's object that an operator put in the place of another tenant's."""
-
     __tablename__ = "promotion_mapping"
     __table_args__ = ({"comment": "objects of the tenant that operators put in the place of another tenant's"},)
 

@@ -24,11 +24,11 @@ from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 
 MOST_COLUMNS = 12
-"""Tenants with a column each; beyond, rows give numbers."""
+"""If there are more tenants, none has a column of its own."""
 
 
 async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:
-    """Stores and prints plans; True if nothing is blocked."""
+    """Stores and prints plans; True if each is complete."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
     planned: list[Target] = []
