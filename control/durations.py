@@ -10,7 +10,7 @@ _FORM = re.compile("".join(rf"(?:(?P<{name}>\d{{1,6}}){unit})?" for unit, name i
 
 
 def duration_of(value: str, option: str, *, least: timedelta = timedelta(0), most: timedelta) -> timedelta:
-    """Reads an option's duration. Raises `RequestError`, also for a duration out of bounds."""
+    """Raises `RequestError`, also for a duration out of bounds."""
     match = _FORM.fullmatch(value.strip().lower())
     if match is None or not any(match.groupdict().values()):
         raise RequestError(f"{option}: {value!r} is not a duration; write 90s, 15m, 2h, 1d or 1h30m")
@@ -21,7 +21,7 @@ def duration_of(value: str, option: str, *, least: timedelta = timedelta(0), mos
 
 
 def in_short(duration: timedelta) -> str:
-    """The shortest text that `duration_of` reads as this."""
+    """Writes a duration, to the second, so that `duration_of` reads it back."""
     rest = int(duration.total_seconds())
     parts = []
     for unit, seconds in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):

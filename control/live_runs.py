@@ -1,4 +1,4 @@
-"""Runs as they are now: one look serves everybody who asks at about the same time."""
+"""Runs as they are now, for live pages."""
 
 import asyncio
 import time
@@ -21,24 +21,24 @@ LOOK_SECONDS = 2.0
 """The time between a live page's questions to PostgreSQL and the workflow."""
 
 PAGE_WAITS_SECONDS = 1.0
-"""A page's wait for Temporal and a worker; the database's data is there at once."""
+"""How long a page waits for Temporal and a worker, before it shows the database's data."""
 
 SILENCE_SECONDS = 5.0
-"""How long nobody asks again after a missing answer."""
+"""How long nobody asks again after no answer came."""
 
 TEMPORAL = "Temporal"
 
 NEW_SECONDS = 30.0
-"""A run that is younger and not found is looked for again."""
+"""If a run younger than this is not found, it may not be listed yet."""
 
 
 _NO_ANSWER = f"Temporal does not answer within {PAGE_WAITS_SECONDS:g} s; check that it is up, and TEMPORAL_ADDRESS"
 
 
 class LiveRun(NamedTuple):
-    """`reading`: collections without an outcome while the run is under way.
+    """`reading`: collections without an outcome.
 
-    `trouble`: why the workflow does not tell; then the counts are of items merged so far.
+    `trouble`: why the workflow does not answer; then the counts are of items merged so far.
     """
 
     record: RunRecord
@@ -78,7 +78,7 @@ class LiveRuns:
         )
 
     async def _queued(self, tenant_id: UUID, ids: IdRange) -> list[RunRecord] | None:
-        """The run, if no worker has taken it; None if Temporal does not tell."""
+        """The run, if no worker has taken it; None if Temporal does not answer."""
         if self._silence_of(TEMPORAL) is not None:
             return None
         try:
@@ -122,7 +122,7 @@ class LiveRuns:
         return told
 
     def _silence_of(self, who: str) -> str | None:
-        """The trouble of Temporal or a run's worker that has just not answered; None if it may be asked."""
+        """The trouble if Temporal or the run's worker has just not answered; None if it may be asked."""
         now = asyncio.get_running_loop().time()
         self._silent = {key: silence for key, silence in self._silent.items() if silence[0] > now}
         return self._silent[who][1] if who in self._silent else None
@@ -133,8 +133,8 @@ class LiveRuns:
 
 
 def _is_new(run_id: UUID) -> bool:
-    """Whether neither the database nor Temporal's list may know the run yet.
+    """Whether the run may be too new for the database and for Temporal's list.
 
-    Temporal's run ids begin with their milliseconds (RFC 9562, version 7).
+    Temporal's run ids begin with their time in milliseconds (RFC 9562, version 7).
     """
     return run_id.version == 7 and abs(time.time() - (run_id.int >> 80) / 1000) < NEW_SECONDS

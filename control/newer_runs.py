@@ -1,4 +1,4 @@
-"""Runs that Temporal has and the database has lost, as after a restore."""
+"""Runs that Temporal knows and the database has lost, as after a restore."""
 
 from uuid import UUID
 
@@ -9,13 +9,13 @@ from activities.holders import SYNC_WORKFLOW
 from storage import recorded_runs
 
 MOST = 20
-"""Counting ends here: these many runs are enough to show a restore."""
+"""Enough runs to show a restore."""
 
 
 async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> int:
     """Counts, up to `MOST`, completed runs without a record that began after the database's newest run.
 
-    Needs a portfolio session. Failed runs may have been refused without a record.
+    Needs a portfolio session. Failed runs do not count: they may have been refused without a record.
     """
     newest = await recorded_runs.latest_queued_at(session)
     if newest is None:
@@ -24,7 +24,7 @@ async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> 
         f"WorkflowType = '{SYNC_WORKFLOW}' AND TaskQueue = '{task_queue}' AND ExecutionStatus = 'Completed'"
         f" AND StartTime > '{newest.isoformat()}'"
     )
-    # The list does not tell the first execution of a run that has continued as new.
+    # The list does not name the first execution of a run that has continued as new.
     described = [
         await client.get_workflow_handle(listed.id, run_id=listed.run_id).describe()
         async for listed in client.list_workflows(query, limit=MOST)

@@ -1,4 +1,4 @@
-"""A portfolio in words."""
+"""Portfolio runs in words."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -11,7 +11,7 @@ from workflows.messages import PortfolioInput
 MOST_NAMED = 3
 
 NameOf = Callable[[UUID], str]
-"""Gives the name of a tenant for people."""
+"""Gives a tenant's name for people."""
 
 
 def summary(portfolio_input: PortfolioInput, name_of: NameOf) -> str:
@@ -24,7 +24,7 @@ def selection_name(portfolio_input: PortfolioInput) -> str:
 
 
 def tenants_in_words(chosen: TenantChoice, name_of: NameOf) -> str:
-    """A few by name."""
+    """Names up to `MOST_NAMED` tenants; counts more."""
     if chosen.everyone or len(chosen.tenant_ids) > MOST_NAMED:
         return chosen.in_words()
     return ", ".join([*map(name_of, chosen.tenant_ids), *(f"tag {tag}" for tag in chosen.tags)])

@@ -1,4 +1,4 @@
-"""The progress of a run, asked of its workflow."""
+"""Queries a run's workflow for its progress."""
 
 import asyncio
 
@@ -17,13 +17,13 @@ from inventory.records import RunRecord
 from workflows.messages import SyncProgress
 
 ANSWER_SECONDS = 4.0
-"""The time for a worker to answer a query or take a task: a frozen one is reported within ten seconds."""
+"""How long a worker may take to answer a query or take a task: a frozen one is reported within ten seconds."""
 
 
 async def run_progress(client: Client, task_queue: str, record: RunRecord, until: float) -> SyncProgress | str:
     """The run's progress, or the reason for having none.
 
-    Temporal Cloud bills queries, so a run without a worker is not asked. `until` is a time of the event loop. Raises
+    Temporal Cloud bills queries, so a run without a worker is not queried. `until` is a time of the event loop. Raises
     `TimeoutError` and `UnreachableError`.
     """
     wanted = Kind(SYNC_WORKFLOW, task_queue)

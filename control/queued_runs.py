@@ -27,10 +27,10 @@ from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
 
 PATIENCE_SECONDS = 3.0
-"""The wait for Temporal: the answer is useful without it."""
+"""How long to wait for Temporal: answers are useful without it."""
 
 LOOKS = 3
-"""Temporal lists a run a moment after its start."""
+"""How often to look for a new run: Temporal lists it a moment after its start."""
 
 LOOK_GAP_SECONDS = 1.0
 
@@ -38,7 +38,7 @@ FRESH_SECONDS = 2.0
 """The time between pages' questions to Temporal."""
 
 PAGE_WAITS_SECONDS = 0.3
-"""A page's wait; a reload shows a later answer."""
+"""How long a page waits; a reload shows a later answer."""
 
 Connect = Callable[[], Awaitable[Client]]
 
@@ -63,10 +63,7 @@ async def unrecorded_runs(
     most: int = 20,
     connect: Connect | None = None,
 ) -> list[RunRecord] | None:
-    """Queued runs without a record, newest first; None if Temporal does not answer.
-
-    `connect` gives a client; without it a new one is made.
-    """
+    """Queued runs without a record, newest first; None if Temporal does not answer."""
     query = _query(SYNC_WORKFLOW, task_queue, ids)
     if tenant_id is not None:
         query += f" AND TenantId = '{tenant_id}'"
@@ -83,7 +80,7 @@ async def unrecorded_runs(
 
 
 class QueuedRuns:
-    """Queued runs for pages, which wait only briefly for Temporal."""
+    """Queued runs for pages, at most `FRESH_SECONDS` old. None also if Temporal is slower than a page waits."""
 
     def __init__(self, database: Database, connect: Connect, task_queue: str) -> None:
         self._database = database
@@ -93,12 +90,10 @@ class QueuedRuns:
         self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
-        """The answer of `unrecorded_runs`, a moment old; None also if Temporal is too slow."""
         asked = self._database, self._task_queue, tenant_id
         return await self._runs.look(tenant_id, partial(unrecorded_runs, *asked, most=most, connect=self._connect))
 
     async def look_at_portfolio_runs(self, most: int) -> list[PortfolioRecord] | None:
-        """As `look`, of portfolio runs."""
         asked = self._database, self._task_queue
         find = partial(unrecorded_portfolio_runs, *asked, most=most, connect=self._connect)
         return await self._portfolio_runs.look(None, find)
@@ -143,7 +138,7 @@ async def unrecorded_portfolio_runs(
 
 
 def _query(workflow: str, task_queue: str, ids: IdRange | None) -> str:
-    """Installations with their own task queues may share a namespace."""
+    """Names the task queue, since installations may share a namespace."""
     query = (
         f"WorkflowType = '{workflow}' AND ExecutionStatus = 'Running' AND RunStatus = 'queued'"
         f" AND TaskQueue = '{task_queue}'"
@@ -175,12 +170,11 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
     except PayloadKeyError:
         raise
     except (ApplicationError, RuntimeError, ValueError):
-        return None  # The workflow fails with it as soon as a worker takes it up.
+        return None  # An invalid input: the workflow fails as soon as a worker takes it.
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
 
 
 def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
-    """No worker has taken it yet."""
     return RunRecord(
         run_id=run_id,
         tenant_id=sync_input.tenant_id,

@@ -21,7 +21,7 @@ from workflows.sync import SyncWorkflow
 
 
 class NotUnderWayError(RequestError):
-    """The run has ended, or never was."""
+    """The run has ended, or does not exist."""
 
 
 class StartedRun(NamedTuple):
@@ -52,10 +52,7 @@ async def start_or_join(
     attributes: TypedSearchAttributes,
     said: str,
 ) -> StartedRun:
-    """Starts the workflow, or joins the running one. Raises `RequestError` if something else holds the workflow id.
-
-    `run` is the workflow's method.
-    """
+    """As `start_sync`, for the workflow of which `run` is the method, with the summary `said`."""
     workflow_id = given.workflow_id
     try:
         handle = await client.start_workflow(
@@ -75,15 +72,12 @@ async def start_or_join(
 
 
 def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[Any, Any]:
-    """Its result is this run's, never a later one's."""
+    """A handle whose result is this run's, never a later run's."""
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 
 async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, wanted: Kind) -> None:
-    """Raises `RequestError` unless the workflow is of the wanted kind, or unknown to Temporal.
-
-    `run_id` is an execution; None is the latest.
-    """
+    """Raises `RequestError` if the execution, without `run_id` the latest, is of another kind than `wanted`."""
     description = await if_there(client.get_workflow_handle(workflow_id, run_id=run_id).describe())
     if description is not None:
         _refuse_other(client, description, wanted)
@@ -98,10 +92,7 @@ def _refuse_other(client: Client, description: WorkflowExecutionDescription, wan
 async def request_cancel(
     client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind, requested_by: str
 ) -> None:
-    """Signals a run or portfolio run to cancel.
-
-    Raises `NotUnderWayError`, and `RequestError` if something else holds its workflow id.
-    """
+    """Raises `NotUnderWayError`, and `RequestError` if something else holds the workflow id."""
     handle = client.get_workflow_handle(workflow_id)
     request = CancelRequest(reason=reason, requested_by=requested_by, run_id=run_id)
     try:

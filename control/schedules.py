@@ -1,4 +1,4 @@
-"""Portfolio runs at given times, kept by Temporal."""
+"""Schedules of portfolio runs in Temporal."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -43,23 +43,23 @@ LONGEST = timedelta(days=366)
 SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_CATCH_UP = timedelta(days=365)
 CATCH_UP = "10m"
-"""By default, how late a start may be after an outage."""
+"""The default limit of a start's delay after an outage."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _CALENDAR = re.compile(r"(?:(?P<days>[a-z,-]+) +)?(?P<hour>\d{1,2}):(?P<minute>\d{2})")
 
 Label = Callable[[str], str]
-"""A person's name for a part of a schedule: an option, a form's field."""
+"""Gives the option or form field that stands for a part of a schedule."""
 
 
 class UnknownScheduleError(RequestError):
-    """Temporal has no schedule of this name."""
+    """No schedule has this name."""
 
 
 class ScheduleRecord(BaseModel, frozen=True):
-    """A schedule of portfolio runs. `last_status` is that of the run that it started last, null if Temporal forgot it.
+    """`last_status` is the status of the last started run; None if Temporal has forgotten it.
 
-    `skipped_overlap` counts starts that did not happen because the last run was still under way, `missed_catch_up`
-    those that Temporal was down for, longer than `catch_up`.
+    `skipped_overlap` counts starts skipped because the last run was under way, `missed_catch_up` those missed because
+    Temporal was down for longer than `catch_up`.
     """
 
     name: str
@@ -87,7 +87,7 @@ class StoredSchedule(NamedTuple):
 
 
 class Schedules(WorkflowSchedules[PortfolioInput]):
-    """A task queue's schedules. `name_of` names tenants for people.
+    """A task queue's schedules.
 
     Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer.
     """
@@ -102,7 +102,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
     ) -> bool:
         """Creates or changes the schedule; True if it was created.
 
-        A changed one stays paused, and keeps its note without a new one.
+        A paused schedule stays paused; without `note`, it keeps its note.
         """
         wanted = Schedule(
             action=ScheduleActionStartWorkflow(
@@ -127,7 +127,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return await self._put(self._id(name), wanted, new_state, is_due=False)
 
     async def all(self) -> tuple[list[StoredSchedule], list[str]]:
-        """The schedules by name, and lines about skipped ones that are not ours."""
+        """The schedules in order of name, and the errors of those that `one` refuses."""
         async with _refusals():
             ids = [
                 listed.id async for listed in await self._client.list_schedules() if listed.id.startswith(self._prefix)
@@ -138,18 +138,18 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
                 try:
                     found.append(await self.one(schedule_id.removeprefix(self._prefix)))
                 except UnknownScheduleError:
-                    continue  # It has been deleted since it was listed.
+                    continue  # deleted since it was listed
                 except RequestError as error:
                     left_out.append(str(error))
         return found, left_out
 
     async def one(self, name: str) -> StoredSchedule:
-        """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours."""
+        """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours or has an invalid input."""
         async with _refusals():
             return await self._stored(await self._of_name(name))
 
     async def leave_out(self, tenant_id: UUID) -> list[str]:
-        """Deletes schedules that name no other tenant; returns the changed names."""
+        """Takes the tenant out of schedules, and deletes those left without tenants. Returns the names of both."""
         stored, _ = await self.all()
         naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
         for record, portfolio_input, spec in naming:
@@ -169,7 +169,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")
 
     async def pause(self, name: str, note: str | None = None) -> None:
-        """Pauses it; starts due meanwhile are dropped."""
+        """Drops the starts that are due during the pause."""
         async with self._ours(name) as handle:
             await handle.pause(note=note)
 
@@ -178,12 +178,12 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             await handle.unpause(note=note)
 
     async def trigger(self, name: str) -> None:
-        """Does nothing if the last portfolio run is under way."""
+        """Starts a portfolio run, unless the last one is under way."""
         async with self._ours(name) as handle:
             await handle.trigger(overlap=ScheduleOverlapPolicy.SKIP)
 
     async def delete(self, name: str) -> None:
-        """Deletes it; a started portfolio run goes on."""
+        """A portfolio run under way goes on."""
         async with self._ours(name) as handle:
             await handle.delete()
 
@@ -232,7 +232,6 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         return StoredSchedule(record, portfolio_input, spec)
 
     async def _last_status(self, info: ScheduleInfo) -> str | None:
-        """The status of the last portfolio run that was started; None if Temporal no longer knows it."""
         if not info.recent_actions:
             return None
         action = info.recent_actions[-1].action
@@ -262,21 +261,21 @@ async def _refusals() -> AsyncIterator[None]:
 
 
 def valid_name(name: str) -> str:
-    """The name. Raises `RequestError` if a schedule cannot have it."""
+    """Returns the name. Raises `RequestError` if a schedule cannot have it."""
     if NAME.fullmatch(name) is None:
         raise RequestError(f"{name!r} is not a schedule's name; use letters, digits, '.', '_' and '-', at most 100")
     return name
 
 
 def catch_up_window(value: str, label: Label) -> timedelta:
-    """Reads how late a start may be. Raises `RequestError`."""
+    """Raises `RequestError`."""
     return duration_of(value, label("catch-up"), least=SHORTEST_CATCH_UP, most=LONGEST_CATCH_UP)
 
 
 def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str, label: Label
 ) -> ScheduleSpec:
-    """The start times, of which exactly one of `every`, `cron` and `calendar` is given. Raises `RequestError`."""
+    """The start times from one of `every`, `cron` and `calendar`. Raises `RequestError`."""
     if time_zone is not None:
         if every is not None:
             raise RequestError(f"{label('time-zone')} goes with {label('cron')} or {label('calendar')}")
@@ -312,7 +311,7 @@ def _calendar(value: str, label: str) -> ScheduleCalendarSpec:
         if first not in DAYS or (last if dash else first) not in DAYS:
             raise wrong
         start, end = DAYS.index(first), DAYS.index(last if dash else first)
-        # A range that runs over Saturday is two.
+        # A range that crosses Saturday is two ranges.
         days += [ScheduleRange(start, end)] if start <= end else [ScheduleRange(start, 6), ScheduleRange(0, end)]
     return ScheduleCalendarSpec(
         hour=[ScheduleRange(int(match["hour"]))],

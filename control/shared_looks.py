@@ -1,4 +1,4 @@
-"""One look serves everybody who asks for a thing at about the same time."""
+"""Looks whose answer serves everybody who asks at about the same time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from inventory.user_errors import UnavailableError, UserError
 
 FORGOTTEN_SECONDS = 60.0
-"""An answer is forgotten so long after the last look."""
+"""How long after its look an answer is kept."""
 
 FoundT = TypeVar("FoundT")
 
@@ -17,9 +17,9 @@ class SharedLooks(Generic[FoundT]):
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """The answer of `find`, at most `within` seconds old. An error for people goes to everybody who waits.
+        """The answer of `find`, at most `within` seconds old. A `UserError` or `UnavailableError` reaches all who wait.
 
-        Whoever waits shares the next look, so a crowd waits for two looks at most.
+        Callers who wait share the next look, so nobody waits for more than two.
         """
         clock = asyncio.get_running_loop().time
         asked = clock()

@@ -1,4 +1,4 @@
-"""Temporal's data of a tenant: histories of its runs, and schedules that name it."""
+"""A tenant's data in Temporal: histories of its runs, and schedules that name it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ from control.watch import WatchSchedule
 from temporal_errors import if_there
 
 ENDING_SECONDS = 60
-"""The wait for cancelled runs; then Temporal ends them with their histories."""
+"""How long to wait for cancelled runs; deleting their histories ends the rest."""
 
 LISTED_SECONDS = 180
-"""Temporal deletes a history and its list entry a moment after the request, a busy one later."""
+"""How long to wait until deleted histories are unlisted: a busy Temporal deletes them late."""
 
 GAP_SECONDS = 1.0
 
@@ -32,14 +32,14 @@ _REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class ErasedHistories(NamedTuple):
-    """The number of deleted histories. `kept`: why others stay for the namespace's retention."""
+    """`histories` were deleted. `kept`: why others stay for the namespace's retention."""
 
     histories: int
     kept: str | None
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
-    """Deletes schedules that name no other tenant; returns the changed names. Raises `RequestError`."""
+    """As `Schedules.leave_out`, with the watch. Raises `RequestError`."""
     changed = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
     if await WatchSchedule(client, task_queue).leave_out(tenant_id):
         changed.append("watch")
@@ -47,12 +47,12 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 
 
 async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
-    """If a worker is there, waits for the runs' ends; returns their number."""
+    """Cancels the tenant's runs, and waits for their ends if a worker is there; returns their number."""
     query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
     running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
     wanted = Kind(SYNC_WORKFLOW, task_queue)
     for workflow_id, _ in running:
-        # It may have ended meanwhile, and what somebody else holds is not ours to end.
+        # The run may have ended, and another workflow that holds its id is not ours to end.
         with suppress(RequestError):
             await request_cancel(client, workflow_id, None, "the tenant is removed", wanted, requested_by)
     if running and await no_worker(client, task_queue) is None:
@@ -63,7 +63,7 @@ async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requeste
 
 
 async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
-    """Deletes histories of listed runs and of the `known` workflow ids."""
+    """Deletes the histories that Temporal lists, and the latest of each `known` workflow id."""
     erased: set[tuple[str, str]] = set()
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LISTED_SECONDS

@@ -29,7 +29,7 @@ EVERY = "5m"
 """The default time between looks at the logs."""
 
 CATCH_UP = timedelta(minutes=1)
-"""How late a look may start. A missed look loses nothing, since the next one reaches back."""
+"""How late a look may start: a missed look loses nothing, since the next one reaches back."""
 
 
 class WatchRecord(BaseModel, frozen=True):
@@ -47,7 +47,7 @@ class WatchRecord(BaseModel, frozen=True):
 
 
 class StoredWatch(NamedTuple):
-    """The watch's schedule in Temporal. `record` does not name the tenants."""
+    """`record` does not name the tenants."""
 
     chosen: TenantChoice
     spec: ScheduleSpec
@@ -84,7 +84,7 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
         return True
 
     async def leave_out(self, tenant_id: UUID) -> bool:
-        """Ends the watch if it names no other tenant; True if it named this one."""
+        """Takes the tenant out, and ends the watch if it names no other; True if it named this one."""
         stored = await self.stored()
         if stored is None or tenant_id not in stored.chosen.tenant_ids:
             return False

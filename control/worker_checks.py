@@ -20,7 +20,7 @@ WORKER_SECONDS = 60
 async def worker_checks(
     client: Client, task_queue: str, request: DiagnoseWorker, tenants: int
 ) -> Sequence[CheckResult]:
-    """A worker's checks; one failed check if no worker answers. `tenants`: how many tenants the worker signs in to."""
+    """One failed check if no worker answers. `tenants` is the number of tenants that the worker signs in to."""
     waves = -(-tenants // TENANTS_AT_ONCE)
     limit = timedelta(seconds=WORKER_SECONDS + 2 * ANSWER_SECONDS * waves)
     try:

@@ -1,4 +1,4 @@
-"""Whether a worker takes a run, by deployment versions."""
+"""Whether a worker takes a run, by deployment version."""
 
 from datetime import timedelta
 
@@ -8,9 +8,9 @@ from temporalio.api.workflow.v1 import WorkflowExecutionVersioningInfo
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueResponse
 
 GONE = timedelta(minutes=2)
-"""A worker whose last poll is so long before the newest one is gone: a poll takes a minute at most.
+"""A worker is gone if its last poll is so long before the newest: a poll takes at most a minute.
 
-Compared among themselves, since this machine's clock may be wrong.
+Polls are compared with each other, since this machine's clock may be wrong.
 """
 
 
