@@ -18,7 +18,7 @@ DYNAMIC_CONFIGURATION = (
     # Fairness between tenants is off by default.
     "matching.enableFairness=true",
     "matching.useNewMatcher=true",
-    # Temporal divides a rate limit over partitions evenly, a tenant's activities not: one partition makes it exact.
+    # Temporal divides a rate limit evenly over partitions, but not a tenant's activities. One partition is exact.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )

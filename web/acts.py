@@ -1,4 +1,4 @@
-"""Acts of persons: recorded, then requested if Temporal carries them out (decision 47)."""
+"""Persons' acts, recorded before they are requested of Temporal (decision 47)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Act(NamedTuple):
-    """A person's act. `once` is the form's id. `tenant_id` is None if the act is about no single tenant."""
+    """`once`: the form's id. `tenant_id`: None for acts on no single tenant."""
 
     person: Person
     action: Action
@@ -32,15 +32,15 @@ class Act(NamedTuple):
 async def recorded(
     scope: TenantScope, person: Person, action: Action, subject: str, once: UUID, reason: str | None = None
 ) -> bool:
-    """Records an act in the transaction that does it; False if this form was received before."""
+    """Records the act in the scope's transaction; False if the form was received before."""
     act = Act(person, action, subject[:MOST_CHARACTERS], once, reason, scope.tenant.id)
     return await _record(scope.session, act, act.subject, once)
 
 
 async def carry_out(site: Site, act: Act, request: Callable[[Client], Awaitable[ResultT]]) -> ResultT | None:
-    """Records the act and requests it; None if this form was received before.
+    """Records the act, then requests it; None if the form was received before.
 
-    A second record tells a failed request. Raises `UnavailableError`, `UserError`.
+    Records a failed request, too. Raises `UnavailableError`, `UserError`.
     """
     async with _session(site, act.tenant_id) as session:
         if not await _record(session, act, act.subject, act.once):

@@ -1,4 +1,4 @@
-"""The application: routes behind sign-in, and error pages with a remedy."""
+"""The web application: routes behind sign-in, and error pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
@@ -54,7 +54,7 @@ ROUTERS: Sequence[APIRouter] = [
         "audit.routes",
     )
 ]
-"""The routes of all questions. Each needs a signed-in person."""
+"""The routes that need a signed-in person."""
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -92,7 +92,7 @@ def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:
 
 @cache
 def _routes() -> Sequence[BaseRoute]:
-    """Made once a process: FastAPI takes a third of a second of processor time."""
+    """Cached, since FastAPI needs a third of a second of processor time."""
     everybody = _sign_in_routes()
     everybody.include_router(codec.router)
     signed_in = APIRouter(dependencies=[Depends(sign_in.signed_in), Depends(without_nul)], responses=PROBLEMS)

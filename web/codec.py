@@ -1,7 +1,6 @@
-"""Temporal Web's codec server: clear payloads for a signed-in operator who sees every tenant.
+"""Temporal Web's codec server (https://docs.temporal.io/production-deployment/data-encryption).
 
-A payload does not say whose it is. The browser asks with the reader's session:
-https://docs.temporal.io/production-deployment/data-encryption.
+It serves operators who see every tenant, since a payload does not name its tenant.
 """
 
 from typing import Annotated
@@ -23,21 +22,21 @@ from web.sign_in import signed_in
 from web.site import Site, site_of
 
 PREFIX = "/api/codec"
-"""The path in Temporal Web's settings."""
+"""The path to set in Temporal Web."""
 
 LONGEST_REQUEST = 32 * 2**20
-"""The most bytes of a request: more than Temporal Web sends for a page of a history."""
+"""In bytes: more than Temporal Web sends for a page of a history."""
 
 TEMPORAL_WEBS_HEADERS = ("authorization", "authorization-extras", "content-type", "x-namespace")
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 home = APIRouter(include_in_schema=False)
-"""The first page of a process that serves the codec only."""
+"""The first page of a process that serves only the codec."""
 
 
 class CodecRequestError(UserError):
-    """The request is no list of payloads."""
+    """The request is too long or no list of payloads."""
 
 
 async def _payloads(request: Request) -> Payloads:
@@ -70,19 +69,18 @@ Codec = Annotated[EncryptionCodec, Depends(_codec)]
 
 @router.post("/decode")
 async def decode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """A payload that no key opens stays, and shows the id of its key."""
+    """A payload that no key opens stays encrypted, and names its key."""
     return _answer([await _in_clear(codec, payload) for payload in (await _payloads(request)).payloads])
 
 
 @router.post("/encode")
 async def encode(request: Request, _reader: ReaderOfAll, codec: Codec) -> Response:
-    """Encodes payloads for workers: signals that a person sends in Temporal Web."""
+    """For signals that a person sends in Temporal Web."""
     return _answer(await codec.encode((await _payloads(request)).payloads))
 
 
 @home.get("/")
 async def signed_in_page(_person: Annotated[Person, Depends(signed_in)]) -> Response:
-    """Temporal Web's sign-in ends here."""
     return PlainTextResponse("You are signed in. Temporal Web can now show payloads in clear.\n")
 
 
@@ -105,7 +103,7 @@ def origin_of(address: str | None) -> str | None:
 
 
 class CodecCors:
-    """Middleware: lets pages of Temporal Web's origin call the codec with the reader's session."""
+    """Middleware that lets Temporal Web's pages call the codec with the reader's session."""
 
     def __init__(self, app: ASGIApp, origin: str | None) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Sign-in with Entra ID: there with a cookie of this browser, back with a code that works once."""
+"""Sign-in with Entra ID. A cookie binds it to one browser; Entra's code works once."""
 
 import asyncio
 import secrets
@@ -16,7 +16,7 @@ from web.sign_in import COOKIE, SESSION_LIFETIME, NotSignedInError, digest, set_
 from web.site import Site, site_of
 
 PATH = "/sign-in/entra"
-"""The end of the app's redirect URI."""
+"""The path of the app's redirect URI."""
 
 FLOW_COOKIE = "__Host-sign-in"
 
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False)
 
 
 def role_of(identity: SignedInIdentity) -> Role:
-    """The highest app role. Raises `SignInRefusedError`."""
+    """The person's highest app role. Raises `SignInRefusedError` if there is none."""
     assigned = {name.casefold() for name in identity.roles}
     roles = [role for role in Role if role.value in assigned]
     if not roles:
@@ -39,7 +39,7 @@ def role_of(identity: SignedInIdentity) -> Role:
 
 
 def own_page(address: str) -> str:
-    """The address if it is this site's, else the first page."""
+    """The address if it is on this site, else the first page."""
     parts = urlsplit(address)
     is_own = address.startswith("/") and not address.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
     return address if is_own and address.isprintable() and "\\" not in address else "/"
@@ -72,7 +72,7 @@ async def begin(
 
 @router.get(PATH)
 async def finish(request: Request, entra: Entra, site: TheSite) -> Response:
-    """Signs in the person from Entra ID, with a new session. Raises `SignInRefusedError`."""
+    """Starts a new session. Raises `SignInRefusedError`, `SignInUnavailableError`."""
     token = request.cookies.get(FLOW_COOKIE)
     async with site.database.no_tenant() as session:
         begun = await web_sessions.take_flow(session, digest(token)) if token else None

@@ -1,5 +1,3 @@
-"""Pages stay small: content that does not fit stands on another page."""
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,11 +7,11 @@ from fastapi.responses import HTMLResponse
 from web.layout import page
 
 MOST_BYTES = 100_000
-"""Loads and shows at once on a slow line."""
+"""A slow line loads such a page at once."""
 
 
 def fitting_page(request: Request, template: str, attempts: Iterable[Mapping[str, Any]], **shown: Any) -> HTMLResponse:
-    """The first small enough attempt, or the last. Attempts add to `shown`."""
+    """The first page within `MOST_BYTES`, or the last. Attempts are values beside `shown`."""
     answer = HTMLResponse()
     for attempt in attempts:
         answer = page(request, template, **shown, **attempt)

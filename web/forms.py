@@ -1,6 +1,6 @@
 """Forms that act once, even if sent twice.
 
-A form has the field of the macro `parts.once()`; its route takes `Once` and hands it to `storage.audit.record`.
+A form contains the macro `parts.once()`; its route takes `Once` and passes it to `storage.audit.record`.
 """
 
 from typing import Annotated
@@ -18,7 +18,7 @@ Once = Annotated[UUID, Form(alias=REQUEST_ID, description="Made for each form; s
 
 
 Why = Annotated[str, Form(min_length=1, max_length=2_000, pattern=r"\S")]
-"""A person's reason, where nobody may leave it out."""
+"""A required reason."""
 
 
 class NotConfirmedError(UserError):
@@ -26,22 +26,21 @@ class NotConfirmedError(UserError):
 
 
 def _confirmed(once: Once, confirmed: Annotated[str, Form(alias=CONFIRMED, description="yes")] = "") -> UUID:
-    """Raises `NotConfirmedError`."""
     if confirmed != "yes":
         raise NotConfirmedError("nothing was done, since the box that confirms it was not ticked; go back and tick it")
     return once
 
 
 ConfirmedOnce = Annotated[UUID, Depends(_confirmed)]
-"""`Once` of a form with the box `confirmed`, which a person ticks before an act."""
+"""`Once` of a form whose box `confirmed` must be ticked."""
 
 
 class TypedTextError(UserError):
-    """The field's text cannot be kept."""
+    """The field's text cannot be stored."""
 
 
 def typed(text: str, label: str) -> str | None:
-    """The text of a form's field; None if it is empty. Raises `TypedTextError`."""
+    """The trimmed text of a form's field; None if it is empty. Raises `TypedTextError`."""
     wanted = text.strip()
     if (problem := problem_with(wanted)) is not None:
         raise TypedTextError(f"{label}: {problem}")
@@ -53,4 +52,4 @@ def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")
 
 
 Reason = Annotated[str | None, Depends(_reason)]
-"""A person's reason for an act; None if the field `reason` is empty."""
+"""An optional reason; None if the field `reason` is empty."""

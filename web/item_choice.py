@@ -1,4 +1,4 @@
-"""Parameters of every page that lists items."""
+"""Query parameters of pages that list items."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -18,11 +18,11 @@ class SettingTextError(UserError):
 
 
 CHOICE_ERRORS = (SettingTextError, UnknownSettingError, UnknownCategoryError, NeverReadError)
-"""Shown beside the form, where the person can correct the words."""
+"""Errors to show beside the form."""
 
 
 class ItemChoice(NamedTuple):
-    """The query's parameters that choose items. Empty ones count as absent."""
+    """Empty texts choose all."""
 
     name: str = ""
     type_key: str = ""
@@ -42,7 +42,7 @@ class ItemChoice(NamedTuple):
 
     @property
     def sought(self) -> Sought | None:
-        """Filters beside the name. Raises `SettingTextError`."""
+        """All filters but collections; None without any. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
             setting=wanted_setting(self.setting) if self.setting.strip() else None,

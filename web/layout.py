@@ -1,4 +1,4 @@
-"""Pages in the common layout. Templates escape tenants' hostile texts."""
+"""Pages in the common layout. Templates escape all texts, since tenants' may be hostile."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -43,7 +43,7 @@ NAVIGATION = (
     Entry("Access", "/access", Role.ADMIN),
     Entry("Configured tenants", "/configured-tenants", Role.ADMIN),
 )
-"""Pages over all of the person's tenants."""
+"""Pages about no single tenant."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
@@ -59,7 +59,7 @@ TENANT_NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Notifications", "/notifications"),
 )
-"""Pages behind the tenant's own."""
+"""Pages below a tenant's own page."""
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
@@ -71,7 +71,7 @@ def fragment(request: Request, template: str, **shown: Any) -> str:
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
-    """Shows the way to Entra ID if `may_sign_in`."""
+    """`may_sign_in`: link to Entra ID's sign-in, if that is in use."""
     shown = {"title": title, "remedy": remedy, "sign_in": _sign_in_path(request) if may_sign_in else None}
     return _render(request, "layout/error.html", shown)
 

@@ -1,4 +1,4 @@
-"""Live pages: the changing part as server-sent events, without a database connection between looks."""
+"""Live pages: their changing part as server-sent events, without a database connection between looks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,14 +11,14 @@ from inventory.user_errors import UnavailableError, UserError
 from web.site import Site
 
 STREAM_SECONDS = 180.0
-"""The length of a stream. Then the browser asks, and is authenticated, again."""
+"""The longest stream. The browser then asks, and is authenticated, again."""
 
 STOP_FOLLOWING = '<div id="live" hx-swap-oob="delete"></div>'
 """Removes the element that follows the page (macro `parts.follow`)."""
 
 
 class LivePart(NamedTuple):
-    """A page's changing part as it is now. `is_over`: it changes no more."""
+    """`is_over`: the part will not change again."""
 
     html: str
     is_over: bool
@@ -27,7 +27,7 @@ class LivePart(NamedTuple):
 async def live_parts(
     site: Site, first: LivePart, look: Callable[[], Awaitable[LivePart]], seconds: float
 ) -> AsyncIterator[ServerSentEvent]:
-    """The first part, and each change that a look every `seconds` finds, until it is over."""
+    """The first part, then each change, found by a look every `seconds`, until the part is over."""
     clock = asyncio.get_running_loop().time
     ends_at = clock() + STREAM_SECONDS
     part, sent = first, ""
@@ -46,4 +46,4 @@ async def live_parts(
         try:
             part = await look()
         except (UserError, UnavailableError):
-            return  # The browser asks again, later and later.
+            return  # The browser asks again, after growing waits.

@@ -1,5 +1,3 @@
-"""Counts, results and durations of the web page's requests."""
-
 import time
 from datetime import timedelta
 
@@ -7,13 +5,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.common import MetricMeter
 
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-"""Any other method would be a label, too."""
+"""Others share one label, so that clients cannot create labels."""
 
 
 class Metrics:
-    """Middleware: counts answers by method, route and status, and the time until each begins.
+    """Middleware that counts answers and measures the time until each begins.
 
-    A route is its pattern, such as `/tenants/{tenant_id}`: labels hold no id, name or query.
+    The route is a pattern such as `/tenants/{tenant_id}`, so labels hold no id, name or query.
     """
 
     def __init__(self, app: ASGIApp, meter: MetricMeter) -> None:
@@ -42,7 +40,7 @@ class Metrics:
         try:
             await self._app(scope, receive, send_counted)
         except Exception:
-            # The outermost layer of Starlette makes it an answer.
+            # Starlette's outermost layer answers it with status 500.
             if status is None:
                 self._count(scope, 500, began)
             raise

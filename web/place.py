@@ -1,7 +1,4 @@
-"""The page's own address, and people's: this machine alone, TLS, or a proxy.
-
-Beyond loopback, people sign in with Entra ID and nothing is sent in clear.
-"""
+"""Where the page listens and how people reach it. Beyond loopback it requires Entra ID and encryption."""
 
 import re
 import ssl
@@ -13,7 +10,7 @@ from typing import NamedTuple
 from inventory.user_errors import UserError
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
-"""Another site may have pointed any other name at this machine: https://owasp.org/www-community/attacks/DNS_Rebinding
+"""Any other name may be another site's, pointed at this machine: https://owasp.org/www-community/attacks/DNS_Rebinding
 """
 
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
@@ -22,7 +19,7 @@ SIGN_IN_NEEDED = "set WEB_SIGN_IN_CLIENT_ID and the other WEB_SIGN_IN_ settings,
 
 
 class PlaceError(UserError):
-    """The message names missing options."""
+    """The page's options are incomplete or wrong."""
 
 
 class Tls(NamedTuple):
@@ -31,7 +28,7 @@ class Tls(NamedTuple):
 
 
 class WebPlace(NamedTuple):
-    """Listens at `address`; with `proxies`, only they are answered."""
+    """The page listens at `address`. With `proxies`, it answers only them."""
 
     address: str = "127.0.0.1"
     name: str | None = None
@@ -48,7 +45,7 @@ class WebPlace(NamedTuple):
         return [self.name] if self.name else [*LOOPBACK_NAMES]
 
     def url(self, port: int) -> str:
-        """The address for people; the page listens on `port`."""
+        """The address for people, if the page listens on `port`."""
         scheme = "https" if self.is_https else "http"
         name = self.name or LOOPBACK_NAMES[0]
         has_usual_port = self.is_proxied or port == (443 if self.is_https else 80)
@@ -74,7 +71,7 @@ def place(
     proxies: Sequence[str] = (),
     has_sign_in: bool,
 ) -> WebPlace:
-    """Raises `PlaceError` with one line for the first missing thing."""
+    """Raises `PlaceError`."""
     try:
         is_loopback = ip_address(address).is_loopback
     except ValueError:

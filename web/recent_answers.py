@@ -1,4 +1,4 @@
-"""Slow answers, kept so that an answer's pages follow each other."""
+"""A cache of slow answers, for their further pages."""
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
@@ -8,21 +8,20 @@ from typing import Any, TypeVar, cast
 AnswerT = TypeVar("AnswerT")
 
 KEPT_SECONDS = 60
-"""An answer says when it was found."""
+"""Old answers do no harm: an answer says when it was found."""
 
 KEPT_ANSWERS = 4
-"""An answer may have tens of megabytes."""
+"""Few, since an answer may have tens of megabytes."""
 
 
 class RecentAnswers:
-    """Answers by question. A caller must have access to all that the key names."""
+    """Answers by key. A caller must have access to everything that the key names."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
     async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer, found anew if unknown or old."""
         known = self._answers.get(asked)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return cast("AnswerT", known[1])

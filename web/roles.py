@@ -1,4 +1,4 @@
-"""A route's argument that needs a role: `person: Operator`."""
+"""Arguments of routes that require a role, such as `person: Operator`."""
 
 from typing import Annotated, NamedTuple
 
@@ -10,11 +10,11 @@ from web.sign_in import SignedIn
 
 
 class RoleNeededError(UserError):
-    """The person's role does not include the needed one."""
+    """The person's role is too low."""
 
 
 class Needs(NamedTuple):
-    """Lets pass persons of a role or a higher one."""
+    """Raises `RoleNeededError` unless the person has this role or a higher one."""
 
     role: Role
 

@@ -38,14 +38,14 @@ class TooSlowError(UnavailableError):
 
 
 class TenantScope(NamedTuple):
-    """The transaction sees the tenant's rows alone."""
+    """The transaction sees only the tenant's rows."""
 
     tenant: TenantConfig
     session: AsyncSession
 
 
 class PortfolioScope(NamedTuple):
-    """The person's tenants; the transaction reads across tenants."""
+    """The person's tenants, and a transaction across tenants or (`NoTenant`) on rows of no tenant."""
 
     tenants: Tenants
     session: AsyncSession
@@ -55,7 +55,7 @@ SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class WritingSessionOf(Protocol):
-    """The session may write one tenant's rows."""
+    """Opens a session that may write one tenant's rows."""
 
     def __call__(
         self, tenant_id: UUID, *, snapshot: bool = False, seconds: int = STATEMENT_SECONDS
@@ -63,12 +63,12 @@ class WritingSessionOf(Protocol):
 
 
 class TenantSessions(NamedTuple):
-    """The person's tenants, and transactions of single ones or of all (`portfolio`), one at a time.
+    """Opens transactions, one at a time, on one of the person's tenants or on all (`portfolio`).
 
-    Within `turn`, which waits for it, two may be open, or one for long. `session_of` reads one moment,
-    `writing_session_of` may write; either raises `NoSuchPageError` for an invisible tenant. With `snapshot`, a writing
-    one sees one moment and raises `StorageCollisionError` if another transaction has written the same rows. `seconds`
-    limit each statement. `recent_answers` are anybody's.
+    Within `turn`, which waits for its turn, several may be open, or one for long. `session_of` reads a snapshot,
+    `writing_session_of` may write; both raise `NoSuchPageError` for an invisible tenant. With `snapshot`, a writing
+    session raises `StorageCollisionError` if another transaction wrote the same rows. `seconds` limits each statement.
+    `recent_answers` may be other persons'.
     """
 
     tenants: Tenants
@@ -79,7 +79,7 @@ class TenantSessions(NamedTuple):
     recent_answers: RecentAnswers
 
     def named(self, tenant_id: UUID) -> TenantConfig:
-        """Raises `NoSuchPageError` unless it is one of the person's tenants."""
+        """Raises `NoSuchPageError`."""
         return _one_of(self.tenants, tenant_id)
 
 
@@ -87,7 +87,7 @@ TheSite = Annotated[Site, Depends(site_of)]
 
 
 async def without_nul(request: Request) -> None:
-    """Raises `NoSuchPageError` or `NulError`: PostgreSQL cannot compare NUL."""
+    """Raises `NoSuchPageError` or `NulError`, since PostgreSQL refuses NUL characters."""
     if "\0" in request.url.path or any("\0" in value for value in request.query_params.values()):
         raise NoSuchPageError("there is a NUL character in the address")
     if request.method not in SAFE_METHODS:
@@ -97,7 +97,7 @@ async def without_nul(request: Request) -> None:
 
 
 def _visible(request: Request, access: HasAccess, site: TheSite) -> Tenants:
-    """FastAPI runs a plain function in a thread."""
+    """Not `async`, so that FastAPI runs it in a thread."""
     tenants = site.tenants_now()
     seen = visible_tenants(access.person, access.rules, {tenant.id: tenant.tags for tenant in tenants})
     request.state.sees_no_tenant = not seen and len(tenants) > 0
@@ -108,7 +108,6 @@ Visible = Annotated[Tenants, Depends(_visible)]
 
 
 def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
-    """The tenant of the address. Raises `NoSuchPageError`, also for an invisible tenant."""
     tenant = tenants.get(tenant_id)
     if tenant is None:
         raise NoSuchPageError("there is no such tenant, or you do not see it; ask an administrator for access")
@@ -116,7 +115,7 @@ def _one_of(tenants: Visible, tenant_id: UUID) -> TenantConfig:
 
 
 Named = Annotated[TenantConfig, Depends(_one_of)]
-"""One of the person's tenants, without a transaction."""
+"""The address's tenant, which the person sees; opens no transaction."""
 
 
 async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantScope]:
@@ -125,12 +124,12 @@ async def _tenant_scope(tenant: Named, site: TheSite) -> AsyncIterator[TenantSco
 
 
 def visible_ids(tenants: Tenants, site: Site) -> list[UUID] | None:
-    """The ids for `Database.portfolio`: None for all."""
+    """The ids for `Database.portfolio`; None for all."""
     return None if tenants is site.tenants() else [tenant.id for tenant in tenants]
 
 
 def name_for(tenants: Tenants, site: Site) -> Callable[[UUID], str]:
-    """Gives a tenant's name for a person with these tenants."""
+    """A function that names tenants, for a person who sees `tenants`."""
     sees_all = len(tenants) == len(site.tenants())
 
     def name_of(tenant_id: UUID) -> str:
@@ -168,15 +167,15 @@ async def _no_tenant_to_change(tenants: Visible, site: TheSite) -> AsyncIterator
         yield PortfolioScope(tenants, session)
 
 
-# The scope `function` ends a transaction before the answer is sent: who reads slowly keeps no connection.
+# The scope `function` ends a transaction before the answer is sent, so that a slow reader keeps no connection.
 OneTenant = Annotated[TenantScope, Depends(_tenant_scope, scope="function")]
 AllTenants = Annotated[PortfolioScope, Depends(_portfolio_scope, scope="function")]
 NoTenant = Annotated[PortfolioScope, Depends(_no_tenant, scope="function")]
-"""A transaction that reads rows of no tenant."""
+"""A transaction that reads rows without a tenant."""
 TenantToChange = Annotated[TenantScope, Depends(_tenant_to_change, scope="function")]
-"""Writes the tenant's rows, committed before the answer is sent, or undone."""
+"""A transaction that may write the tenant's rows; it ends before the answer is sent."""
 NoTenantToChange = Annotated[PortfolioScope, Depends(_no_tenant_to_change, scope="function")]
-"""A transaction that writes rows of no tenant, as `TenantToChange`."""
+"""As `TenantToChange`, for rows without a tenant."""
 
 
 def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
@@ -200,7 +199,7 @@ def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
 
 
 EachTenant = Annotated[TenantSessions, Depends(_tenant_sessions)]
-"""Opens tenants' transactions, for routes that ask tenants one after the other, or two in their turn."""
+"""For routes that ask several tenants."""
 
 
 @asynccontextmanager

@@ -1,5 +1,3 @@
-"""Rules for every answer: browsers' security headers, and no write that another site has caused."""
-
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,15 +20,13 @@ HEADERS = {
 HSTS_SECONDS = 365 * 24 * 3600
 
 HEALTH = "/healthz"
-"""Tells everybody that the process answers, and nothing else."""
+"""Tells everybody only that the process answers."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Security:
-    """Middleware: adds `HEADERS`; refuses cross-site requests that could change anything, and requests around the
-    proxy.
-    """
+    """Middleware that adds `HEADERS`, and refuses cross-site writes and requests that bypass the proxy."""
 
     def __init__(self, app: ASGIApp, place: WebPlace, shared_prefix: str = "", shared_with: str | None = None) -> None:
         """The origin `shared_with` may post below `shared_prefix`."""
@@ -74,7 +70,7 @@ class Security:
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Whether a browser says that the page itself made the request; silence is refused.
+    """Whether the browser says that this site made the request.
 
     https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site
     """

@@ -1,4 +1,4 @@
-"""A form's collections, and their selection."""
+"""The choice of collections in a form."""
 
 from typing import Annotated, Literal, NamedTuple
 
@@ -25,7 +25,7 @@ class SelectionChoices(NamedTuple):
 
 
 def selection_choices(chosen: Selection | None = None) -> SelectionChoices:
-    """Marks the chosen collections; everything without a selection."""
+    """The form's choices, with `chosen` marked; None marks everything."""
     catalog = load_catalog()
     marked = frozenset() if chosen is None else frozenset(chosen.type_keys)
     is_everything = chosen is None or marked == catalog.everything()
@@ -51,4 +51,4 @@ def _selection(
 
 
 FormSelection = Annotated[Selection, Depends(_selection)]
-"""The selection of a form with the macro `parts.selection`."""
+"""The choice in a form with the macro `parts.selection`."""

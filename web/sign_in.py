@@ -1,4 +1,4 @@
-"""The session cookie, and sign-in by a one-time link, unless people sign in with Entra ID (`web.entra`)."""
+"""The session cookie, and sign-in by a one-time link; `web.entra` has the sign-in with Entra ID."""
 
 import hashlib
 import secrets
@@ -25,8 +25,8 @@ SESSION_LIFETIME = timedelta(hours=12)
 
 COOKIE = "__Host-session"
 """The prefix makes browsers refuse the cookie from another host or path, or without `Secure`:
-https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes. They take loopback addresses
-for secure.
+https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Set-Cookie#cookie_prefixes. Loopback addresses count as
+secure.
 """
 
 router = APIRouter(include_in_schema=False)
@@ -37,7 +37,7 @@ class NotSignedInError(UserError):
 
 
 async def new_link(database: Database, base_url: str, person: str) -> str:
-    """Signs a person in once with every role: whoever runs the command owns the database."""
+    """A link that signs the person in once, as administrator: whoever runs the command owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)
@@ -46,7 +46,7 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
 
 
 class PersonAccess(NamedTuple):
-    """A signed-in person, and the `rules` about the person's tenants."""
+    """A signed-in person, and the rules that decide which tenants the person sees."""
 
     person: Person
     rules: Sequence[AccessRule]
@@ -110,5 +110,5 @@ def set_session(answer: Response, cookie: str) -> None:
 
 
 def digest(token: str) -> bytes:
-    """The hash of a token, which is stored in place of the token."""
+    """The hash that is stored in place of a token."""
     return hashlib.sha256(token.encode()).digest()

@@ -1,4 +1,4 @@
-"""Objects that a web process's requests share."""
+"""The objects that a web process's requests share."""
 
 import asyncio
 from collections.abc import Hashable
@@ -37,13 +37,13 @@ class Site:
         entra: EntraSignIn | None = None,
         meter: MetricMeter = MetricMeter.noop,
     ) -> None:
-        """`url` is the page's address for people. Without `entra` a one-time link signs the owner in."""
+        """`url`: the page's address for people. Without `entra`, a one-time link signs the owner in."""
         self.meter = meter
         self.settings = settings
         self.database = database
         self.temporal = temporal or TemporalAccess()
         self.closing = asyncio.Event()
-        """Set when the process ends, so that streams end, too."""
+        """Set when the process ends, to end streams."""
         self.live_runs = LiveRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.queued_runs = QueuedRuns(database, self.temporal.client, settings.temporal_task_queue)
         self.portfolio_looks = SharedLooks[PortfolioRecord]()
@@ -57,18 +57,18 @@ class Site:
         self._known_tenants = _KnownTenants(self.tenants_source)
 
     def tenants(self) -> Tenants:
-        """The tenants as of this request. Raises `TenantsFileError`, `UnavailableError`."""
+        """The tenants as last loaded. Raises `TenantsFileError`, `UnavailableError`."""
         return self._known_tenants.last()
 
     def tenants_now(self) -> Tenants:
-        """Call it in a thread: it may ask the database. Raises as `tenants`."""
+        """Loads changed tenants. Call it in a thread, since it may query the database. Raises as `tenants`."""
         return self._known_tenants.now()
 
     def tenant(self, tenant_id: UUID) -> TenantConfig | None:
         return self.tenants().get(tenant_id)
 
     def workflow_url(self, workflow_id: str, run_id: UUID) -> str | None:
-        """The address in Temporal Web, if known."""
+        """The address in Temporal Web; None if that is not configured."""
         base = self.settings.temporal_web_url
         if base is None:
             return None
@@ -99,5 +99,5 @@ def site_of(request: Request) -> Site:
 
 
 def item_path(tenant_id: UUID, type_key: str, external_id: str) -> str:
-    """An item's page; Graph's ids may hold any character."""
+    """Graph's ids may hold any character."""
     return f"/tenants/{tenant_id}/items/{quote(type_key, safe='')}/{quote(external_id, safe='')}"

@@ -1,4 +1,4 @@
-"""Pages of sorted lists: each begins after a place that stays when rows come and go."""
+"""Pages of sorted lists. A page begins after a sort key, so rows may come and go."""
 
 import json
 from collections import Counter
@@ -13,17 +13,17 @@ from web.scope import NoSuchPageError
 RowT = TypeVar("RowT")
 
 Place = tuple[str, ...]
-"""A row's sort key, which is unique."""
+"""A row's unique sort key."""
 
 PLACE_CHARACTERS = 80
-"""Characters of each part of a place."""
+"""The most characters of a part of a place."""
 
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
 
 
 class SortedPage(NamedTuple, Generic[RowT]):
-    """Some of `total` rows. `goes_on`: the place before the next page; None on the last page."""
+    """Some of `total` rows. `goes_on`: the next page's `after`; None on the last page."""
 
     rows: list[RowT]
     total: int
@@ -33,7 +33,7 @@ class SortedPage(NamedTuple, Generic[RowT]):
 def sorted_page(
     rows: Iterable[RowT], place_of: Callable[[RowT], Sequence[str]], after: str, most: int
 ) -> SortedPage[RowT]:
-    """The page of `most` rows after a place. Raises `NoSuchPageError`."""
+    """The first `most` rows after the place in `after` (JSON). Raises `NoSuchPageError`."""
     placed = [(tuple(part[:PLACE_CHARACTERS] for part in place_of(row)), row) for row in rows]
     placed.sort(key=itemgetter(0))
     times = Counter[Place]()

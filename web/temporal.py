@@ -1,4 +1,4 @@
-"""The web process's client of Temporal, made at first need."""
+"""The web process's client of Temporal, connected at first use."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,14 +19,14 @@ from connections import (
 from temporal_errors import no_answer
 
 ANSWER_SECONDS = 10
-"""The longest wait for an act or a page."""
+"""The longest wait for Temporal."""
 
 RETRY_SECONDS = 5.0
-"""How long after a failure nobody waits for a new connection."""
+"""After a failure, requests fail at once for this time."""
 
 
 class TemporalAccess:
-    """`config` gives the arguments of `Client.connect`."""
+    """`config` returns the arguments of `Client.connect`."""
 
     def __init__(
         self, config: Callable[[], Mapping[str, Any]] = temporal_connect_config, runtime: Runtime | None = None
@@ -54,7 +54,7 @@ class TemporalAccess:
                 self._failure = (clock(), error)
                 raise
             except asyncio.CancelledError:
-                # Whoever asked has waited long enough: a host that swallows packets.
+                # The request has timed out, as with a host that drops packets.
                 silence = UnreachableError(no_answer(config["target_host"], round(clock() - began, 1)))
                 self._failure = (clock(), silence)
                 raise
@@ -62,9 +62,9 @@ class TemporalAccess:
 
     @asynccontextmanager
     async def answering(self, seconds: float = ANSWER_SECONDS, *, to_start: bool = False) -> AsyncIterator[Client]:
-        """The client for one request. Raises `UnreachableError` if there is no answer in time.
+        """The client for one request. Raises `UnreachableError` if Temporal refuses or does not answer in time.
 
-        With `to_start`, the namespace has our search attributes.
+        `to_start` registers the search attributes first.
         """
         address = self._config()["target_host"]
         try:

@@ -1,4 +1,4 @@
-"""Pages of tenants that are asked one after the other, by name."""
+"""Pages over tenants, asked one after the other in the order of names."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -7,13 +7,13 @@ from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
 
 TENANTS_AT_A_TIME = 5
-"""Tenants of one page or part, at some milliseconds each."""
+"""Each takes some milliseconds."""
 
 RecordT = TypeVar("RecordT")
 
 
 class TenantsInTurn(NamedTuple):
-    """Some of `total` tenants, from the place `begins`; the list goes on after the id `goes_on`."""
+    """Some of `total` tenants. `begins`: the first one's number, from 1. `goes_on`: the next page's `after`."""
 
     tenants: list[TenantConfig]
     begins: int
@@ -22,7 +22,7 @@ class TenantsInTurn(NamedTuple):
 
 
 def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> TenantsInTurn:
-    """The first `most` tenants, of a tag or all, after the tenant of an id. Raises `NoSuchPageError`."""
+    """The first `most` tenants after the id `after`; an empty `tag` takes all. Raises `NoSuchPageError`."""
     chosen = by_name(tenants, tag)
     begin = _place(chosen, after)
     shown = chosen[begin : begin + most]
@@ -31,7 +31,7 @@ def tenants_by_name(tenants: Tenants, tag: str, after: str, most: int) -> Tenant
 
 
 class TenantRecords(NamedTuple, Generic[RecordT]):
-    """One tenant's records, of which `rows` count for the limit. The tenant's list goes on at `goes_on`."""
+    """One tenant's records. `rows`: how many count for the limit. `goes_on`: the place of the next ones, if any."""
 
     records: Sequence[RecordT]
     rows: int
@@ -44,13 +44,13 @@ class RecordsInTurn(NamedTuple, Generic[RecordT]):
 
 
 def asked_in_turn(tenants: Tenants, tag: str, after: str) -> list[TenantConfig]:
-    """Asked for one part of the records. Raises `NoSuchPageError`."""
+    """The tenants that `records_in_turn` may ask. Raises `NoSuchPageError`."""
     waiting, _ = _following(tenants, tag, after)
     return waiting[:TENANTS_AT_A_TIME]
 
 
 def _following(tenants: Tenants, tag: str, after: str) -> tuple[list[TenantConfig], str]:
-    """The tenants from a place on, and the place within the first one's list. Raises `NoSuchPageError`."""
+    """The tenants to ask, and the place within the first one's list."""
     named, _, within = after.partition(" ")
     chosen = by_name(tenants, tag)
     begin = _place(chosen, named)
@@ -68,8 +68,8 @@ async def records_in_turn(
 ) -> RecordsInTurn[RecordT]:
     """Up to `limit` records of the next few tenants.
 
-    A place is a tenant's id, and a place in its own list if that goes on. `ask` answers for one tenant, from a place
-    on, with so many records. Raises `NoSuchPageError`.
+    `after`: a tenant's id and, if its own list goes on, a space and a place there. `ask` gets a tenant, the place in
+    its list, and the limit. Raises `NoSuchPageError`.
     """
     waiting, within = _following(tenants, tag, after)
     records = list[RecordT]()
@@ -92,7 +92,7 @@ def by_name(tenants: Tenants, tag: str) -> list[TenantConfig]:
 
 
 def _place(chosen: Sequence[TenantConfig], after: str) -> int:
-    """The number of tenants up to an id's. Raises `NoSuchPageError`."""
+    """The number of tenants up to the id's; 0 without an id."""
     places = {str(tenant.id): place for place, tenant in enumerate(chosen, 1)}
     if after and after not in places:
         raise NoSuchPageError("no page of the list begins there; go back to its first page")

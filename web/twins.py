@@ -1,4 +1,4 @@
-"""Records as files for programs: CSV, and the next page in a `Link` header (RFC 8288)."""
+"""Answers for programs: CSV files, and the next page in a `Link` header (RFC 8288)."""
 
 import re
 from collections.abc import AsyncIterable, Iterable, Iterator
@@ -13,7 +13,7 @@ from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
 
 MOST_ROWS = 50_000
-"""The most rows of a file. More take longer than anybody waits."""
+"""More take longer than anybody waits."""
 
 IN_MEMORY_BYTES = 1024 * 1024
 """Shorter files never reach the disk."""
@@ -22,11 +22,10 @@ BLOCK_BYTES = 64 * 1024
 
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
-"""The most records of a part of a list."""
 
 
 class TooManyRowsError(UserError):
-    """The file would have too many rows for a page."""
+    """The file would have more than `MOST_ROWS` rows."""
 
 
 def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> Response:
@@ -40,9 +39,9 @@ def csv_file(name: str, record: type[BaseModel], rows: Iterable[BaseModel]) -> R
 
 
 async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable[BaseModel]) -> StreamingResponse:
-    """The rows of this type. Raises `TooManyRowsError`.
+    """The rows of type `record`. Raises `TooManyRowsError`.
 
-    Written before it is sent, so that a slow reader keeps no transaction open.
+    Writes all before it sends any, so that a slow reader keeps no transaction open.
     """
     fields = fields_of(record)
     file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed when it has been sent
@@ -66,7 +65,7 @@ async def whole_csv_file(name: str, record: type[BaseModel], rows: AsyncIterable
 
 
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """The content in blocks; the file is closed afterwards."""
+    """Yields the content in blocks, then closes the file."""
     with file:
         file.seek(0)
         while block := file.read(BLOCK_BYTES):
@@ -79,7 +78,7 @@ def as_download(name: str) -> dict[str, str]:
 
 
 def say_next(response: Response, request: Request, after: str | None) -> None:
-    """Names the next page, if any, in the answer's headers."""
+    """Names the next page, if any, in the header `Link`."""
     if after is not None:
         url = request.url.include_query_params(after=after)
         response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
