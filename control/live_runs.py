@@ -24,7 +24,7 @@ PAGE_WAITS_SECONDS = 1.0
 """How long a page waits for Temporal and a worker, before it shows the database's data."""
 
 SILENCE_SECONDS = 5.0
-"""How long nobody asks again after no answer came."""
+"""After a question without an answer, nobody asks again for this long."""
 
 TEMPORAL = "Temporal"
 

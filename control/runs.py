@@ -52,7 +52,7 @@ async def start_or_join(
     attributes: TypedSearchAttributes,
     said: str,
 ) -> StartedRun:
-    """As `start_sync`, for the workflow of which `run` is the method, with the summary `said`."""
+    """As `start_sync`, for any workflow: `run` is its method, `said` its summary."""
     workflow_id = given.workflow_id
     try:
         handle = await client.start_workflow(

@@ -1,4 +1,4 @@
-"""The common parts of SyncWorkflow and PortfolioWorkflow: the `cancel` signal, activities, and tasks in flight."""
+"""The common parts of SyncWorkflow and PortfolioWorkflow."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -22,9 +22,9 @@ Activity = Callable[[MessageT], Awaitable[ResultT]]
 
 
 class CancellableWorkflow:
-    """A run of one task, which a signal or Temporal's cancellation ends.
+    """A workflow of one task, which a signal or Temporal's cancellation ends.
 
-    `tenant_id`: whose turn its activities take among the workers' tasks.
+    `tenant_id` is the fairness key of its activities.
     """
 
     def __init__(self, tenant_id: UUID | None = None) -> None:
@@ -70,7 +70,7 @@ class CancellableWorkflow:
 
 
 def reap(tasks: list[asyncio.Task[None]]) -> None:
-    """Removes ended tasks. Raises the first one's exception."""
+    """Removes ended tasks. Raises the first exception among them."""
     for task in [task for task in tasks if task.done()]:
         tasks.remove(task)
         task.result()

@@ -1,4 +1,4 @@
-"""Waits that no cancellation cuts short, and cancellations that a wait has swallowed."""
+"""Waits that no cancellation interrupts, and cancellations that a wait has swallowed."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -15,8 +15,8 @@ StepT = TypeVar("StepT")
 def heed_cancellation() -> None:
     """Raises `CancelledError` if a signal cancelled the task while it waited for an activity that completed.
 
-    If one workflow task brings both, the SDK cancels the activity, then ends the wait with its result, and the
-    cancellation is lost. So call this after each wait for activities.
+    If one workflow task brings both, the SDK ends the wait with the activity's result, and the cancellation is lost. So
+    call this after each wait for activities.
     """
     task = asyncio.current_task()
     if task is not None and task.cancelling() and workflow.patched(LOST_CANCELLATION):

@@ -1,4 +1,4 @@
-"""The result of each collection of a run, and the run's counts."""
+"""The results of a run's collections, and the run's counts."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ FAILURE_CONTEXT = ("http_status", "graph_error_code", "request_id", "permission"
 
 
 class CollectionResults(BaseModel):
-    """Results by type key. A collection without an outcome is still being read."""
+    """`results` are by type key. A collection without an outcome is still being read."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -23,7 +23,7 @@ class CollectionResults(BaseModel):
     """Collections with items whose details cannot be read."""
 
     def fold_invalid(self, type_key: str, invalid: int, named: Sequence[InvalidItem]) -> None:
-        """Counts a page's bad objects, and names the collection's first few."""
+        """Counts a page's bad objects, and names the first of each collection."""
         self.counts.invalid += invalid
         for entry in named:
             self._name_invalid(type_key, entry)
@@ -41,7 +41,7 @@ class CollectionResults(BaseModel):
             names.append(named.model_dump(exclude_none=True))
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Notes why details cannot be read: the first cause whose retry limit was used up, or else the first."""
+        """Notes why details cannot be read: the first cause that was retried to its limit, else the first cause."""
         told = self.results[type_key].context
         named = told.get("detail_error_code")
         if type_key not in self.incomplete:

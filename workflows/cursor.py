@@ -1,4 +1,4 @@
-"""A run's read position in one collection, and its failures so far."""
+"""A run's read position in one collection."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -15,10 +15,9 @@ ITEMS_OF_A_PART = 40
 
 
 class Cursor(BaseModel):
-    """The next read position of a collection, and its attempts so far.
+    """The next page to read. With `confirming`, unlisted items to ask for by id, once the listing is read.
 
-    `confirming`: the listing is read, and unlisted items are asked for by id. `detailing`: items' details are read, of
-    part `part` of `of`, at most `limit` requests at once.
+    With `detailing`, items whose details to read: part `part` of `of`, at most `limit` requests at once.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -31,9 +30,7 @@ class Cursor(BaseModel):
     not_before: datetime | None = None
     restarts: int = 0
     anchor: str | None = None
-    """The hash of an earlier link, renewed at powers of two of pages: a circular listing of any length meets it again
-    (Brent's algorithm).
-    """
+    """The hash of an earlier link, renewed at page 2, 4, 8 …: a circular listing meets it again (Brent's algorithm)."""
     size_bytes: int = 0
     """The expected size of the page's documents."""
     confirming: bool = False
@@ -41,17 +38,17 @@ class Cursor(BaseModel):
     part: int = 0
     of: int = 1
     left: int = 0
-    """The part's remaining items, about."""
+    """The approximate number of the part's remaining items."""
     limit: int | None = None
     losses: int = 0
-    """How often the page's staged rows were lost; the pages behind it have been read."""
+    """How often the page's staged rows were lost; the pages after it have been read."""
     failures: dict[ErrorCode, int] = {}
     failed_with: ErrorCode | None = None
-    """The failure that the cursor waits after; None if it waits for its family's turn."""
+    """The failure after which the cursor waits; None if it waits for its family's turn."""
     http_status: int | None = None
 
     def delayed(self, now: datetime, not_before: datetime) -> "Cursor":
-        """The page waits; no request was sent."""
+        """The cursor if it has to wait and no request was sent."""
         first_failed_at = self.first_failed_at or now
         return self.model_copy(
             update={"first_failed_at": first_failed_at, "not_before": not_before, "failed_with": None}
@@ -73,7 +70,7 @@ class Cursor(BaseModel):
         return self.model_copy(update={"first_failed_at": self.first_failed_at or now, "not_before": not_before})
 
     def moved(self) -> "Cursor":
-        """The cursor after progress, which renews the retry limit."""
+        """The cursor after progress, with the full retry limit."""
         return self.model_copy(
             update={"attempts": 0, "failures": {}, "first_failed_at": None, "not_before": None, "failed_with": None}
         )
@@ -84,10 +81,7 @@ class Cursor(BaseModel):
         return backoff(self.attempts, random) if asked is None else asked
 
     def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
-        """Whether a page is requested again, `waited` after its first failure.
-
-        `known`: the collection's known failure, if this is one.
-        """
+        """`waited`: the time since the first failure. `known`: the collection's known failure, if this is the same."""
         full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
@@ -100,7 +94,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """The number of parts: waves of a few items are not worth it."""
+    """The number of parts of so many pending items: a few are not divided."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 DIAGNOSIS_ID = "diagnosis"
-"""The workflow id's beginning, before the task queue and a random id."""
+"""The beginning of the workflow ids."""
 
 
 @workflow.defn

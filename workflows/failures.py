@@ -8,7 +8,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
 _UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
-"""The codes of timed-out activities; PostgreSQL's for others."""
+"""The codes of activities that time out; others have `storage_unavailable`."""
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
@@ -23,7 +23,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:
-    """Statuses and codes, never a message of Graph's."""
+    """Statuses, codes and our own reasons, never a message from Graph."""
     cause = error.cause if isinstance(error, ActivityError) else error
     details = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else {}
     if not isinstance(details, dict):

@@ -1,6 +1,6 @@
-"""The frontier of a run, the workflow's whole state: the pages to read, and the results so far.
+"""The frontier of a run: the pages to read, and the results so far. Continue-as-new carries it over.
 
-Deterministic: time and randomness are arguments. Continue-as-new carries it over.
+Deterministic: time and randomness are arguments.
 """
 
 import hashlib
@@ -24,25 +24,26 @@ from workflows.wave_queue import WaveQueue
 
 
 class Frontier(WaveQueue, CollectionResults):
+    """Dictionaries of numbers are by type key."""
+
     restarted: list[str] = []
     listed: list[str] = []
-    """Listed collections whose unlisted items are to be confirmed."""
+    """Collections listed to their end, to be confirmed or detailed next."""
     merging: dict[str, int] = {}
-    """Read but unmerged pages."""
+    """Pages that are read but unmerged."""
     unlisted: dict[str, int] = {}
-    """The number of unlisted items by collection."""
     listings: dict[str, int] = {}
     """Open listings, one for each parent."""
     pending: dict[str, int] = {}
     """Items with unread details."""
     counted_early: list[str] = []
-    """Collections whose pending items were counted while an earlier merge of theirs was under way."""
+    """Collections whose pending items were counted while another merge of theirs was under way."""
     parts: dict[str, int] = {}
     """Unfinished parts of pending items."""
 
     @classmethod
     def of(cls, plan: Sequence[PlannedCollection], policy: RunPolicy, unknown: Sequence[str] = ()) -> "Frontier":
-        """The frontier of a new run. The `unknown` collections have failed already."""
+        """The frontier of a new run, in which the `unknown` collections have failed."""
         frontier = cls(
             policy=policy,
             plan={planned.type_key: planned for planned in plan},
@@ -55,7 +56,7 @@ class Frontier(WaveQueue, CollectionResults):
         return frontier
 
     def fold_page(self, cursor: Cursor, page: PageResult, now: datetime, random: Random) -> None:
-        """Takes in a page: its counts, and its next cursor, end or failure."""
+        """Counts a page; goes on to the next, ends the listing, or takes in a failure."""
         if page.failure is not None and not page.was_read:
             self.fold_failure(cursor, page.failure, now, random)
             return
@@ -96,7 +97,7 @@ class Frontier(WaveQueue, CollectionResults):
         )
 
     def fold_paced(self, cursor: Cursor, wait: timedelta, now: datetime) -> None:
-        """The family's turn is later: the cursor waits, or fails at the end of its retry time."""
+        """The cursor waits for its family's turn, or fails at the end of its retry time."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
             self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
@@ -104,7 +105,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor.delayed(now, now + wait))
 
     def fold_too_large(self, wave: Sequence[Cursor]) -> None:
-        """Halves pages that are too large to be read together."""
+        """Puts back a batch whose answer was too large: the next has half the pages, or a quarter of the details."""
         expected = 2 * WAVE_BYTES // len(wave)
         self.cursors += [
             cursor.model_copy(update={"limit": max(1, self.detail_limit(wave) // 4)})
@@ -114,7 +115,7 @@ class Frontier(WaveQueue, CollectionResults):
         ]
 
     def fold_failure(self, cursor: Cursor, failure: CursorFailure, now: datetime, random: Random) -> None:
-        """The unread page waits on the frontier, or ends the collection."""
+        """Retries the page later, restarts its listing, or ends the collection."""
         if failure.code is ErrorCode.GRAPH_THROTTLED:
             self.counts.throttled += 1
         if self._is_stale(cursor):
@@ -142,13 +143,13 @@ class Frontier(WaveQueue, CollectionResults):
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
 
     def _forget_failure(self, cursor: Cursor) -> None:
-        """A page with the known failure was read: restores the collection's full retry limit."""
+        """Restores the collection's full retry limit, once a page that had the known failure is read."""
         planned = self.plan[cursor.type_key]
         if planned.known_failure is not None and planned.known_failure.code in cursor.failures:
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Notes in how many runs in a row, with this one, the collection failed with this code."""
+        """Notes how many runs in a row, including this one, the collection failed with the code."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
@@ -192,7 +193,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].outcome = Outcome.COMPLETE
 
     def fail(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
-        """Ends the collection with an error code. It is `skipped` if the tenant cannot have it."""
+        """Ends the collection, as `skipped` if the tenant cannot have it."""
         self.cursors = [cursor for cursor in self.cursors if cursor.type_key != type_key]
         result = self.results[type_key]
         result.error_code = code
@@ -206,7 +207,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.counts.errors += 1
 
     def ended_with(self, wave: Sequence[Cursor]) -> list[str]:
-        """Collections that are listed to their end, and neither confirmed nor detailed."""
+        """The wave's collections that are listed to their end, and not yet confirmed and detailed."""
         type_keys = dict.fromkeys(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if type_key in self.listed and self._is_open(type_key)]
 
@@ -221,7 +222,7 @@ class Frontier(WaveQueue, CollectionResults):
         return {key: refresh for key, refresh in planned.items() if refresh is not None}
 
     def begin_merging(self, wave: Sequence[Cursor]) -> None:
-        """Pages with lost rows count since their first read."""
+        """A page with lost rows has counted since its first read."""
         for cursor in wave:
             if not cursor.losses:
                 self.merging[cursor.type_key] = self.merging.get(cursor.type_key, 0) + 1
@@ -235,14 +236,14 @@ class Frontier(WaveQueue, CollectionResults):
                 self._settle(cursor.type_key)
 
     def merging_beside(self, wave: Sequence[Cursor], type_keys: Sequence[str]) -> list[str]:
-        """Collections with pages in other merges than the wave's."""
+        """Collections with unmerged pages outside the wave."""
         own = Counter(cursor.type_key for cursor in wave)
         return [type_key for type_key in type_keys if self.merging.get(type_key, 0) > own[type_key]]
 
     def fold_lost(self, wave: Sequence[Cursor], pages: Sequence[PageResult], limit: int) -> None:
-        """A crash of PostgreSQL emptied the staging: pages with items are read again.
+        """Queues pages with items again, since a crash of PostgreSQL emptied the staging, or fails them after `limit`.
 
-        `pages`: each cursor's, all read.
+        `pages` are those of the cursors, all read.
         """
         for cursor, page in zip(wave, pages, strict=True):
             if not page.items:
@@ -264,7 +265,7 @@ class Frontier(WaveQueue, CollectionResults):
         if self.unlisted.get(type_key):
             self.cursors.append(Cursor(type_key=type_key, url="", confirming=True))
         elif self.pending.get(type_key) or type_key in self.counted_early:
-            # A merge that commits later may have added an item to none: then one look finds it, or nothing.
+            # If none was counted, a merge that committed later may have added some: one look tells.
             pending = self.pending.pop(type_key, 0) or 1
             parts = parts_of(pending, self.policy.waves_in_flight)
             self.parts[type_key] = parts
@@ -279,7 +280,7 @@ class Frontier(WaveQueue, CollectionResults):
         return cursor.restarts == 0 and cursor.type_key in self.restarted
 
     def fold_confirmed(self, cursor: Cursor, confirmed: ConfirmMissingResult, now: datetime, random: Random) -> None:
-        """Takes in GETs by id: the rest, the collection's end, or its failure."""
+        """Counts items found by id; then asks for the rest, goes on to details, or takes in a failure."""
         result = self.results[cursor.type_key]
         if not self._is_open(cursor.type_key):
             return
@@ -299,7 +300,7 @@ class Frontier(WaveQueue, CollectionResults):
             self._settle(cursor.type_key)
 
     def fold_details(self, cursor: Cursor, fetched: FetchDetailsResult, now: datetime, random: Random) -> None:
-        """The rest of the part waits, or the part ends."""
+        """Puts back the rest of the part, or ends the part."""
         if not self._is_open(cursor.type_key):
             return
         progress = fetched.collections.get(cursor.type_key, DetailProgress())
@@ -329,7 +330,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.counts.errors += 1
 
     def fold_upsert(self, upserted: UpsertItemsResult) -> None:
-        """An item listed twice counts once."""
+        """Adds a merge's counts; an item listed twice counts once."""
         self.counts.created += upserted.created
         self.counts.changed += upserted.changed
         self.counts.unchanged += upserted.unchanged
@@ -346,12 +347,11 @@ class Frontier(WaveQueue, CollectionResults):
             self._name_invalid(type_key, InvalidItem(reason="duplicate_id", external_id=external_id))
 
     def fail_open(self, code: ErrorCode) -> None:
-        """Ends open collections when the run breaks."""
         for type_key in self._open():
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """Leaves all open collections incomplete, because the run is cancelled."""
+        """Ends open collections as incomplete, because the run is cancelled."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE

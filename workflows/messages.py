@@ -21,9 +21,9 @@ from workflows.queue_place import QueuePlace
 
 
 class StartInput(Message):
-    """An invalid input fails the workflow with a reason.
+    """An invalid input fails the workflow.
 
-    Otherwise its workflow tasks would fail forever, and whoever joined it would wait as long.
+    Otherwise its workflow tasks would fail forever, and callers that joined it would wait forever.
     """
 
     @model_validator(mode="wrap")
@@ -49,7 +49,7 @@ def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
 class SyncInput(StartInput):
     """A selection of one tenant to read. `deep` also reads details of items with an unchanged list document.
 
-    `frontier` is the progress at continue-as-new, `place` the place in the queue if it had no slot.
+    Continue-as-new carries over `frontier`, or before the run has a slot, `place`.
     """
 
     tenant_id: UUID
@@ -65,9 +65,9 @@ class SyncInput(StartInput):
 
 
 class CancelRequest(Message):
-    """Who claims to ask, and why: recorded unchecked.
+    """The name and reason are recorded unchecked.
 
-    A later run may have the same workflow id. Runs other than `run_id` ignore the signal; None means any.
+    Runs other than `run_id` ignore the signal, since a later run may have the workflow id; None means any run.
     """
 
     reason: ShortText | None = None
@@ -98,16 +98,16 @@ def portfolio_workflow_id(selection: Selection, chosen: TenantChoice) -> str:
 
 
 class PortfolioState(BaseModel):
-    """All that continue-as-new carries over."""
+    """The state that continue-as-new carries over."""
 
     left: list[UUID] = []
     """Tenants without a started or joined run."""
     left_names: list[TenantName] = []
-    """The names of the tenants in `left`, in the same order; empty if unknown."""
+    """The names of `left`, in the same order; empty if unknown."""
     following: list[RunToFollow] = []
-    """No children of this execution: joined, or from before a continue-as-new."""
+    """Runs that are no children of this execution: joined, or started before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
-    """Counted, not yet in the record."""
+    """Outcomes counted, but not yet recorded."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1
@@ -115,10 +115,9 @@ class PortfolioState(BaseModel):
 
 
 class PortfolioInput(StartInput):
-    """A selection over chosen tenants. `state` is the progress at continue-as-new.
+    """A selection to read for the chosen tenants, `at_once` at a time; None follows the worker's configuration.
 
-    `at_once`: how many tenants are synced at a time; None follows the worker's configuration. `schedule` names the
-    schedule that starts it.
+    `schedule` names the schedule that starts it. Continue-as-new carries over `state`.
     """
 
     selection: RequestedSelection
@@ -156,16 +155,16 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 class RetentionInput(StartInput):
     """Versions and runs to forget, of one tenant or all; None sets no limit.
 
-    `left`, `after`, `at_runs` and `forgotten` are the progress at continue-as-new.
+    Continue-as-new carries over `left`, `after`, `at_runs` and `forgotten`.
     """
 
     tenant_id: UUID | None = None
     older_than: Age | None = None
-    """The age of a version since another one followed."""
+    """The age of a version, counted from its successor."""
     kept: Annotated[int, Field(ge=1, le=RETENTION_VERSIONS)] | None = None
-    """Kept versions of an item, with the current one."""
+    """The number of an item's versions to keep, including the current one."""
     runs_older_than: Age | None = None
-    """The age of a run since its end."""
+    """The age of a run, counted from its end."""
     left: list[UUID] | None = None
     after: tuple[KeyPart, KeyPart] | None = None
     at_runs: bool = False
@@ -174,7 +173,7 @@ class RetentionInput(StartInput):
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":
-        """The limits of settings; 0 sets none."""
+        """A value of 0 sets no limit."""
         return cls(
             older_than=timedelta(days=days) if days else None,
             kept=count or None,
@@ -191,7 +190,7 @@ class RetentionInput(StartInput):
 
 
 class RetentionResult(Message):
-    """The deleted rows."""
+    """The number of deleted rows."""
 
     tenants: list[ForgottenOfTenant]
 
@@ -216,7 +215,7 @@ class WatchResult(Message):
 
 
 class NotifyInput(StartInput):
-    """Events of some runs and, with `expiring`, expiries."""
+    """Runs whose events to note; with `expiring`, also expiries."""
 
     tenant_id: UUID
     run_ids: list[UUID] = []
@@ -224,6 +223,6 @@ class NotifyInput(StartInput):
 
 
 class NotificationLookResult(Message):
-    """Tenants with something to tell."""
+    """The number of tenants with events."""
 
     tenants: int

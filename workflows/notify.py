@@ -1,4 +1,4 @@
-"""Notifications: a workflow for each run, and a regular look for events that no run has told."""
+"""Notifications: a workflow for each run, and a scheduled look for unreported events."""
 
 import asyncio
 from uuid import UUID
@@ -23,9 +23,9 @@ LOOK_ID = "notification-look"
 
 @workflow.defn
 class NotifyWorkflow:
-    """Notes events in the outbox, and sends each target's messages side by side.
+    """Notes events in the outbox, and sends messages to all targets side by side.
 
-    A silent target holds up nothing else; a later workflow sends the rest.
+    A silent target delays no other; a later workflow sends the rest.
     """
 
     @workflow.init
@@ -43,7 +43,7 @@ class NotifyWorkflow:
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
-            # What waits already is sent all the same.
+            # Earlier events are sent all the same.
             workflow.logger.warning("the events could not be noted; the next look tries again")
             noted = await self._note(waiting, "which targets wait")
         await asyncio.gather(*(self._deliver(target) for target in noted.targets))
@@ -92,7 +92,7 @@ class NotificationLookWorkflow:
 
 
 async def start_notify(given: NotifyInput, source: str) -> None:
-    """Starts an abandoned child, unless it runs already."""
+    """Starts a child that outlives its parent, unless it runs already."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,

@@ -1,6 +1,6 @@
-"""Patches (`workflow.patched`): runs that release 0.3.0 began replay as they were.
+"""Patches (`workflow.patched`), with which runs that release 0.3.0 began still replay.
 
-All go with the release after 0.4.0: then runs of 0.3.0 must have ended (`docs/deploying.md`).
+The release after 0.4.0 removes them; by then, runs of 0.3.0 must have ended (`docs/deploying.md`).
 """
 
 ID_OF_INPUT = "id-of-input"

@@ -36,7 +36,7 @@ CLOSE: ActivityLimits = {
 
 SWEEP: ActivityLimits = {
     **DATABASE,
-    # One look at Temporal a run; the next sweep does what this one cannot.
+    # The sweep asks Temporal about each run; the next one does what this one cannot.
     "start_to_close_timeout": timedelta(minutes=4),
     "schedule_to_close_timeout": timedelta(minutes=10),
 }
@@ -44,7 +44,7 @@ SWEEP: ActivityLimits = {
 
 DIAGNOSIS: ActivityLimits = {
     **DATABASE,
-    # Some 30 seconds for each 16 tenants that nobody answers; the person who waits sets the workflow's own limit.
+    # Some 30 seconds for each 16 tenants without an answer; whoever waits sets the workflow's own limit.
     "start_to_close_timeout": timedelta(hours=1),
     "schedule_to_close_timeout": timedelta(hours=1),
 }
@@ -52,7 +52,7 @@ DIAGNOSIS: ActivityLimits = {
 
 RETENTION: ActivityLimits = {
     **DATABASE,
-    # It waits for the merges of the tenant that are under way, and is in no hurry.
+    # It waits for the tenant's merges under way, and is in no hurry.
     "start_to_close_timeout": timedelta(minutes=6),
     "schedule_to_close_timeout": timedelta(hours=6),
 }
@@ -60,7 +60,7 @@ RETENTION: ActivityLimits = {
 
 WATCH: ActivityLimits = {
     **DATABASE,
-    # The look at one tenant has 100 seconds, and all tenants of an activity are looked at side by side.
+    # The look at one tenant has 100 seconds; an activity looks at its tenants side by side.
     "start_to_close_timeout": timedelta(minutes=4),
     # The next look does what this one cannot.
     "schedule_to_close_timeout": timedelta(minutes=10),
@@ -78,28 +78,28 @@ NOTE: ActivityLimits = {
 
 DELIVERY: ActivityLimits = {
     **DATABASE,
-    # It begins no further message after a minute, and one has 20 seconds.
+    # It begins no message after a minute, and a message has 20 seconds.
     "start_to_close_timeout": timedelta(minutes=4),
-    # What no worker sends by then, the next look does.
+    # The next look sends the rest.
     "schedule_to_close_timeout": timedelta(minutes=30),
 }
 
 DELIVERY_TRIES = 4
-"""The number of tries of one workflow. The next look sends the rest."""
+"""The most tries of one workflow; the next look sends the rest."""
 
 LONGEST_DELIVERY_WAIT = timedelta(minutes=2)
-"""The longest wait of one workflow. After a longer one, the next look sends the message."""
+"""The longest wait of one workflow; after a longer one, the next look sends the message."""
 
 
 def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
-    """The limits of a fetch. `graph_patience`: how long to retry a wave while Graph cannot be reached.
+    """`graph_patience`: after this time, the activity itself gives up an unreachable Graph.
 
-    The activity gives up at its end; time lost to dead workers comes on top.
+    The limit adds time lost to dead workers.
     """
     return {
         # The client gives one $batch 100 seconds; a token before it and the staging after it take seconds.
         "start_to_close_timeout": timedelta(minutes=4),
-        # Whole-wave failures only (network, token endpoint): what Graph answers for a page is the frontier's patience.
+        # For failures of the whole wave (network, token endpoint); the frontier limits the retries of a page.
         "schedule_to_close_timeout": graph_patience + timedelta(minutes=15),
         # Beats come every 4 seconds while a request is under way, so a dead worker is found within 20.
         "heartbeat_timeout": timedelta(seconds=20),
@@ -110,39 +110,39 @@ def fetch_limits(graph_patience: timedelta) -> ActivityLimits:
 
 
 def wave_limits(graph_patience: timedelta) -> ActivityLimits:
-    """A wave follows pages for 10 seconds and reads batches of details for 15; up to four of them queue."""
+    """A wave follows pages for 10 seconds, and reads batches of details for 15, of which up to four may queue."""
     return {**fetch_limits(graph_patience), "start_to_close_timeout": timedelta(minutes=10)}
 
 
 QUEUE_POLL = timedelta(seconds=10)
-"""How often queued runs of 0.3.0 ask for a slot, with jitter; later ones keep their place."""
+"""How often queued runs of release 0.3.0 ask for a slot, with jitter."""
 
 LEASE_RENEWAL = timedelta(minutes=3)
 """How often a waiting run renews its lease: well within `activities.run_records.LEASE`."""
 
 MERGE_ROWS = 1000
-"""Staged rows that are worth a merge while more is fetched."""
+"""So many staged rows are merged while more pages are read."""
 
 MERGE_WAVES = 8
-"""Fetched waves that do not wait for more."""
+"""So many staged waves are merged while more pages are read."""
 
 PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""
 
 WAVES_IN_FLIGHT = 2
-"""A run's waves: while one is read, the next waits for a worker. Families with turns have their own."""
+"""The most waves of a run: while one is read, the next waits for a worker. Each family with turns adds one."""
 
 TURN_IN_WAVE = timedelta(seconds=2)
-"""A wave itself waits for turns up to this gap; longer ones have a timer."""
+"""Batches of a family share a wave up to this gap between turns; for longer gaps, the workflow has timers."""
 
 WAVE_PAGE_BATCHES = 50
-"""Some 200 collections are 30. The results are far below a Temporal message's limit."""
+"""The most batches of pages in a wave; 200 collections need 30. Results stay far below Temporal's message limit."""
 
 WAVE_BATCHES = 24
-"""Batches of details or confirmations, each of several requests."""
+"""The most batches of details or confirmations in a wave."""
 
 WAVE_BYTES = 32 * 1024 * 1024
-"""Expected bytes of a wave's documents: a worker holds them in memory."""
+"""The expected bytes of a wave's documents, which a worker holds in memory."""
 
 LOST_WAVE_ATTEMPTS = 3
-"""Fetches of a wave whose staged rows were lost."""
+"""The most fetches of a page whose staged rows are lost."""

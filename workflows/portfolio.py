@@ -52,18 +52,18 @@ with workflow.unsafe.imports_passed_through():
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]
 
 RECORD_BATCH = 25
-"""Outcomes recorded together, by one action."""
+"""Outcomes recorded by one activity."""
 
 FIRST_LOOK = timedelta(seconds=2)
 LONGEST_LOOK = timedelta(minutes=1)
-"""Gaps between looks at runs that are no children of this execution: a look costs two actions."""
+"""Gaps between looks at `PortfolioState.following`: a look costs two actions."""
 
 
 @workflow.defn
 class PortfolioWorkflow(CancellableWorkflow):
     """Starts or joins each tenant's SyncWorkflow, some at a time, and records its outcome.
 
-    The runs outlive it. A tenant's failure is that tenant's outcome.
+    The runs outlive it. A tenant's failure is only its outcome.
     """
 
     @workflow.init
@@ -98,7 +98,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         if not is_done:
             return await self._close_cancelled()
         if self._unfinished():
-            # Children outlive this execution, and the next one looks at them as at any run that is under way.
+            # Children outlive this execution; the next one follows them.
             self._state.following += self._children_to_follow()
             workflow.continue_as_new(portfolio.model_copy(update={"state": self._state}))
         return await self._close(portfolio_status(self._state.counts))
@@ -179,7 +179,6 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._waits.append(asyncio.create_task(self._wait_for(tenant_id, child)))
 
     async def _wait_for(self, tenant_id: UUID, child: Child) -> None:
-        """The run's record says more than its failure."""
         codes: list[ErrorCode] = []
         try:
             status = (await child).status
@@ -211,7 +210,6 @@ class PortfolioWorkflow(CancellableWorkflow):
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def _look_at_runs(self) -> None:
-        """Looks once, after a while, at runs whose ends Temporal does not tell this execution."""
         await workflow.sleep(
             self._look_after, summary=f"{counted(len(self._state.following), 'run is', 'runs are')} followed"
         )
@@ -258,10 +256,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         self._state.error_codes = sorted({*self._state.error_codes, *codes})
 
     async def _close_cancelled(self) -> PortfolioResult:
-        """Cancels the started runs, waits for them and closes the record; joined runs go on.
-
-        Temporal's own cancellation is re-raised at the end.
-        """
+        """Cancels started runs and waits for them; joined runs go on. Re-raises Temporal's own cancellation."""
         request = self._requested_cancellation()
         await uncancellable(self._cancel_runs(request))
         self._state.unrecorded += [
@@ -278,7 +273,7 @@ class PortfolioWorkflow(CancellableWorkflow):
         while self._starts:
             await workflow.wait(self._starts)
             self._reap()
-        # By the time that a signal arrives, the workflow id may be that of somebody else's later run.
+        # When a signal arrives, a later run may have the workflow id.
         handles: list[tuple[UUID | None, Child | workflow.ExternalWorkflowHandle[SyncWorkflow]]] = [
             *((_run_id(child), child) for child in self._children.values()),
             *(
@@ -300,7 +295,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             await settled([self._look])
 
     async def _close_broken(self, code: ErrorCode) -> PortfolioResult:
-        """Closes the record; started runs go on."""
+        """Started runs go on."""
         return await self._close(RunStatus.FAILED, code)
 
     async def _close(

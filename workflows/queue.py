@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.queue_place import QueuePlace
 
 WAITING_FOR_SLOT = "waiting_for_slot"
-"""Another run of its selection may keep a run out."""
+"""The opening of a run in the queue. Otherwise, it waits for an earlier run of its selection."""
 
 
 class RunActivity(Protocol):
@@ -31,10 +31,9 @@ class RunActivity(Protocol):
 
 
 class Queue:
-    """Opens a run once it has its slot. Every wait is a durable timer.
+    """Opens a run once it has its slot.
 
-    `begin_run` repeats the selection in the history, six kilobytes for the whole catalog; a poll by `renew_lease` is
-    1.4 with its timer.
+    It polls by `renew_lease`, which adds 1.4 kilobytes to the history: `begin_run` repeats the selection, up to six.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Queue:
         self._on_wait = on_wait
 
     async def open(self) -> BeginRunResult | None:
-        """The opened run; None if the run must first continue as new and keep its place.
+        """The opened run; None if the run must first continue as new with its place.
 
         Raises `ApplicationError`: `concurrency_limit` at the end of the queue time, `run_abandoned` if the record is
         closed.
@@ -68,7 +67,7 @@ class Queue:
                 ahead = await self._keep_place() if keeps_place else None
 
     def _wait(self, begun: BeginRunResult, ahead: int) -> timedelta:
-        """The wait with so many runs ahead. Raises `ApplicationError` at the end of the queue time."""
+        """Raises `ApplicationError` at the end of the queue time."""
         now, random = workflow.now(), workflow.random()
         place = self.place or QueuePlace(since=now, ahead=ahead, unmoved_since=now)
         self.place = place = place.told(ahead, now)

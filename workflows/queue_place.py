@@ -1,4 +1,4 @@
-"""A run's place in the queue, and when to ask again."""
+"""A run's place in the queue."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +16,7 @@ JITTER = 0.2
 
 
 class QueuePlace(BaseModel):
-    """How long a run waits; continue-as-new carries it over."""
+    """Continue-as-new carries it over."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -24,16 +24,15 @@ class QueuePlace(BaseModel):
     ahead: int
     """Runs queued before this one."""
     unmoved_since: datetime
-    """Since when `ahead` has been the same."""
+    """When `ahead` last changed."""
 
     def told(self, ahead: int, now: datetime) -> "QueuePlace":
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
 
     def gap(self, now: datetime, random: Random) -> timedelta:
-        """The wait before asking again: a fifth of the time that the queue has stood still, and more for each run
-        ahead.
+        """The wait before asking again: a fifth of the time since `ahead` changed, and more for each run ahead.
 
-        So a free slot is unused for ten seconds or a fifth of its run's wait, never over about a minute.
+        So a free slot stays unused for ten seconds, or a fifth of that time, at most about a minute.
         """
         gap = max(SHORTEST_GAP, (now - self.unmoved_since) / 5) + self.ahead * GAP_FOR_EACH_AHEAD
         return min(gap, LONGEST_GAP) * (1 - JITTER + 2 * JITTER * random.random())

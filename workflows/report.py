@@ -1,4 +1,4 @@
-"""A run's "current details" in Temporal Web: Markdown, counts and codes only."""
+"""The "current details" of runs in Temporal Web: Markdown with counts and codes only."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ _NOT_READ = (Outcome.FAILED, Outcome.INCOMPLETE)
 
 
 def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> str:
-    """Incomplete collections, missing items, counts; then all collections, worst first."""
     counts = frontier.counts
     lines = [
         f"**{status}**" + (f" ({waiting_for.replace('_', ' ')})" if waiting_for else ""),
@@ -34,7 +33,6 @@ def details(status: RunStatus, waiting_for: str | None, frontier: Frontier) -> s
 
 
 def portfolio_details(status: RunStatus, counts: PortfolioCounts, codes: Sequence[ErrorCode]) -> str:
-    """Ended tenants, incomplete ones with reasons, and counts."""
     not_complete = counts.ended - counts.success
     named = f" ({', '.join(codes)})" if codes else ""
     lines = [

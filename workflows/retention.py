@@ -1,4 +1,4 @@
-"""RetentionWorkflow: forgets versions and runs, by a schedule or a command."""
+"""RetentionWorkflow: deletes old versions and runs, by a schedule or a command."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -23,9 +23,9 @@ RETENTION_ID = "retention"
 
 @workflow.defn
 class RetentionWorkflow:
-    """Works by tenant and batch, so a tenant's merges wait only for one batch.
+    """Deletes in batches of one tenant, whose merges wait for one batch only.
 
-    It may end at any moment: deletions are final, and a later workflow takes the rest.
+    It may end at any moment; a later workflow deletes the rest.
     """
 
     @workflow.run

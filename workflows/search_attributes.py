@@ -1,4 +1,4 @@
-"""Typed search attributes of runs and portfolio runs, which `worker.py` registers in the namespace."""
+"""Search attributes of runs and portfolio runs."""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ def type_name(key: SearchAttributeKey[Any]) -> str:
 def queued(
     tenant_id: UUID, selection: Selection, *, tenant_name: str | None = None, selection_name: str | None = None
 ) -> TypedSearchAttributes:
-    """The run adds names that its starter does not know."""
+    """The run later sets names that its starter does not know."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(TENANT_ID, str(tenant_id)),
@@ -38,7 +38,7 @@ def queued(
 
 
 def names(tenant_name: str | None, selection_name: str | None) -> list[SearchAttributeUpdate[str]]:
-    """A run sets them when it begins. Workers before 0.4 do not know them."""
+    """Set when the run begins. Workers before release 0.4 give no names."""
     pairs = ((TENANT_NAME, tenant_name), (SELECTION, selection_name))
     return [key.value_set(name) for key, name in pairs if name is not None]
 

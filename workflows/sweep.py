@@ -1,4 +1,4 @@
-"""SweepWorkflow: closes records of abandoned runs, on a schedule."""
+"""SweepWorkflow: the scheduled closing of abandoned runs."""
 
 from temporalio import workflow
 
@@ -13,7 +13,7 @@ SWEEP_ID = "sweep"
 
 @workflow.defn
 class SweepWorkflow:
-    """Sweeps once. The next sweep takes the rest."""
+    """The next sweep takes the rest."""
 
     @workflow.run
     async def run(self) -> SweepResult:

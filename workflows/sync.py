@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 class StagedWave(NamedTuple):
-    """The read cursors of a fetch token, with their pages."""
+    """The pages under one fetch token, with their cursors."""
 
     cursors: list[Cursor]
     pages: list[PageResult]
@@ -45,9 +45,9 @@ class StagedWave(NamedTuple):
 
 @workflow.defn
 class SyncWorkflow(CancellableWorkflow):
-    """Opens the run, reads every collection to its end in waves, closes the record.
+    """Opens the run, reads every collection to its end in waves, and closes the record.
 
-    A cancellation ends it early: merged items stay, the record is closed.
+    After a cancellation, merged items stay and the record is closed.
     """
 
     @workflow.init
@@ -69,7 +69,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._names: Sequence[SearchAttributeUpdate[str]] = ()
         self._fetches: list[asyncio.Task[None]] = []
         self._listing: list[asyncio.Task[None]] = []
-        """The tasks that read pages."""
+        """The fetches that read pages."""
         self._staged: list[StagedWave] = []
         self._upserts: list[asyncio.Task[None]] = []
         self._timer: asyncio.Task[None] | None = None
@@ -109,7 +109,7 @@ class SyncWorkflow(CancellableWorkflow):
             return
         try:
             await self._read_waves()
-        # No `finally`: it would also run where a worker lets go of the workflow, and nothing can be awaited there.
+        # No `finally`: it would also run when a worker evicts the workflow, where nothing can be awaited.
         except asyncio.CancelledError:
             await uncancellable(self._see_through(merging=True))
             raise
@@ -118,7 +118,7 @@ class SyncWorkflow(CancellableWorkflow):
             raise
 
     async def _see_through(self, *, merging: bool) -> None:
-        """Ends fetches under way and, with `merging`, merges fetched waves; ignores the results."""
+        """Cancels fetches, merges staged waves if `merging`, and waits for all merges; ignores failures."""
         if self._timer is not None:
             self._timer.cancel()
         for fetch in self._fetches:
@@ -166,7 +166,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._start_fetches_of_families()
             return
         while len(self._upserts) < self._frontier.policy.waves_in_flight and (
-            # A family with turns is waited for, and holds up no other.
+            # A family with turns has its own wave, and delays no other.
             len(self._fetches) < policies.WAVES_IN_FLIGHT + len(self._frontier.taken)
         ):
             batches = self._frontier.take_batches(workflow.now())
@@ -217,7 +217,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(batch, details_read.failure)
 
     def _take_in_pages(self, batch: list[Cursor], read: Sequence[PageBatch]) -> None:
-        """Takes in a batch's pages, then those that follow, whose cursors are on the frontier by then."""
+        """Takes in a batch's pages, then the following ones, whose cursors the first have put on the frontier."""
         if not read:
             self._frontier.cursors += batch
         for number, pages in enumerate(read):
@@ -230,7 +230,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._take_in_failed(cursors, pages.failure)
 
     def _take_in_failed(self, batch: Sequence[Cursor], failure: CursorFailure | None) -> None:
-        """A batch without a failure was not read, and waits for another wave."""
+        """Without a failure, the batch was not read, and waits for another wave."""
         if failure is None:
             self._frontier.cursors += batch
             return
@@ -259,7 +259,7 @@ class SyncWorkflow(CancellableWorkflow):
         await workflow.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
     def _timer_until(self, due: datetime, summary: str) -> asyncio.Task[None]:
-        """The timer under way, if it ends in time, or a new one."""
+        """The timer under way if it ends by `due`, else a new one."""
         if self._timer is not None and not self._timer.done():
             if self._timer_ends <= due:
                 return self._timer
@@ -269,7 +269,7 @@ class SyncWorkflow(CancellableWorkflow):
         return self._timer
 
     async def _wait_for_cursor(self) -> None:
-        """Waits with nothing in flight, in steps that keep the lease."""
+        """Waits with nothing in flight, and renews the lease."""
         first = self._frontier.next_wait(workflow.now())
         if first is None:
             return
@@ -294,7 +294,7 @@ class SyncWorkflow(CancellableWorkflow):
     async def _answered(
         self, fetch: Activity[MessageT, ResultT], wave: list[Cursor], request: MessageT, names: str
     ) -> ResultT | None:
-        """The activity's result; None if it failed, and the wave with it."""
+        """The activity's result; None if it failed, and with it the wave."""
         limits = policies.fetch_limits(self._frontier.policy.graph_patience)
         try:
             return await self._activity(fetch, request, limits, names)
@@ -324,7 +324,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._staged.append(wave)
 
     def _is_worth_merging(self) -> bool:
-        """Whether no page is about to join the staged rows, or many are staged."""
+        """Whether no further pages are being read, or much is staged."""
         rows = sum(wave.promised.rows for wave in self._staged)
         return not self._listing or rows >= policies.MERGE_ROWS or len(self._staged) >= policies.MERGE_WAVES
 
@@ -333,7 +333,7 @@ class SyncWorkflow(CancellableWorkflow):
         self._upserts.append(asyncio.create_task(self._upsert(waves)))
 
     def _put_back(self, wave: Sequence[Cursor], fetched: FetchPagesResult | FetchDetailsResult) -> bool:
-        """Whether Graph was not asked, or answered too much at once: then the wave's cursors wait again."""
+        """Puts the cursors back if Graph was not asked or answered too much at once; returns whether it did."""
         if fetched.too_large:
             self._frontier.fold_too_large(wave)
         elif fetched.paced is not None:
@@ -380,7 +380,7 @@ class SyncWorkflow(CancellableWorkflow):
             self._frontier.fold_failure(cursor, failure, workflow.now(), workflow.random())
 
     async def _upsert(self, waves: Sequence[StagedWave]) -> None:
-        """If a crash of PostgreSQL emptied the staging, the pages are read again."""
+        """Queues pages again whose staged rows PostgreSQL lost in a crash."""
         cursors = [cursor for wave in waves for cursor in wave.cursors]
         first, *more = [wave.promised for wave in waves]
         rows = sum(wave.promised.rows for wave in waves)
@@ -410,7 +410,7 @@ class SyncWorkflow(CancellableWorkflow):
                 self._frontier.end_merging(wave.cursors)
 
     async def _close_cancelled(self) -> SyncResult:
-        """Temporal's own cancellation is re-raised."""
+        """Re-raises Temporal's own cancellation."""
         self._frontier.cancel_open()
         result = await self._close(RunStatus.CANCELLED, ErrorCode.CANCELLED, self._requested_cancellation())
         if self._cancel_request is None:

@@ -1,4 +1,4 @@
-"""The reason of a run's wait, as a timer's summary in Temporal Web."""
+"""Reasons of a run's waits: summaries of timers in Temporal Web."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,10 +13,7 @@ class Wait(NamedTuple):
 
 
 def wait_summary(cursor: Cursor, due: datetime, *, is_paused: bool, has_turns: bool) -> str:
-    """The collection, the reason, and the end of the wait in UTC.
-
-    `is_paused`: its throttle family waits. `has_turns`: the family allows one request at a time.
-    """
+    """`is_paused`: the throttle family waits. `has_turns`: it allows one request at a time."""
     subject = cursor.type_key
     if cursor.confirming:
         subject = f"items of {subject}"

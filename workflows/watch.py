@@ -1,4 +1,4 @@
-"""WatchWorkflow: one look at the audit logs of many tenants, on a schedule."""
+"""WatchWorkflow: a scheduled look at the audit logs of many tenants."""
 
 import asyncio
 from uuid import UUID
@@ -17,14 +17,14 @@ WATCH_ID = "watch"
 """The workflow id; a schedule appends its time."""
 
 TENANTS_TOGETHER = 50
-"""Tenants of one activity: a look at 50 costs 5 actions, with the start and the choice."""
+"""Tenants of one activity. A look at so many costs 5 actions in all."""
 
 ACTIVITIES_AT_ONCE = 4
 
 
 @workflow.defn
 class WatchWorkflow:
-    """Looks at all tenants once; the next look does what an activity could not."""
+    """The next look does what an activity could not."""
 
     @workflow.run
     async def run(self, given: WatchInput) -> WatchResult:
@@ -55,7 +55,7 @@ class WatchWorkflow:
         )
 
     async def _look(self, tenant_ids: list[UUID], at_once: asyncio.Semaphore) -> WatchTenantsResult | None:
-        """The look at some tenants; None if its activity failed, which ends no other look."""
+        """None if the activity failed, which ends no other look."""
         async with at_once:
             try:
                 return await workflow.execute_activity(

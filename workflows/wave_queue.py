@@ -1,4 +1,4 @@
-"""The cursors of a run, and the choice of those to read next."""
+"""The cursors of a run, and the choice of the next batches."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -19,14 +19,14 @@ class WaveQueue(BaseModel):
     plan: dict[str, PlannedCollection] = {}
     cursors: list[Cursor] = []
     paused: dict[str, datetime] = {}
-    """Throttle families, and the ends of Graph's pauses."""
+    """By throttle family, the end of Graph's pause or the time of the next turn."""
     taken: list[str] = []
-    """Throttle families with turns that are being asked."""
+    """Throttle families with turns that a wave reads."""
 
     def take_batches(self, now: datetime) -> list[list[Cursor]]:
-        """Takes the batches of the next wave: due cursors, all listing, confirming or detailing.
+        """The batches of the next wave: due cursors, all listing, confirming or detailing like the first due cursor.
 
-        The longest-waiting cursor decides which. A family that allows one request at a time has waves of its own.
+        A family that allows one request at a time has waves of its own.
         """
         first = self.take_wave(now, one_of_each=False)
         batches = [first] if first else []
@@ -53,9 +53,9 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].interval
 
     def take_wave(self, now: datetime, *, one_of_each: bool = True) -> list[Cursor]:
-        """Takes the next batch: due cursors of one API version and throttle family.
+        """The next batch: due cursors of the API version and throttle family of the first due cursor.
 
-        The longest-waiting cursor decides which. `one_of_each`: also of pages, for release 0.3.0.
+        `one_of_each`: one page of each collection, as in release 0.3.0.
         """
         wave = self._take(now, lambda cursor: not self._is_taken(cursor), one_of_each=one_of_each)
         if wave and self.plan[wave[0].type_key].interval is not None:
@@ -80,9 +80,9 @@ class WaveQueue(BaseModel):
         return wave
 
     def take_page(self, type_key: str, url: str) -> Cursor:
-        """Takes the cursor of a page that a wave read behind another.
+        """The cursor of a page that a wave read after another.
 
-        Without one, its collection has ended or its listing has begun anew: then the page only counts.
+        If there is none, its collection has ended or its listing has begun anew: then the page only counts.
         """
         for cursor in self.cursors:
             if (cursor.type_key, cursor.url) == (type_key, url):
@@ -100,9 +100,9 @@ class WaveQueue(BaseModel):
             )
 
     def next_wait(self, now: datetime) -> Wait | None:
-        """When the first waiting cursor is due, and why it waits.
+        """When the first waiting cursor is due, and why it waits; None if none waits for the clock.
 
-        A cursor that is due and still here waits for a wave in flight, not for the clock.
+        A due cursor waits for a wave in flight.
         """
         first: tuple[datetime, Cursor] | None = None
         for cursor in self.cursors:
@@ -125,9 +125,9 @@ class WaveQueue(BaseModel):
         return self.plan[cursor.type_key].throttle_family in self.taken
 
     def _fits(self, wave: Sequence[Cursor], cursor: Cursor, *, one_of_each: bool) -> bool:
-        """Whether there is room; an empty batch takes any cursor."""
+        """An empty batch takes any cursor."""
         together = [*wave, cursor]
-        # Confirmations and details are told by their collection.
+        # Results of confirmations and details name only their collection.
         one_of_each = one_of_each or cursor.confirming or cursor.detailing
         most_items = self.policy.detail_items
         return not wave or (
@@ -142,6 +142,6 @@ class WaveQueue(BaseModel):
         return planned.api_version, planned.throttle_family, cursor.confirming, cursor.detailing
 
     def _due(self, cursor: Cursor) -> datetime | None:
-        """When the cursor may be read; None for now."""
+        """None if the cursor need not wait."""
         paused = self.paused.get(self.plan[cursor.type_key].throttle_family)
         return max((moment for moment in (cursor.not_before, paused) if moment is not None), default=None)

@@ -14,7 +14,7 @@ from workflows.frontier import Frontier
 
 
 def wave_request(run: Run, frontier: Frontier, batches: Sequence[Sequence[Cursor]], *, deep: bool) -> ReadWave:
-    """The batches are of one kind: pages, confirmations or details."""
+    """`batches` are of one kind: pages, confirmations or details."""
     lead = batches[0][0]
     are_pages = not (lead.confirming or lead.detailing)
     return ReadWave(
