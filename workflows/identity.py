@@ -9,7 +9,7 @@ with workflow.unsafe.imports_passed_through():
 
 
 def refuse_other_id(expected: str, *, is_scheduled: bool = False) -> None:
-    """Raises `ApplicationError` if the workflow has another id than `expected`, to which a schedule appends its time."""
+    """Raises `ApplicationError` if the workflow id is not `expected`, to which a schedule appends its time."""
     workflow_id = workflow.info().workflow_id
     if workflow_id == expected or (is_scheduled and workflow_id.startswith(f"{expected}-")):
         return
