@@ -1,4 +1,4 @@
-"""Which tenants a person sees on the web page."""
+"""Visibility of tenants on the web page."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -31,7 +31,7 @@ class AccessRule(BaseModel, frozen=True):
 def visible_tenants(
     person: Person, rules: Iterable[AccessRule], tags_of_tenants: Mapping[UUID, Collection[str]]
 ) -> frozenset[UUID]:
-    """An exclusion wins. Without an including rule a person sees no tenant, an administrator all."""
+    """Exclusions win. Without an including rule, an administrator sees all tenants, others none."""
     excluding = [rule for rule in rules if rule.is_excluded]
     including = [rule for rule in rules if not rule.is_excluded]
     sees_all = person.role is Role.ADMIN and not including

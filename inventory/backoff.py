@@ -12,10 +12,10 @@ BACKOFF_INITIAL = timedelta(seconds=1)
 BACKOFF_MAXIMUM = timedelta(minutes=2)
 
 RETRY_AFTER_MAXIMUM = timedelta(hours=1)
-"""Longer waits are Graph's mistake: it has asked for 300 s and more, never for days."""
+"""Longer waits count as Graph's mistake."""
 
 MALFORMED_ATTEMPTS = 3
-"""Requests of a page whose success is no page: a cut connection passes, a proxy does not."""
+"""Requests for a page whose successful answer is no page: a cut connection passes, a proxy does not."""
 
 REMEMBERED_CODES = frozenset(
     {
@@ -25,13 +25,13 @@ REMEMBERED_CODES = frozenset(
         ErrorCode.AUTH_FAILED,
     }
 )
-"""Codes of pages that were retried to the limit; other codes end them at once."""
+"""Codes of pages that were retried to the limit; pages with other codes are not retried."""
 
 BRIEF_AFTER_RUNS = 2
-"""Runs in a row with a code after which a collection is tried briefly."""
+"""After so many runs in a row with the same code, a collection has brief retries."""
 
 MEMORY = timedelta(days=7)
-"""Runs that were queued earlier are not remembered."""
+"""Runs queued earlier are not remembered."""
 
 
 class RetryLimits(NamedTuple):
@@ -45,11 +45,11 @@ class RetryLimits(NamedTuple):
 
 
 BRIEF = RetryLimits(3, timedelta(minutes=1))
-"""The limits of a known failure: three attempts, so that one other failure does not end them."""
+"""The limits for a known failure: three attempts, so that one other failure does not end them."""
 
 
 class KnownFailure(BaseModel, frozen=True, extra="ignore"):
-    """A collection's failure in `runs` runs in a row, with full patience unless `attempts` and `within` are set."""
+    """A collection's failure in `runs` runs in a row, retried fully unless `attempts` and `within` are set."""
 
     code: ErrorCode
     runs: int
@@ -68,8 +68,7 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
 def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimits) -> KnownFailure | None:
     """The failure to remember after `runs` runs in a row; None if the code is not remembered.
 
-    A throttled collection has few attempts, too, but waits for Retry-After each time, as its throttle family does
-    anyway.
+    A throttled collection has brief attempts but the full time, since its throttle family waits for Retry-After anyway.
     """
     if code not in REMEMBERED_CODES:
         return None
@@ -88,6 +87,6 @@ def believable(retry_after: timedelta | None) -> timedelta | None:
 
 
 def backoff(attempts: int, random: Random) -> timedelta:
-    """A random wait up to a growing ceiling, if there is no Retry-After."""
+    """A random wait up to a growing ceiling, for failures without Retry-After."""
     ceiling = min(BACKOFF_MAXIMUM, BACKOFF_INITIAL * 2 ** min(attempts, 20))
     return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))

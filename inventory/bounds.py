@@ -1,22 +1,22 @@
 """Bounds that several packages share."""
 
 SHARDS = 16
-"""The most parts of a collection's pending items, so that waves can share it."""
+"""The most parts of a collection's pending items, so that waves can share them."""
 
 ID_BEGINNING = 4
 """Characters that may stand for an id, if unique. Fewer are mostly a slip."""
 
 NAMED = 20
-"""How many ids or names an error names."""
+"""Ids or names in an error's message."""
 
 SHOWN_CHARACTERS = 200
-"""Characters of a foreign text in our lines."""
+"""Characters shown of a text from elsewhere."""
 
 TENANTS_AT_ONCE = 1000
 """Tenants that a portfolio run may sync at once."""
 
 RETENTION_DAYS = 36_500
-"""The longest retention; PostgreSQL cannot go back much further."""
+"""The longest retention: a century."""
 
 RETENTION_VERSIONS = 1_000_000
-"""The most kept versions of an item."""
+"""The most versions kept of an item."""

@@ -27,7 +27,7 @@ from inventory.secret_patterns import (
 )
 
 MAX_DEPTH = 200
-"""Levels of nesting; the deepest of 953 real documents has 22."""
+"""The deepest of 953 real documents has 22 levels."""
 
 SENSITIVE_MARK = "sensitive"
 EDIT_STAMP = "edited"
@@ -35,29 +35,29 @@ EDIT_STAMP = "edited"
 IN_TEXT = "in_text"
 """In a text's mark: a secret was found in it."""
 READABLE = "readable"
-"""In a payload's mark: its lines without secrets, which the normal form omits."""
+"""In a payload's mark: the payload's lines without secrets; the normal form omits them."""
 
 TYPE = "@odata.type"
 
 MIN_TELLING_ID_LENGTH = 16
-"""Characters of an id that cannot be coincidence. A scope tag's id is a number such as 5."""
+"""Shorter ids, such as a scope tag's `5`, may be in a text by coincidence."""
 
 _MAX_KNOWN_NAMES = 10_000
 """Property names whose treatment is remembered. 953 real documents have 1,550."""
 
 _SCALARS = frozenset({bool, int, Decimal, type(None)})
-"""Types of most values beside texts, for a quick look."""
+"""Types of values that need no check."""
 
 _EDIT_TIMES = ("lastModifiedDateTime", "modifiedDateTime")
 _MARK_PROPERTIES = frozenset({SENSITIVE_MARK, EDIT_STAMP, IN_TEXT, READABLE})
 HIDDEN_WITHOUT_KEY = b'"sensitive":true'
-"""A constant mark, without a key, as JSON."""
+"""A constant mark as JSON."""
 
 _NO_NAMES: frozenset[str] = frozenset()
 _SETTING: Mapping[str, bool] = {"value": False}
 """Values of settings with a secret's definition are hidden."""
 _MASKED = re.compile(r"[*\u2022]{3,}")
-"""Graph's mask, as `****` of an encrypted OMA-URI setting."""
+"""Graph's mask, such as `****` of an encrypted OMA-URI setting."""
 _MARK_DIGITS = re.compile(r"(?:([0-9a-f]{8}):)?[0-9a-f]{64}", re.ASCII)
 _MARK_IN_JSON = re.compile(rb'"sensitive":"(?:([0-9a-f]{8}):)?[0-9a-f]{64}"\}')
 
@@ -67,11 +67,11 @@ class TooDeepError(ValueError):
 
 
 class NotANumberError(ValueError):
-    """A number is infinite or none."""
+    """A number is infinite or NaN."""
 
 
 _Special: TypeAlias = Mapping[str, bool]
-"""Names whose values are dropped (true) or hidden (false) in a place."""
+"""Names whose values are dropped (true) or hidden (false)."""
 
 
 class _Treatment(NamedTuple):
@@ -79,9 +79,8 @@ class _Treatment(NamedTuple):
     hidden: bool
     ordered: bool
     within: _Special
-    """The special properties of the objects in it."""
     secret: bool = False
-    """Whether its texts are secrets by name."""
+    """Whether texts are secrets by the property's name."""
     payload: bool = False
     """Whether texts with secrets are hidden in part only."""
 
@@ -131,12 +130,12 @@ class Canonicalizer:
     """Turns one collection's documents into canonical form.
 
     `volatile` and `sensitive` hold `name` (at any depth), `/name` (of the document), `parent/name` (of the object, or
-    list members, in `parent`) and `#microsoft.graph.someType/name`. Volatile values go, also sensitive ones. A
+    list members, in `parent`) and `#microsoft.graph.someType/name`. Volatile values are dropped, even if sensitive. A
     sensitive value becomes a mark: its HMAC-SHA-256 under `data_key`, else a constant. Null and marks stay.
 
     `by_nature` hides secrets by name or shape (`secret_patterns`), in `payloads` their lines only. `masked` secrets
     (`#microsoft.graph.someType/name`), which Graph shows as another text each time, have a constant mark in each object
-    of the type, because an earlier release stored none.
+    of the type, even without a value, because an earlier release stored none.
     """
 
     def __init__(
@@ -151,7 +150,7 @@ class Canonicalizer:
         by_nature: bool = False,
     ) -> None:
         self._by_nature = by_nature
-        # What is left out comes last, so that it holds where a name is both.
+        # Dropped names come last, so that a name that is both is dropped.
         places = _by_place([(name, False) for name in sensitive] + [(name, True) for name in (*masked, *volatile)])
         self._treatments = _Treatments(
             frozenset(name for name in volatile if "/" not in name),
@@ -192,7 +191,7 @@ class Canonicalizer:
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, but with unordered arrays sorted, so that it differs only if the list changed."""
+        """As `canonical`, but with unordered arrays sorted, so that their order makes no difference."""
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:
@@ -203,8 +202,7 @@ class Canonicalizer:
     ) -> frozenset[str]:
         """Top-level properties with sensitive values.
 
-        With `among`, complete for these only: searching texts costs most, so texts of `canonical` are not searched
-        again.
+        Texts are searched for secrets only in properties `among`, and not if `canonical` kept them: searches cost most.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None
@@ -295,7 +293,7 @@ class Canonicalizer:
         return _joined(within, special) if within else special
 
     def _text(self, text: str, depth: int, treatment: _Treatment, *, named: bool) -> JsonValue:
-        """Marks a text that is or holds a secret, but no variable's name."""
+        """Marks a text that holds a secret or, if `named`, is one; a placeholder stays."""
         if named:
             return text if is_placeholder(text) else self._hidden(text, depth, treatment)
         mark = self._hidden(text, depth, treatment)
@@ -356,9 +354,9 @@ def shows_no_change(mark: JsonValue) -> bool:
 
 
 def edit_of(document: JsonObject) -> str | None:
-    """The version, else the time of the last edit, which may move without one; None without either.
+    """The version, else the time of the last edit, which may move without an edit; None without either.
 
-    A version counts if numeric: a text is an author's or an entity tag.
+    A version counts only if numeric: a text is an author's or an entity tag.
     """
     version = document.get("version")
     if isinstance(version, int) and not isinstance(version, bool):
@@ -368,12 +366,12 @@ def edit_of(document: JsonObject) -> str | None:
 
 
 def stamped(canonical: JsonObject, edit: str | None) -> JsonObject:
-    """Adds the edit to constant marks without one, so that an edit is no "unchanged"."""
+    """Adds the edit to constant marks without one, so that an edited object does not look unchanged."""
     return canonical if edit is None else stamped_and_written(canonical, edit)[0]
 
 
 def stamped_and_written(canonical: JsonObject, edit: str | None) -> tuple[JsonObject, bytes]:
-    """Returns the JSON, too. Raises as `encode`."""
+    """As `stamped`, with the JSON. Raises as `encode`."""
     written = encode(canonical)
     if edit is None or HIDDEN_WITHOUT_KEY not in written:
         return canonical, written
@@ -410,12 +408,11 @@ def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
 
 
 def mark_keys(canonical: bytes) -> frozenset[bytes]:
-    """Ids of the keys of a document's marks; empty for keys before 0.4."""
+    """Ids of the keys of a document's marks; the id of a key before 0.4 is empty."""
     return frozenset(_MARK_IN_JSON.findall(canonical))
 
 
 def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
-    """The last of repeated names counts."""
     places: dict[str, dict[str, bool]] = {}
     for qualified, dropped in names:
         place, slash, name = qualified.rpartition("/")
@@ -429,7 +426,7 @@ def _joined(one: _Special, other: _Special) -> _Special:
 
 
 def _is_annotation(name: str) -> bool:
-    """Whether it describes the answer: every OData annotation but the object's `@odata.type`."""
+    """Whether it is an OData annotation, but not the object's type."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 
 

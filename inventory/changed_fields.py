@@ -13,10 +13,10 @@ from inventory.stale import StalePart, lacking
 
 
 class Comparability(NamedTuple):
-    """How two documents of a collection are compared.
+    """How documents of a collection are compared.
 
-    `completed_by`: properties that details add; None if they show the whole item. `asked_for`: those that each whole
-    document has, even empty. `expanded`: those that requests expand.
+    `completed_by`: properties that details add; None if details show the whole item. `asked_for`: properties that each
+    whole document has, even if empty. `expanded`: properties that requests expand.
     """
 
     canonicalizer: Canonicalizer
@@ -70,7 +70,7 @@ def changed_by(pair: VersionPair, comparability: Comparability) -> list[Differen
 
 
 def not_compared(pair: VersionPair, comparability: Comparability, changed: Sequence[Difference]) -> list[str]:
-    """Paths that were not read alike, beside `changed`, so that a change is unknown."""
+    """Paths that differ, beside `changed`, but were not read alike, so that a change is unknown."""
     if pair.document is None or pair.document_before is None:
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
@@ -92,8 +92,8 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
 def changed_fields(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
     """Compares by today's rules.
 
-    Not counted: properties left out today; values newly or no longer hidden; details that one document's release did
-    not read; a setting's id, which is its number.
+    Left out: properties that today's rules drop; hidden values whose change is unknown; details that one document's
+    release did not read; a setting's id, which is its number.
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
@@ -106,7 +106,7 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:
-    """Compares a list's document and a whole one in properties that a list shows rightly: not details and cut lists.
+    """Compares a list's document with a whole one, without details and cut lists.
 
     If details show the whole item, only plain values are compared.
     """

@@ -1,4 +1,4 @@
-"""A run's claimed outcomes, as far as the database confirms them."""
+"""A run's claimed outcomes, checked against the database."""
 
 from collections.abc import Iterable, Mapping, Set
 from typing import NamedTuple
@@ -15,11 +15,11 @@ class Claims(NamedTuple):
 
 class Evidence(NamedTuple):
     listed: Set[str]
-    """The collections that were listed to their end, and merged."""
+    """Collections that were listed to their end, and merged."""
     refused: Set[str]
-    """The collections that Graph says the tenant cannot have."""
+    """Collections that the tenant cannot have, by Graph's answers."""
     undetailed: Set[str]
-    """The collections with items whose details were not read."""
+    """Collections with items whose details were not read."""
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:

@@ -1,4 +1,4 @@
-"""A collection's coverage, the basis of answers about it."""
+"""Coverage of collections."""
 
 from datetime import datetime
 from uuid import UUID
@@ -34,15 +34,15 @@ class Coverage(BaseModel, frozen=True):
 
     @property
     def is_current(self) -> bool:
-        """Whether the latest completed run listed it to its end."""
+        """Whether the latest completed run listed the collection to its end."""
         return self.outcome is Outcome.COMPLETE
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the tenant cannot have it, by the latest completed run; no error."""
+        """Whether the tenant cannot have the collection, by the latest completed run."""
         return self.outcome is Outcome.SKIPPED
 
     @property
     def reason(self) -> str:
-        """Why it is not current, such as `incomplete:graph_throttled`."""
+        """Why the collection is not current: `incomplete:graph_throttled`."""
         return f"{self.outcome}:{self.error_code}" if self.error_code else str(self.outcome)

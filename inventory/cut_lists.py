@@ -11,7 +11,7 @@ Expansion: TypeAlias = Mapping[str, "Expansion"]
 """Expanded properties, each with its inner expansions."""
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Property names and list places, from the object on."""
+"""Property names and places in lists."""
 
 
 class CutList(NamedTuple):
@@ -35,7 +35,7 @@ def expansion_by(url: str) -> Expansion:
 
 
 def names_of(expanded: Expansion) -> frozenset[str]:
-    """The names of all expanded properties, at any depth."""
+    """Expanded properties at any depth."""
     return frozenset(expanded).union(*map(names_of, expanded.values()))
 
 
@@ -48,7 +48,7 @@ def expanded_in(expanded: Expansion, path: Path) -> Expansion:
 
 
 def cut_lists(value: JsonValue, expanded: Expansion) -> list[CutList]:
-    """The cut lists in an object. Only expanded lists can be cut."""
+    """Only expanded lists can be cut."""
     return list(_cut(value, expanded, ())) if expanded else []
 
 
@@ -66,7 +66,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """Adds links of cut lists that the document shows, in place."""
+    """Adds the links of cut lists, in place; lists that the document does not show are left out."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -75,7 +75,7 @@ def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
 
 
 def without_links(document: JsonValue, cut: list[CutList]) -> None:
-    """Removes the links in place."""
+    """In place."""
     for path, _ in cut:
         owner, name = owner_of(document, path)
         if owner is not None:
@@ -83,7 +83,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object that holds a list, None if absent, and the list's name in it."""
+    """The object that holds the list at a path (None if absent), and the list's name in it."""
     *way, name = path
     value: JsonValue = document
     for step in way:

@@ -1,6 +1,6 @@
 """Keys of sensitive values: each tenant's data key, wrapped by the operator's key (envelope encryption).
 
-A data key never changes, so rotating the operator's key tells no change.
+A data key never changes, so marks stay when the operator's key is rotated.
 """
 
 import base64
@@ -22,7 +22,7 @@ from inventory.user_errors import UserError
 KEY_BYTES = 32
 
 _LEAST_DISTINCT_BYTES = 16
-"""Random keys have fewer distinct bytes once in 10^16; words and patterns mostly."""
+"""One random key in 10^16 has fewer distinct bytes; words and patterns mostly have."""
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _NONCE_BYTES = 12
@@ -36,7 +36,7 @@ class DataKeyError(UserError):
 class DataKeyKind(StrEnum):
     TENANT = "tenant"
     SHARED = "shared"
-    """The common key of tenants first read while they were to be comparable."""
+    """The common key of tenants that were first read as comparable ones."""
     LEGACY = "legacy"
     """The operator's key itself, of a tenant read before release 0.4."""
 
@@ -49,7 +49,7 @@ class DataKey(NamedTuple):
 
     @classmethod
     def of(cls, secret: bytes, kind: DataKeyKind) -> "DataKey":
-        """The secret has 32 bytes; the id begins a hash of it."""
+        """The id is the beginning of a hash of the secret."""
         if kind is DataKeyKind.LEGACY:
             return cls(secret)
         return cls(secret, hashlib.sha256(b"tenant-inventory data key" + secret).hexdigest()[:8])
@@ -82,7 +82,7 @@ class WrappingKeys:
             self._keys.setdefault(_fingerprint(earlier), earlier)
 
     def new_secret(self, kind: DataKeyKind) -> bytes:
-        """A shared secret follows from the operator's key, so that two workers make the same."""
+        """A shared secret is derived from the operator's key, so that two workers make the same."""
         if kind is DataKeyKind.LEGACY:
             return self._legacy_secret
         if kind is DataKeyKind.SHARED:
@@ -90,12 +90,12 @@ class WrappingKeys:
         return os.urandom(KEY_BYTES)
 
     def wrap(self, secret: bytes, tenant_id: UUID) -> bytes:
-        """The wrapping key's fingerprint, the nonce, the ciphertext."""
+        """The wrapping key's fingerprint, the nonce and the ciphertext."""
         nonce = os.urandom(_NONCE_BYTES)
         return _fingerprint(self._current) + nonce + AESGCM(self._current).encrypt(nonce, secret, tenant_id.bytes)
 
     def unwrap(self, wrapped: bytes, tenant_id: UUID) -> bytes:
-        """The secret that `wrap` got. Raises `DataKeyError` if no key of ours opens it."""
+        """Raises `DataKeyError` if neither of the operator's keys opens it."""
         fingerprint, rest = wrapped[:_FINGERPRINT_BYTES], wrapped[_FINGERPRINT_BYTES:]
         key = self._keys.get(fingerprint)
         if key is None:

@@ -1,6 +1,6 @@
 """The differences of two canonical documents of one collection, field by field.
 
-A path joins properties by dots, and names members of arrays in brackets by identity, so that a member that moved is no
+A path joins properties by dots, and names members of arrays in brackets by identity, so that a moved member is no
 difference:
 
 - `settings[device_vendor_msft_policy_config_x].settingInstance.choiceSettingValue.value`: a settings-catalog setting by
@@ -8,12 +8,12 @@ difference:
 - `assignments[group 1f0c…].intent`, `assignments[all devices, include filter 9b2d…]`: an assignment by its target, an
   exclusion of an app also by its intent (`assignments[exclusion group 77a1…, available]`)
 - `omaSettings[./Vendor/MSFT/…].value`: any other object by the first of `NAMES` that it has
-- `firewallRules[#2].action`: an object without one by its number among its likes before the change; new ones count on
+- `firewallRules[#2].action`: an object without identity by its number before the change; new ones count on
 - `schedule[Monday #2]`: members with the same identity are numbered
 - `roleScopeTagIds[]`: members that are no objects are a set; each is added or removed
 - `servers[order]`: an array whose order is content has the same members in another order
 
-Ids made of GUIDs stand in lower case.
+Ids made of GUIDs are in lower case.
 """
 
 import re
@@ -47,14 +47,14 @@ IDENTITIES = (
     ("presentation", "id"),
     ("definitionId",),
 )
-"""Paths of a member's identity, of which its first is the only one: its id may be its number."""
+"""Paths of a member's identity. The first present one counts alone, since the member's `id` may be its number."""
 
 NAMES = ("id", "omaUri", "appConfigKey", "name", "key", "ruleName", "bundleId", "appId", "cidrAddress", "displayName",
          "SettingName", "Language")  # fmt: skip
-"""Properties that identify other members. Without an equal id, a member of the same name is meant."""
+"""Properties that identify other members: equal ones pair two members, the first properties first."""
 
 LIKENESS_PERCENT = 50
-"""Equal values that make two members without identity one."""
+"""The share of equal values from which two members without identity are one."""
 
 
 _PLAIN = NormalForm()
@@ -79,8 +79,8 @@ _BACKWARDS = {
 class Difference(NamedTuple):
     """One field or member: `before` is None if added, `after` if removed.
 
-    A `hidden` value is None, or a mark with a text's lines beside the secret. `untold`: a rule has begun or ceased to
-    hide it, so a change is unknown.
+    A `hidden` value is a mark; `shown` makes it None, or a mark with a text's lines beside the secret. `untold`: it is
+    unknown whether the hidden value changed.
     """
 
     path: str
@@ -95,14 +95,14 @@ class Difference(NamedTuple):
         return self._replace(kind=kind, before=self.after, after=self.before)
 
     def shown(self) -> "Difference":
-        """The difference without the digits of marks."""
+        """Without the digits of marks."""
         if self.hidden:
             return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
         return self._replace(before=_shown(self.before), after=_shown(self.after))
 
 
 def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
-    """Sorted by path; none if the collection's `form` of both is equal. Values are as stored."""
+    """Sorted by path; empty if both have the same normal form. Values are as stored."""
     return [difference.shown() for difference in exact_differences(before, after, form)]
 
 
@@ -113,7 +113,7 @@ def exact_differences(before: JsonObject, after: JsonObject, form: NormalForm = 
 
 
 def is_number_of_a_setting(path: str) -> bool:
-    """A setting's id is its number, which moves if another setting goes."""
+    """A setting's id is its number, which changes if another setting is removed."""
     return _NUMBER_OF_A_SETTING.fullmatch(path) is not None
 
 
@@ -193,7 +193,7 @@ _Places: TypeAlias = "dict[int, JsonValue]"
 
 
 def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[JsonValue], bytes]) -> list[_Pair]:
-    """Members of two arrays, once each: with the member that each is or became, or alone."""
+    """Pairs each member with the member that it is or became, or with None."""
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
     same = ({place: normal(member) for place, member in members.items()} for members in (old, new))
@@ -225,7 +225,7 @@ def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[
 
 
 def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, least_percent: int) -> list[_Pair]:
-    """Pairs the most alike members while they are alike enough, and removes them."""
+    """Pairs the members that are most alike, and removes them from `old` and `new`."""
     if not these or not those:
         return []
     if len(these) == len(those) == 1 and least_percent == 0:
@@ -294,7 +294,7 @@ def _anonymous(members: _Places) -> list[int]:
 
 
 def _addressed(target: JsonObject) -> str:
-    """The receivers of an assignment, such as `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
+    """The receivers of an assignment: `group 1f0c…`, `exclusion group 77a1…`, `all devices`."""
     return " ".join(
         [
             audience_words(target),
@@ -347,7 +347,7 @@ def _of_marks(path: str, before: JsonValue, after: JsonValue) -> Difference:
         untold = are_under_two_keys(before, after)
         return Difference(path, DifferenceKind.CHANGED, before, after, hidden=True, untold=untold)
     mark, plain = (before, after) if is_mark(before) else (after, before)
-    # A text that holds no secret is another than the one that was hidden for the secret in it.
+    # A text without a secret differs from one that was hidden for the secret in it.
     is_another = isinstance(mark, dict) and IN_TEXT in mark and isinstance(plain, str) and not has_secret(plain)
     return Difference(
         path, DifferenceKind.CHANGED, before, after, hidden=True, untold=not (plain is None or is_another)

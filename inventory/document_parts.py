@@ -1,7 +1,7 @@
 """A whole document from its list's document and detail calls' answers.
 
-Answers are stored one by one: `canonical(assemble(list, parts)) == canonical(assemble(canonical list, canonical
-parts))`.
+Each part is stored in canonical form: `canonical(assemble(list, parts)) == canonical(assemble(canonical list,
+canonical parts))`.
 """
 
 from collections.abc import Container, Sequence
@@ -12,20 +12,19 @@ from inventory.canonical import TYPE, Canonicalizer, JsonObject, JsonValue, edit
 
 class Part(NamedTuple):
     property: str | None
-    """Its place in the document; None for the item itself."""
+    """The answer's place in the document; None for the item itself."""
     body: JsonValue
     """One object, None, or a page's members."""
     single: bool = False
     page: int = 0
     child_property: str | None = None
-    """Its place in the member of `property`."""
+    """The answer's place in a member of `property`."""
     child_id: str | None = None
     believe_list: frozenset[str] = frozenset()
-    """The item's properties that only the list shows right."""
 
 
 class DetailPlace(NamedTuple):
-    """A property of the document, or of a member of it; all None for the item."""
+    """A property of the document, or of a member in it; all None for the item."""
 
     property: str | None
     child_property: str | None = None
@@ -37,7 +36,7 @@ class SensitiveParentError(ValueError):
 
 
 def assemble(list_document: JsonObject, parts: Sequence[Part]) -> JsonObject:
-    """The later part of the same property holds. A missing single answer is null.
+    """Of parts for the same place and page, the last counts. An absent single answer is null.
 
     An answer that is the item replaces the list's properties, except `believe_list` and the type.
     """
@@ -66,7 +65,7 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
     if part.property is None:
         if not isinstance(part.body, dict):
             return part._replace(body=None)
-        # What tells of an edit is volatile, so it is not there any more when the whole is observed.
+        # The edit is in volatile properties, which are gone when the whole document is observed.
         item = stamped(canonicalizer.canonical_value(part.body | known), edit_of(part.body))
         return part._replace(body=item)
     if part.child_property is not None and part.property in canonicalizer.hidden_names({**known, part.property: None}):
@@ -74,14 +73,14 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
     path = [part.property] if part.child_property is None else [part.property, part.child_property]
     if part.single:
         return part._replace(body=_canonical_at(canonicalizer, known, path, part.body))
-    # One by one: a list that is sensitive as a whole is hidden when it is whole, and its members until then.
+    # One by one: a list that is sensitive as a whole is hidden once it is whole, and until then each member.
     return part._replace(body=[_canonical_at(canonicalizer, known, path, member) for member in _members(part)])
 
 
 def canonical_members(
     canonicalizer: Canonicalizer, names: Sequence[str], members: Sequence[JsonValue], list_document: JsonObject
 ) -> list[JsonValue]:
-    """Makes further members of the list in these nested properties canonical."""
+    """Further members, in canonical form, of the list at the path `names`."""
     known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     return [_canonical_at(canonicalizer, known, names, member) for member in members]
 
@@ -131,7 +130,6 @@ def value_at(document: JsonObject, place: DetailPlace) -> JsonValue:
 
 
 def without_places(document: JsonObject, places: Sequence[DetailPlace]) -> JsonObject:
-    """The document without the values at these places, also of members."""
     names = {place.property for place in places if place.child_property is None}
     document = {name: value for name, value in document.items() if name not in names}
     for place in places:
@@ -166,7 +164,7 @@ def _answers(parts: Sequence[Part]) -> dict[DetailPlace, JsonValue]:
 
 
 def _distinct(pages: Sequence[Part]) -> list[JsonValue]:
-    """A member may repeat as others come and go."""
+    """A member may repeat on a later page if others come or go."""
     members: list[JsonValue] = []
     seen: set[str] = set()
     for page in pages:
@@ -201,7 +199,7 @@ def _with_child(member: JsonValue, place: DetailPlace, value: JsonValue) -> Json
 
 
 def _canonical_at(canonicalizer: Canonicalizer, root: JsonObject, path: Sequence[str], value: JsonValue) -> JsonValue:
-    """The names above a value decide about secrets."""
+    """The names above a value decide whether it is a secret."""
     for name in reversed(path[1:]):
         value = {name: value}
     found: JsonValue = canonicalizer.canonical_value({**root, path[0]: value})

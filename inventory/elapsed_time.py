@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from inventory.plurals import counted
 
 LONGEST = timedelta(days=31)
-"""Beyond this time a date is clearer."""
+"""For longer times a date is clearer."""
 
 _UNITS = ((" h", 3_600), (" min", 60))
 
@@ -13,7 +13,7 @@ _DAY = 86_400
 
 
 def elapsed(moment: datetime, now: datetime) -> str | None:
-    """The time since or until a moment, in short; None beyond `LONGEST`."""
+    """The time since or until a moment: `3 h ago`, `in 2 days`; None beyond `LONGEST`."""
     passed = now - moment
     is_over = passed >= timedelta(0)
     seconds = abs(passed).total_seconds()

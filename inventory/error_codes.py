@@ -153,4 +153,4 @@ SKIPPING_CODES: frozenset[ErrorCode] = frozenset(
 """The tenant, or any app, cannot have the collection: it is skipped, without an error."""
 
 OF_TENANT_CODES: frozenset[ErrorCode] = SKIPPING_CODES - {ErrorCode.GRAPH_NOT_FOUND}
-"""Answers about the tenant as a whole: one about a parent's listing holds for all."""
+"""Answers about the tenant as a whole: one under a parent holds for all parents."""

@@ -1,4 +1,4 @@
-"""JSON without losing a digit.
+"""JSON without loss of digits.
 
 The fast reader silently rounds numbers beyond 64-bit integers and doubles. So the standard library reads a text with
 long runs of digits; a number that no double holds becomes a `Decimal`.
@@ -19,10 +19,10 @@ JsonObject: TypeAlias = dict[str, JsonValue]
 NumberT = TypeVar("NumberT")
 
 _INTEGER_DIGITS = 18
-"""So many digits always fit into 64 bits."""
+"""This many digits always fit into 64 bits."""
 
 _SHAPES = bytes.maketrans(b"123456789.E[:\n\r\t ]}", b"0000000000e,,,,,,,,")
-"""Keeps the places and lengths of a text's numbers."""
+"""Reduces a text to the places and lengths of its numbers."""
 
 _DIGITS = b"0" * 16
 _LONG = (b"," + _DIGITS, b",-" + _DIGITS)
@@ -30,21 +30,20 @@ _LONG = (b"," + _DIGITS, b",-" + _DIGITS)
 
 _PART = 64 * 1024
 _OVERLAP = 64
-"""Of two parts. Longer numbers are assumed to be rounded."""
 
 _TINY = re.compile(rb"0e-0{3,}(?:,|\Z)")
 """Below 1e-99: perhaps too small for a double."""
 
 
 class TooManyNumbersError(Exception):
-    """Too many to read digit by digit."""
+    """A text has too many numbers to read digit by digit."""
 
 
 def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValue:
-    """Takes a lone surrogate, which `encode` refuses.
+    """Accepts a lone surrogate, which `encode` refuses.
 
-    Raises `ValueError`, `RecursionError` for deep nesting, `TooManyNumbersError` for over `most_numbers` to read
-    slowly.
+    Raises `ValueError`, `RecursionError` for deep nesting, `TooManyNumbersError` if the standard library would read
+    more than `most_numbers`.
     """
     if not _may_be_rounded(text):
         try:
@@ -61,7 +60,6 @@ def decode(text: bytes | bytearray, most_numbers: int | None = None) -> JsonValu
 
 
 def decode_object(text: bytes) -> JsonObject:
-    """The object in a stored document's JSON."""
     return cast("JsonObject", decode(text))
 
 
@@ -97,7 +95,7 @@ class _Budget:
 
 
 def _may_be_rounded(text: bytes | bytearray) -> bool:
-    # A part at a time: it stays in the processor's cache.
+    # By parts, which stay in the processor's cache.
     for start in range(0, len(text), _PART):
         shapes = text[start : start + _PART + _OVERLAP].translate(_SHAPES)
         if start + _PART >= len(text):
@@ -111,7 +109,7 @@ def _may_be_rounded(text: bytes | bytearray) -> bool:
 
 
 def _has_tiny(shapes: bytes | bytearray) -> bool:
-    """A match is mostly a GUID's middle."""
+    """Most matches of the search are in GUIDs."""
     at = shapes.find(b"0e-000")
     while 0 <= at < _PART:
         if _TINY.match(shapes, at):
@@ -148,7 +146,7 @@ def _written(value: Any) -> orjson.Fragment:
 
 
 def _with_long_integers(value: JsonValue) -> JsonValue:
-    """Makes decimals of integers beyond 64 bits, which the fast writer refuses."""
+    """Makes integers beyond 64 bits decimals, since the fast writer refuses them."""
     if isinstance(value, dict):
         return {name: _with_long_integers(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Whether a collection's read pages lead from its beginning to its end."""
+"""Completeness of a collection's listing."""
 
 import hashlib
 from collections import defaultdict
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 BEGINNING = UUID(int=0)
-"""The position that opens a listing's first page."""
+"""The position before a listing's first page."""
 
 
 class PageLinks(NamedTuple):
@@ -15,9 +15,9 @@ class PageLinks(NamedTuple):
 
     position: UUID
     opens: Sequence[UUID]
-    """Positions of linked pages: the next one, and each parent's."""
+    """Positions of linked pages: the next one, and each parent's first."""
     is_merged: bool
-    """Whether its items, if any, are in the inventory."""
+    """Whether the page's items are in the inventory."""
 
 
 def position_of(url: str) -> UUID:
@@ -26,9 +26,9 @@ def position_of(url: str) -> UUID:
 
 
 def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
-    """Whether merged pages lead from the beginning to an end.
+    """Whether merged pages lead from the beginning to every end.
 
-    A page may link elsewhere when read again, so the way may go on from any answer, and one merged answer suffices.
+    A page may link elsewhere when read again: any of its answers may lead on, and one merged answer suffices.
     """
     answers = list(pages)
     merged = {page.position for page in answers if page.is_merged}

@@ -47,10 +47,9 @@ def log_context(fields: Mapping[str, str | int]) -> Iterator[None]:
 
 
 class JsonLine(logging.Formatter):
-    """Writes one ASCII JSON object for each record."""
+    """Writes one ASCII JSON object for each record; its `exception` has the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Writes the record; the field `exception` has an error's traceback."""
         workflow = getattr(record, "temporal_workflow", None) or {}
         fields = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -85,7 +84,7 @@ def _indented(lines: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """The place where an exception was raised, innermost first, without its message, which may quote a document."""
+    """The frames in which an exception was raised, innermost first, without its message, which may quote a document."""
     frames = traceback.extract_tb(error.__traceback__)
     return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))
 

@@ -1,7 +1,4 @@
-"""An item's meta: whitelisted facts about its document, for lists and filters.
-
-Dropped keys are counted, and values of a wrong type become warnings. Neither fails a sync.
-"""
+"""An item's meta: whitelisted facts about its document, for lists and filters. No value of it fails a sync."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
@@ -13,14 +10,14 @@ MAX_LIST_LENGTH = 100
 
 
 class Meta(NamedTuple):
-    """An item's whitelisted meta. `dropped` counts the other keys."""
+    """`dropped` counts keys that are not whitelisted."""
 
     values: dict[str, JsonValue]
     dropped: int
 
 
 class _WrongTypeError(ValueError):
-    """Names the expected type."""
+    """The message names the expected type."""
 
 
 def _text(value: JsonValue) -> JsonValue:
@@ -77,10 +74,10 @@ COMMON_KEYS: dict[str, Callable[[JsonValue], JsonValue]] = {
     "last_modified_at": _text,
     "version": _text_or_number,
 }
-"""Keys of every collection, with checks. Times stay texts: Graph's seven fractional digits exceed a datetime's."""
+"""Keys of every collection, with checks. Times stay texts: a datetime does not hold Graph's seven fractional digits."""
 
 PARENT_ID = "parent_id"
-"""The meta key of an item under another collection's item."""
+"""The meta key of a parent item's id."""
 
 _COMMON_PROPERTIES = {
     "odata_type": ("@odata.type",),
@@ -101,7 +98,7 @@ MetaPaths: TypeAlias = Mapping[str, tuple[str, ...]]
 
 
 def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue]:
-    """Common keys and `extra`, without nulls."""
+    """Values of common keys and of `extra`, unchecked and without nulls."""
     proposed: dict[str, JsonValue] = {}
     for key, properties in _COMMON_PROPERTIES.items():
         for name in properties:
@@ -119,13 +116,13 @@ def proposed_meta(document: JsonObject, extra: MetaPaths) -> dict[str, JsonValue
 
 
 def meta_properties(extra: MetaPaths) -> frozenset[str]:
-    """Top-level properties that make meta."""
+    """Top-level properties from which meta is read."""
     common = frozenset(name for names in _COMMON_PROPERTIES.values() for name in names)
     return common.union({"assignments"}, (path.partition(".")[0] for paths in extra.values() for path in paths))
 
 
 def _at(value: JsonValue, path: list[str]) -> JsonValue:
-    """List members give theirs; None if anything on the way is absent or no object."""
+    """The value at a path; of a list, its members' values. None if absent."""
     if not path:
         return value
     if isinstance(value, list):
@@ -134,7 +131,7 @@ def _at(value: JsonValue, path: list[str]) -> JsonValue:
 
 
 def whitelisted_meta(proposed: Mapping[str, JsonValue], extra_keys: frozenset[str] = frozenset()) -> Meta:
-    """Keeps common keys and the catalog's `extra_keys`; names values of a wrong type in `warnings`."""
+    """Keeps common keys and the catalog's `extra_keys`; `warnings` names keys with values of a wrong type."""
     values: dict[str, JsonValue] = {}
     warnings: list[JsonValue] = []
     dropped = 0

@@ -1,4 +1,4 @@
-"""Missing items: no longer listed, by the latest completed run; never "deleted"."""
+"""States of items, by the latest completed run: present or missing, never "deleted"."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,17 +23,16 @@ class Confidence(StrEnum):
 
 
 class EvidenceKind(StrEnum):
-    """Evidence of an unseen item, without outcome and error code."""
+    """Kinds of evidence of an unseen item."""
 
     CONFIRMED = "confirmed"
     NOT_LISTED = "not_listed"
     NOT_READ = "not_read"
-    """`collection_…`: its collection was not read to its end."""
+    """`collection_…`: the collection was not read to its end."""
 
 
 LISTED = "listed"
 FOUND_BY_ID = "found_by_id"
-"""The evidence of a present item that only a GET by id found."""
 
 
 class CollectionInRun(NamedTuple):
@@ -42,7 +41,7 @@ class CollectionInRun(NamedTuple):
 
 
 class RunCoverage(NamedTuple):
-    """The run that decides: the selection's latest completed one, by start."""
+    """The run that decides: the selection's latest completed run, by start."""
 
     status: RunStatus
     started_at: datetime
@@ -50,11 +49,7 @@ class RunCoverage(NamedTuple):
 
 
 class ItemState(NamedTuple):
-    """An item's state, with its confidence and evidence.
-
-    Evidence: `listed` · `found_by_id` (a GET by id, not the listing) · `confirmed` (a GET answered 404) · `not_listed`
-    (a complete listing omits it) · `collection_<outcome>`, with `:<error code>` if there is one.
-    """
+    """`evidence`: see docs/architecture.md."""
 
     state: State
     confidence: Confidence
@@ -70,10 +65,10 @@ def item_state(
     found_by_id: bool = False,
     unlisted_before: bool = False,
 ) -> ItemState:
-    """The state, relative to `run`, of an item last seen at `last_seen_at`.
+    """The state of an item by `run`.
 
-    `collection`: its coverage in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last. Since then,
-    a GET has answered 404 (`confirmed`), or a complete listing omitted it (`unlisted_before`).
+    `collection`: the collection in `run`, None if not recorded. `found_by_id`: a GET by id saw the item last. Since
+    then, a GET has answered 404 (`confirmed`), or a complete listing omitted it (`unlisted_before`).
     """
     confidence = confidence_of(run, collection)
     if last_seen_at >= run.started_at:

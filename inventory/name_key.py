@@ -1,7 +1,7 @@
-"""Folded names, by which searches compare without case: PostgreSQL's locale may know ASCII alone."""
+"""Names folded to lower case for searches, since PostgreSQL's locale may fold ASCII only."""
 
 LONGEST_KEY = 300
-"""Searched characters of a name: an index row's limit."""
+"""Searched characters of a name, limited by index rows."""
 
 _LETTERS = [
     (letter, letter.lower())
@@ -19,7 +19,7 @@ _FOLDING = str.maketrans(UNFOLDED, FOLDED) | {upper: upper + 32 for upper in ran
 
 
 NAMELESS = chr(0x10FFFF)
-"""The key of a nameless item, behind all others."""
+"""The key of nameless items, after all others."""
 
 
 def name_key(name: str) -> str:
@@ -28,5 +28,5 @@ def name_key(name: str) -> str:
 
 
 def list_place(type_key: str, name: str | None, external_id: str) -> tuple[str, str, str]:
-    """An item's place in lists: by collection, then by name. Items without a name come last."""
+    """Sorts items by collection and name, nameless ones last."""
     return type_key, NAMELESS if name is None else name_key(name), external_id

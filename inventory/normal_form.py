@@ -31,7 +31,7 @@ from inventory.exact_json import decode_object, encode
 from inventory.item_ids import item_key
 
 FORM = 1
-"""The form's number. Documents of form 0 were sorted, and hashed as stored."""
+"""Documents of form 0 were sorted, and hashed as stored."""
 
 NO_CONTENT_IN_FORM_0 = frozenset({
     "version", "isAssigned", "supportsScopeTags", "deployedAppCount", "usedLicenseCount", "lastSyncDateTime",
@@ -39,7 +39,7 @@ NO_CONTENT_IN_FORM_0 = frozenset({
     "supersededAppCount", "supersedingAppCount", "uploadState", "publishingState", "size", "committedContentVersion",
     "secretReferenceValueId",
 })  # fmt: skip
-"""Names that form 0 omitted at any depth, though some hold content."""
+"""Names that form 0 dropped at any depth, though some hold content."""
 
 IDENTITIES = (
     ("id",),
@@ -50,22 +50,22 @@ IDENTITIES = (
     ("definitionId",),
     ("target", TYPE),
 )
-"""Paths that identify an object among its kind."""
+"""Paths that identify an object in an array."""
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?")
 _TIME_OF_DAY = re.compile(r"(\d\d:\d\d:\d\d)\.(\d+)")
 _GUID_LENGTH = 36
 _MOMENT_LENGTH = 19
 _TIME_LENGTH = 10
-"""The shortest text with another spelling: a time of day with a fraction."""
+"""The shortest text with several spellings: a time of day with a fraction."""
 _WHOLE_FLOATS = 2.0**53
 
 
 class ArrayRules(NamedTuple):
-    """The catalog's rules for arrays, by property name at any depth.
+    """The catalog's rules, by property name at any depth.
 
-    `null_not_shown`: null means that Graph did not show the value. Members of `enumerations` have no case; a value may
-    name several, in any order. `details`: none differs from not asked for.
+    `null_not_shown`: null means that Graph did not show the value. `enumerations` ignore case; a value may name several
+    members, in any order. `details`: an empty one differs from an unread one.
     """
 
     ordered: frozenset[str] = frozenset()
@@ -88,22 +88,22 @@ class NormalForm:
         self._counts = counts
 
     def of_sorted(self) -> "NormalForm":
-        """Compares documents of form 0: there only `ordered` arrays kept their order."""
+        """For documents of form 0, in which only `ordered` arrays kept their order."""
         return NormalForm(self._rules, of_sorted=True, counts=self._counts)
 
     def counting(self) -> "NormalForm":
-        """Counts equal members of a set: masked, they may differ."""
+        """Keeps equal members of a set: without masks they may differ."""
         return NormalForm(self._rules, of_sorted=self._of_sorted, counts=True)
 
     def hash(self, document: JsonObject) -> bytes:
-        """The SHA-256 (32 bytes) of a document's normal form."""
+        """SHA-256 (32 bytes) of the normal form."""
         return hashlib.sha256(encode(self.of(document))).digest()
 
     def of(self, document: JsonObject) -> JsonObject:
         return self._object(document)
 
     def value(self, name: str, value: JsonValue) -> JsonValue:
-        """Returns None if the value is the same as none."""
+        """The normal form of a property's value; None if it counts as absent."""
         if isinstance(value, str):
             return _members(value) if name in self._rules.enumerations else _text(value)
         if isinstance(value, dict):
@@ -124,7 +124,7 @@ class NormalForm:
         rules = self._rules
         enumerations = rules.enumerations
         for name, child in value.items():
-            # Most values are no texts, or texts that are as they are: one look tells them.
+            # Most values need no change, which a cheap check finds.
             kind = type(child)
             if kind is str:
                 if name in enumerations:
@@ -160,8 +160,8 @@ class NormalForm:
 def read_in_form_0(sorted_document: JsonObject, document: JsonObject, expanded: frozenset[str]) -> JsonObject:
     """The part of a document that a run with form 0 would have read.
 
-    Form 0 kept nulls, so what its document lacks was not asked for, not expanded (`expanded`: properties at any depth),
-    or not there yet.
+    Form 0 kept nulls, so a property that `sorted_document` lacks was not requested, not expanded (`expanded`: names at
+    any depth), or did not exist.
     """
     kept: JsonObject = {name: value for name, value in document.items() if name in sorted_document}
     return _without_names(kept, NO_CONTENT_IN_FORM_0 | (expanded - _names(sorted_document)))
@@ -183,9 +183,9 @@ def _without_names(value: JsonObject, names: frozenset[str]) -> JsonObject:
 
 
 def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_field: str = "id") -> bytes:
-    """SHA-256 (32 bytes) without id and creation time, which alone a re-created item changes.
+    """SHA-256 (32 bytes) of a document without id and creation time; a re-created item has the same.
 
-    The id goes from all strings: an assignment's id is `{policy id}_{group id}`.
+    All strings lose the id, since an assignment's id is `{policy id}_{group id}`.
     """
     document = decode_object(canonical)
     # As the document spells it.
@@ -193,10 +193,10 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     external_id = own if isinstance(own, str) and item_key(own) == external_id else external_id
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
     kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
-    # The object that was made again has edits of its own.
+    # A re-created object has other edits.
     kept = without_edits(kept)
     if sought is not None and sought in encode(kept):
-        # Only what holds the id is walked through: the rest of a policy with assignments is most of it.
+        # Only values with the id are walked through: most of a policy has none.
         for name, value in kept.items():
             if isinstance(value, str | list | dict) and sought in encode(value):
                 kept[name] = _without_id(value, external_id)
@@ -232,7 +232,7 @@ def _mark(value: JsonObject) -> JsonObject:
 
 
 def _may_be_spelt_otherwise(value: str) -> bool:
-    """A cheap look at texts of `_TIME_LENGTH`: most are no moment, time of day or id."""
+    """A cheap check: most texts are no moment, time of day or id."""
     return value[8] in "-." or value[4] == "-" or value[0] == "{" or value[1] == "_"
 
 

@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 TargetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 MOST_CHARACTERS = 200
-"""Characters of a line about an event, with names from the tenant."""
+"""Characters of a line about an event."""
 
 
 class NotificationKind(StrEnum):
@@ -28,13 +28,13 @@ class NotificationKind(StrEnum):
     MISSING = "missing"
     DRIFT = "drift"
     NOT_READ = "not_read"
-    """No clean run has ended for so many hours."""
+    """No clean run has ended for a rule's hours."""
     EXPIRING = "expiring"
     PLAN_WAITING = "plan_waiting"
 
     @property
     def lasts(self) -> bool:
-        """A state is sent after a snooze if it still holds."""
+        """Whether it is a state, which is sent after a snooze if it still holds."""
         return self in (NotificationKind.NOT_READ, NotificationKind.EXPIRING, NotificationKind.PLAN_WAITING)
 
 
@@ -49,10 +49,7 @@ class NotificationState(StrEnum):
 
 
 class NotificationEvent(BaseModel, frozen=True):
-    """One thing to tell, with the same `key` in every attempt and run.
-
-    `text` names no value. `threshold`: a rule's hours or days, for kinds that have one.
-    """
+    """`key` is the same in every attempt and run. `text` names no value. `threshold`: a rule's hours or days."""
 
     kind: NotificationKind
     severity: Severity
@@ -66,7 +63,7 @@ class NotificationEvent(BaseModel, frozen=True):
 
 
 class NotificationRule(BaseModel, frozen=True, extra="forbid"):
-    """An empty list narrows nothing."""
+    """Empty lists fit every event."""
 
     targets: Annotated[tuple[TargetName, ...], Field(min_length=1)]
     tags: frozenset[Tag] = frozenset()
@@ -100,7 +97,7 @@ class NotificationRule(BaseModel, frozen=True, extra="forbid"):
 
 
 class NotificationSnooze(BaseModel, frozen=True):
-    """Events of a tenant that are not told until a moment. None fits all."""
+    """Events that are not sent for now. None fits all."""
 
     kind: NotificationKind | None = None
     type_key: str | None = None
@@ -130,7 +127,7 @@ class TenantRules:
         return any(rule.fits(event) for rule in self._rules)
 
     def addressed(self, events: Iterable[NotificationEvent]) -> list[AddressedEvent]:
-        """The events, once for each target of a rule."""
+        """The events, once for each target of fitting rules."""
         return [
             AddressedEvent(target, event)
             for event in events
@@ -138,11 +135,11 @@ class TenantRules:
         ]
 
     def not_read_hours(self) -> list[int]:
-        """Hours without a clean run after which rules tell of it."""
+        """Hours without a clean run after which rules want an event."""
         return sorted({rule.not_read_hours for rule in self._rules if rule.wants(NotificationKind.NOT_READ)})
 
     def expiring_days(self, left: timedelta) -> list[int]:
-        """Each rule's fewest days that include the remaining time."""
+        """Each rule's fewest days that cover the time `left`."""
         return sorted(
             {
                 min(within)
@@ -159,13 +156,13 @@ def event_hash(event: NotificationEvent) -> bytes:
 
 
 def one_line(text: str) -> str:
-    """The text without control characters, cut to a length for a phone."""
+    """The text without control characters, cut to `MOST_CHARACTERS`."""
     line = visible(" ".join(text.split()))
     return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"
 
 
 class NotificationGroup(NamedTuple):
-    """A message's events. `delivery_id` is the same in every attempt."""
+    """One message; `delivery_id` is the same in every attempt."""
 
     delivery_id: UUID
     target: str

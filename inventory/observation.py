@@ -34,13 +34,13 @@ MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
 
 
 class ObservationRules(BaseModel, frozen=True, extra="forbid"):
-    """A catalog entry's rules, by Graph property name (`Canonicalizer`, `ArrayRules`)."""
+    """A catalog entry's rules, by Graph property name (`Collection`, `Canonicalizer`, `ArrayRules`)."""
 
     type_key: str
     id_field: str = "id"
     name_field: str = "displayName"
     singleton: bool = False
-    """Without an id of its own, it has its type key's."""
+    """An object without an id gets the type key as id."""
     volatile: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     masked: frozenset[str] = frozenset()
@@ -56,9 +56,10 @@ class ObservationRules(BaseModel, frozen=True, extra="forbid"):
     has_details: bool = False
     """Whether further calls complete the list's document."""
     change_signs: frozenset[str] = frozenset()
-    """The list's volatile properties that tell of changed details."""
     cross_checked: dict[str, str] = {}
-    """Lists left out if this true or false property contradicts their emptiness."""
+    """Lists, each with the boolean property that says whether it has members. If the two contradict, the list is left
+    out.
+    """
     expand: str | None = None
     """Lists that the listing expands and may cut."""
 
@@ -98,9 +99,9 @@ class InvalidReason(StrEnum):
 class Observation(NamedTuple):
     """A valid object to stage: `document` is canonical JSON, `body_hash` its SHA-256.
 
-    `content_hash`: equal hashes, equal content. `list_hash`: the hash of the list's document with its `change_signs`;
-    details need no reading while it stays; None without details. `is_cut`: changes of cut lists' rest are not seen.
-    `stale_parts` have their earlier content, if any. `raw_digest`: None for a cut or unlisted object.
+    `list_hash`: the hash of the list's document with its `change_signs`; while it stays, details need no reading. None
+    without details. `is_cut`: the rest of cut lists is unread. `stale_parts` have their earlier content, if any.
+    `raw_digest`: None for a cut or unlisted object.
     """
 
     type_key: str
@@ -164,9 +165,9 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> tuple[list[Observation], list[InvalidObject]]:
-        """A page's observations, in order, and its bad objects, among them repetitions of an id.
+        """A page's observations, in order, and its invalid objects, among them repetitions of an id.
 
-        `edit` is for objects without one. Objects with their details have no `list_hash`.
+        `edit`: the latest edit of objects that show none. Objects with details (`has_details`) get no `list_hash`.
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
@@ -193,14 +194,14 @@ class Observer:
         edit: str | None = None,
         has_details: bool = False,
     ) -> Observation:
-        """The observation of one object. `edit` is its latest edit, if the object shows none."""
+        """As `observe_page`. Raises `_Invalid`."""
         if not isinstance(candidate, dict):
             raise _Invalid(InvalidReason.NOT_AN_OBJECT)
         candidate = self._believed(candidate)
         external_id = self._external_id(candidate)
         try:
             unstamped = self.canonicalizer.canonical_value(candidate)
-            # The name and the meta are copies of properties: what the document hides they do not show.
+            # Name and meta are copies of properties, so they must not show hidden ones.
             hidden = self.canonicalizer.hidden_names(candidate, self._shown_properties, unstamped)
             shown = {name: value for name, value in candidate.items() if name not in hidden} if hidden else candidate
             display_name = self._display_name(shown)
@@ -244,7 +245,7 @@ class Observer:
             return None
         if self._may_have_signs_within(candidate):
             return sha256(self._list_canonicalizer.sorted_canonical(candidate)).digest()
-        # But for the signs it is the canonical document.
+        # Beside the signs it is the canonical document.
         signs = self._list_canonicalizer.canonical_value(
             {name: candidate[name] for name in candidate.keys() & {*self._signs, TYPE}}
         )

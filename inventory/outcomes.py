@@ -12,9 +12,9 @@ class RunKind(StrEnum):
     """How a run chooses what to read."""
 
     SYNC = "sync"
-    """It lists the collections of its selection."""
+    """The run lists the collections of its selection."""
     WATCH = "watch"
-    """It reads objects of audit events by id, and covers no collection."""
+    """The run reads objects of audit events by id, and covers no collection."""
 
 
 class RunStatus(StrEnum):
@@ -33,7 +33,7 @@ class RunStatus(StrEnum):
 
 
 COMPLETED_STATUSES: tuple[RunStatus, ...] = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED)
-"""Ends from which missing is derived; a cancelled run answers nothing."""
+"""Statuses of runs that decide which items are missing."""
 
 
 class Outcome(StrEnum):
@@ -69,11 +69,11 @@ class Counts(BaseModel, extra="forbid"):
 COUNT_NAMES: tuple[str, ...] = tuple(Counts.model_fields)
 
 ContextValue = str | int | list[dict[str, str | int]]
-"""Statuses, codes, request ids and named bad objects; never a token, message or document."""
+"""Statuses, codes, request ids and invalid objects; never a token, message or document."""
 
 
 class CollectionResult(BaseModel, extra="forbid"):
-    """A collection in a run. Without an outcome it is still being read."""
+    """Without an outcome, the collection is still being read."""
 
     outcome: Outcome | None = None
     pages: int = 0
@@ -83,11 +83,7 @@ class CollectionResult(BaseModel, extra="forbid"):
 
 
 def run_status(results: Iterable[CollectionResult]) -> RunStatus:
-    """The status of a run that was not broken off.
-
-    It is `success` if each collection was complete or skipped, without an error; `failed` if none was complete; else
-    `partial`.
-    """
+    """The status of a run that read all its collections (docs/architecture.md)."""
     settled = list(results)
     clean = (Outcome.COMPLETE, Outcome.SKIPPED)
     if all(
@@ -101,7 +97,7 @@ def run_status(results: Iterable[CollectionResult]) -> RunStatus:
 
 
 def error_codes(results: Iterable[CollectionResult], run_error: ErrorCode | None = None) -> list[ErrorCode]:
-    """The sorted error codes of the run and of its collections, except skipped ones."""
+    """Sorted, without the codes of skipped collections."""
     codes = {
         result.error_code
         for result in results

@@ -1,4 +1,4 @@
-"""People on the web page, their rights, and recorded acts."""
+"""People on the web page, their rights and acts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -56,7 +56,7 @@ class Action(StrEnum):
 
 class Person(BaseModel, frozen=True):
     person_id: str
-    """The person's lasting id: `local/<login>`, or Entra ID's `<tenant id>/<object id>`."""
+    """`local/<login>`, or Entra ID's `<tenant id>/<object id>`."""
     name: str
     role: Role
 

@@ -1,4 +1,4 @@
-"""The choice, the end and the record of a portfolio run."""
+"""Tenants, status and records of a portfolio run."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, so that `EMEA` and `emea` are one group of tenants."""
 
 MOST_TENANTS = 10_000
-"""Tenants of a portfolio run: their ids are one Temporal message of 400 KB."""
+"""The ids of so many tenants are a Temporal message of 400 KB."""
 
 
 MOST_TAGS = 1000
@@ -44,7 +44,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return self
 
     def resolve(self, tags_of_tenants: Mapping[UUID, Collection[str]]) -> list[UUID]:
-        """Keeps the mapping's order; ids that it lacks follow."""
+        """In the mapping's order; ids that it lacks follow."""
         chosen = [
             tenant_id
             for tenant_id, tags in tags_of_tenants.items()
@@ -53,7 +53,7 @@ class TenantChoice(BaseModel, frozen=True, extra="forbid"):
         return chosen + [tenant_id for tenant_id in self.tenant_ids if tenant_id not in tags_of_tenants]
 
     def without(self, tenant_id: UUID) -> "TenantChoice | None":
-        """The choice without this tenant; None if nothing is left."""
+        """None if nothing is left."""
         rest = tuple(named for named in self.tenant_ids if named != tenant_id)
         if not (self.everyone or self.tags or rest):
             return None
@@ -74,11 +74,11 @@ def _bounded(choice: TenantChoice) -> TenantChoice:
 
 
 RequestedTenants = Annotated[TenantChoice, AfterValidator(_bounded)]
-"""A choice in a message. Records hold whatever was recorded."""
+"""A choice in a request; recorded ones may exceed the bounds."""
 
 
 def portfolio_hash(selection: Selection, tenants: TenantChoice) -> str:
-    """SHA-256 over the RFC 8785 form."""
+    """SHA-256 of RFC 8785 JSON."""
     chosen = tenants.model_dump(mode="json")
     return hashlib.sha256(rfc8785.dumps({"selection": selection.hash(), "tenants": chosen})).hexdigest()
 
@@ -102,7 +102,7 @@ class PortfolioCounts(BaseModel, extra="forbid"):
         return self.success + self.partial + self.failed + self.cancelled
 
     def in_words(self) -> str:
-        """How many tenants ended in each way, such as `2 success, 1 failed`."""
+        """Such as `2 success, 1 failed`."""
         named = self.model_dump(exclude={"tenants"})
         return ", ".join(f"{number} {name}" for name, number in named.items() if number)
 
@@ -116,7 +116,7 @@ PORTFOLIO_COUNT_NAMES: tuple[str, ...] = tuple(PortfolioCounts.model_fields)
 def portfolio_status(counts: PortfolioCounts) -> RunStatus:
     """The status of a portfolio run that was not broken off.
 
-    It is `success` if every tenant is, `failed` if none has anything to show or there was none, else `partial`.
+    It is `success` if every tenant's run is, `failed` if none is `success` or `partial`, else `partial`.
     """
     if counts.tenants and counts.success == counts.tenants:
         return RunStatus.SUCCESS

@@ -1,4 +1,4 @@
-"""An object's raw digest: a keyed hash of its bytes and of the rules of reading. Equal digests, same observation.
+"""Raw digests: keyed hashes of objects' bytes and of the rules for reading them. Equal digests mean equal observations.
 
 The key is the tenant's data key; the salt, the tenant's id, keeps tenants apart.
 """
@@ -30,7 +30,7 @@ class RawDigests:
         self._rules = rules
 
     def of(self, objects: Sequence[Any], parent_id: str | None = None) -> list[bytes | None]:
-        """Digests of JSON texts, which differ by parent; None for an object with a secret without a data key."""
+        """Digests of JSON texts under a parent; None for an object with a secret if there is no data key."""
         rules = sha256(self._rules + (parent_id or "").encode()).digest()[:16]
         begun = blake2b(key=self._key, salt=self._tenant, person=rules, digest_size=DIGEST_BYTES)
         digests: list[bytes | None] = []
@@ -55,7 +55,7 @@ def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
 
 
 def rules_hash(*rules: object) -> bytes:
-    """Hashes the rules for reading an object, and this package's code: no release believes another's digests."""
+    """Hashes the rules for reading an object and this package's code, so that no release believes another's digests."""
     return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
 
 

@@ -80,7 +80,7 @@ class ItemRecord(BaseModel, frozen=True):
     graph_id: str | None = None
     """Graph's latest spelling of the id, if it is not `external_id`."""
     kind: str | None = None
-    """Its kind's name, by OData type or collection; null in answers about other things."""
+    """The kind's name, by OData type or collection; null in answers about other things."""
     title: str | None = None
     """The display name or, without one, kind and short id. Null if `kind` is."""
 
@@ -101,11 +101,11 @@ class VersionChange(StrEnum):
     FIRST = "first"
     CHANGED = "changed"
     RETURNED = "returned"
-    """It has the content of an earlier version."""
+    """The version has the content of an earlier one."""
     COMPLETED = "completed"
-    """It adds details that the version before lacks; no change is known."""
+    """The version adds details that the one before lacks; no change is known."""
     REREAD = "reread"
-    """It was read by other rules, such as a later release's; no change is known."""
+    """The version was read by other rules, such as a later release's; no change is known."""
 
 
 class PinRecord(BaseModel, frozen=True):
@@ -146,7 +146,7 @@ class VersionRecord(BaseModel, frozen=True):
 
     @property
     def tells_change(self) -> bool:
-        """Whether the tenant is known to have changed: `changes` tells it, unless it is a first listing."""
+        """Whether the version shows a change in the tenant, or a new item."""
         return self.change not in (VersionChange.COMPLETED, VersionChange.REREAD)
 
 

@@ -1,4 +1,4 @@
-"""A document's stored references: ids, and that it is assigned to nobody."""
+"""A document's references as they are stored, with an assignment to nobody."""
 
 import re
 from collections.abc import Mapping
@@ -26,23 +26,19 @@ NOBODY = "nobody"
 """The audience of a document whose assignments include nobody."""
 
 ASSIGNMENTS_UNKNOWN = "assignments unknown"
-"""The audience of a document without the assignments that it should list."""
+"""The audience of an assignable document that lists no assignments."""
 
 ASSIGNMENTS = "assignments"
 
 EDITION = 2
-"""Increased when documents are read differently by the same rules, to read all again."""
+"""Increase it when the same rules read documents differently, to read all again."""
 
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class ReadingRules(NamedTuple):
-    """How one collection's documents are read. `assignable`: documents list their assignments.
-
-    `everyone`: an object is for everyone if a property matches its pattern. `alternate_keys`: properties by which other
-    documents may name it.
-    """
+    """How a collection's documents are read, by its catalog entry. `assignable`: documents list their assignments."""
 
     references: ReferenceRules
     assignable: bool
@@ -55,7 +51,7 @@ class ReadingRules(NamedTuple):
         return not (self.references or self.assignable or self.alternate_keys or self.has_settings)
 
     def hash(self) -> bytes:
-        """Rules that find nothing have one hash."""
+        """Rules that find nothing have the same hash."""
         if self.find_nothing:
             return sha256(b"").digest()
         rules = {path: list(targets) for path, targets in self.references.items()}
@@ -74,7 +70,7 @@ class ReadReferences(NamedTuple):
 
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
-    """Includes alternate keys, which have no target collection, and the audience for nobody."""
+    """Includes alternate keys, which have no target collection, and `NOBODY`."""
     found = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
         value = document.get(name)

@@ -1,10 +1,10 @@
 """The references of a document: the ids of other objects in it, found by the catalog's rules, each with its role.
 
-A rule says where ids stand, and in which collections:
+A rule says where ids are, and of which collections:
 
 - `assignments.target.groupId` → `groups`: a dotted path of properties, through lists;
-- `relationships.targetId?targetType=child` → `mobileApps`: only in objects that say so beside it;
-- `#microsoft.graph.someValue/value` → `reusablePolicySettings`: in the objects of a type, at any depth.
+- `relationships.targetId?targetType=child` → `mobileApps`: only in objects with this property beside the id;
+- `#microsoft.graph.someValue/value` → `reusablePolicySettings`: in objects of a type, at any depth.
 
 A target `servicePrincipals(appId)` is named by an alternate key, the same in every tenant.
 """
@@ -19,16 +19,16 @@ from inventory.canonical import TYPE, JsonObject, JsonValue
 from inventory.item_ids import item_key
 
 ReferenceRules: TypeAlias = Mapping[str, tuple[str, ...]]
-"""Places of ids, to their collections' type keys."""
+"""Places of ids, with the ids' collections."""
 
 NameOf: TypeAlias = Callable[[tuple[str, ...], str], str | None]
-"""An id's name, of one of the target types; None if unknown."""
+"""Looks up the name of an id of one of the target types; None if unknown."""
 
 NOT_READ = frozenset({"users", "enrollmentNotificationTemplates", "applicationsOfOtherTenants"})
 """Collections that no catalog entry reads: people, unlisted templates, app registrations in other tenants."""
 
 MAX_ID_LENGTH = 512
-"""Characters of an id; PostgreSQL's index rows hold up to 2,704 bytes."""
+"""In characters; PostgreSQL's index rows hold up to 2,704 bytes."""
 
 ALL_DEVICES = "all devices"
 ALL_USERS = "all users"
@@ -44,10 +44,10 @@ _EVERYONE = {
     "acacacac-9df4-4c7d-9d50-4ef0226f57a9": ALL_USERS,
     "adadadad-808e-44e2-905a-0b7873a8a531": ALL_DEVICES,
 }
-"""Intune's ids of everyone in place of a group's."""
+"""Intune's ids for everyone, in place of a group's id."""
 
 _PREFIX = re.compile(r"(?:email_|push_|managePermissionGrantsFor[A-Za-z]+\.)", re.IGNORECASE)
-"""Graph's prefixes of ids: how a template is sent, whose consent a policy is about."""
+"""Prefixes of ids: how a template is sent, whose consent a policy is about."""
 
 _PATH = re.compile(
     r"(?:/(?:v1\.0|beta))?/(?:"
@@ -63,7 +63,7 @@ _PATH = re.compile(
 _AUDIENCES = {"allDevicesAssignmentTarget": ALL_DEVICES, "allLicensedUsersAssignmentTarget": ALL_USERS}
 
 _OF_USERS = (("conditions", "users", "includeUsers"), ("includeTargets", "id"))
-"""Where a condition or authentication method names its users."""
+"""Places of users in conditions and authentication methods."""
 
 EXCLUSION_TARGET = "exclusionGroupAssignmentTarget"
 
@@ -81,7 +81,7 @@ class ReferenceRole(StrEnum):
 
 
 class Reference(NamedTuple):
-    """An audience (`ALL_DEVICES`, `ALL_USERS`) has no `target_types`. `target_id` is an `item_key`."""
+    """`target_id` is an `item_key`, or an audience (`ALL_DEVICES`, `ALL_USERS`), which has no `target_types`."""
 
     path: str
     role: ReferenceRole
@@ -90,7 +90,7 @@ class Reference(NamedTuple):
     intent: str = ""
     """An assignment's purpose, such as `required`. An exclusion holds within its intent."""
     policy_set_id: str = ""
-    """The policy set by which an assignment came."""
+    """The policy set that made the assignment."""
 
 
 class _Assignment(NamedTuple):
@@ -134,7 +134,7 @@ def _role_by(names: Sequence[str]) -> ReferenceRole:
 
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
-    """Unique by path (the rule's, without its condition), role and id."""
+    """Sorted, each once; the path is the rule's without its condition."""
     found = set(_audiences(document))
     of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
     for rule, target_types in rules.items():
@@ -151,7 +151,7 @@ def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
 
 
 def id_in(value: JsonValue) -> str | None:
-    """Drops Graph's prefix; None if there is no id."""
+    """The id in a value, without Graph's prefix or path; None if there is none."""
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_LENGTH or value in WORDS or not value.isprintable():
         return None
     if value.startswith(("/", "./")):
@@ -164,12 +164,12 @@ def id_in(value: JsonValue) -> str | None:
 
 
 def collection_of(target_type: str) -> str:
-    """The collection without the alternate key."""
+    """Without the alternate key."""
     return target_type.partition("(")[0]
 
 
 def is_by_alternate_key(target_type: str) -> bool:
-    """An alternate key is the same in every tenant."""
+    """Whether ids are an alternate key, which is the same in every tenant."""
     return "(" in target_type
 
 
@@ -178,7 +178,7 @@ def is_exclusion(target: JsonObject) -> bool:
 
 
 def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> JsonObject:
-    """Puts names in place of known ids."""
+    """Replaces known ids by names."""
     for rule, target_types in rules.items():
         place = _place(rule)
         document = cast(
@@ -188,7 +188,7 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
-    """Translates a copy of the value at a document's path, or of list members there."""
+    """As `translated`, for the value at a path of a document."""
     for rule, target_types in rules.items():
         place = _place(rule)
         renamed = partial(_renamed, name_of, target_types)
@@ -208,7 +208,7 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
 
 
 def path_of(rule: str) -> str:
-    """A rule's path without its condition."""
+    """Without the rule's condition."""
     return rule.partition("?")[0]
 
 

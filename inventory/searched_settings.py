@@ -1,6 +1,6 @@
 """Settings as people search for them: short names and values, one for each member of a list.
 
-Names are keys of `inventory.settings`, and an administrative template's display name.
+Names are keys of `inventory.settings`, and display names of administrative templates.
 """
 
 import re
@@ -22,13 +22,13 @@ from inventory.settings import (
 )
 
 EDITION = 1
-"""Increased when documents are read differently, to read all again."""
+"""Increase it when documents are read differently, to read all again."""
 
 LONGEST_NAME = 500
 """Kept characters of a name; real ones have up to 243."""
 
 LONGEST_VALUE = 100
-"""Characters of a value that has a text."""
+"""Longer values are not kept."""
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """PostgreSQL's texts hold no NUL and no lone surrogates."""
@@ -39,9 +39,9 @@ SearchedSetting: TypeAlias = tuple[str, str | None]
 
 
 class WrittenSettings(NamedTuple):
-    """An item's settings as they are stored. `text` is None if there are none.
+    """An item's settings as they are stored.
 
-    Otherwise it is `ENTRY name VALUE value ENTRY name VALUE value ENTRY`, in order.
+    `text` is `ENTRY name VALUE value ENTRY name VALUE value ENTRY`, in order; None without settings.
     """
 
     text: str | None = None
@@ -49,19 +49,19 @@ class WrittenSettings(NamedTuple):
 
 
 ENTRY, VALUE = "\x1e", "\x1f"
-"""The separators; no name and no value that is kept holds one."""
+"""Separators, which no stored name or value holds."""
 
 UNKNOWN = VALUE
-"""In place of a value that is hidden, or too long to be searched for."""
+"""In place of a value that is hidden or too long."""
 
 _SEPARATORS = str.maketrans("", "", ENTRY + VALUE)
 
 _MOST_PROPERTIES = 300
-"""Properties of a policy whose order of settings is remembered. One of 953 real documents has 221."""
+"""Larger policies are not cached. One of 953 real documents has 221 properties."""
 
 
 def searched_settings(document: JsonObject, type_key: str) -> list[SearchedSetting]:
-    """A document's settings: each name and value once, sorted by name."""
+    """Each name and value once, sorted by name."""
     place = typed_place(document, type_key)
     found, are_sorted = ([], True) if place is None else _of_properties(document, place)
     others = list(_searched(listed_settings(document)))
@@ -81,7 +81,7 @@ def _searched(settings: Iterable[Setting]) -> Iterator[SearchedSetting]:
 
 
 def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetting], bool]:
-    """Policies of a kind have mostly the same properties: names are made and sorted once."""
+    """Names are made and sorted once for policies with the same properties, as most of a kind have."""
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
     found: list[SearchedSetting] = []
@@ -137,7 +137,7 @@ def written(settings: Sequence[SearchedSetting]) -> WrittenSettings:
 
 
 def is_written(value: str) -> bool:
-    """Nobody types a value with a separator."""
+    """Whether a value may be stored: it has no separator."""
     return ENTRY not in value and VALUE not in value
 
 
@@ -148,7 +148,7 @@ def _names(setting: Setting) -> Sequence[str]:
 
 
 def _kept_values(setting: Setting) -> Iterable[str | None]:
-    """JSON in an intent's text may name a secret that nothing has hidden."""
+    """Hides secrets in an intent's JSON, which nothing has hidden."""
     names_secret = setting.kind is SettingKind.INTENT and any(map(is_secret_name, setting.key.split("/")[2:]))
     if setting.is_hidden or names_secret:
         return (None,)

@@ -1,7 +1,6 @@
 """Secrets by nature, at any depth: by a property's name or a value's shape.
 
-A mark replaces the whole text, which may hold others that no rule knows. A payload that the operator shows keeps its
-other lines.
+A mark replaces the whole text, which may hold more secrets. A payload that the operator shows keeps its other lines.
 """
 
 import base64
@@ -17,10 +16,10 @@ NAME_ENDINGS = (
     "connectionstring", "connectstring",
     "sasurl", "pkcs12value", "pfxblob", "onboardingblob", "offboardingblob",
 )  # fmt: skip
-"""Endings of secrets' names, in lower case without joiners."""
+"""Endings of secrets' names, in lower case without `_JOINTS`."""
 
 MIN_TEXT_LENGTH = 20
-"""Shorter texts, such as names, enumerations and most numbers, are not searched."""
+"""Shorter texts, such as names and enumerations, are not searched."""
 
 _PIN = re.compile(r"(?:^|[a-z0-9_\- ])(?:Pin|PIN)$|^pin$")
 _JOINTS = str.maketrans("", "", "_- .")
@@ -30,7 +29,7 @@ _WORD = (
     r"|(?:pre_?shared|shared|private|secret|api|access|account|workspace|product|licen[cs]e|encryption|storage|auth|wep)"
     r"[_-]?key)"
 )
-"""Endings of secrets' names in texts, as in `NAME_ENDINGS`."""
+"""`NAME_ENDINGS` in texts."""
 _WORDS = (
     "password",
     "passwd",
@@ -51,9 +50,9 @@ _NAMED = re.compile(
 )
 """Possible ends of a secret's name in a lower-case text; Base64 has mostly none."""
 _NO_LITERAL = r"(?![$%{<*\[(])"
-"""A variable or placeholder stands where a literal could."""
+"""Excludes variables and placeholders."""
 _BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?![^\s\"'&;,|<>])"
-"""A literal without quotes: secrets have a digit, variables and calls mostly none."""
+"""A literal without quotes. Secrets have a digit; variables and calls mostly have none."""
 _LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
 
 _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
@@ -71,7 +70,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ),
         (("pwd=", "password="), r";\s*(?:password|pwd)=(?:\{(?![{$%])|" + _NO_LITERAL + r")[^;\"'\s]{3,}"),
         (("://",), r"://[^/\s:@\"'<>]+:" + _NO_LITERAL + r"[^/\s@\"'<>]{3,}@"),
-        # Tokens that say whose they are: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
+        # Tokens with a maker's prefix: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
         (("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30,})"),
         (("glpat-", "xox", "sk_live_"), r"\b(?:glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|sk_live_[A-Za-z0-9]{16,})"),
         (("q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
@@ -110,7 +109,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         (("pidkey=",), r"PIDKEY=\"[^\"]"),
         (("key", "ipk"), r"(?-i:\b[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}\b)"),
         (("private-lines",), r"(?m:^)Private-Lines:"),
-        # Commands that take a password in a place of its own.
+        # Commands that take a password by position.
         (("curl",), r"\bcurl\b[^\n|;]{0,300}\s(?:-u|--user)\s+[\"']?[^\s:\"'$]{1,99}:(?![$%{<*])[^\s\"'$]{3,}"),
         (("net",), r"\bnet1?(?:\.exe)?\s+user\s+(?:\"[^\"]{1,99}\"|[^\s/\"]+)\s+(?![/$%*])\S{3,}"),
         (("net",), r"\bnet1?(?:\.exe)?\s+use\s[^\n]{0,200}?(?:/user:|\\\\)\S{1,300}\s+(?![/$%*])\S{3,}"),
@@ -120,12 +119,12 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-"""Shapes of secrets, each with texts, one of which, in lower case, every occurrence has."""
+"""Shapes of secrets, each with hints: every occurrence in lower case contains one of them."""
 
 _IDENTIFIER = re.compile(r"[#A-Za-z]?[A-Za-z0-9]*[_.\-][\w.{}:\-]*", re.ASCII)
-"""An id, type, setting's name or moment: most texts of a document."""
+"""An id, type, setting's name or moment, as most texts of a document are."""
 _TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30}|glpat-[\w-]{20}|xox[abprs]-|sk_live_|eyJ[\w-]+\.eyJ")
-"""The secret part of such texts."""
+"""Secrets that look like identifiers."""
 
 _BEGINNINGS = "gxse"
 
@@ -135,7 +134,6 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @lru_cache(maxsize=20_000)
 def is_secret_name(name: str) -> bool:
-    """Whether texts of this name are secrets."""
     return name.lower().translate(_JOINTS).endswith(NAME_ENDINGS) or _PIN.search(name) is not None
 
 
@@ -145,7 +143,7 @@ def has_secret(text: str) -> bool:
         return False
     if _IDENTIFIER.fullmatch(text) is not None:
         return text[0] in _BEGINNINGS and _TOKEN.match(text) is not None
-    # Most texts come again with the next run. The memory holds their hashes, never a text.
+    # The next run brings most texts again. The cache holds hashes, never a text.
     key = hash(text)
     known = _KNOWN.get(key)
     if known is None:
@@ -159,7 +157,7 @@ def has_secret(text: str) -> bool:
 
 
 def readable(text: str) -> str | None:
-    """Drops lines with secrets, or parts of them, from a text or its Base64 content; None if no line is left."""
+    """A text, or its Base64 content, without lines that hold secrets or parts of them; None if no line is left."""
     plain = text if _has_shape(text) else _decoded(text) or ""
     if "\n" not in plain:
         plain = plain.replace("><", ">\n<")
@@ -182,7 +180,7 @@ def readable(text: str) -> str | None:
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The bounds of a secret that is known by its beginning: a private key, a property list's value."""
+    """The bounds of a secret whose shape matches its beginning only: a private key, a property list's value."""
     found = text[start:end].lower()
     for telling, closing in _CLOSINGS:
         if telling in found:
@@ -192,12 +190,12 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 LEFT_OUT = "(hidden)"
-"""In the place of lines with secrets."""
+"""In place of lines with secrets."""
 
 _CLOSINGS = (("private key", "-----END"), ("private-lines", "Private-MAC"), ("<key>", "</"))
 _BREAKS = re.compile(r"(?:</?[\w:.-]+|[\s\"'=:<>,;&?()])+")
 _TELLING = 3
-"""Characters of a part of a secret that tell it."""
+"""Shorter parts of a secret are not searched for in other lines."""
 
 _KNOWN: dict[int, bool] = {}
 _MAX_KNOWN = 200_000
@@ -226,13 +224,13 @@ def _decoded(text: str) -> str | None:
         return None
     if decoded.startswith(_UTF16_MARKS):
         return decoded.decode("utf-16", "replace")
-    # A byte in two is null in the UTF-16 of Latin letters.
+    # In UTF-16, every second byte of Latin letters is null.
     return decoded.replace(b"\0", b"").decode("utf-8", "replace").removeprefix("\ufeff")
 
 
 def secret_members(value: Mapping[str, object]) -> frozenset[str]:
-    """Properties with a secret, by what another property calls them: `{"key": "password", "value": "…"}`, a setting
-    with a password's definition, an administrative template's text in such a box.
+    """Properties whose values another property names as secrets: `{"key": "password", "value": "…"}`, a setting by its
+    definition, an administrative template's text by its box's label.
     """
     if _PAIRS.keys().isdisjoint(value):
         return _NONE
@@ -250,7 +248,7 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
 
 
 def is_placeholder(text: str) -> bool:
-    """A placeholder is a variable that the device fills in: `{{serialnumber}}`."""
+    """Whether a text is a variable that the device fills in: `{{serialnumber}}`."""
     return text.startswith("{{") and text.endswith("}}")
 
 
@@ -260,6 +258,6 @@ _PAIRS = {
     "appConfigKeyValue": ("appConfigKey",),
     "simpleSettingValue": ("settingDefinitionId",),
 }
-"""Properties that hold a value, with those that may name it."""
+"""Properties with a value, each with the properties that may name it."""
 
 _NONE: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""The collections of a run, and the hash that names them."""
+"""The collections of a run, and the hash that identifies them."""
 
 import hashlib
 from collections.abc import Collection
@@ -15,10 +15,10 @@ OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 OptionValue = bool | int | str
 
 MOST_TYPE_KEYS = 1000
-"""Type keys of one requested selection: five times the catalog, so that it may grow."""
+"""Type keys of a requested selection: five times the catalog, which may grow."""
 
 MOST_BYTES = 128 * 1024
-"""Bytes of canonical JSON: so many of the longest type keys."""
+"""Bytes of canonical JSON, enough for the longest type keys."""
 
 
 def _sorted_unique(value: object) -> object:
@@ -38,12 +38,12 @@ class Selection(BaseModel, frozen=True, extra="forbid"):
     options: dict[OptionName, OptionValue | Annotated[tuple[str, ...], BeforeValidator(_sorted_unique)]] = {}
 
     def canonical_json(self) -> bytes:
-        """The selection as RFC 8785 JSON, which is hashed."""
+        """RFC 8785 JSON, which is hashed."""
         options = {name: list(value) if isinstance(value, tuple) else value for name, value in self.options.items()}
         return rfc8785.dumps({"options": options, "type_keys": list(self.type_keys)})
 
     def hash(self) -> str:
-        """The SHA-256 in 64 lower-case hexadecimal digits."""
+        """SHA-256 in lower-case hexadecimal digits."""
         return hashlib.sha256(self.canonical_json()).hexdigest()
 
 
@@ -56,14 +56,11 @@ def _bounded(selection: Selection) -> Selection:
 
 
 RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
-"""A selection in a message. Records hold whatever was recorded."""
+"""A selection in a request; recorded ones may exceed the bounds."""
 
 
 def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
-    """A selection of known type keys.
-
-    Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less.
-    """
+    """Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less."""
     unknown = sorted(set(type_keys) - set(known))
     if unknown:
         hints = []

@@ -1,12 +1,12 @@
-"""The settings of a document: what it sets and to what, by a key that holds in every policy and tenant.
+"""The settings of a document, each with a key that is the same in every policy and tenant.
 
 | setting | key |
 |---|---|
 | settings catalog | the definition's id in lower case: `device_vendor_msft_policy_config_x_y` |
 | member of a group of settings | group, member's name and definition: `rules[Web]/rules_port` |
-| CSP behind an OMA-URI of Windows | the id of the definition that Microsoft makes of the same path |
+| OMA-URI of a Windows CSP | the id of the settings catalog's definition for the same path |
 | any other OMA-URI | `oma:./vendor/msft/…` |
-| administrative template | `admx:` and the definition's id, for a presentation with its id behind it |
+| administrative template | `admx:` and the definition's id, then a presentation's id |
 | imported administrative template | `admx:` and class, category and name: its ids differ between tenants |
 | typed policy or an intent's setting | kind and property: `windows10CompliancePolicy/bitLockerEnabled` |
 | profile for a network, certificate, mailbox | the same with its name: `iosWiFiConfiguration[Office]/ssid` |
@@ -50,8 +50,8 @@ class SettingKind(StrEnum):
 class Setting(NamedTuple):
     """A value is a text, number, truth value or sorted list; None if hidden. A choice lacks its definition's id.
 
-    An `is_unset` one leaves the device as it is: typed policies name all properties. `definition`: as the document
-    spells its id in the settings catalog or template.
+    `is_unset`: the setting leaves the device as it is, since typed policies name all properties. `definition`: the id
+    as the document spells it.
     """
 
     key: str
@@ -91,19 +91,19 @@ _WELL_KNOWN_SIDS: Mapping[str, JsonValue] = {
     "builtin\\guests": "*S-1-5-32-546",
     "builtin\\remote desktop users": "*S-1-5-32-555",
 }
-"""User rights name accounts, or SIDs after an asterisk:
+"""User rights name accounts, or SIDs with an asterisk before them:
 https://learn.microsoft.com/windows/client-management/mdm/policy-csp-userrights
 https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers
 """
 
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
-    """A canonical document's settings, sorted by key."""
+    """The settings of a canonical document, sorted by key."""
     return sorted(settings_as_they_stand(document, type_key), key=_order)
 
 
 def settings_as_they_stand(document: JsonObject, type_key: str) -> Iterator[Setting]:
-    """A canonical document's settings, in no meaningful order."""
+    """As `settings_of`, unsorted."""
     yield from listed_settings(document)
     yield from _typed_settings(document, type_key)
 
@@ -120,7 +120,7 @@ def _order(setting: Setting) -> tuple[str, bytes, str]:
 
 
 def setting_key(name: str) -> str:
-    """Takes a definition's id or an OMA-URI."""
+    """The key for a definition's id or an OMA-URI."""
     return oma_key(name) if name.startswith("./") else _definition_key(name)
 
 
@@ -132,7 +132,7 @@ def oma_key(path: str, *, is_windows: bool = True) -> str:
 
 
 def value_text(value: JsonValue) -> str:
-    """Writes an OMA-URI's number and the settings catalog's choice alike."""
+    """The same text for an OMA-URI's number and the settings catalog's choice."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -145,7 +145,7 @@ _TENANT_WORDS = ("(tenant id)", "{tenantid}")
 
 
 def _with_placeholders(parts: list[str]) -> list[str]:
-    """Puts the settings catalog's placeholder for the tenant's id."""
+    """Replaces the tenant's id by the settings catalog's placeholder."""
     return [
         "{tenantid}"
         if number and parts[number - 1] == "passportforwork" and (_GUID.fullmatch(part) or part in _TENANT_WORDS)
@@ -155,7 +155,7 @@ def _with_placeholders(parts: list[str]) -> list[str]:
 
 
 def _definition_key(definition: str) -> str:
-    """The key in a definition's id, in which `./Vendor/MSFT` is `./Device/Vendor/MSFT`."""
+    """The key for a definition's id; `./Vendor/MSFT` means `./Device/Vendor/MSFT`."""
     key = definition.casefold()
     return f"device_{key}" if key.startswith("vendor_msft_") else key
 
@@ -168,7 +168,7 @@ _VALUE_LISTS = frozenset({
 })  # fmt: skip
 
 _NAMES_A_MEMBER = re.compile(r"_(?:key|name|displayname|identifier|bundleidentifier|id|printersharedid|generickey)")
-"""The last part of a definition that names a group's member."""
+"""The last part of a definition whose value names a group's member."""
 
 
 def _catalog_settings(document: JsonObject) -> Iterator[Setting]:
@@ -221,10 +221,7 @@ def _without_definition(value: JsonValue, definition: str) -> JsonValue:
 
 
 def _group(key: str, definition: str, members: list[JsonObject], place: str) -> Iterator[Setting]:
-    """A lone member needs no name.
-
-    Members that names do not tell apart are one setting: all that they say.
-    """
+    """A lone member needs no name. Members that names do not distinguish become one setting with all their values."""
     names = [_member_name(member, definition) for member in members]
     if len(members) == 1 and names == [None]:
         yield from _children(members[0], place)
@@ -254,7 +251,7 @@ def _member_name(member: JsonObject, definition: str) -> str | None:
 
 
 def _intent_setting(member: JsonObject) -> Iterator[Setting]:
-    """The definition names a typed policy's property."""
+    """The definition's id has the kind and property of a typed policy."""
     definition = str(member["definitionId"])
     key = definition.removeprefix("deviceConfiguration--").replace("_", "/", 1)
     held = member.get("valueJson", member.get("value"))
@@ -334,7 +331,7 @@ def _oma_settings(document: JsonObject) -> Iterator[Setting]:
 
 
 def _oma_values(key: str, setting: JsonObject) -> Iterator[Setting]:
-    """An ADMX-backed policy's value is that of several settings in the settings catalog."""
+    """An ADMX-backed policy holds several settings of the settings catalog."""
     value, label = setting.get("value"), _text_of(setting.get("displayName"))
     if _holds_mark(value) or setting.get("isEncrypted"):
         yield Setting(key, None, SettingKind.OMA_URI, is_hidden=True, label=label)
@@ -354,10 +351,10 @@ _UNSET = frozenset({"notconfigured", "devicedefault", "userdefined", "notset", "
 """Values by which a typed policy leaves the device as it is."""
 
 _OWN_PROFILE = re.compile(r"Wi-?Fi|Vpn|Wired|Certificate|Scep|Pkcs|Email|EasConfig|ImportedPFX", re.IGNORECASE)
-"""Kinds of which a device takes several named ones."""
+"""Kinds of which a device takes several policies, each with a name."""
 
 _LISTS_OF_SETTINGS = ("settings", "settingInstance", "definitionValues")
-"""Properties of policies that are no typed ones."""
+"""A typed policy has none of these properties."""
 
 _PROFILE_NAMES = ("ssid", "networkName", "connectionName", "accountName", "displayName")
 
@@ -392,7 +389,7 @@ def is_setting(name: str) -> bool:
 
 
 def property_settings(key: str, value: JsonValue, kind: SettingKind) -> Iterable[Setting]:
-    """An object has a setting for each of its names."""
+    """An object gives a setting for each of its properties."""
     if isinstance(value, dict):
         return (Setting(key, None, kind, is_hidden=True),) if is_mark(value) else _member_settings(key, value, kind)
     if value is None or value == "" or value == []:
@@ -422,7 +419,7 @@ def _holds_mark(value: JsonValue) -> bool:
 
 
 def _plain(value: JsonValue) -> JsonValue:
-    """The value; a list is sorted as a set, since order means nothing in policies."""
+    """Sorts a list, since order means nothing in policies."""
     return _sorted(value) if isinstance(value, list) else value
 
 

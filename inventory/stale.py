@@ -1,4 +1,4 @@
-"""Stale parts: unreadable places of an item, with their earlier content in the current version."""
+"""Details of items that could not be read."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from pydantic import BaseModel
 from inventory.error_codes import ErrorCode
 
 _PROPERTY = re.compile(r"[.\[]")
-"""Characters that end a document property's name in a path."""
+"""Ends the document's property in a path."""
 
 NAMED_PARTS = 3
-"""Parts of an item named in a line; all are counted."""
+"""Parts that a line names; it counts the rest."""
 
 
 class StalePart(BaseModel, frozen=True):
@@ -40,7 +40,7 @@ class StalePart(BaseModel, frozen=True):
 
     @property
     def in_words(self) -> str:
-        """The part for people, such as `settings could not be read (graph_unavailable, HTTP 500)`."""
+        """Such as `settings could not be read (graph_unavailable, HTTP 500)`."""
         what = self.detail or "details"
         if self.member_detail is not None:
             what = f'{self.member_detail} of "{self.member_name or self.member_id}"'

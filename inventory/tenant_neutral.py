@@ -1,7 +1,7 @@
 """Documents without the parts of one tenant, for comparing tenants.
 
-Another object's id is replaced by its meaning: a group's name, a filter's rule. An id without a known meaning is
-unresolved, so that nothing is the same because of it.
+Another object's id is replaced by its meaning: a group's name, a filter's rule. An id of unknown meaning is unresolved,
+so that it makes nothing equal.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ TENANT_ID = "(tenant id)"
 MASKED = "?"
 
 MAX_MEANING_LENGTH = 200
-"""Characters of a meaning; longer texts become a beginning and a digest."""
+"""In characters; longer texts become a beginning and a digest."""
 
 _NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
-"""Graph's placeholders for secrets: secret settings, and `omaSettings` with the value `****`."""
+"""Signs of secrets that Graph does not show: secret settings, and `omaSettings` with the value `****`."""
 
 
 class UnresolvedReason(StrEnum):
@@ -61,27 +61,27 @@ class Uncertainty(StrEnum):
     UNRESOLVED_REFERENCE = "unresolved_reference"
     """They refer to objects of unknown meaning."""
     DETAILS_INCOMPLETE = "details_incomplete"
-    """Details of one are unread: only common parts were compared."""
+    """Details of one document are unread: only common parts were compared."""
     DETAIL_NOT_READ = "detail_not_read"
-    """An earlier release read one without a detail of the other: only common parts were compared."""
+    """An earlier release read one document without a detail of the other: only common parts were compared."""
     SECRET_NOT_SHOWN = "secret_not_shown"  # noqa: S105 - a word, and no secret
     """They hold a secret that Graph does not show."""
     HIDDEN_WITHOUT_KEY = "hidden_without_key"
-    """They hold a value masked by Graph or hidden without a key: all such look alike."""
+    """They hold values masked by Graph or hidden without a key, which all look alike."""
     HIDDEN_UNDER_TWO_KEYS = "hidden_under_two_keys"
     """They hold values hidden under different keys, which never look alike."""
     HIDDEN_ON_ONE_SIDE = "hidden_on_one_side"
     STALE = "stale"
-    """Details of one could not be read lately: earlier content, if any, was compared."""
+    """Details of one document could not be read lately: earlier content, if any, was compared."""
     NO_DOCUMENT = "no_document"
-    """No document of one has been read yet."""
+    """One item has no document yet."""
     DAMAGED_DOCUMENT = "damaged_document"
 
 
 class IdTranslation(NamedTuple):
-    """An id's words in every tenant; `text` is None if there are none.
+    """An id's meaning; `text` is None if unknown, for the `reason`.
 
-    `is_shared`: Microsoft makes the id, which is the same in every tenant.
+    `is_shared`: the id is Microsoft's, the same in every tenant.
     """
 
     text: str | None
@@ -90,7 +90,7 @@ class IdTranslation(NamedTuple):
 
 
 Translate = Callable[[tuple[str, ...], str], IdTranslation]
-"""Translates an id of one of the collections."""
+"""Translates an id of one of these collections."""
 
 
 class UnresolvedReference(NamedTuple):
@@ -102,9 +102,9 @@ class UnresolvedReference(NamedTuple):
 
 
 class TenantNeutralRules(NamedTuple):
-    """Properties that name an object in its tenant, `identity` and `masked` as for `Canonicalizer`.
+    """Properties of a collection; `identity` and `masked` are written as for `Canonicalizer`.
 
-    `details` give theirs to every whole document, even empty. `alternate_keys` name the object as its id does.
+    `details` are in every whole document, even if empty. `alternate_keys` identify the object as its id does.
     """
 
     id_field: str
@@ -118,9 +118,9 @@ class TenantNeutralRules(NamedTuple):
 
 
 class NeutralDocument(NamedTuple):
-    """A document without its tenant. `canonical` is its normal form's JSON, which does not show empty `details`.
+    """`canonical` is the JSON of the document's normal form. `uncertain`: why an equal document may differ.
 
-    `uncertain`: the reasons why an equal document may differ.
+    `details`: those that the document has, also if empty.
     """
 
     document: JsonObject
@@ -153,7 +153,7 @@ class Neutralizer:
         details_complete: bool = True,
         stale: Staleness | None = None,
     ) -> NeutralDocument:
-        """Puts words of `own_ids` in place of the object's and its tenant's id."""
+        """`own_ids`: the ids of the object and its tenant, each with the text that replaces it."""
         found = [reference for reference in references(document, self.rules.references) if reference.target_types]
         ids = {(reference.target_types, reference.target_id) for reference in found}
         translations = {
@@ -185,7 +185,7 @@ class Neutralizer:
             telling[spelled] = telling[key]
         value = self._canonicalizer.canonical_value(_without(kept, telling))
         if HIDDEN_WITHOUT_KEY in encode(value):
-            # When an object was edited belongs to its tenant.
+            # The time of an edit belongs to its tenant.
             value = without_edits(value)
         canonical = encode(self.rules.form.of(value))
         uncertain = set()
@@ -201,9 +201,9 @@ class Neutralizer:
         return NeutralDocument(value, canonical, tuple(sorted(unresolved)), frozenset(uncertain), details, stale)
 
     def _own_keys(self, document: JsonObject, translations: Mapping[str, str | None]) -> dict[str, str]:
-        """Texts repeat alternate keys: an app's addresses have its id.
+        """Replacements for alternate keys, which texts repeat: an app's URLs have its id.
 
-        The tenant's own key stands for itself; another means its translation, if any.
+        A key of the tenant's own becomes `OWN_KEY`, another its translation, if any.
         """
         words: dict[str, str] = {}
         for name in self.rules.alternate_keys:
@@ -214,21 +214,21 @@ class Neutralizer:
         return words
 
     def likeness(self, neutral: NeutralDocument) -> bytes | None:
-        """The same for documents that differ in names only; None if uncertain."""
+        """A hash that is equal for documents that differ in names only; None if uncertain."""
         if not neutral.is_certain:
             return None
         unnamed = {name: value for name, value in neutral.document.items() if name != self.rules.name_field}
         return self.rules.form.hash(unnamed)
 
     def masked(self, document: JsonObject, paths: Iterable[str]) -> JsonObject:
-        """Masks values at paths of references."""
+        """Replaces ids at paths of references by `MASKED`."""
         masked = set(paths)
         rules = {rule: keys for rule, keys in self.rules.references.items() if path_of(rule) in masked}
         return translated(document, rules, lambda _types, _id: MASKED)
 
 
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
-    """Prefers the properties that the collection names to name and kind."""
+    """A meaning by the properties that the catalog names (`says`), else by name; None without either."""
     if says:
         said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
         return _readable(said if kind is None else f"{kind}: {said}")
@@ -275,7 +275,7 @@ def _replaced(value: JsonValue, own_ids: Mapping[str, str]) -> JsonValue:
 
 
 def without_digits(document: JsonObject) -> JsonObject:
-    """Puts one mark for every hidden value."""
+    """Replaces all marks by the same one."""
     return {name: _without_digits(value) for name, value in document.items()}
 
 

@@ -16,7 +16,7 @@ class TitleSource(NamedTuple):
 
 
 class TitleRule(NamedTuple):
-    """A title is made of `parts` in order, or from another item."""
+    """Makes a title of `parts` in order, or takes it from another item."""
 
     parts: tuple[TitlePart, ...] = ()
     source: TitleSource | None = None

@@ -1,4 +1,4 @@
-"""TOML files: those that people write, and tables of this release."""
+"""TOML files: people's, and tables of this release."""
 
 import tomllib
 from pathlib import Path
@@ -8,9 +8,9 @@ from inventory.user_errors import UserError
 
 
 def read_toml(path: Path, error: type[UserError], *, if_missing: str) -> dict[str, Any]:
-    """Raises `error` with one line about the fault, without the file's values."""
+    """Raises `error`, whose message has one line and no values of the file."""
     try:
-        # `utf-8-sig`, since editors on Windows begin a file with a byte-order mark.
+        # `utf-8-sig`, since editors on Windows write a byte-order mark.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise error(f"{path}: no such file; {if_missing}") from None

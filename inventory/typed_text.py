@@ -7,7 +7,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Names of baselines and schedules."""
 
 MOST_CHARACTERS = 2_000
-"""Of a name, id, reason or note: the limit of PostgreSQL's indexes and of readers."""
+"""Characters of a name, id, reason or note, limited by PostgreSQL's indexes."""
 
 
 def problem_with(text: str) -> str | None:

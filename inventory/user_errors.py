@@ -1,4 +1,4 @@
-"""Errors that a user can put right, in one line. Commands load them alone."""
+"""Errors that a user can put right, with messages of one line."""
 
 
 class UserError(ValueError):
@@ -10,7 +10,7 @@ class NeverReadError(UserError):
 
 
 class NotHereError(UserError):
-    """There is nothing of this name or id, or not for this person."""
+    """Nothing has this name or id, or the person may not see it."""
 
 
 class UnavailableError(Exception):

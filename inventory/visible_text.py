@@ -1,13 +1,11 @@
-"""Makes text from elsewhere safe to show: it may steer a terminal."""
+"""Makes text safe to show: text from elsewhere may steer a terminal."""
 
 from unicodedata import category
 
 REPLACEMENT = "\ufffd"
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Unicode's categories of invisible steering characters: controls, escapes, direction marks, joiners, line separators,
-lone surrogates.
-"""
+"""Unicode's categories of invisible characters: controls, direction marks, joiners, line separators, surrogates."""
 
 
 class _Escapes(dict[int, str]):
@@ -27,17 +25,17 @@ _ESCAPES = _Escapes()
 
 
 def escaped_json(text: str) -> str:
-    """An equal JSON text with visible characters only, and line ends, which are layout (RFC 8259 §7)."""
+    """An equal JSON text (RFC 8259 §7) of visible characters and line ends."""
     return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 def with_spaces(line: str) -> str:
-    """Tabs are layout in scripts and profiles."""
+    """Expands tabs, which are layout in scripts and profiles."""
     return line.expandtabs(4)
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with a mark for each invisible character, except those in `keep`."""
+    """Replaces invisible characters by `REPLACEMENT`, except those in `keep`."""
     if text.isprintable():
         return text
     return "".join(

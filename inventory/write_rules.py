@@ -1,4 +1,4 @@
-"""Rules of writing an item, for plans: its requests, and the parts that no request may carry."""
+"""Rules for writing items, for plans."""
 
 from enum import StrEnum
 from typing import Annotated, Any
@@ -17,24 +17,24 @@ class PartShape(StrEnum):
 
 class PartRequest(BaseModel, frozen=True, extra="forbid"):
     name: str
-    """The document's property that it carries."""
+    """The document's property that the request carries."""
     path: Annotated[str, Field(pattern=r"^/.*\{id\}/[A-Za-z]+$")]
     """With the written object's `{id}`."""
     key: str
     """The body's property that holds the members."""
     empty_keys: tuple[str, ...] = ()
-    """Further properties of the body: empty lists."""
+    """Further properties of the body, as empty lists."""
     beside: tuple[str, ...] = ()
-    """The document's properties sent beside the members."""
+    """The document's properties that are sent beside the members."""
     only: tuple[str, ...] = ()
-    """Sent properties of each member; empty for all."""
+    """The properties of members that are sent; empty for all."""
     shape: PartShape = PartShape.MEMBERS
     in_creation: bool = False
-    """The creating request has the property, too: only updates need this one."""
+    """Whether the creating request has the property, too, so that only updates need this request."""
 
     @property
     def is_audience(self) -> bool:
-        """The audience says for whom the object is, and is written last."""
+        """Whether the part says for whom the object is, so is written last."""
         return self.name == "assignments"
 
 
@@ -42,7 +42,7 @@ class WriteRules(BaseModel, frozen=True, extra="forbid"):
     """How a collection's items are written. Names are Graph property names; a path has dots."""
 
     order: Annotated[int, Field(ge=1)]
-    """Objects come before those that refer to them."""
+    """Objects are written before those that refer to them."""
     not_sent: frozenset[str] = frozenset()
     """Properties of the document that the service computes."""
     fixed: frozenset[str] = frozenset()
@@ -55,15 +55,15 @@ class WriteRules(BaseModel, frozen=True, extra="forbid"):
     bound: dict[str, str] = {}
     """Properties that requests bind by URL, with their collection's path."""
     inert: dict[str, Any] = {}
-    """Paths and values that keep a new object without effect; the properties are written whole at the end."""
+    """Paths and values that keep a new object without effect, until their properties are written at the end."""
     off: dict[str, Any] = {}
-    """Paths and values of an object without effect: it is written whole at once."""
+    """Paths and values of objects without effect, which are written whole at once."""
     built_in: dict[str, Any] = {}
     """Values of Microsoft's objects, which are never created."""
     not_in_document: dict[str, Any] = {}
-    """Paths and values of objects that the document does not wholly hold."""
+    """Paths and values of objects that documents do not hold wholly."""
 
     @property
     def last(self) -> tuple[str, ...]:
-        """Properties of the audience, which a new object gets when all content is there."""
+        """Properties that a new object gets when all its content is written."""
         return tuple(dict.fromkeys(path.partition(".")[0] for path in self.inert))
