@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection comes from `storage.schema.upgrade`, never from a file."""
+"""Alembic's environment, with the connection of `storage.schema.upgrade`."""
 
 from alembic import context
 

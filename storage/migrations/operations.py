@@ -1,6 +1,6 @@
-"""Operations of migrations beyond plain SQL: privileges in both set-ups, isolation, rows of all tenants, indexes.
+"""Operations of migrations beyond plain SQL.
 
-Row-level security binds the owner of the tables, too, so a migration that moves data goes through `each_tenant`.
+Row-level security binds the tables' owner, too, so a migration that moves data uses `each_tenant`.
 """
 
 import re
@@ -29,7 +29,7 @@ CREATE POLICY across_tenants ON {table} FOR SELECT USING (reads_all_tenants());
 OF_NO_TENANT = frozenset({
     "access_rule", "audit_record", "configured_tenant", "sign_in_flow", "sign_in_link", "web_person", "web_session",
 })  # fmt: skip
-"""Tables of no tenant that a transaction over all tenants does not see either."""
+"""Tables of no tenant that a transaction over all tenants does not see."""
 
 ISOLATION_OF_THE_WEB = """
 ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -50,7 +50,7 @@ DROP POLICY IF EXISTS visible_tenants ON {table};
 CREATE POLICY visible_tenants ON {table} AS RESTRICTIVE FOR SELECT {role}
     USING (NOT reads_visible_tenants() OR {condition});
 """
-"""Workers have no such policy where the portfolio has a role of its own."""
+"""Under two roles, only the portfolio's has this policy."""
 
 IS_VISIBLE = "tenant_id = ANY ((SELECT visible_tenants())::uuid[])"
 
@@ -58,16 +58,16 @@ CHOSE_VISIBLE = """(
     NOT (chosen ->> 'everyone')::boolean AND chosen -> 'tags' = '[]'
     AND ARRAY(SELECT jsonb_array_elements_text(chosen -> 'tenant_ids'))::uuid[] <@ (SELECT visible_tenants())
 )"""
-"""A portfolio run names the tenants it chose, and counts them."""
+"""A portfolio run names its tenants, so all of them must be visible."""
 
 
 def has_two_roles() -> bool:
-    """Whether this database works under the two roles, and not under its owner alone."""
+    """Whether the database works under the two roles, not under its owner alone."""
     return bool(context.config.attributes.get("has_two_roles", True))
 
 
 def execute(sql: str) -> None:
-    """Runs statements. Without the two roles the owner gets what is granted to them, and their policies fall away."""
+    """Without the two roles, the owner gets their grants, and their policies are left out."""
     if not has_two_roles():
         sql = _POLICY_OF_A_ROLE.sub("", sql)
         sql = _GRANT_TO_A_ROLE.sub(lambda grant: _ROLE.sub("CURRENT_USER", grant[0]), sql)
@@ -76,7 +76,7 @@ def execute(sql: str) -> None:
 
 
 def isolation(table: str) -> str:
-    """Statements that bind a table to the transaction's tenant, whoever runs it. They may run again."""
+    """Statements that bind a table to the transaction's tenant, for every role. They may run again."""
     if table in OF_NO_TENANT:
         return ISOLATION_OF_THE_WEB.format(table=table)
     if table == "portfolio_run":
@@ -85,23 +85,23 @@ def isolation(table: str) -> str:
 
 
 def isolate(table: str) -> None:
-    """Binds a new table to the transaction's tenant, and grants the roles their privileges. It may run again."""
+    """Isolates a new table, and grants the roles their privileges. May run again."""
     execute(isolation(table) + TWO_ROLES.format(table=table))
     if op.get_bind().exec_driver_sql("SELECT to_regproc('reads_visible_tenants')").scalar_one() is not None:
         execute(bind_to_visible_tenants(table))
 
 
 def bind_to_visible_tenants(table: str) -> str:
-    """Statements that show a transaction over some tenants the rows of these alone. They may run again."""
+    """Statements that limit a transaction over some tenants to their rows. They may run again."""
     condition = CHOSE_VISIBLE if table == "portfolio_run" else IS_VISIBLE
     role = f"TO {PORTFOLIO_ROLE}" if has_two_roles() else ""
     return VISIBLE.format(table=table, role=role, condition=condition)
 
 
 def each_tenant() -> Iterator[UUID]:
-    """Binds the migration's transaction to one tenant after another, for statements that move data.
+    """Binds the migration's transaction to one tenant after another.
 
-    They name `tenant_id = current_tenant()` all the same: nothing binds a superuser.
+    Statements still need `tenant_id = current_tenant()`: nothing binds a superuser.
     """
     connection = op.get_bind()
     path = connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
@@ -116,10 +116,10 @@ def each_tenant() -> Iterator[UUID]:
 
 
 def create_index(name: str, definition: str, *, unique: bool = False) -> None:
-    """Builds an index beside running syncs; `definition` is the text after `ON`.
+    """Builds an index while syncs run; `definition` is the text after `ON`.
 
-    It commits the migration's earlier statements, and a failed build leaves an invalid index behind: give an index a
-    migration of its own, which can run again. A build blocks nobody, so it waits for locks without a limit.
+    Give an index its own migration, which can run again: this commits earlier statements, and a failed build leaves an
+    invalid index behind. A build blocks nobody, so it waits for locks without a limit.
     """
     with op.get_context().autocommit_block():
         connection = op.get_bind()

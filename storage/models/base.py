@@ -29,18 +29,17 @@ CURRENT_TENANT = text("current_tenant()")
 CLOCK = text("clock_timestamp()")
 
 TenantKey = Annotated[UUID, mapped_column(primary_key=True, server_default=CURRENT_TENANT)]
-"""The tenant of a row, first in the primary key."""
 
 RecordedTenantKey = Annotated[
     UUID, mapped_column(ForeignKey("tenant.tenant_id"), primary_key=True, server_default=CURRENT_TENANT)
 ]
-"""The same, in tables whose rows refer to nothing else with that key."""
+"""A tenant key for tables without another foreign key that contains the tenant."""
 
 TextKey = Annotated[str, mapped_column(primary_key=True)]
 UuidKey = Annotated[UUID, mapped_column(primary_key=True)]
 Count = Annotated[int, mapped_column(server_default=text("0"))]
 WrittenAt = Annotated[datetime, mapped_column(server_default=CLOCK)]
-"""The moment of the row's statement, by default."""
+"""By default, the moment at which the row is written."""
 
 
 def one_of(column: str, values: type[StrEnum]) -> str:
@@ -49,8 +48,6 @@ def one_of(column: str, values: type[StrEnum]) -> str:
 
 
 class Base(DeclarativeBase):
-    """The metadata of all tables."""
-
     type_annotation_map = {
         datetime: DateTime(timezone=True),
         dict[str, Any]: JSONB,
@@ -68,7 +65,7 @@ def table(model: type[Base]) -> Table:
 
 
 def among(column: ColumnElement[Any], values: Iterable[object] | str) -> ColumnElement[bool]:
-    """The condition that a column has one of the values, or of the named parameter's: one plan for any number."""
+    """`column = ANY (…)` of the values, or of the parameter with that name: one plan for any number of values."""
     array = ARRAY(column.type)
     return column == any_(bindparam(values, type_=array) if isinstance(values, str) else literal(list(values), array))
 

@@ -173,7 +173,7 @@ class ItemAbsence(Base):
 
 
 class AuditedObject(Base):
-    """A trigger notes it when the event is merged."""
+    """A trigger writes the row when the event is merged."""
 
     __tablename__ = "audited_object"
     __table_args__ = {"comment": "which objects an audit event is about, kept by a trigger on the events"}
@@ -187,7 +187,7 @@ class AuditedObject(Base):
 class ItemVersion(Base):
     """Immutable. A document that returns makes a new version.
 
-    No foreign key to the item: one statement writes both, and only a purge deletes them.
+    It has no foreign key to the item: one statement writes both, and only a purge deletes items.
     """
 
     __tablename__ = "item_version"

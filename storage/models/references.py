@@ -12,7 +12,7 @@ from storage.models.base import Base, TenantKey, TextKey, one_of
 
 
 class ItemReference(Base):
-    """A reference of an item's current version. It has no foreign key: see migration 0007."""
+    """It has no foreign key to the item, since each check would lock and rewrite the item's row."""
 
     __tablename__ = "item_reference"
     __table_args__ = (

@@ -24,7 +24,7 @@ from storage.models.base import Base, Count, RecordedTenantKey, TenantKey, TextK
 
 
 class Tenant(Base):
-    """A tenant that was synced at least once."""
+    """A tenant of which a run was recorded."""
 
     __tablename__ = "tenant"
     __table_args__ = (CheckConstraint(one_of("data_key_kind", DataKeyKind), name="data_key_kind_known"),)
@@ -137,9 +137,9 @@ class SyncRunCollection(Base):
 
 
 class StagedItem(Base):
-    """Unlogged: a crash loses an observation, and its wave is read again.
+    """Unlogged: waves whose rows a crash loses are read again.
 
-    PostgreSQL refuses COPY into a table with row-level security, so the worker's role can only insert, without naming a
+    PostgreSQL refuses COPY into a table with row-level security, so the worker's role can only insert, never names a
     tenant, and reads through the view `staged_observation`.
     """
 
@@ -189,7 +189,7 @@ class StagedItem(Base):
 
 
 class PendingItem(Base):
-    """Gone when the run ends; `failure` keeps an item whose details cannot be read."""
+    """The end of the run deletes the row, also that of an item whose details cannot be read (`failure`)."""
 
     __tablename__ = "pending_item"
     __table_args__ = (
@@ -240,7 +240,7 @@ class CollectionCoverage(Base):
 
 
 class MergedWave(Base):
-    """The result answers a late attempt."""
+    """A late attempt gets the recorded result."""
 
     __tablename__ = "merged_wave"
     __table_args__ = (
@@ -254,7 +254,7 @@ class MergedWave(Base):
 
 
 class ListedPage(Base):
-    """A page that a run has read. Only pages that lead to an end prove a listing."""
+    """Only pages that lead to an end prove a listing."""
 
     __tablename__ = "listed_page"
     __table_args__ = (
@@ -277,7 +277,7 @@ class ListedPage(Base):
 
 
 class RequestPace(Base):
-    """A family's next request time, for all runs and workers."""
+    """All runs and workers of the tenant share it."""
 
     __tablename__ = "request_pace"
     __table_args__ = {

@@ -9,7 +9,7 @@ from storage.models.base import CURRENT_TENANT, Base, TenantKey, TextKey
 
 
 class SearchedName(Base):
-    """A trigger keeps it. Each item has a row, since lists are ordered by it."""
+    """A trigger keeps one row for each item; lists are ordered by it."""
 
     __tablename__ = "item_name"
     __table_args__ = (
@@ -26,7 +26,7 @@ class SearchedName(Base):
 
 
 class ItemSettings(Base):
-    """All settings of an item's current version. It has no foreign key, as `ItemReference`."""
+    """It has no foreign key to the item, like `ItemReference`."""
 
     __tablename__ = "item_settings"
     __table_args__ = {
@@ -43,7 +43,7 @@ class ItemSettings(Base):
 
 
 class CollectionSetting(Base):
-    """A setting that an item sets or once set. Two transactions may both note a new one."""
+    """A setting may have two rows, if two transactions add it at once."""
 
     __tablename__ = "collection_setting"
     __mapper_args__ = {"primary_key": ["tenant_id", "type_key", "setting"]}

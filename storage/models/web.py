@@ -1,4 +1,4 @@
-"""Sessions and audit records of the web page; they belong to no tenant."""
+"""Tables of the web page, which belong to no tenant."""
 
 from datetime import datetime
 from typing import Any

@@ -1,7 +1,6 @@
-"""Long statements, each in a `.sql` file with reasons beside its parts.
+"""Long statements, one in each `.sql` file, which psql runs too: `psql -v run_id="'…'" -f storage/sql/merge.sql`.
 
-psql runs it as it is: `psql -v run_id="'…'" -f storage/sql/merge.sql`. Its head names its variables, and its parts:
-texts that several statements share.
+The head of a file names its variables and its parts, texts that several statements share.
 """
 
 import re
@@ -12,17 +11,17 @@ from sqlalchemy import TextClause, text
 FOLDER = Path(__file__).parent
 
 BY_PLACE = "place BETWEEN '(0,0)' AND '(4294967295,65535)'"
-"""True of each row's `place` (ctid). PostgreSQL expects one place in two hundred between two bounds, and so takes rows
-to write one by one. Else it compares each with all rows of a tenant or run that its statistics do not know: it expects
-one of these.
+"""A condition on a row's `place` (ctid) that always holds. PostgreSQL expects it of one row in two hundred, and so
+finds rows to write one by one, instead of comparing each with all rows of a tenant or run that its statistics do not
+know.
 
-A row that the statement waited for has another place, which its snapshot does not see: it is not written. So rows that
-other transactions change are written by key, unless the statement counts what it wrote.
+A row that another transaction changes meanwhile gets another place, so the statement does not write it: write such rows
+by key, unless the statement counts the rows it wrote.
 """
 
 
 def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
-    """Puts parts in, and leaves out comments: `merge` is `merge.sql`."""
+    """The statement in `{name}.sql`, with its parts filled in and without comments."""
     lines = (folder / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     written = "\n".join(line for line in lines if not line.lstrip().startswith("--")).removesuffix(";")
     return re.sub(r"(?<!:):(\w+)", lambda found: parts.get(found[1], found[0]), written)

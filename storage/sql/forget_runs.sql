@@ -2,8 +2,8 @@
 -- Variables: older_than interval, most integer
 -- Parts: completed
 --
--- The items of a moment depend on the latest run by then that read a collection, and on the latest that listed it to its
--- end (items_then.sql).
+-- Answers about a moment depend, for each collection, on the latest run by then that read it, and on the latest that
+-- listed it to its end (items_then.sql).
 
 WITH
 -- A run that never had a slot tells nothing, nor does a cancelled one that saw nothing new.
@@ -11,9 +11,8 @@ completed AS MATERIALIZED (
     SELECT run_id, selection_hash, started_at, finished_at, missing FROM sync_run
     WHERE :completed
 ),
--- A run may go if the run before it found the same in each of its collections, with as many missing items: then the run
--- before tells the same of each moment of both. Runs that read one collection at the same time stay, since either may be
--- the later one to end.
+-- A run may go if the run before it found the same in each of its collections, with as many missing items: then that run
+-- answers for the moments of both. Runs that read one collection at the same time stay, since either may end last.
 read AS (
     SELECT run_id,
         lag(run_id) OVER of_type IS NULL
@@ -25,7 +24,7 @@ read AS (
     FROM sync_run_collection JOIN completed USING (run_id)
     WINDOW of_type AS (PARTITION BY type_key ORDER BY started_at, run_id)
 ),
--- If a GET by id did not find an item, the listings before and after it tell when the item was seen last.
+-- If a GET by id did not find an item, the listings before and after it show when the item was last seen.
 listed AS (
     SELECT run_id, lead(run_id) OVER later IS NULL OR lag(run_id, 1, run_id) OVER later IS NULL AS is_telling
     FROM (
@@ -49,7 +48,7 @@ telling AS MATERIALIZED (
     UNION SELECT run_id FROM baseline_collection
     UNION (SELECT DISTINCT ON (selection_hash) run_id FROM completed ORDER BY selection_hash, started_at DESC)
 ),
--- A run under way will come between two that have ended, so no run that began after it is judged.
+-- A run under way will come between two that have ended, so runs that began after it stay.
 forgotten AS (
     DELETE FROM sync_run WHERE ctid = ANY (ARRAY(
         SELECT ctid FROM sync_run

@@ -1,24 +1,23 @@
--- Merges staged rows into items, versions, documents and references, and answers what that changed.
+-- Merges staged rows into items, versions, documents and references, and returns the changes.
 -- Variables: run_id uuid, fetch_tokens uuid[], form smallint, of_details boolean, restarted text[], deep boolean,
 --   detail_refresh interval, refresh_keys text[], refresh_periods interval[], refresh_bounds timestamptz[],
 --   named integer, shards integer
 -- Parts: by_place
 --
 -- `of_details`: the rows hold the details of items that this run has listed.
--- `form`: the number of the normal form that content hashes are of.
+-- `form`: the number of the content hashes' normal form.
 -- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
 -- `deep`, `detail_refresh`: read all details again, or those older than this.
--- `refresh_keys`: collections whose details are due at another age, each with its period and the moment before which
---   they were read.
+-- `refresh_keys`: collections with a refresh period of their own. Details read since the bound, if any, are not due.
 -- `named`: how many repeated ids are named.
 -- `shards`: the number of parts, a power of two, into which the pending items of a collection are divided.
 -- `by_place`: holds always, and makes the planner take rows by their place.
 
 WITH
--- An item that several waves hold is merged as the last of them shows it. A trigger has brought ids to the spelling by
--- which items are known; `graph_id` is Graph's, if it is another.
--- Its document, references and settings are fetched by its place when they are written: what is sorted, joined and kept
--- until then is several times smaller without them.
+-- If several waves hold an item, the latest row counts. A trigger has normalized the spelling of ids; `graph_id` is
+-- Graph's, if it differs.
+-- Documents, references and settings are fetched by place when they are written: without them, the rows to sort, join
+-- and keep until then are several times smaller.
 staged AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, graph_id, display_name, meta, content_hash,
         list_hash, is_whole, stale_parts, rules_hash, staged_at, raw_digest, place,
@@ -28,9 +27,9 @@ staged AS MATERIALIZED (
     ORDER BY type_key, external_id, staged_at DESC
 ),
 
--- The items as they were, which the update no longer tells.
--- The planner takes a wave for one row. Of a growing table that was small when it was last analysed it would rather read
--- all, so each row is looked up (LATERAL … LIMIT). The same holds below.
+-- The items before the update.
+-- The planner takes a wave for one row, and would read all rows of a growing table that was small when it was last
+-- analysed. So each row is looked up (LATERAL … LIMIT). The same holds below.
 before AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
         item.details_read_at, item.stale_asks, item.stale_asked_at, item.last_seen_at, item.last_seen_run_id,
@@ -43,13 +42,13 @@ before AS MATERIALIZED (
 
 -- Rows are locked in key order, so merges of one tenant never deadlock. The newer observation wins: the update is
 -- skipped if the item has been seen since.
--- An unchanged item keeps all but its last-seen columns, and with them its place on the page (HOT).
--- `excluded.version_number` is 1 for a whole document and 0 for what a list shows of an item with details: that makes
--- the item seen, and makes no version.
--- With `of_details` the name and the meta stay those of the list, and the meta gains what only the details tell.
--- What has `stale_parts` is whole but for these: its document says there what was read of them before, if anything.
--- An object with details has a raw digest from the listing on that found its details whole: that leaves the item as each
--- further listing of the same bytes would.
+-- An unchanged item changes only its last-seen columns, so the update stays on the row's page (HOT).
+-- `excluded.version_number` is 1 for a whole document, and 0 for the list document of an item with details, which makes
+-- no version.
+-- With `of_details`, the item keeps the list's name and meta, and the meta gains properties that only details have.
+-- A document with `stale_parts` is whole except for them: it has their earlier content, if any.
+-- An object with details gets a raw digest when a listing finds its details whole: further listings of the same bytes
+-- then change only the last-seen columns.
 -- A version is new if it began with this observation, which the returned row shows.
 merged AS (
     INSERT INTO inventory_item AS item (
@@ -138,9 +137,9 @@ merged AS (
         version_number > 0 AND content_changed_at = last_seen_at AS is_new_version
 ),
 
--- What was staged, what was there and what came of it, side by side.
--- A full join, since it can only be hashed or merged: where it may, the planner compares each row of a wave with each of
--- another, which at a thousand rows is most of the merge.
+-- Each item's staged row, earlier state and result.
+-- A full join, since PostgreSQL can only hash or merge it: otherwise the planner may compare each row with each other
+-- one, which at a thousand rows is most of the merge.
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
         staged.place, staged.is_whole, staged.list_hash, staged.times, staged.rules_hash,
@@ -152,7 +151,7 @@ seen AS MATERIALIZED (
     FROM staged FULL JOIN before USING (type_key, external_id) FULL JOIN merged USING (type_key, external_id)
 ),
 
--- A document is immutable and shared by the versions that say the same.
+-- Documents are immutable, and shared by versions with the same content.
 documents AS (
     INSERT INTO document (content_hash, body, size, body_hash)
     SELECT content_hash, document, document_size, body_hash
@@ -164,7 +163,7 @@ documents AS (
     ON CONFLICT (tenant_id, content_hash) DO NOTHING
 ),
 
--- A version lacks details that have never been read.
+-- A version is incomplete if some of its details have never been read.
 versions AS (
     INSERT INTO item_version (
         type_key, external_id, version_number, content_hash, display_name, details_complete, stale_parts,
@@ -176,7 +175,7 @@ versions AS (
     WHERE is_new_version
 ),
 
--- The version before a new one was last observed when its item was: the item told that until now.
+-- The version before a new one was last observed when its item was; until now only the item's row had that time.
 superseded AS (
     UPDATE item_version AS v
     SET last_observed_at = coalesce(seen.content_observed_at, seen.seen_before_at),
@@ -190,16 +189,16 @@ superseded AS (
         AND v.ctid = old.place AND old.:by_place AND v.last_observed_at IS NULL
 ),
 
--- The rules by which references of these collections are read. Whoever changes the rules waits (FOR SHARE), and looks
--- for items to read again after that.
+-- The rules by which references of these collections are read. A transaction that changes the rules waits (FOR SHARE),
+-- and then looks for items to read again.
 rules AS MATERIALIZED (
     SELECT type_key, rules_hash FROM reference_rules
     WHERE type_key = ANY (ARRAY(SELECT DISTINCT type_key FROM staged WHERE rules_hash IS NOT NULL))
     FOR SHARE
 ),
 
--- New versions, and whether their references have been read already: with the observation, by the rules in force. Only
--- of a first version, since no reader can be at it, and nothing has been read of the item before.
+-- New versions, and whether their references have been read: with the observation, by the rules in force. Only first
+-- versions count: no reader can hold the item, which has no earlier references.
 new AS MATERIALIZED (
     SELECT type_key, external_id, version_number, place,
         version_number = 1 AND coalesce(
@@ -231,19 +230,19 @@ setting AS (
     WHERE is_read AND settings IS NOT NULL
 ),
 
--- The end of the run reads the references of the others.
--- A reader that holds an item's row is waited for (DO UPDATE): it may have read the version before.
+-- The end of the run reads the other versions' references.
+-- DO UPDATE waits for a reader that holds an item's row: it may have read the version before.
 unread AS (
     INSERT INTO unread_item (type_key, external_id)
     SELECT type_key, external_id FROM new WHERE NOT is_read ORDER BY type_key, external_id
     ON CONFLICT (tenant_id, type_key, external_id) DO UPDATE SET external_id = excluded.external_id
 ),
 
--- Items whose details are to be read.
--- Details are read again once they are older than a part of the refresh period, from one half to the whole, that
--- differs from item to item: items that were first read together take turns. `least` passes nulls over.
--- What could not be read three times in a row is asked for again at growing intervals, at the latest after the refresh
--- period, unless the list shows something new: else one broken detail would cost an item's requests in every run.
+-- Items with details to read.
+-- Details are due at an age from half the refresh period to the whole, which differs from item to item: items that were
+-- first read together take turns. `least` ignores nulls.
+-- Details that could not be read three times in a row are read again at growing intervals, up to the refresh period,
+-- unless the list shows something new: otherwise one broken detail would cost an item's requests in every run.
 pending AS (
     INSERT INTO pending_item AS pending (
         run_id, type_key, external_id, shard, list_hash, list_document, list_document_size, list_body_hash
@@ -278,7 +277,7 @@ pending AS (
     WHERE pending.list_hash <> excluded.list_hash
 ),
 
--- Rows that tell an item a second time: this run had seen it on an earlier page, or the waves hold it several times.
+-- Repeated items: this run had seen them on an earlier page, or the waves hold them several times.
 repeated AS (
     SELECT type_key, external_id, type_key = ANY (:restarted) AS is_reread,
         times - 1 + (seen_before_by IS NOT DISTINCT FROM :run_id AND is_new_version IS NOT TRUE)::int AS times
@@ -286,7 +285,7 @@ repeated AS (
     WHERE times > 1 OR seen_before_by = :run_id AND is_new_version IS NOT TRUE
 )
 
--- `new_versions`: those that are not the first of their items.
+-- `new_versions` leaves out items' first versions.
 SELECT
     (SELECT coalesce(sum(times), 0)::int FROM staged) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,

@@ -1,15 +1,15 @@
--- Moves the last-seen columns of items whose objects are the same, byte for byte, as when they were last read.
+-- Updates the last-seen columns of items whose objects are the same, byte for byte, as when they were last read.
 -- Variables: run_id uuid, fetch_tokens uuid[], restarted text[], named integer
 -- Parts: settled, by_place
 --
 -- `restarted`: collections whose listing began anew in this run; an item that comes again there is no repetition.
 -- `named`: how many repeated ids are named.
--- `settled`: whether a listing of the same bytes leaves the item as it is, but for its last-seen columns.
+-- `settled`: whether a listing of the same bytes changes only the item's last-seen columns.
 -- `by_place`: holds always, and makes the planner take rows by their place.
--- Rows of the other objects of the same waves are left to the merge, but for their locks and their repetitions.
+-- Other objects of the waves are left to the merge: here they are only locked, and their repetitions counted.
 
 WITH
--- The digests of a page are put together in memory: cut out of the row, each would be read with all others.
+-- The concatenation loads a page's digests once: otherwise `substr` would read them all for each item.
 page AS MATERIALIZED (
     SELECT type_key, same_ids, same_digests || ''::bytea AS same_digests, staged_at FROM staged_observation
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND same_items IS NOT NULL
@@ -23,7 +23,7 @@ told AS MATERIALIZED (
     WHERE run_id = :run_id AND fetch_token = ANY (:fetch_tokens) AND body_hash IS NOT NULL
 ),
 
--- An item that several pages hold is merged as the last of them shows it.
+-- If several pages hold an item, the latest counts.
 latest AS MATERIALIZED (
     SELECT DISTINCT ON (type_key, external_id) type_key, external_id, digest, staged_at,
         count(*) OVER of_item AS times, count(digest) OVER of_item AS same_times
@@ -61,8 +61,8 @@ repeated AS (
     WHERE times > 1 OR digest IS NOT NULL AND last_seen_run_id = :run_id
 )
 
--- `lost`: objects that are no longer the same. An item that was seen since is.
--- `outdated`: items whose other rows are older than the one that is the same.
+-- `lost`: objects that are no longer the same, without items that were seen since.
+-- `outdated`: items with other staged rows, older than the one that is the same.
 SELECT
     (SELECT coalesce(sum(CASE WHEN digest IS NULL THEN same_times ELSE times END), 0)::int FROM latest) AS staged,
     (SELECT count(*) FROM latest WHERE digest IS NOT NULL)

@@ -1,5 +1,5 @@
--- Items that are gone and items that appeared under the same name: those of a name together, the gone ones first, of
--- these the newest first.
+-- Items that are gone, and items that appeared under the same name: grouped by name, gone items first, the most recently
+-- seen first.
 -- Variables: run_id uuid, type_keys text[], telling integer
 --
 -- `type_keys`: the collections that this run has listed to their end.
@@ -15,9 +15,8 @@ gone AS MATERIALIZED (
     WHERE type_key = ANY (:type_keys) AND absent_from IS NOT NULL AND version_number > 0
         AND last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 ),
--- Items that this run saw first. Also, for items whose absence this run noticed, those that runs since their last
--- observation saw first: these runs did not list the collection to its end, so they could not know that the old item was
--- gone.
+-- Items that this run saw first. Also, for absences that this run noticed, items that runs since the last observation
+-- saw first: those runs did not list the collection to its end, so they could not know that the old item was gone.
 appeared AS (
     SELECT type_key, external_id, graph_id, version_number, display_name, last_seen_at, absent_from,
         NULL::timestamptz, true
@@ -35,7 +34,7 @@ appeared AS (
         AND v.type_key = ANY (:type_keys) AND item.first_seen_run_id <> :run_id
         AND item.recreates_external_id IS NULL AND item.absent_from IS NULL
 ),
--- An item's own id is no part of its name, as in the likeness.
+-- Names are compared without the item's own id, as in the likeness.
 named AS (
     SELECT *, CASE
         WHEN length(external_id) < :telling THEN display_name

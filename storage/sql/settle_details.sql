@@ -9,7 +9,7 @@ pending AS (
     DELETE FROM pending_item WHERE run_id = :run_id
     RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
--- The items that are left, locked in key order, as merges do. An item with a damaged row waits for the next run.
+-- The items that are left, locked in key order, as in merges. An item with a damaged row waits for the next run.
 seen AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
         item.last_seen_at, list_document, list_document_size, list_body_hash, failure
