@@ -1,5 +1,5 @@
 """PostgreSQL: sessions bound to one tenant, the tables, and a module for each conversation with them.
 
-A plain statement is SQLAlchemy Core (0.2 ms to build); a frequent one is a constant. Common table expressions, lateral
-joins and locks are SQL, with a reason above each.
+Plain statements are SQLAlchemy Core; frequent ones are constants, since building one takes 0.2 ms. Common table
+expressions, lateral joins and locks are SQL.
 """

@@ -1,6 +1,6 @@
-"""Absences: items that a complete listing did not show, marked when the run that noticed it ends.
+"""Absences: a run marks, at its end, items that complete listings did not show.
 
-An observation of the item removes the mark, and a trigger notes when.
+The item's next observation removes the mark, and a trigger records the time.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 IS_CONFIRMED = "coalesce(missing_confirmed_at > last_seen_at, false)"
-"""SQL of an item: since it was last seen, a GET by id has answered 404."""
+"""SQL condition: since the item was last seen, a GET by id has answered 404."""
 
 _MARK = text("""
 -- locked in key order, as merges lock rows; what was seen while the lock was waited for is left out
@@ -40,5 +40,5 @@ FROM unlisted
 
 
 async def mark_absent(session: AsyncSession, type_keys: Sequence[str]) -> None:
-    """Marks items that the latest complete listing omits and nothing has seen since."""
+    """Marks items that the latest complete listing omits and no run has seen since."""
     await session.execute(_MARK, {"type_keys": list(type_keys)})

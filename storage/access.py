@@ -8,14 +8,13 @@ WORKER_ROLE = "tenant_inventory_worker"
 PORTFOLIO_ROLE = "tenant_inventory_portfolio"
 
 ALL_TENANTS = "tenant_inventory_all_tenants"
-"""An empty schema: a transaction with it in the search_path reads all tenants. PostgreSQL plans prepared statements
-anew when that changes, so no plan outlives the switch.
+"""An empty schema: a transaction with it in its search_path reads all tenants. PostgreSQL replans prepared statements
+when the path changes.
 """
 
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
-"""An empty schema. A transaction with it in its search_path reads some tenants only.
-
-Everybody may use it, since it only takes away.
+"""An empty schema: a transaction with it in its search_path reads only some tenants. Any role may use it, since it only
+hides rows.
 """
 
 REVISION = "0051"
@@ -79,10 +78,7 @@ class Access(NamedTuple):
 
 
 def access(found: Any) -> Access:
-    """The roles that a row of `PROBE_SQL`, or no row, stands for.
-
-    Raises `StorageNotReadyError`, with the command to run, if the revision differs or the login may not take on roles.
-    """
+    """The roles that transactions take on. `found` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
     if found is None or found.revision is None:
         raise StorageNotReadyError(NO_TABLES)
     if found.revision != REVISION:

@@ -1,4 +1,4 @@
-"""Which tenants people see, and people who have signed in; in sessions of no tenant."""
+"""Access rules, and people who have signed in; in sessions of no tenant."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -17,7 +17,7 @@ _RULE, _PERSON = table(AccessRuleRow), table(WebPerson)
 
 
 class Subject(NamedTuple):
-    """The tenants are one, those of a tag, or all."""
+    """A rule's people, one person or a role, and its tenants: one, those of a tag, or all."""
 
     person_id: str | None
     role: Role | None
@@ -31,7 +31,7 @@ async def rules_about(session: AsyncSession, person: Person) -> list[AccessRule]
 
 
 async def rules(session: AsyncSession) -> list[AccessRule]:
-    """Rules of roles come before those of persons."""
+    """Rules of roles first, then those of persons."""
     ordered = select(_RULE).order_by(_RULE.c.person_id.nulls_first(), _RULE.c.role, _RULE.c.is_excluded, _RULE.c.set_at)
     return await fetch(session, ordered, AccessRule)
 
@@ -51,7 +51,6 @@ async def set_rule(
 
 
 async def delete_rule(session: AsyncSession, subject: Subject) -> AccessRule | None:
-    """Returns the deleted rule; None if there is none."""
     same: list[ColumnElement[bool]] = [
         _RULE.c[name].is_not_distinct_from(value) for name, value in subject._asdict().items()
     ]

@@ -23,9 +23,9 @@ async def record(
     reason: str | None = None,
     request_id: UUID | None = None,
 ) -> bool:
-    """Records an act; False if the form with this request id was received before: do not repeat its act.
+    """Records an act; False if the form with this request id was received before: do not repeat the act.
 
-    Of two simultaneous requests the second waits. The session is of this tenant or of none.
+    The second of two simultaneous requests waits. The session is of this tenant or of none.
     """
     added = added_record(person, action, tenant_id=tenant_id, subject=subject, reason=reason, request_id=request_id)
     return (await session.execute(added)).one_or_none() is not None
@@ -40,7 +40,7 @@ def added_record(
     reason: str | None,
     request_id: UUID | None,
 ) -> ReturningInsert[tuple[UUID]]:
-    """Returns no row if the form was received before."""
+    """The statement returns no row if the form was received before."""
     added = (
         insert(_AUDIT)
         .values(

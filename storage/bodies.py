@@ -9,7 +9,7 @@ from inventory.user_errors import UnavailableError
 from storage.compression import decompress
 
 BODY = "body, coalesce(body_hash, content_hash) AS body_hash, body_hash IS NULL AS is_sorted"
-"""Columns of `document` to read one. One of normal form 0 `is_sorted`."""
+"""Columns to read from `document`. `is_sorted`: it is of normal form 0."""
 
 DOCUMENTS_AT_A_TIME = 20
 """Documents held by a streamed answer; some have megabytes."""
@@ -33,7 +33,7 @@ def document_of(body: bytes, body_hash: bytes, type_key: str, external_id: str, 
 
 
 class Documents:
-    """Reads the documents of an answer; notes damaged ones and goes on."""
+    """Reads the documents of an answer, and notes damaged ones."""
 
     def __init__(self) -> None:
         self.damaged: list[DamagedRecord] = []

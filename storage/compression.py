@@ -1,17 +1,17 @@
-"""Documents at rest: a zstd frame each, at the lowest level; higher ones save nothing (`docs/benchmarks.md`)."""
+"""Compression of stored documents: one zstd frame each, at level 1 (docs/decisions/0013-zstd.md)."""
 
 from threading import local
 
 from zstandard import ZstdCompressor, ZstdDecompressor, ZstdError, frame_content_size
 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
-"""Twice the largest readable answer. A frame of a few KB may claim thousands of times as much."""
+"""Twice the largest answer that is read from Graph; a frame of a few KB may claim far more."""
 
 _LEVEL = 1
 
 
 class _OfThread(local):
-    """Each thread has its own: they are not thread-safe, and making one takes ten times as long as a small document."""
+    """Compressors are not thread-safe, and making one takes ten times as long as compressing a small document."""
 
     def __init__(self) -> None:
         self.compressor = ZstdCompressor(level=_LEVEL)
@@ -22,14 +22,14 @@ _OF_THREAD = _OfThread()
 
 
 def compress(document: bytes) -> bytes:
-    """The frame tells its size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
+    """The frame states the document's size. Raises `ValueError` beyond `MAX_DOCUMENT_BYTES`."""
     if len(document) > MAX_DOCUMENT_BYTES:
         raise ValueError(f"a document has at most {MAX_DOCUMENT_BYTES:,} bytes, not {len(document):,}")
     return _OF_THREAD.compressor.compress(document)
 
 
 def decompress(frame: bytes) -> bytes:
-    """The document in a frame. Raises `ZstdError`, also if the size is not stated or over the limit."""
+    """Raises `ZstdError`, also if the frame states no size, or one beyond `MAX_DOCUMENT_BYTES`."""
     size = frame_content_size(frame)
     if not 0 <= size <= MAX_DOCUMENT_BYTES:
         raise ZstdError(f"a compressed document states {size} bytes, outside the limit of {MAX_DOCUMENT_BYTES}")

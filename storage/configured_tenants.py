@@ -1,4 +1,7 @@
-"""The table of configured tenants. Synchronous, for commands without an event loop."""
+"""The table of configured tenants. Synchronous, for commands without an event loop.
+
+Functions raise `StorageNotReadyError` and `StorageUnavailableError`.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,10 +43,7 @@ class Stamp(NamedTuple):
 
 
 class TenantChange(NamedTuple):
-    """A change of the table. `entry` is None to remove the tenant. `once` is the form's id.
-
-    An entry that `is_new` replaces none.
-    """
+    """`entry` is None to remove the tenant; an entry that `is_new` replaces none. `once` is the form's id."""
 
     person: Person
     tenant_id: UUID
@@ -55,13 +55,12 @@ class TenantChange(NamedTuple):
 
 
 def entries(url: str) -> list[Entry]:
-    """All tenants' entries, by name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
+    """All tenants' entries, by name."""
     with _transaction(url) as connection:
         return _entries(connection)
 
 
 def stamp(url: str) -> Stamp:
-    """Raises `StorageNotReadyError`, `StorageUnavailableError`."""
     with _transaction(url) as connection:
         found = connection.execute(select(func.count(), func.max(_TENANT.c.changed_at)).select_from(_TENANT)).one()
         return Stamp(*found)
@@ -70,7 +69,7 @@ def stamp(url: str) -> Stamp:
 def change(url: str, wanted: TenantChange, check: Check) -> bool:
     """Adds, replaces or removes a tenant; False if nothing has changed, or this form was received before.
 
-    Raises as `check`, `StorageNotReadyError`, `StorageUnavailableError`.
+    Raises the errors of `check`, too.
     """
     with _transaction(url) as connection:
         connection.execute(_ONE_AT_A_TIME)

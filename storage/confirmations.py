@@ -1,4 +1,4 @@
-"""Confirmation: before a run calls unlisted items missing, it asks for them by id."""
+"""Confirmation: a run asks Graph by id for unlisted items before they count as missing."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,12 +17,12 @@ _ITEM, _RUN = table(InventoryItem), table(SyncRun)
 
 
 class UnlistedItem(NamedTuple):
-    """An item that was present before the run, which has not seen it."""
+    """An item to ask for by id."""
 
     type_key: str
     external_id: str
     parent_id: str = ""
-    """Of the item under which it stands, if it does."""
+    """Empty for an item without a parent."""
     graph_id: str | None = None
     """Graph's latest spelling of the id, if it is not `external_id`."""
 
@@ -88,10 +88,7 @@ async def some_unlisted(
 
 
 def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
-    """The conditions of an unlisted item of these collections.
-
-    They leave out items that a GET has not found since they were last seen: these were missing before the run.
-    """
+    """Leaves out items that a GET by id has not found since they were last seen: they were missing before the run."""
     started_at = select(_RUN.c.started_at).where(_RUN.c.run_id == run_id).scalar_subquery()
     confirmed_at = _ITEM.c.missing_confirmed_at
     return (
@@ -102,12 +99,12 @@ def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[boo
 
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Marks found items that are not read anew as seen by the run, with the same content."""
+    """Marks items as seen by the run, which has not read their content."""
     await session.execute(_FOUND, _named(run_id, items))
 
 
 async def mark_found_by_id(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
-    """Marks items that only a GET has found, read anew or not."""
+    """Marks items that the run has found by id only."""
     await session.execute(_MARK, _named(run_id, items))
 
 

@@ -1,4 +1,4 @@
-"""Turns for connections of a pool, first come, first served: tasks that hold some never wait for one another."""
+"""Turns for a pool's connections, first come, first served, without deadlocks."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,11 +10,11 @@ from itertools import count
 from storage.errors import StorageUnavailableError
 
 SEVERAL = 3
-"""Connections that a task may hold after `several`."""
+"""The most connections that a task holds within `several`."""
 
 
 WAIT_SECONDS = 30
-"""Nobody waits longer for a turn, or for a connection."""
+"""The longest wait for a turn or a connection."""
 
 TOO_MANY = "too many people ask at once; ask again in a moment"
 
@@ -26,7 +26,7 @@ class _Holder:
 
 
 class ConnectionTurns:
-    """A task holds one connection; as many tasks hold up to `SEVERAL` as leave one connection to the others."""
+    """A task may hold one connection; as many tasks may hold `SEVERAL` as leave one connection to the others."""
 
     def __init__(self, pool_size: int) -> None:
         """Raises `ValueError` if the pool is smaller than `SEVERAL` + 1."""
@@ -38,13 +38,13 @@ class ConnectionTurns:
         self._free = pool_size
         self._numbers = count(1)
         self._arrival: ContextVar[int] = ContextVar("arrival", default=0)
-        """When a task first asked for a connection."""
+        """A task's place in the order in which tasks first asked for a connection."""
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
 
     @asynccontextmanager
     async def several(self) -> AsyncIterator[None]:
-        """Waits until this task, which holds none, may hold up to `SEVERAL`. Raises `StorageUnavailableError` after a
-        time.
+        """Waits until the task may hold up to `SEVERAL` connections. Raises `RuntimeError` if it holds one,
+        `StorageUnavailableError` after `WAIT_SECONDS`.
         """
         if self._holder.get() is not None:
             raise RuntimeError("a task that holds a connection waits for its turn to hold several")
@@ -62,8 +62,8 @@ class ConnectionTurns:
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[None]:
-        """Waits for a connection. Raises `RuntimeError` beyond the task's limit, `StorageUnavailableError` after a
-        time.
+        """Waits for a connection. Raises `RuntimeError` beyond the task's limit, `StorageUnavailableError` after
+        `WAIT_SECONDS`.
         """
         outer = self._holder.get()
         holder = outer or _Holder(1)

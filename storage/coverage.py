@@ -1,4 +1,4 @@
-"""Coverage of collections by completed runs, on which answers rest."""
+"""Coverage: when completed runs read each collection, and with which outcome."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from storage.rows import fetch
 
 _COVERAGE = table(CollectionCoverage)
 
-# A run that ends late does not hide what one that started after it has found.
+# A run that ends late does not replace the coverage by a run that started after it.
 _RECORD = text("""
 INSERT INTO collection_coverage AS c (
     type_key, run_id, run_started_at, outcome, error_code,
@@ -47,12 +47,12 @@ ON CONFLICT (tenant_id, type_key) DO UPDATE SET
 
 
 async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool) -> None:
-    """Records the coverage of a completed run. `cleanly`: it was a success without an error."""
+    """`cleanly`: the completed run was a success without errors."""
     await session.execute(_RECORD, {"run_id": run_id, "cleanly": cleanly})
 
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
-    """The coverage by type key, without collections that no completed run has selected."""
+    """Leaves out collections that no completed run has selected."""
     wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
         wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
@@ -65,10 +65,7 @@ class _TenantCoverage(NamedTuple):
 
 
 async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
-    """Each tenant's coverage by type key; empty for a tenant that was never read.
-
-    The transaction must see the tenants.
-    """
+    """Each tenant's coverage by type key; empty for a tenant that was never read or that the session does not see."""
     fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
     wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
     found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}

@@ -1,5 +1,3 @@
-"""Current documents of some items."""
-
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,7 +8,7 @@ from storage.bodies import BODY, Documents
 
 
 class CurrentDocument(NamedTuple):
-    """An item's current document, as canonical JSON."""
+    """`document` is canonical JSON."""
 
     external_id: str
     display_name: str | None
@@ -34,7 +32,7 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 
 
 async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
-    """The current documents of items with these ids, without unknown ids and damaged documents."""
+    """Leaves out unknown ids and damaged documents."""
     wanted = sorted(set(ids))
     if not wanted:
         return []

@@ -15,10 +15,7 @@ _TENANT = table(Tenant)
 
 
 class StoredDataKey(NamedTuple):
-    """A tenant's wrapped data key, if any.
-
-    Without a key, `kind` is the kind to make: a release before 0.4 has read the tenant.
-    """
+    """A tenant's wrapped data key, if any. A `kind` without a key: a release before 0.4 has read the tenant."""
 
     tenant_id: UUID
     wrapped: bytes | None
@@ -29,17 +26,17 @@ _STORED = select(_TENANT.c.tenant_id, _TENANT.c.data_key.label("wrapped"), _TENA
 
 
 async def stored_data_key(session: AsyncSession) -> StoredDataKey | None:
-    """The data key of the session's tenant; None if the tenant is unknown."""
+    """None if the session's tenant is unknown."""
     return await fetch_one(session, _STORED, StoredDataKey)
 
 
 async def all_data_keys(session: AsyncSession) -> list[StoredDataKey]:
-    """The data keys of all tenants. Needs a portfolio session."""
+    """Needs a portfolio session."""
     return await fetch(session, _STORED.order_by(_TENANT.c.tenant_id), StoredDataKey)
 
 
 async def a_shared_data_key(session: AsyncSession) -> StoredDataKey | None:
-    """The shared data key of any tenant; None if there is none. Needs a portfolio session."""
+    """The shared data key of any tenant. Needs a portfolio session."""
     shared = _STORED.where(_TENANT.c.data_key_kind == DataKeyKind.SHARED, _TENANT.c.data_key.is_not(None))
     return await fetch_one(session, shared.limit(1), StoredDataKey)
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL. A transaction's first statement binds it to a tenant; nothing else opens a session."""
+"""Sessions of PostgreSQL, each bound to one tenant, none, some or all; nothing else opens a session."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, nullcontext
@@ -50,7 +50,7 @@ _BIND = "SELECT set_config('role', :role, true), set_config('app.tenant_id', :te
 )
 _READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
 
-# Explicit, over when the transaction is, and good for nothing but reading: what a forgotten tenant does not give.
+# Explicit, read-only and limited to the transaction: a forgotten tenant id must not have this effect.
 _ACROSS_TENANTS = (
     f", set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), '{ALL_TENANTS}'), true)"
 )
@@ -122,8 +122,8 @@ class Database:
     ) -> AsyncIterator[AsyncSession]:
         """A transaction that sees and writes only one tenant's rows; rolled back on an error.
 
-        With `read_only` or `snapshot`, all reads are of one moment. A `snapshot` that writes raises
-        `StorageCollisionError` if another transaction has changed the same rows since.
+        With `read_only` or `snapshot`, all reads see one moment. A write in a `snapshot` raises `StorageCollisionError`
+        if another transaction has changed the row since.
         """
         bind = _BIND_TO_READ if read_only else _BIND_TO_WRITE
         async with self._bound(bind, str(tenant_id), snapshot=snapshot or read_only) as session:
@@ -153,7 +153,7 @@ class Database:
     async def excess(self) -> list[str]:
         """The login's privileges beyond the two roles, in words: any SQL could use them after RESET ROLE.
 
-        Empty with one role, the owner's.
+        Empty if the owner is the only role.
         """
         async with self.no_tenant() as session:
             return (await session.execute(_EXCESS)).scalar_one_or_none() or []
@@ -178,7 +178,7 @@ class Database:
             raise known from None
 
     async def _roles(self, session: AsyncSession) -> Access:
-        """Asks once a process: workers go on while the schema is upgraded."""
+        """Probes once, so workers go on while the schema is upgraded."""
         if self._access is None:
             self._access = access((await session.execute(PROBE)).one_or_none())
         return self._access

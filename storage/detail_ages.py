@@ -1,4 +1,4 @@
-"""Ages of items' details: which ones a run reads again, and which ones answers rest on."""
+"""Ages of items' details: runs read old ones again, and answers name them."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -12,14 +12,11 @@ from storage.item_lookup import key_columns
 from storage.rows import fetch
 
 REFRESHED_ITEMS = 1000
-"""The most items of a collection whose details one run reads again without a sign in the list."""
+"""The most items of a collection whose details one run reads again though the list shows no change."""
 
 
 class OldDetails(NamedTuple):
-    """A collection with old details. `items` counts items with details older than the latest listing.
-
-    `read_at` is when the oldest of them were read.
-    """
+    """`items` of a collection have details older than its latest complete listing, the oldest read at `read_at`."""
 
     tenant_id: UUID
     type_key: str
@@ -68,7 +65,7 @@ async def read_before(
 async def old_details(
     session: AsyncSession, type_keys: Collection[str], tenant_ids: Sequence[UUID] | None = None
 ) -> list[OldDetails]:
-    """Looks at these or all visible tenants."""
+    """Covers these tenants, or all that the session sees."""
     tenants = None if tenant_ids is None else list(tenant_ids)
     return await fetch(session, _OLD, OldDetails, {"type_keys": sorted(type_keys), "tenant_ids": tenants})
 

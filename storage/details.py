@@ -60,7 +60,7 @@ _SHARES = """
 unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) AS share (type_key, part, of)
 """
 
-# The planner knows nothing of a table that a run has just filled, and would read all that the run has left: so each
+# The planner has no statistics of rows that a run has just written, and would read all that the run has left: so each
 # share and each row is looked up (LATERAL). The same holds below.
 _SOME = text(f"""
 WITH pending AS MATERIALIZED (
@@ -111,7 +111,7 @@ USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named
 WHERE pending.ctid = kept.place AND kept.{BY_PLACE}
 """)
 
-# An item's last version, from which what could not be read is taken, and when it was last known to be current.
+# Each item's last version, which replaces details that could not be read, and when it was last known to be current.
 _LAST_VERSIONS = text(f"""
 SELECT named.type_key, named.external_id, item.version_number, v.details_complete,
     v.stale_parts AS lacked_parts, item.stale_parts, d.body, d.body_hash,
@@ -146,7 +146,7 @@ class LastVersion(NamedTuple):
     """An item's last version. `document` is canonical JSON, None if unreadable.
 
     `as_of`: when it was last known to be current, except for its `stale` parts. `lacked`: parts that it never had, one
-    for all details if it is a list's document.
+    part for all details if it is a list's document.
     """
 
     version_number: int
@@ -184,7 +184,7 @@ async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:
-    """Locks the current versions until the transaction ends; returns their numbers."""
+    """Locks the items until the transaction ends; returns the numbers of their current versions."""
     rows = await session.execute(_LOCK_VERSIONS, _keys(items))
     return {(row.type_key, row.external_id): row.version_number for row in rows}
 
@@ -210,7 +210,7 @@ async def count_pending(session: AsyncSession, run_id: UUID, type_keys: Sequence
 async def some_pending(
     session: AsyncSession, run_id: UUID, shares: Sequence[Share], limit: int
 ) -> list[PendingDetails]:
-    """The first `limit` pending items of the shares, by failures, type key and id."""
+    """The first `limit` pending items of the shares, by attempts, type key and id."""
     rows = await session.execute(_SOME, {**_named(run_id, shares), "limit": limit})
     return [
         PendingDetails(
@@ -236,7 +236,7 @@ def _unfolded(frame: bytes) -> bytes:
 async def note(
     session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails], failures: Sequence[dict[str, Any] | None]
 ) -> None:
-    """Keeps the progress of items; one with a failure is not read again in this run."""
+    """Records items' progress. An item with a failure is not read again in this run."""
     if not items:
         return
     values = {
@@ -257,15 +257,15 @@ async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetai
 
 
 async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:
-    """The rest of each unfinished share, by type key; a type key is in `shares` once."""
+    """The rest of each unfinished share, by type key, which only one share may have."""
     rows = await session.execute(_LEFT, _named(run_id, shares))
     return {row.type_key: RemainingDetails(row.items, row.failed) for row in rows}
 
 
 async def settle(session: AsyncSession, run_id: UUID) -> dict[str, int]:
-    """Returns the numbers of items without their details, by type key, without zeros.
+    """Deletes the run's pending items; returns their number by type key, without zeros.
 
-    An item without a version gets its list document as an incomplete first one.
+    An item without a version gets its list document as an incomplete first version.
     """
     await session.execute(HOLD_DOCUMENTS)
     settled = {"run_id": run_id, "damaged": ErrorCode.STORAGE_DAMAGED}

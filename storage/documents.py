@@ -34,8 +34,9 @@ class NamedItem(NamedTuple):
 class ItemAtMoment(NamedTuple):
     """An item as it was at a moment.
 
-    `document` is None if its version is forgotten (`is_forgotten`) or `damaged`, or not read by then. `is_presumed`:
-    seen before and after, but not recorded as present then. `stale`: details that could not be read by then.
+    `document` is None if its version is forgotten (`is_forgotten`) or `damaged`, or was not read by then.
+    `is_presumed`: runs saw the item before and after, but no record shows it at the moment. `stale`: details that could
+    not be read by then.
     """
 
     type_key: str
@@ -95,7 +96,7 @@ SELECT EXISTS (
 
 
 async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> list[NamedItem]:
-    """Matches the id; else up to `most` names; else names in any case; else beginnings of ids."""
+    """Finds up to `most` items: by id, else by name, else by name in any case, else by the id's beginning."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     ways = [
         _ITEM.c.external_id == item_key(sought),
@@ -114,7 +115,7 @@ async def find(session: AsyncSession, type_key: str, sought: str, most: int) -> 
 
 
 async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
-    """Up to `NAMED_ITEMS` items of the collection, last seen first."""
+    """Up to `NAMED_ITEMS` items of the collection, most recently seen first."""
     of_collection = select(*_ITEM.c["external_id", "display_name", "meta"]).where(_ITEM.c.type_key == type_key)
     return await fetch(session, of_collection.order_by(_ITEM.c.last_seen_at.desc()).limit(NAMED_ITEMS), NamedItem)
 
@@ -122,7 +123,7 @@ async def some_items(session: AsyncSession, type_key: str) -> list[NamedItem]:
 async def sorted_versions(
     session: AsyncSession, type_key: str, external_id: str, version_numbers: Sequence[int]
 ) -> set[int]:
-    """Versions with documents of normal form 0, in which only some orders can be compared."""
+    """The versions among these with documents of normal form 0, which were stored sorted."""
     sorted_ones = (
         select(_VERSION.c.version_number)
         .select_from(_VERSION.join(_DOCUMENT))
@@ -146,10 +147,7 @@ async def document(session: AsyncSession, type_key: str, external_id: str, versi
 async def items_at(
     session: AsyncSession, at: datetime, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[ItemAtMoment]:
-    """Streams the items that existed at a moment, by type key and id.
-
-    An item existed unless its collection's latest complete listing by then omits it.
-    """
+    """Streams the items that existed at a moment, by type key and id."""
     parameters = {"at": at, "type_keys": None if type_keys is None else list(type_keys)}
     async for item in fetch_stream(
         session, _AT, ItemAtMoment, parameters, rows_at_a_time=DOCUMENTS_AT_A_TIME, shape=_with_document
@@ -164,7 +162,7 @@ def _with_document(row: Values) -> Values:
 
 
 async def types_not_read(session: AsyncSession, at: datetime) -> list[str]:
-    """Collections that the latest completed run by then did not read to their end, or that none has read."""
+    """Collections that their latest completed run by then did not read to the end, or with items but no such run."""
     return list((await session.execute(_NOT_READ, {"at": at})).scalars())
 
 
@@ -176,6 +174,6 @@ async def was_read(session: AsyncSession, at: datetime, type_keys: Sequence[str]
 
 
 async def database_time(session: AsyncSession) -> datetime:
-    """The only clock that is compared."""
+    """Times are compared only with PostgreSQL's clock."""
     now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
     return now

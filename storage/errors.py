@@ -13,19 +13,19 @@ from storage.timeouts import CONNECT_TIMEOUT_SECONDS, POOL_TIMEOUT_SECONDS, STAT
 
 
 class StorageUnavailableError(UnavailableError):
-    """PostgreSQL did not carry out a transaction; a repetition may succeed."""
+    """PostgreSQL did not carry out a transaction; a retry may succeed."""
 
 
 class StorageCollisionError(StorageUnavailableError):
-    """Another transaction made PostgreSQL roll this one back; a repetition sees its changes."""
+    """Another transaction made PostgreSQL roll this one back; a retry sees the other's changes."""
 
 
 class DatabaseClockError(StorageUnavailableError):
-    """PostgreSQL's clock is set to before the end of the tenant's latest run."""
+    """PostgreSQL's clock is before the end of the tenant's latest run, so merges would omit new observations."""
 
 
 class StorageNotReadyError(UnavailableError):
-    """The schema or privileges do not fit this program; the message has the command to run."""
+    """The schema or privileges do not fit this program; the message says what to do."""
 
 
 NO_TABLES = "the database has no tables of this product yet; run: python starter.py database upgrade"
@@ -85,7 +85,7 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("is shutting down", _BY_SQLSTATE["57P03"]),
     ("recovery", _BY_SQLSTATE["57P02"]),
 )
-"""Parts of libpq's messages without a connection, and so without SQLSTATE."""
+"""Parts of libpq's messages that come without a connection, and so without SQLSTATE."""
 
 _POOL_IS_USED_UP = (
     f"every connection that this process may open to PostgreSQL was in use for {POOL_TIMEOUT_SECONDS} s;"
@@ -97,7 +97,7 @@ _NO_CONNECTION = ("connection failed", "connection is bad", "connection timeout"
 
 def classified(error: Exception) -> Exception | None:
     """The storage error for a driver's error; None if only this program can have caused it."""
-    # Nothing is of SQLAlchemy where nobody has loaded it.
+    # An error is not SQLAlchemy's if SQLAlchemy is not loaded.
     alchemy = sys.modules.get("sqlalchemy.exc")
     is_wrapped = alchemy is not None and isinstance(error, alchemy.DBAPIError)
     cause: BaseException = getattr(error, "orig", None) or error if is_wrapped else error
@@ -131,7 +131,7 @@ def _other_release(cause: BaseException) -> str:
 
 
 def _permission_denied(cause: BaseException) -> Exception | None:
-    """A missing privilege is the operator's to grant; a row outside the policies is our mistake, so None."""
+    """None if a policy refused a row: that is an error of this program."""
     diagnostics = getattr(cause, "diag", None)
     if getattr(diagnostics, "source_function", None) == "ExecWithCheckOptions":
         return None
@@ -151,7 +151,7 @@ def _reason(sqlstate: str, words: str) -> str | None:
 
 
 def _ended(words: str) -> str:
-    """PostgreSQL tells a timeout from a cancellation in words only."""
+    """Only the message tells a timeout from a cancellation."""
     timeout = f"a statement took longer than {STATEMENT_TIMEOUT_SECONDS} s and was ended"
     if "user request" in words:
         return "an administrator ended a statement"

@@ -1,7 +1,7 @@
-"""Items whose current version is of normal form 0, compared anew by the next run that reads them.
+"""Items with a current version of normal form 0, which the next run that reads them compares anew.
 
-If the stored document has the hash of Graph's by today's rules, the item keeps its version. Otherwise it gets one,
-which tells no change if form 0 had only lost an order or a property.
+If the stored document and Graph's have one hash by today's rules, the item keeps its version. Otherwise it gets a new
+one, which is no change if form 0 had only lost an order or a property.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,7 +28,7 @@ class FirstFormItem(NamedTuple):
 
 
 SameItems = Callable[[Sequence[FirstFormItem]], Awaitable[Sequence[bool]]]
-"""Whether each item's stored document has the hash."""
+"""Whether each item's stored document has its `content_hash`."""
 
 # The planner takes a wave for one row, and would look each of its items up. Most collections have none of form 0.
 _ARE_THERE = text("""
@@ -62,10 +62,7 @@ WHERE (item.type_key, item.external_id) = (same.type_key, same.external_id)
 
 
 async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], same: SameItems) -> None:
-    """Gives items whose staged document equals their version the new hash.
-
-    If several waves hold an item, an equal one decides.
-    """
+    """Gives an item the new hash if its staged document equals its version's, in one of the waves at least."""
     wave = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     if not (await session.execute(_ARE_THERE, wave)).scalar_one():
         return

@@ -29,14 +29,14 @@ FROM sync_run WHERE status IN ('queued', 'running')
 
 class Freshness(NamedTuple):
     read_at: Mapping[UUID, datetime]
-    """The start of each tenant's latest completed run that read a collection to its end, if any."""
+    """The start of each tenant's latest completed run that did not fail."""
     queued: int
     running: int
     asked_at: datetime
 
 
 async def freshness(session: AsyncSession, tenant_ids: Collection[UUID]) -> Freshness:
-    """The tenants' latest readings, and the numbers of queued and running runs. Needs a portfolio session."""
+    """Needs a portfolio session."""
     read = await session.execute(_READ_AT, {"tenant_ids": list(tenant_ids)})
     read_at = {row.tenant_id: row.started_at for row in read}
     counted = (await session.execute(_OPEN)).one()

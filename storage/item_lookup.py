@@ -6,7 +6,7 @@ from collections.abc import Iterable
 def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") -> str:
     """SQL for the item of `type_key` whose id or alternate key is `name`; all arguments are SQL.
 
-    Of several items with one key, the present one is meant: a re-created service principal keeps its app id.
+    If several items have the key, the present one counts: a re-created service principal keeps its app id.
     """
     return f"""
         (

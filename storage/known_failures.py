@@ -1,4 +1,4 @@
-"""Failures of collections in the tenant's latest runs, for a run that begins (`inventory.backoff`)."""
+"""Known failures of the tenant's collections, for a run that begins (`inventory.backoff`)."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from storage.completed_runs import completed
 
 
 class LatestFailure(NamedTuple):
-    """A collection's latest failure, and the number of runs in a row with it."""
+    """`runs` in a row had the failure."""
 
     code: ErrorCode
     runs: int
@@ -26,8 +26,8 @@ TELLING_CODES = sorted(
 )
 """Other codes are about the run, not its collections."""
 
-# Whatever the selection, the latest run that covered the collection tells. Most collections are sorted out by their
-# coverage, and for the others the first run by the index of recent ones is mostly the one.
+# The latest run that covered the collection decides, whatever its selection. Coverage rules out most collections; for
+# the others, the first run in the index of recent runs is mostly the right one.
 _LATEST = text(f"""
 SELECT coverage.type_key, latest.error_code, latest.cause, latest.runs
 FROM collection_coverage AS coverage CROSS JOIN LATERAL (
@@ -46,9 +46,9 @@ WHERE coverage.type_key = ANY (CAST(:type_keys AS text[]))
 
 
 async def latest_failures(session: AsyncSession, type_keys: Collection[str]) -> dict[str, LatestFailure]:
-    """Failures in collections' latest run that counts.
+    """Failures by type key, each in the collection's latest run that counts.
 
-    Cancelled and abandoned runs, runs broken by another cause than Graph, and runs queued before `MEMORY` do not count.
+    Cancelled, abandoned and broken runs do not count, nor runs queued longer than `MEMORY` ago.
     """
     parameters = {"type_keys": list(type_keys), "memory": MEMORY, "telling": TELLING_CODES}
     failures = {}

@@ -1,4 +1,4 @@
-"""Pages that an open run has read: the sources of its links, and the proof of its listings."""
+"""Pages that an open run has read: they contain its links and prove its listings."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from storage.models.runs import ListedPage, SyncRun
 _PAGE, _RUN = table(ListedPage), table(SyncRun)
 
 BEGINNINGS = UUID(int=0)
-"""In place of a fetch token: the rows that open each collection's first page."""
+"""The fetch token of the rows that open each collection's first page."""
 
 
 class ReadPage(NamedTuple):
@@ -27,14 +27,14 @@ class ReadPage(NamedTuple):
     """The URLs that it links to, allowed or not."""
     items: int
     error_code: ErrorCode | None = None
-    """Why the tenant cannot have the collection, if Graph said so in place of a page."""
+    """Why the tenant cannot have the collection, if Graph answered so."""
 
 
 class ListingProgress(NamedTuple):
     listed: frozenset[str]
-    """The collections that were listed to their end, and merged."""
+    """Collections that were listed to their end, and merged."""
     refused: frozenset[str]
-    """The collections that Graph says the tenant cannot have."""
+    """Collections that, by Graph's answer, the tenant cannot have."""
 
 
 _RECORD = text("""
@@ -96,7 +96,7 @@ def _array(urls: Sequence[str]) -> str:
 
 
 async def opened(session: AsyncSession, run_id: UUID, links: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
-    """The links that the run's pages contain."""
+    """The links among these that the run's pages contain."""
     by_position = {(type_key, position_of(url)): (type_key, url) for type_key, url in links}
     sought = {
         "run_id": run_id,
@@ -119,7 +119,7 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
 
 
 async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
-    """The evidence of the run's pages about its collections; None if release 0.3.0 began the run."""
+    """The listings that the run's pages prove; None if release 0.3.0 began the run."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
@@ -136,15 +136,15 @@ async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
         pages[row.type_key].append(PageLinks(row.position, row.opens, row.is_merged))
         if row.position == BEGINNING:
             first.update((row.type_key, position) for position in row.opens)
-    # Of a run that 0.3.0 began, this release may have recorded the last pages: they prove nothing without the first.
+    # If 0.3.0 began the run, this release may have recorded its last pages: they prove nothing without the first.
     if not first and await are_unrecorded(session, run_id):
         return None
     listed = frozenset(type_key for type_key, read in pages.items() if is_listed_to_its_end(read))
-    # That one parent is gone says nothing about the collection: only its first page does.
+    # An answer that one parent is gone says nothing about the collection: only the answer to its first page does.
     at_first = {type_key for type_key, position in refusals if (type_key, position) in first}
     return ListingProgress(listed, frozenset(at_first | of_tenant))
 
 
 async def forget_pages(session: AsyncSession, run_id: UUID) -> None:
-    """Deletes the pages of an ended run, whose record has their result."""
+    """Deletes the pages of an ended run; its record holds their result."""
     await session.execute(delete(_PAGE).where(_PAGE.c.run_id == run_id))

@@ -48,5 +48,5 @@ class LockWatch:
                         lock, holders = found
                         self._last_seen = f"{lock}, held by {holders}" if holders else lock
         except psycopg.OperationalError:
-            # Only the words of a wait depend on it.
+            # Only the text of a message depends on this connection.
             return

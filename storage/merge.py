@@ -1,4 +1,4 @@
-"""Merges staged observations of waves into items, versions and documents, in one statement."""
+"""Merges staged observations of waves into items, versions and documents."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,14 @@ from storage.sql import BY_PLACE, statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
-"""Repeated ids named by a merge; all are counted."""
+"""The most repeated ids that a merge names; it counts all."""
 
 
 class MergeResult(NamedTuple):
-    """Counts each staged row once, as `changed` if its version tells a change.
+    """Each staged row counts once, as `changed` if its new version tells a change.
 
-    `duplicates`, by type key: rows whose item this run already had, unchanged; `reread`: before the listing began anew.
+    `duplicates` counts, by type key, unchanged rows of items that this run had merged before; `reread`, those of
+    listings that began anew.
     """
 
     created: int
@@ -38,24 +39,24 @@ class MergeResult(NamedTuple):
     unchanged: int
     duplicates: dict[str, int]
     duplicate_ids: list[tuple[str, str]]
-    """(type key, external id), the first few."""
+    """(type key, external id), up to `NAMED_DUPLICATES`."""
     reread: dict[str, int]
     lost: list[UUID]
-    """Tokens whose staged rows are gone by a crash. Others are merged."""
+    """Tokens that are not merged, since a crash lost their staged rows."""
 
 
 class DocumentComparison(Protocol):
     """Compares documents by the rules of their collections, which storage does not know."""
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> Sequence[bool]:
-        """Whether stored documents have the hashes of Graph's documents now."""
+        """Whether each stored document has the hash of Graph's current document."""
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> Sequence[bool]:
-        """Whether each version tells a change of the tenant."""
+        """Whether each version is a change of the tenant."""
 
 
 class StagedRowsLostError(Exception):
-    """A crash emptied the unlogged table: no token holds its promised rows."""
+    """A crash lost the staged rows of all tokens, or an item that was staged as unchanged has changed since."""
 
 
 _CLAIM = text(
@@ -71,7 +72,7 @@ _RECORD = text(
 
 _MERGE = statement("merge", by_place=BY_PLACE)
 
-# A plan that was made while few rows were staged would read all staged rows for each.
+# A plan made while few rows were staged would read all staged rows for each row.
 _BY_PLACE = text("SELECT set_config('enable_seqscan', 'off', true)")
 
 _COUNT_STAGED = text("""
@@ -97,12 +98,12 @@ async def merge(
     deep: bool = False,
     comparison: DocumentComparison | None = None,
 ) -> MergeResult:
-    """Merges the rows staged under `fetch_token`, once: a later call returns the first one's result.
+    """Merges the rows staged under `fetch_token` once: a later call returns the first one's result.
 
-    `promised_rows`: the number of staged rows; `together_with`, the same in each call, maps further tokens to theirs.
-    Tokens without their rows are not merged; raises `StagedRowsLostError` if no token has its rows.
+    `promised_rows` is their number; `together_with`, the same in each call, maps further tokens to theirs. Tokens
+    without their rows are not merged. Raises `StagedRowsLostError`.
 
-    A repeated item of `restarted` collections is no duplicate. Items become pending if their list document is new,
+    Repeated items of `restarted` collections are no duplicates. Items become pending if their list document is new,
     their details are older than `detail_refresh` (or their collection's of `refreshes`, see `detail_ages.read_before`),
     or with `deep`. Without `comparison` each new version is a change.
     """
@@ -170,7 +171,7 @@ async def merge_whole(
     *,
     comparison: DocumentComparison | None = None,
 ) -> int:
-    """Merges whole documents of listed items for a claimed wave; returns the number of changes of the tenant."""
+    """Merges whole documents of listed items for a claimed wave; returns the number of changes."""
     await stage(session, run_id, fetch_token, observations, are_whole=True)
     row = await _merge_staged(session, run_id, [fetch_token], comparison, of_details=True)
     return await _changed(session, row, comparison)
@@ -183,7 +184,7 @@ async def merge_found(
     *,
     comparison: DocumentComparison | None = None,
 ) -> None:
-    """Merges items found by a GET, whose details become pending. They count as unchanged unless they changed."""
+    """Merges items found by id, whose details become pending. Records only the number of changes."""
     fetch_token = uuid4()
     await claim(session, run_id, fetch_token)
     await stage(session, run_id, fetch_token, observations)
@@ -236,7 +237,7 @@ async def _merge_staged(
 
 
 async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """Claims a wave for this transaction, or returns the result of an earlier merge."""
+    """Claims a wave for this transaction; returns the result of an earlier merge, if any."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     await session.execute(HOLD_DOCUMENTS)
     if (await session.execute(_CLAIM, wave)).first() is not None:
@@ -246,13 +247,13 @@ async def claim(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[
 
 
 async def recorded(session: AsyncSession, run_id: UUID, fetch_token: UUID) -> dict[str, Any] | None:
-    """The recorded result of a wave; None if the wave is not merged."""
+    """None if the wave is not merged."""
     wave = {"run_id": run_id, "fetch_token": fetch_token}
     result: dict[str, Any] | None = (await session.execute(_RECORDED, wave)).scalar_one_or_none()
     return result
 
 
 async def record(session: AsyncSession, run_id: UUID, fetch_token: UUID, result: Mapping[str, Any]) -> None:
-    """Records the result of a wave, which must be claimed."""
+    """Records the result of a claimed wave."""
     values = {"run_id": run_id, "fetch_token": fetch_token, "result": orjson.dumps(result).decode()}
     await session.execute(_RECORD, values)

@@ -1,4 +1,4 @@
-"""The order of lists: by collection, then by folded name; items without a name last (`item_name_by_name`)."""
+"""The order of lists: by collection, then by name in lower case, items without a name last."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -12,7 +12,7 @@ NAMED_KEYS = (
     "item_name.tenant_id AS of_tenant, item_name.type_key AS of_type, name_key AS of_name,"
     " item_name.external_id AS of_id"
 )
-"""Selects each item's key and name from `item_name`."""
+"""Columns of `item_name`: each item's key and name."""
 
 ITEM_OF_KEY = """
     CROSS JOIN LATERAL (
@@ -40,7 +40,7 @@ WHERE (tenant_id, type_key, external_id) = (coalesce(:tenant_id, current_tenant(
 
 
 async def place_of(session: AsyncSession, type_key: str, external_id: str, tenant_id: UUID | None = None) -> NamePlace:
-    """The tenant is this or the session's. Raises `UnlistedItemError`."""
+    """The item's place in the lists of the tenant, by default the session's. Raises `UnlistedItemError`."""
     named = {"tenant_id": tenant_id, "type_key": type_key, "external_id": external_id}
     name_key = (await session.execute(_NAME, named)).scalar_one_or_none()
     if name_key is None:

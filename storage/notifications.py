@@ -80,10 +80,9 @@ ON CONFLICT DO NOTHING
 
 
 async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, events: Sequence[AddressedEvent]) -> None:
-    """Events of one `source_id` go to a target in one message.
+    """Notes each event once; events of one `source_id` go to a target in one message.
 
-    An event that was told or waits is not noted again. A snoozed event is noted as such, a lasting state when the
-    snooze ends.
+    A snoozed event is noted as snoozed, but a lasting state only after the snooze.
     """
     snoozes = await active_snoozes(session) if events else []
     noted = []
@@ -117,7 +116,7 @@ async def pending_targets(session: AsyncSession) -> list[str]:
     return sorted((await session.execute(found)).scalars())
 
 
-# Claims for one target of a tenant come one after the other: each sees what the one before has claimed.
+# Claims for one target of a tenant run one after another, so each sees the earlier claims.
 _CLAIM_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(current_tenant() || '/' || :target, 0))")
 
 _CLAIM = text("""
@@ -171,7 +170,7 @@ async def mark(
     wait: timedelta = timedelta(0),
     patience: timedelta,
 ) -> None:
-    """Records an attempt's result. `pending` is tried again after `wait`, until `patience` is used up."""
+    """Records an attempt's result. A `pending` group is tried again after `wait`, until it is older than `patience`."""
     parameters = {
         "state": state,
         "answer": answer,
@@ -232,7 +231,7 @@ class UntoldRun(NamedTuple):
 
 
 class KnownTenant(NamedTuple):
-    """The moments are the end of the latest clean run and of the last look for expiries."""
+    """`clean_at`: the end of the latest successful run; `expiring_at`: the latest look for expiries."""
 
     tenant_id: UUID
     clean_at: datetime | None
@@ -241,7 +240,7 @@ class KnownTenant(NamedTuple):
 
 
 async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> list[UntoldRun]:
-    """Runs of all tenants, also abandoned ones and those of watch, that ended so long ago without noted events.
+    """Runs, also abandoned ones and watch's, that ended longer than `after` ago without noted events.
 
     Needs a portfolio session.
     """
@@ -249,7 +248,7 @@ async def untold_runs(session: AsyncSession, after: timedelta, most: int) -> lis
 
 
 async def due_tenants(session: AsyncSession) -> list[UUID]:
-    """Tenants with events that are due. Needs a portfolio session."""
+    """Tenants with due events. Needs a portfolio session."""
     return list((await session.execute(_DUE_TENANTS)).scalars())
 
 
@@ -267,5 +266,5 @@ DELETE FROM notification_snooze WHERE least(until, ended_at) < clock_timestamp()
 
 
 async def forget(session: AsyncSession, kept: timedelta) -> None:
-    """Deletes notifications and snoozes that ended so long ago."""
+    """Deletes notifications and snoozes that ended longer than `kept` ago."""
     await session.execute(_FORGET, {"kept": kept})

@@ -18,7 +18,7 @@ WHERE display_name IS NOT NULL
 
 
 async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Names by type key and id, as last observed, without unknown and nameless items."""
+    """Leaves out unknown and nameless items."""
     pairs = sorted(set(wanted))
     if not pairs:
         return {}

@@ -1,7 +1,6 @@
-"""Records of portfolio runs and of their tenants' outcomes.
+"""Records of portfolio runs, written in sessions of no tenant, and of tenants' outcomes, written in the tenant's.
 
-Portfolio runs are written in a session of no tenant, tenants' outcomes in the tenant's session. A portfolio session
-reads both.
+Portfolio sessions read both.
 """
 
 from collections.abc import Sequence
@@ -41,7 +40,7 @@ class PortfolioIdentity(NamedTuple):
 
 
 class TenantRunOutcome(NamedTuple):
-    """A tenant's outcome. Its `error_codes` count if the run has no closed record."""
+    """`error_codes` count only if the tenant's run has no closed record."""
 
     run_id: UUID | None
     status: RunStatus
@@ -72,7 +71,6 @@ _RECORDS = select(
     *(_PORTFOLIO.c[name] for name in PortfolioRecord.model_fields if name not in ("counts", "tenants")),
     *(_PORTFOLIO.c[name].label(f"counts.{name}") for name in PORTFOLIO_COUNT_NAMES),
 )
-"""Portfolio runs without their tenants."""
 
 _OPEN_RUNS = """
 SELECT r.portfolio_run_id, r.workflow_id, r.tenants AS "counts.tenants",
@@ -114,7 +112,7 @@ def _is_open(portfolio_run_id: UUID) -> tuple[ColumnElement[bool], ...]:
 
 
 async def record_tenant(session: AsyncSession, portfolio_run_id: UUID, outcome: TenantRunOutcome) -> list[ErrorCode]:
-    """Error codes come from the record of the tenant's run, if it is closed."""
+    """Returns the error codes, from the record of the tenant's run if that is closed."""
     recorded = await session.execute(
         _RECORD_TENANT,
         {
@@ -151,7 +149,7 @@ class OpenPortfolio(NamedTuple):
 
 
 async def open_portfolios(session: AsyncSession, limit: int) -> list[OpenPortfolio]:
-    """Up to `limit` open portfolio runs, chosen at random."""
+    """Up to `limit`, chosen at random."""
     return await fetch(session, _SOME_OPEN_RUNS, OpenPortfolio, {"limit": limit})
 
 
@@ -168,7 +166,7 @@ async def ended_runs(
 
 
 async def portfolio_record(session: AsyncSession, portfolio_run_id: UUID) -> PortfolioRecord | None:
-    """Has its tenants' outcomes; None if unknown."""
+    """The portfolio run with its tenants' outcomes; None if unknown."""
     of_tenants = (
         select(*_OF_TENANT.c["tenant_id", "run_id", "status", "joined", "error_codes", "started_at", "finished_at"])
         .where(_OF_TENANT.c.portfolio_run_id == portfolio_run_id)
@@ -191,8 +189,6 @@ async def recorded_portfolio_runs(session: AsyncSession, run_ids: Sequence[UUID]
 
 
 class PortfolioPlace(NamedTuple):
-    """A portfolio run's place in a list with the newest first."""
-
     started_at: datetime
     portfolio_run_id: UUID
 
@@ -203,7 +199,7 @@ async def recent_portfolio_runs(
     after: PortfolioPlace | None = None,
     status: RunStatus | None = None,
 ) -> list[PortfolioRecord]:
-    """Portfolio runs without their tenants, newest first, behind a place and of one status or all."""
+    """Portfolio runs of a status (None: any) without their tenants, newest first, behind `after`."""
     newest = _RECORDS.order_by(_PORTFOLIO.c.started_at.desc(), _PORTFOLIO.c.portfolio_run_id).limit(limit)
     if after is not None:
         is_older = _PORTFOLIO.c.started_at < after.started_at

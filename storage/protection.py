@@ -1,4 +1,4 @@
-"""Observations for a diagnosis: whether the database keeps tenants apart, and its clock."""
+"""Checks for a diagnosis: whether the database keeps tenants apart, and its clock."""
 
 from datetime import datetime
 
@@ -29,7 +29,7 @@ _NOW = text("SELECT clock_timestamp()")
 
 
 async def check_access(session: AsyncSession) -> None:
-    """Compares revision and roles anew, which processes do once. Raises `StorageNotReadyError`."""
+    """Checks revision and roles anew, which `Database` does once. Raises `StorageNotReadyError`."""
     access((await session.execute(PROBE)).one_or_none())
 
 

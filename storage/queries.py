@@ -29,7 +29,7 @@ class AmbiguousRunError(UserError):
 
 
 class CollectionBasis(NamedTuple):
-    """The completed run that decides for a collection; `collection` is None if it recorded nothing of it."""
+    """The completed run that decides for a collection; `collection` is None if the run recorded nothing of it."""
 
     run_id: UUID
     run: RunCoverage
@@ -41,7 +41,7 @@ class CollectionBasis(NamedTuple):
 
     @property
     def is_skipped(self) -> bool:
-        """The tenant cannot have the collection: an answer and no error."""
+        """The tenant cannot have the collection, which is no error."""
         return self.collection is not None and self.collection.outcome is Outcome.SKIPPED
 
     @property
@@ -56,9 +56,9 @@ class CollectionBasis(NamedTuple):
 
 
 class Question(NamedTuple):
-    """The completed run that decides for each collection: the selection's latest one.
+    """The completed run that decides for each collection: the selection's latest.
 
-    Without a selection, it is each collection's latest, so a small run never empties an answer.
+    Without a selection, it is the collection's latest, so a small run never empties an answer.
     """
 
     selection: Selection | None
@@ -70,9 +70,9 @@ class Question(NamedTuple):
 
 
 class UnreadCollectionBasis(NamedTuple):
-    """A collection that was not read to its end, and the number of its unread items.
+    """A collection that was not read to its end. `items` counts its unread items.
 
-    `listed_at` is the end of the last run that read the collection to its end.
+    `listed_at`: the end of the last run that did read it to its end.
     """
 
     type_key: str
@@ -107,7 +107,7 @@ class CoveredCollection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a list: at most `limit` items behind the place `after`."""
+    """At most `limit` items of a list, behind the place `after`."""
 
     limit: int | None = None
     after: NamePlace = NamePlace("", "", "")
@@ -119,7 +119,7 @@ class Page(NamedTuple):
 EVERYTHING = Page()
 
 _LIVE_NAMES = ("observed", "created", "changed", "unchanged")
-"""Counts of an open run that its merges tell; others are recorded at its end."""
+"""Counts that are sums over an open run's merges; the others are recorded at its end."""
 
 _COUNTS = ", ".join(
     f'coalesce(live.{name}, run.{name}) AS "counts.{name}"' if name in _LIVE_NAMES else f'{name} AS "counts.{name}"'
@@ -148,7 +148,7 @@ FROM sync_run AS run LEFT JOIN LATERAL (
 
 _ONE_RUN = text(f"{_RUNS} WHERE run_id = :run_id")
 
-# The kind stands in the text: as a parameter it would lead past the index of one kind.
+# The kind is part of the text: with a parameter, PostgreSQL would not use the index of one kind.
 _RECENT_RUNS = {
     kind: text(f"""{_RUNS}
 WHERE queued_at <= coalesce(CAST(:after_at AS timestamptz), 'infinity')
@@ -173,7 +173,7 @@ WHERE {completed()} AND selection_hash = :selection_hash
 ORDER BY started_at DESC LIMIT 1
 """)
 
-# In text, for `_MISSING` is a statement to be seen whole, and the others select the same.
+# As text, since `_MISSING` is text and the other statements select the same columns.
 _ITEM_COLUMNS = """
     tenant_id, type_key, external_id, display_name, meta, encode(content_hash, 'hex') AS content_hash, first_seen_at,
     last_seen_at, last_seen_run_id, missing_confirmed_at, absent_from, details_complete, details_read_at, graph_id,
@@ -190,7 +190,7 @@ _FOLLOWS = "(type_key, name_key, external_id) > (:after_type_key, :after_name_ke
 
 
 def _in_order(type_keys: str) -> str:
-    """Reads all collections between, since a list of keys has no order."""
+    """Reads the index from the first to the last of the collections, since a list of keys has no order."""
     keys = f"unnest(CAST({type_keys} AS text[])) AS key"
     return f"""item_name.type_key = ANY ({type_keys})
         AND item_name.type_key BETWEEN (SELECT min(key) FROM {keys}) AND (SELECT max(key) FROM {keys})"""
@@ -212,7 +212,7 @@ _ITEM = text(f"""
 SELECT {_ITEM_COLUMNS} FROM inventory_item WHERE (type_key, external_id) = (:type_key, :external_id)
 """)
 
-# As `item_state` says it.
+# The evidence of `item_state`.
 _EVIDENCE = f"""CASE
     WHEN {IS_CONFIRMED} THEN '{EvidenceKind.CONFIRMED}'
     WHEN type_key = ANY (:listed) OR :whatever_selection AND absent_from IS NOT NULL THEN '{EvidenceKind.NOT_LISTED}'
@@ -222,8 +222,8 @@ END"""
 # When the run that decides for an item's collection started.
 _STARTED_AT = "(CAST(:started_at AS timestamptz[]))[array_position(CAST(:type_keys AS text[]), type_key)]"
 
-# What a complete listing did not show is marked, and found by the mark's index; it is little, and put in order. Of a
-# collection that was not listed to its end all may be missing, so that a page of them is soon found in order.
+# Items that complete listings did not show are found by the index of their mark, and sorted, since they are few. In a
+# collection that was not listed to its end all items may be missing, so reading in order soon fills a page.
 _MISSING = text(f"""
 SELECT missing.*, absence.noticed_at AS first_missed_at, absence.run_id AS first_missed_run_id
 FROM (
@@ -275,7 +275,7 @@ ORDER BY type_key, external_id
 
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
-    """An open run's counts are the sums of its merges. Raises `AmbiguousRunError` in a portfolio session."""
+    """An open run's counts are the sums of its merges. Raises `AmbiguousRunError`, in portfolio sessions only."""
     found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
     if len(found) > 1:
         tenants = ", ".join(str(run.tenant_id) for run in found)
@@ -286,8 +286,6 @@ async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
 
 
 class RunPlace(NamedTuple):
-    """A run's place in a list with the newest first."""
-
     queued_at: datetime
     run_id: UUID
 
@@ -299,10 +297,7 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Runs of a kind, newest first, behind a place and of one status or all.
-
-    A portfolio session shows all tenants' runs.
-    """
+    """Runs of a kind and status (None: any), newest first, behind `after`; all tenants' in a portfolio session."""
     after_at, after_run_id = after or (None, None)
     parameters = {"limit": limit, "after_at": after_at, "after_run_id": after_run_id, "status": status}
     return await fetch(session, _RECENT_RUNS[kind], RunRecord, parameters)
@@ -335,7 +330,7 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
-    """The state is by the latest completed run that covers the item's collection."""
+    """The item's state is by the latest completed run that covers its collection."""
     asked = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
     return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
@@ -424,7 +419,7 @@ async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemR
 
 
 def with_covered_state(row: Values, asked: Question | None = None) -> Values:
-    """Adds an item's state by the question, or else by its row's run. The row has `COVERED_ITEM_COLUMNS`."""
+    """Adds an item's state by the question, else by the row's run. The row has `COVERED_ITEM_COLUMNS`."""
     run_id, outcome, code = row.pop("covered_by"), row.pop("covered_outcome"), row.pop("covered_error_code")
     status, started_at, has_errors = (
         row.pop("covered_status"), row.pop("covered_from"), row.pop("covered_with_errors")
@@ -440,7 +435,7 @@ def _with_state(asked: Question | None) -> Shape:
     def shape(row: Values) -> Values:
         confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
         found_by_id = row.pop("found_by_id")
-        row["kind"] = row["title"] = None  # by the catalog, which answers know (`answers.item_kinds`)
+        row["kind"] = row["title"] = None  # `answers.item_kinds` fills them from the catalog
         if not row.pop("details_complete"):
             warnings = [*row["meta"].get("warnings", []), "details are incomplete"]
             row["meta"] = {**row["meta"], "warnings": sorted(warnings)}

@@ -17,9 +17,9 @@ SETTLED = (
     " AND one.absent_from IS NULL"
     f" AND one.stale_since IS NULL AND one.content_observed_at IS NULL AND one.form = {FORM}"
 )
-"""Whether unchanged bytes change nothing of an item but when it was last seen.
+"""SQL condition: an observation of the same bytes changes only the item's last-seen columns.
 
-A merge of an earlier release leaves `raw_digest_at` behind the last observation, so that it no longer counts.
+A merge by an earlier release leaves `raw_digest_at` behind `last_seen_at`, so the digest no longer counts.
 """
 
 
@@ -65,7 +65,7 @@ WHERE staged.run_id = :run_id AND staged.fetch_token = ANY (:fetch_tokens)
 async def same_items(
     session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
 ) -> list[set[str]]:
-    """For each page, the items that objects with these digests leave as they are, without those with due details."""
+    """The ids of each page's items that have the same digest and no due details."""
     named = {
         "type_keys": [page.type_key for page in pages],
         "ids": [page.joined_ids for page in pages],
@@ -88,7 +88,7 @@ async def same_items(
 async def merge_same(
     session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[UUID], *, restarted: Sequence[str], named: int
 ) -> Row[Any]:
-    """Moves the last-seen columns of unchanged staged items, and drops staged rows that these outdate."""
+    """Updates the last-seen columns of items staged as unchanged, and drops older staged rows of these items."""
     waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
     row = (await session.execute(_MERGE_SAME, {**waves, "restarted": list(restarted), "named": named})).one()
     if row.outdated:

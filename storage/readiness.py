@@ -1,4 +1,4 @@
-"""Checks whether PostgreSQL is ready before a run, without loading SQLAlchemy, which is slow."""
+"""Checks PostgreSQL before a run, without SQLAlchemy, which is slow to load."""
 
 import psycopg
 from psycopg.conninfo import make_conninfo

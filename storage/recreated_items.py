@@ -19,7 +19,7 @@ AT_ONCE = 100
 
 
 class StoredDocument(NamedTuple):
-    """An item's document, as canonical JSON."""
+    """`document` is canonical JSON."""
 
     type_key: str
     external_id: str
@@ -68,11 +68,9 @@ class _Link(NamedTuple):
 async def link_recreated(
     session: AsyncSession, run_id: UUID, type_keys: Sequence[str], likenesses: Likenesses
 ) -> list[DamagedRecord]:
-    """Links re-created items to the latest item that they may replace. Returns versions with damaged documents.
+    """Links each re-created item to the latest item that it may replace; several may replace one item.
 
-    Candidates: items that this run saw first and, for absences that this run noticed, items that earlier runs saw
-    first. Several may have one predecessor. `type_keys`: the collections listed to their end. Items with a damaged
-    document are not linked.
+    `type_keys`: collections listed to their end. Returns versions with damaged documents, which are not linked.
     """
     read = Documents()
     sought = {"run_id": run_id, "type_keys": list(type_keys), "telling": MIN_TELLING_ID_LENGTH}

@@ -1,7 +1,7 @@
 """References and settings of items' current versions, read from their documents.
 
-First versions of a first listing, or with details just read, bring theirs along. Other new versions leave the item in
-`unread_item`, so an unchanged item costs nothing.
+First versions mostly bring theirs along, staged; other new versions queue the item in `unread_item`. Unchanged items
+cost nothing.
 """
 
 import asyncio
@@ -42,9 +42,9 @@ ItemKey = tuple[str, str]
 """Type key and id."""
 
 READERS = 2
-"""Readers side by side: while PostgreSQL finds documents for one, the other works."""
+"""Concurrent readers: while PostgreSQL finds documents for one, the other works."""
 
-# Where rules are new or others than before, all items of their collections are read again, once.
+# If a collection's rules are new or changed, all its items are read again, once.
 _FOLLOW_RULES = text("""
 INSERT INTO reference_rules AS known (type_key, rules_hash)
 SELECT type_key, rules_hash FROM (
@@ -57,15 +57,15 @@ WHERE known.rules_hash <> excluded.rules_hash
 RETURNING type_key
 """)
 
-# Collections of a later release, which this one has no rules for, are left to that. With `= ANY`, PostgreSQL before 17
-# would sort all that is unread, in place of reading the first items by index.
+# Collections without rules are left to the later release that has them. With `= ANY`, PostgreSQL before 17 would sort
+# all unread items, instead of reading the first ones by index.
 _READABLE = """
 array_position(CAST(:known_type_keys AS text[]), type_key) IS NOT NULL AND (type_key, external_id) NOT IN (
     SELECT * FROM unnest(CAST(:damaged_type_keys AS text[]), CAST(:damaged_ids AS text[]))
 )
 """
 
-# Taken out first and looked at by the next statement: a version that is made meanwhile puts its item in again.
+# The next statement reads the items taken out here: a version that is made meanwhile queues its item again.
 _TAKE = f"""
 DELETE FROM unread_item WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM unread_item WHERE {_READABLE} ORDER BY type_key, external_id LIMIT :most FOR UPDATE {{others}}
@@ -103,7 +103,7 @@ DELETE FROM item_reference WHERE ctid = ANY (ARRAY(
 ))
 """)
 
-# As JSON, since psycopg looks through each text of an array in Python: that took longer than all else.
+# As JSON, since psycopg scans each text of an array in Python, which took longer than everything else.
 _KEEP = text("""
 INSERT INTO item_reference (
     type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
@@ -121,7 +121,7 @@ SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
 ON CONFLICT DO NOTHING
 """)
 
-# Two looks at primary keys for each tenant, so that a question to hundreds of them costs little if nothing is unread.
+# Two lookups by primary key for each tenant, so a question to hundreds of tenants costs little if nothing is unread.
 _READ_TENANTS = text("""
 WITH rules AS MATERIALIZED (
     SELECT key AS type_key, decode(value, 'hex') AS rules_hash FROM json_each_text(CAST(:rules AS json))
@@ -151,9 +151,9 @@ class _Unread(NamedTuple):
 
 
 async def follow_rules(session: AsyncSession, rules: Mapping[str, ReadingRules]) -> None:
-    """Queues the items of collections whose rules have changed; only those with references, if new rules find nothing.
+    """Queues the items of collections with changed rules; if the rules find nothing, only items with rows to delete.
 
-    Statements of their own see items of merges that the one before them waited for, read by the old rules.
+    Separate statements queue them, to see items that merges read by the old rules while the first statement waited.
     """
     hashes = [rule.hash() for rule in rules.values()]
     changed = (await session.execute(_FOLLOW_RULES, {"type_keys": list(rules), "hashes": hashes})).scalars().all()
@@ -195,10 +195,10 @@ async def read_some(
     in_turn: bool = False,
     damaged: set[DamagedRecord] | None = None,
 ) -> int:
-    """Reads the references of up to `most` queued items; returns the number read. Idempotent.
+    """Reads up to `most` queued items; returns their number. Idempotent.
 
-    Leaves items of collections without rules to a later release, and items that another transaction reads to it, or
-    waits for them (`in_turn`). Skips items in `damaged`, and adds those with damaged documents, which stay queued.
+    Skips items that another transaction reads, or waits for them (`in_turn`). Skips items in `damaged`, and adds those
+    with damaged documents, which stay queued.
     """
     damaged = set() if damaged is None else damaged
     take = _TAKE_IN_TURN if in_turn else _TAKE_FREE
@@ -234,10 +234,10 @@ async def catch_up(
     in_turn: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> list[DamagedRecord]:
-    """Reads all queued items, or as many as it can `within` a time, by `readers` connections.
+    """Reads all queued items, or as many as it can `within` a time, on `readers` connections.
 
-    Returns items with damaged documents, which stay queued. With `in_turn` it waits for items that others read.
-    `progress` receives the number of items read.
+    Returns items with damaged documents, which stay queued. `in_turn`: waits for items that others read. `progress`
+    receives the number of items read.
     """
     until = None if within is None else monotonic() + within.total_seconds()
     async with database.tenant(tenant_id) as session:
@@ -314,7 +314,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
 
 
 def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
-    """The columns of an item's references, without those that name the item."""
+    """Rows of `item_reference`, without the columns that name the item."""
     return [
         {
             "position": position,

@@ -15,7 +15,7 @@ from storage.models.runs import RequestPace
 _PACE = table(RequestPace)
 
 HOLD = timedelta(seconds=30)
-"""A turn's length unless it is kept: a dead worker holds a family up no longer."""
+"""A turn's length unless it is prolonged, and so the longest time that a dead worker blocks a family."""
 
 
 class Turn(NamedTuple):
@@ -33,8 +33,8 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE
 RETURNING held_until
 """)
 
-# Taking a turn sets `not_before` to that moment. Whoever finds it taken asks again after a quarter of the time that it
-# has lasted by then: an answer of a hundred seconds costs a waiting run twenty questions, not one a second.
+# Taking a turn sets `not_before` to that moment. A run that finds the turn taken asks again after a quarter of the
+# turn's age: during an answer of a hundred seconds it asks twenty times, not every second.
 _WAIT = text("""
 SELECT greatest(
     not_before,
@@ -62,14 +62,14 @@ ON CONFLICT (tenant_id, throttle_family) DO UPDATE SET not_before = excluded.not
 
 
 async def take_turn(session: AsyncSession, family: str, interval: timedelta | None) -> Turn:
-    """An `interval` allows one request at a time, that long apart."""
+    """With an `interval`, the family allows one request at a time, that long apart."""
     if interval is not None:
         held = await session.execute(_TAKE, {"family": family, "hold": HOLD})
         held_until = held.scalar_one_or_none()
         if held_until is not None:
             return Turn(timedelta(0), held_until)
     wait = await session.execute(_WAIT, {"family": family, "interval": interval or timedelta(0)})
-    # The turn may have come between the two statements: it is still nobody's.
+    # The turn may have become free between the two statements, but this run did not take it.
     least = timedelta(0) if interval is None else timedelta(milliseconds=1)
     return Turn(max(wait.scalar_one_or_none() or timedelta(0), least))
 

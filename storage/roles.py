@@ -25,8 +25,8 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$
 """
 
-# A login takes the roles on, it does not inherit them: what it reads by hand stays bound to one tenant. PostgreSQL 15
-# does not know how to say that, so it must not even parse it.
+# A login takes the roles on but does not inherit them, so that its own queries stay bound to one tenant. PostgreSQL 15
+# cannot parse that option.
 _GRANT = """
 DO $$ BEGIN
     EXECUTE {grant}
@@ -70,10 +70,9 @@ class SetUp(NamedTuple):
 
 
 def settle(connection: Connection) -> SetUp:
-    """The roles of a database that is about to be migrated. In an empty one, it makes the two roles if the login may.
+    """Returns the roles of a database to be migrated; in an empty one, makes the two roles if the login may.
 
-    The connection then works as the owner of the tables. Raises `StorageNotReadyError` with an administrator's
-    statement.
+    The connection then works as the tables' owner. Raises `StorageNotReadyError`.
     """
     found = connection.execute(_FOUND).one()
     if found.owner is not None and not found.may_be_owner:
@@ -111,7 +110,7 @@ def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
         for role in ROLES:
             connection.execute(text(_MAKE.format(role=role)))
     for role in set(ROLES) - set(connection.execute(_SETTABLE).scalars()):
-        # Its creator may grant itself a role, and so may whom an administrator let.
+        # A role's creator may grant it to itself, and so may a login with the role's admin option.
         try:
             with connection.begin_nested():
                 connection.execute(text(_grant([role], SQL("CURRENT_USER"))))
@@ -121,7 +120,7 @@ def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
 
 
 def script(logins: Sequence[str]) -> str:
-    """SQL by which an administrator makes the two roles, once a server, for these logins."""
+    """SQL by which an administrator makes the two roles for these logins, once for each server."""
     statements = [_MAKE.format(role=role) for role in ROLES]
     statements.append(_grant(ROLES, SQL(", ").join(map(Identifier, logins))))
     return "".join(f"{statement.strip()};\n" for statement in statements)

@@ -16,7 +16,7 @@ ROWS_AT_A_TIME = 500
 """Small rows of a streamed answer held at once."""
 
 Values = dict[str, Any]
-"""A row: its values by field name."""
+"""A row's values by field name."""
 
 Shape = Callable[[Values], Values]
 """Makes a model's field values from column values."""
@@ -34,10 +34,10 @@ async def fetch(
     *,
     shape: Shape | None = None,
 ) -> list[ModelT]:
-    """The rows of a statement as models, each column in the field of its name.
+    """Columns `item.type_key` and `item.name` fill the model in field `item`, None if all are null.
 
-    Columns `item.type_key` and `item.name` fill the model in field `item`, None if all are null. `shape` makes the
-    fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does not fit.
+    `shape` makes the fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does
+    not fit.
     """
     result = await session.execute(statement, parameters)
     read = _reader(statement, model, tuple(result.keys()), shape)
@@ -52,10 +52,7 @@ async def fetch_one(
     *,
     shape: Shape | None = None,
 ) -> ModelT | None:
-    """The only row of a statement as a model; None without rows.
-
-    Raises as `fetch`, and `RowError` for several rows.
-    """
+    """None without rows. Raises `RowError` as `fetch`, and for several rows."""
     found = await fetch(session, statement, model, parameters, shape=shape)
     if len(found) > 1:
         raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
@@ -74,7 +71,7 @@ async def fetch_stream(
     """Keeps `rows_at_a_time` in memory. Read it to the end, or close it."""
     async with opened_stream(session, statement, parameters, rows_at_a_time) as result:
         read = _reader(statement, model, tuple(result.keys()), shape)
-        async for rows in result.partitions(rows_at_a_time):  # one by one, each would be a switch of tasks
+        async for rows in result.partitions(rows_at_a_time):  # row by row, each would switch tasks
             for row in rows:
                 yield read(row)
 

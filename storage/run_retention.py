@@ -1,4 +1,4 @@
-"""Retention of runs and plans: deletes records that no answer depends on."""
+"""Retention of runs and promotion plans."""
 
 from datetime import timedelta
 
@@ -18,16 +18,15 @@ WHERE expires_at < clock_timestamp() - CAST(:older_than AS interval)
 
 
 async def forget_plans(session: AsyncSession, *, older_than: timedelta) -> int:
-    """Deletes plans that expired longer ago than `older_than` without a decision; returns how many."""
+    """Deletes plans that expired longer ago than `older_than` without a decision; returns their number."""
     done = await session.execute(_FORGET_PLANS, {"older_than": older_than})
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
 async def forget_runs(session: AsyncSession, *, older_than: timedelta, most: int) -> int:
-    """Deletes up to `most` runs that ended longer ago than `older_than`, oldest first; returns how many.
+    """Deletes up to `most` runs that ended longer ago than `older_than`, oldest first; returns their number.
 
-    The latest runs stay, and each whose result differs from the run before. So no answer changes, except that a
-    presumed presence may become certain.
+    Keeps runs on which answers depend; only a presumed presence may become certain.
     """
     count: int = (await session.execute(_FORGET_RUNS, {"older_than": older_than, "most": most})).scalar_one()
     return count

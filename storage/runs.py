@@ -1,4 +1,4 @@
-"""Run records: opening with a slot, lease, closing. All idempotent by run id."""
+"""Run records: opening with a slot, renewing the lease, closing. All idempotent by run id."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -40,7 +40,6 @@ class RunIdentity(NamedTuple):
     tenant_name: str | None
     """None if unknown: the tenant keeps its name, or gets its id as one."""
     selection_name: str | None = None
-    """The starter's name for the selection."""
 
 
 class Slots(NamedTuple):
@@ -60,10 +59,7 @@ class OpeningState(StrEnum):
 
 
 class RunStart(NamedTuple):
-    """The state of a run that was to be opened.
-
-    `ahead`: the number of runs of all tenants before it, if it waits for a slot.
-    """
+    """`ahead`: the number of all tenants' runs before this one, if it waits for a slot."""
 
     state: OpeningState
     ahead: int = 0
@@ -119,7 +115,7 @@ SELECT :run_id, type_key FROM unnest(CAST(:type_keys AS text[])) AS type_key
 ON CONFLICT DO NOTHING
 """)
 
-# Whoever holds it holds up the runs of all tenants.
+# The holder of this lock holds up the runs of all tenants.
 _LOCK_SLOTS = text(f"""
 SELECT set_config('idle_in_transaction_session_timeout', '{SLOTS_IDLE_TIMEOUT_SECONDS}s', true),
     pg_advisory_xact_lock(:key)
@@ -142,8 +138,8 @@ _FRESH_END = func.clock_timestamp() + bindparam("fresh", type_=Interval)
 
 _RENEW = update(_RUN).where(*_IS_OPEN).values(lease_expires_at=_LEASE_END).returning(_RUN.c.run_id)
 
-# Batches of a run that are recorded side by side would wait for each other's renewals. Whoever ends the run still waits
-# for them (FOR SHARE).
+# If each renewed the lease, batches of a run that are recorded side by side would wait for each other. The end of the
+# run still waits for them (FOR SHARE).
 _HOLD_RENEWED = (
     select(_RUN.c.run_id)
     .where(*_IS_OPEN, _RUN.c.lease_expires_at.between(_FRESH_END, _LEASE_END))
@@ -158,9 +154,8 @@ async def is_recorded(session: AsyncSession) -> bool:
 async def open_run(session: AsyncSession, run: RunIdentity, slots: Slots) -> RunStart:
     """Records the run as `queued`, and as `running` once it has a slot. Idempotent.
 
-    First come, first served; a run whose tenant has no free slot lets others pass. An open run of the same selection is
-    closed as abandoned if its lease has expired, else waited for. Raises `DatabaseClockError` if merges would omit what
-    it reads.
+    First come, first served, but a run whose tenant has no free slot lets others pass. The run waits for an open run of
+    its selection, or closes that as abandoned if its lease has expired. Raises `DatabaseClockError`.
     """
     status = await _ensure_run(session, run, slots.queue_lease)
     if status is None:
@@ -194,7 +189,7 @@ async def runs_ahead(session: AsyncSession, run_id: UUID, slots: Slots) -> int |
 
 
 async def expired_runs(session: AsyncSession, limit: int) -> list[OpenRun]:
-    """Up to `limit` open runs with an expired lease, chosen at random. Needs a portfolio session."""
+    """Up to `limit` open runs, chosen at random. Needs a portfolio session."""
     expired = (
         select(_RUN.c.tenant_id, _RUN.c.run_id, _RUN.c.workflow_id)
         .where(_RUN.c.finished_at.is_(None), _RUN.c.lease_expires_at <= func.clock_timestamp())
@@ -248,7 +243,7 @@ async def _ensure_tenant(session: AsyncSession, name: str | None) -> None:
 
 
 async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> bool:
-    """Prolongs the slot to at least nine tenths of `lease` from now; False if the run has ended.
+    """Renews the lease for at least nine tenths of `lease`; False if the run has ended.
 
     The run cannot end within the transaction.
     """
@@ -258,7 +253,7 @@ async def renew_lease(session: AsyncSession, run_id: UUID, lease: timedelta) -> 
 
 
 class RunEnd(NamedTuple):
-    """Some numbers of `counts` are counted here."""
+    """`finish_run` replaces the numbers of items in `counts`."""
 
     status: RunStatus
     counts: Counts
@@ -267,7 +262,7 @@ class RunEnd(NamedTuple):
     cancel_requested_by: str | None = None
     cancel_reason: str | None = None
     logs: Collection[str] = frozenset()
-    """Collections with expiring entries, never counted as missing or not read."""
+    """Collections with expiring entries, which never count as missing or not read."""
 
 
 class ClosedRecord(NamedTuple):
@@ -284,8 +279,8 @@ class ClosedRecord(NamedTuple):
         return frozenset(key for key, result in collections.items() if result.outcome is Outcome.COMPLETE)
 
 
-# What a complete listing did not show is marked; of the other collections all may be unseen, and only a GET by id tells
-# whether one of their items is gone.
+# Items that a complete listing did not show are marked. In other collections all items may be unseen, and only a GET by
+# id tells whether one is gone.
 _COUNT_MISSING = text(f"""
 -- read once, whatever the planner thinks
 WITH run AS MATERIALIZED (SELECT started_at FROM sync_run WHERE run_id = :run_id)
@@ -304,7 +299,7 @@ SELECT count(*) FROM inventory_item
 WHERE type_key = ANY (:type_keys) AND stale_since IS NOT NULL AND absent_from IS NULL
 """)
 
-# An abandoned run's items are known to be stale only when it has been closed.
+# Which items of an abandoned run are stale is known only after it has been closed.
 _COUNT_STALE_OF_ABANDONED = text("""
 UPDATE sync_run SET stale = (
     SELECT count(*) FROM inventory_item
@@ -322,7 +317,7 @@ FROM jsonb_to_recordset(CAST(:results AS jsonb))
 WHERE c.run_id = :run_id AND c.type_key = r.type_key
 """)
 
-# A wave of details tells only what it changed of items that a wave of pages had counted as unchanged.
+# A wave of details records only changes, of items that a wave of pages has counted as unchanged.
 _FORGET_WAVES = text("""
 -- the waves go in the statement that adds up what they recorded
 WITH forgotten AS (DELETE FROM merged_wave WHERE run_id = :run_id RETURNING result)
@@ -333,9 +328,9 @@ FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint
 
 
 async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) -> ClosedRecord:
-    """Closes the record by the database's evidence, unless the run has ended.
+    """Closes the record with the result that the database proves, unless the run has ended.
 
-    A run that was cancelled or broke before it was recorded is recorded as it ends.
+    Records a run that ends before it was opened.
     """
     await _ensure_tenant(session, run.tenant_name)
     selection = run.selection
@@ -401,10 +396,7 @@ async def _proven(
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
-    """Deletes the records of the run's merges.
-
-    Items found by id were not merged; their number is believed.
-    """
+    """Adds up and deletes the records of the run's merges. Believes the claimed number of items found by id."""
     merged = (await session.execute(_FORGET_WAVES, {"run_id": run_id})).one()
     told = [result.context.get("found_by_id") for result in ending.collections.values()]
     unchanged = merged.unchanged + sum(found for found in told if isinstance(found, int))

@@ -1,4 +1,4 @@
-"""Migrations of a database with data, beside running workers."""
+"""Migrates a database while workers run."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -35,7 +35,7 @@ class LockRetries:
 
 
 class UpgradeResult(NamedTuple):
-    """Revisions `before` and `after`."""
+    """`before` and `after` are revisions; `before` is None for an empty database."""
 
     before: str | None
     after: str

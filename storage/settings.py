@@ -22,14 +22,13 @@ DELETE FROM item_settings WHERE ctid = ANY (ARRAY(
 ))
 """)
 
-# As JSON, as references are written.
+# As JSON, like references (storage/references.py).
 _KEEP = text("""
 INSERT INTO item_settings (type_key, external_id, settings)
 SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS kept (type_key text, external_id text, settings text)
 """)
 
-# The index has no two entries of one collection alike unless two transactions add them at once: to wait for each other
-# would let them wait in a circle.
+# Two transactions may add the same setting at once, twice: with a unique index they could deadlock.
 _KNOW = text("""
 INSERT INTO collection_setting (type_key, setting)
 SELECT found.key, name
@@ -45,14 +44,14 @@ def beginning(name: str) -> str:
 
 
 def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
-    """Entries with one of these values, or the beginnings of all."""
+    """Entries with one of the values; without `values`, the beginnings of all entries."""
     if values is None:
         return list(map(beginning, names))
     return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if is_written(value)]
 
 
 async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterable[str]]]) -> None:
-    """Settings that no item sets any more stay."""
+    """Adds settings to their collections; none is ever removed."""
     names: dict[str, set[str]] = {}
     for type_key, of_item in found:
         names.setdefault(type_key, set()).update(of_item)

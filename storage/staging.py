@@ -1,4 +1,4 @@
-"""Staging: a fetch attempt copies observations in under its token until the merge takes them."""
+"""Staging: a fetch attempt copies observations in under its token; the merge takes them out."""
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
@@ -53,12 +53,12 @@ class SameItems(NamedTuple):
 
     type_key: str
     external_ids: Sequence[str]
-    """None holds `ID_SEPARATOR`."""
+    """No id contains `ID_SEPARATOR`."""
     digests: Sequence[bytes]
 
     @property
     def joined_ids(self) -> str:
-        """PostgreSQL takes one text much faster than an array of them."""
+        """PostgreSQL takes one text much faster than an array."""
         return ID_SEPARATOR.join(self.external_ids)
 
     @property
@@ -75,7 +75,7 @@ async def stage(
     *,
     are_whole: bool = False,
 ) -> None:
-    """Copies observations into the staging table. `are_whole`: their documents hold any details, too."""
+    """Copies observations into the staging table. `are_whole`: their documents include their details."""
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
     found: list[tuple[str, Sequence[str]]] = []
@@ -113,7 +113,7 @@ async def stage(
 
 
 def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:
-    """A document with cut lists has another hash in each run, so that each run reads the rest."""
+    """A document with cut lists gets another hash in each run, so that each run reads the rest."""
     if observation.list_hash is None or not observation.is_cut:
         return observation.list_hash
     return sha256(observation.list_hash + run_id.bytes).digest()

@@ -16,7 +16,7 @@ SINCE_OF_VERSION = """CASE WHEN v.stale_parts IS NOT NULL THEN coalesce(
     (SELECT min(CAST(part ->> 'read_at' AS timestamptz)) FROM jsonb_array_elements(v.stale_parts) AS part),
     v.first_observed_at
 ) END"""
-"""Since when a version was not all current when it was first observed."""
+"""SQL: since when a version was stale when it was first observed."""
 
 OF_VERSION = f'{SINCE_OF_VERSION} AS "stale.since", v.stale_parts AS "stale.parts"'
 """Columns of a version's staleness when it was first observed."""

@@ -24,7 +24,7 @@ logging.getLogger("sqlalchemy.pool.impl.AsyncAdaptedQueuePool").addFilter(LostCu
 async def opened_stream(
     session: AsyncSession, statement: Executable, parameters: Mapping[str, object], rows_at_a_time: int
 ) -> AsyncIterator[AsyncResult[Any]]:
-    """Keeps `rows_at_a_time` in memory, within the session's transaction.
+    """Keeps `rows_at_a_time` in memory.
 
     Closes the cursor if the connection is lost, the wait is cancelled or the reader stops.
     """

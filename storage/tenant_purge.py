@@ -1,4 +1,4 @@
-"""Deletes all rows of a tenant, by the owner of the tables, in one transaction."""
+"""Deletes all rows of a tenant, as the tables' owner, in one transaction."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -47,7 +47,7 @@ _LOCK = text("SELECT name FROM tenant WHERE tenant_id = :tenant_id FOR UPDATE")
 """Keeps runs of the tenant from being recorded until the row is gone."""
 
 _NO_CURRENT_VERSIONS = text("UPDATE inventory_item SET version_number = 0 WHERE tenant_id = :tenant_id")
-"""The database refuses to delete current versions: from here on none is."""
+"""The database refuses to delete current versions: this leaves none."""
 
 _ALONE = text("""
 DELETE FROM portfolio_run
@@ -78,21 +78,21 @@ _SEARCH_PATH = text("SELECT set_config('search_path', :path, true)")
 
 
 class PurgedRows(NamedTuple):
-    """The numbers of deleted rows by table. `portfolio_runs`: those in which the tenant was erased."""
+    """Numbers of deleted rows by table, and of portfolio runs from which the tenant was erased."""
 
     tables: Mapping[str, int]
     portfolio_runs: int
 
 
 class TenantPurge:
-    """A transaction of the owner of the tables; committed if the body succeeds."""
+    """A transaction of the tables' owner."""
 
     def __init__(self, connection: Connection, tenant_id: UUID) -> None:
         self._connection = connection
         self._tenant_id = {"tenant_id": str(tenant_id)}
 
     def name(self) -> str | None:
-        """The tenant's name when last read; None if never."""
+        """Locks the tenant; returns its latest name, None if no run was recorded."""
         name: str | None = self._connection.execute(_LOCK, self._tenant_id).scalar_one_or_none()
         return name
 
@@ -101,7 +101,7 @@ class TenantPurge:
         return list(self._connection.execute(found, self._tenant_id).scalars())
 
     def delete(self) -> PurgedRows:
-        """Deletes the tenant's rows in every table, and its part in portfolio runs."""
+        """Deletes the tenant's rows, other tenants' rows with its content, and its part in portfolio runs."""
         self._connection.execute(_NO_CURRENT_VERSIONS, self._tenant_id)
         tables = self._tables()
         purged = dict.fromkeys(tables, 0)
@@ -112,7 +112,7 @@ class TenantPurge:
             for name, condition in _COPIES.items():
                 statement = text(f"DELETE FROM {name} WHERE tenant_id = current_tenant() AND {condition}")
                 purged[name] += self._connection.execute(statement, self._tenant_id).rowcount
-        # A session that is bound to a tenant does not see what belongs to none, such as rules of access.
+        # A session bound to a tenant does not see rows of no tenant, such as access rules.
         self._connection.execute(_BIND, {"tenant_id": ""})
         for name in tables:
             purged[name] += self._delete(name)
@@ -122,7 +122,7 @@ class TenantPurge:
         purged["portfolio_run"] = self._connection.execute(_ALONE, self._tenant_id).rowcount
         portfolio_runs = self._connection.execute(_AMONG_OTHERS, self._tenant_id).rowcount
         for name in (name for name, rows in purged.items() if rows):
-            # The planner's statistics hold frequent values.
+            # The planner's statistics hold frequent values, also deleted ones.
             self._connection.execute(text(f"ANALYZE {name}"))
         return PurgedRows({name: rows for name, rows in sorted(purged.items()) if rows}, portfolio_runs)
 
@@ -144,7 +144,7 @@ class TenantPurge:
         return [name for name in reversed(list(order)) if name != GUARDED]
 
     def _targets(self) -> list[UUID]:
-        """Tenants into which a plan would promote items of this one."""
+        """Tenants with promotion plans or mappings from this one."""
         path = self._connection.execute(text("SELECT current_setting('search_path')")).scalar_one()
         self._connection.execute(_SEARCH_PATH, {"path": f"{path}, {ALL_TENANTS}"})
         targets = list(self._connection.execute(_TARGETS, self._tenant_id).scalars())
@@ -158,7 +158,9 @@ class TenantPurge:
 
 @contextmanager
 def tenant_purge(url: str, tenant_id: UUID) -> Iterator[TenantPurge]:
-    """Raises `StorageNotReadyError` if the login is not the owner, and `StorageUnavailableError`."""
+    """Commits if the body succeeds. Raises `StorageNotReadyError`, also if the login may not act as the owner, and
+    `StorageUnavailableError`.
+    """
     settings = {"lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s", "timezone": "UTC"}
     engine = create_engine(
         database_url(url), hide_parameters=True, connect_args=connection_parameters("tenant-inventory purge", settings)

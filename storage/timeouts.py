@@ -1,4 +1,4 @@
-"""Timeouts, without which a frozen process keeps its locks and its view of old rows.
+"""Timeouts, without which a frozen process would keep its locks and its snapshot.
 
 https://www.postgresql.org/docs/current/runtime-config-client.html,
 https://www.postgresql.org/docs/current/libpq-connect.html
@@ -12,7 +12,7 @@ STATEMENT_TIMEOUT_SECONDS = 300
 """Longer than any merge (a second or two); ends statements of dead clients."""
 
 POOL_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS
-"""If there are fewer connections than activities, these wait until a statement must have ended."""
+"""With fewer connections than activities, an activity waits until a statement must have ended."""
 
 IDLE_TIMEOUT_SECONDS = 120
 """How long a transaction may wait for its client's next statement: a worker compares or hashes for seconds."""
@@ -34,8 +34,8 @@ TRANSACTION_TIMEOUTS: Mapping[str, str] = {
     "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{IDLE_TIMEOUT_SECONDS}s",
 }
-"""The server's settings for each transaction of workers and commands, repeated by its first statement, since poolers
-keep none. Migrations have no statement timeout, and `LockRetries` for locks.
+"""Settings of workers' and commands' connections. Each transaction repeats them, since poolers keep none. Migrations
+have no statement timeout, and `LockRetries` for locks.
 """
 
 _SERVER_SIDE = {
@@ -47,7 +47,7 @@ _SERVER_SIDE = {
 
 
 def connection_parameters(application_name: str, settings: Mapping[str, str]) -> dict[str, str | int]:
-    """The parameters of every connection, by libpq's names. `settings` are further ones of the server."""
+    """Parameters of every connection, by libpq's names. `settings` are further settings of the server."""
     options = {**_SERVER_SIDE, **settings}
     return {
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,

@@ -1,6 +1,6 @@
-"""Titles of items without a name: a role assignment is called by its role and holder, a role's policy by the role.
+"""Titles of items without a name: a role assignment is named after its role and holder, a role's policy after the role.
 
-Titles stand where names do, and follow these objects' names from run to run.
+A title is stored as the item's name. Each run updates it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ WHERE (item.type_key, item.external_id) = (titled.type_key, titled.external_id)
     AND item.display_name IS DISTINCT FROM titled.title
 """
 
-# Of a person, whom no collection reads, the beginning of the id has to do. An item with references of which none has
-# been read has no title: its other words alone would say too little.
+# No collection reads persons, so the beginning of the id stands for their names. An item whose references have not been
+# read gets no title: its other words alone would say too little.
 _GIVE = text(f"""
 WITH part AS MATERIALIZED (
     SELECT r.type_key, r.external_id, place, position, true AS is_enough,
@@ -74,7 +74,7 @@ WITH titled AS MATERIALIZED (
 
 
 async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
-    """Idempotent: a title that is right is not written."""
+    """Idempotent: writes only titles that differ."""
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]
@@ -90,7 +90,7 @@ async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> 
         await session.execute(_GIVE, parameters)
     sources = [(key, *rule.source) for key, rule in rules.items() if rule.source is not None]
     if sources:
-        # By a statement of its own, since it reads what the one before has written.
+        # A separate statement, since it reads titles that the first one has written.
         await session.execute(_GIVE_FROM_SOURCES, _columns(("type_keys", "source_keys", "paths"), sources))
 
 

@@ -13,16 +13,15 @@ MOST_COUNTED = 1_000
 
 
 class UnreadReferences(NamedTuple):
-    """A collection with unread references. `items` is at most `MOST_COUNTED + 1`.
-
-    `items` is None if a release has changed the rules, so that all are read again.
+    """A collection with unread references. `items` is at most `MOST_COUNTED + 1`, and None if changed rules require
+    that all items be read again.
     """
 
     type_key: str
     items: int | None
 
 
-# Both looks are by primary keys and end at the first row or at the limit.
+# Both subqueries read a primary key, to the first row or the limit.
 _UNREAD = text("""
 SELECT type_key, CASE WHEN is_ruled_otherwise THEN NULL ELSE items END AS items
 FROM (

@@ -14,8 +14,8 @@ from storage.stale import SINCE_OF_VERSION
 
 _PINNED, _ITEM, _TENANT = table(ItemVersionPin), table(InventoryItem), table(Tenant)
 
-# A version next to the one before it, where that is not forgotten; of the earlier versions of the same document the
-# latest. The current version was last observed when its item was.
+# Each version with its predecessor, unless that is forgotten, and with the latest earlier version of the same document.
+# The current version was last observed when its item was.
 _HISTORY = text(f"""
 SELECT v.tenant_id, v.type_key, v.external_id, v.version_number AS version, v.display_name, v.details_complete,
     encode(v.content_hash, 'hex') AS content_hash, v.first_observed_at, v.first_observed_run_id, d.size AS size_bytes,
@@ -70,7 +70,7 @@ SELECT versions, documents, last_type_key, last_external_id FROM forget_versions
 
 
 class ForgottenCounts(NamedTuple):
-    """The number of forgotten versions. `documents` counts those that only forgotten versions used."""
+    """`documents` counts deleted documents, which only forgotten versions used."""
 
     versions: int
     documents: int
@@ -79,7 +79,7 @@ class ForgottenCounts(NamedTuple):
 
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
-    """An item's versions that are kept, newest first."""
+    """The item's versions that are not forgotten, newest first."""
     return await fetch(
         session, _HISTORY, VersionRecord, {"type_key": type_key, "external_id": external_id}, shape=_with_change
     )
@@ -94,7 +94,7 @@ async def pin(
 
 
 async def unpin(session: AsyncSession, type_key: str, external_id: str, version_number: int, pinned_by: str) -> bool:
-    """Removes the version's pin by this person; False if there is none."""
+    """Removes the version's pin by `pinned_by`; False if there is none."""
     taken = (
         delete(_PINNED)
         .where(

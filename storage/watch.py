@@ -30,7 +30,7 @@ from storage.staging import stage
 _ITEM, _POSITION, _RUN, _WAVE = table(InventoryItem), table(AuditLogPosition), table(SyncRun), table(MergedWave)
 
 WATCH = "watch"
-"""The name of the selection of watch's runs, which no other run has."""
+"""The selection name of watch's runs."""
 
 
 class LogPosition(NamedTuple):
@@ -42,10 +42,7 @@ class LogPosition(NamedTuple):
 
 
 class LookStart(NamedTuple):
-    """The start of a look.
-
-    `at` is by the database's clock; `listed`: collections that a run has listed to their end.
-    """
+    """`at` is by PostgreSQL's clock; `listed`: collections that a run has listed to their end."""
 
     at: datetime
     listed: frozenset[str]
@@ -53,9 +50,9 @@ class LookStart(NamedTuple):
 
 
 class LogLook(NamedTuple):
-    """One look's reading of an audit log. `handled` events need nothing more; `unknown` new ones name no item.
+    """One look's reading of an audit log; `error_code`: why the log could not be read.
 
-    `error_code` says why the log could not be read.
+    `handled` events need nothing more; `unknown` counts new events that name no readable item.
     """
 
     type_key: str
@@ -65,7 +62,7 @@ class LogLook(NamedTuple):
 
 
 class LookItems(NamedTuple):
-    """Present items, whole, and those that are gone."""
+    """Items that a look has read whole, and items that are gone."""
 
     found: Sequence[Observation]
     gone: Sequence[UnlistedItem]
@@ -74,10 +71,7 @@ class LookItems(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """The counts of a look.
-
-    Another run saw `contested` items since the look began, so nothing is recorded about them.
-    """
+    """A look's counts. `contested` items are not recorded: another run has seen them since the look began."""
 
     created: int = 0
     changed: int = 0
@@ -104,7 +98,7 @@ async def items_named(
     return await fetch(session, wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id), UnlistedItem)
 
 
-# What another run has seen since the look began may be newer than what the look has read.
+# Another run's observation since the look began may be newer than the look's.
 _LOCK = text("""
 SELECT type_key, external_id, last_seen_at >= :began_at AS is_contested
 FROM inventory_item JOIN unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
@@ -112,7 +106,7 @@ FROM inventory_item JOIN unnest(CAST(:type_keys AS text[]), CAST(:external_ids A
 ORDER BY type_key, external_id FOR UPDATE OF inventory_item
 """)
 
-# The mark on the item, in the statement that records the absence, as storage/absences.py has it.
+# One statement marks the item and records the absence, as in storage/absences.py.
 _MARK_GONE = text("""
 WITH gone AS MATERIALIZED (
     SELECT item.tenant_id, item.type_key, item.external_id, item.last_seen_at
@@ -139,9 +133,9 @@ async def record_items(
     events: Mapping[tuple[str, str], Sequence[Observation]],
     comparison: DocumentComparison | None,
 ) -> LookResult:
-    """Writes a look's items, with the events that named them, as a run of its own, once for each `run_id`.
+    """Records a look's items, and the events that named them, as a run. Idempotent by `run_id`.
 
-    It makes nothing missing but items that Graph answered with 404.
+    Only items that Graph answered with 404 become missing.
     """
     if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
         return LookResult()
@@ -205,7 +199,7 @@ async def keep_position(session: AsyncSession, look: LogLook, began_at: datetime
         values |= {"read_at": began_at, "handled": list(look.handled)}
     new = insert(_POSITION).values(type_key=look.type_key, unknown_events=look.unknown, **values).inline()
     more = {"unknown_events": _POSITION.c.unknown_events + look.unknown}
-    # An attempt that was taken for dead, and ends after the next one, sets nothing back.
+    # An attempt that ends after its successor must not set the position back.
     await session.execute(
         new.on_conflict_do_update(
             index_elements=[_POSITION.c.tenant_id, _POSITION.c.type_key],
@@ -225,7 +219,7 @@ class WatchedLog(NamedTuple):
 
 
 async def watched_logs(session: AsyncSession) -> list[WatchedLog]:
-    """The watched logs of all tenants. Needs a portfolio session."""
+    """Needs a portfolio session."""
     columns = _POSITION.c["tenant_id", "type_key", "tried_at", "read_at", "unknown_events", "error_code"]
     return await fetch(session, select(*columns).order_by(_POSITION.c.tenant_id, _POSITION.c.type_key), WatchedLog)
 

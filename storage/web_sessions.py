@@ -1,4 +1,4 @@
-"""Sign-ins to the web page; in sessions of no tenant. Tokens are random, so a plain SHA-256 gives nothing away."""
+"""Sign-ins to the web page; in sessions of no tenant. Tokens are random, so a plain SHA-256 reveals nothing."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -63,7 +63,7 @@ INSERT INTO audit_record (person_id, person, role, action) SELECT person_id, per
 
 
 class BegunSignIn(NamedTuple):
-    """A begun sign-in. `flow` is MSAL's record; `goes_to` is the page that the person asked for."""
+    """`flow` is MSAL's record; `goes_to`, the page that the person asked for."""
 
     flow: dict[str, Any]
     goes_to: str
@@ -95,7 +95,7 @@ async def redeem_link(
 async def begin_flow(
     session: AsyncSession, flow_hash: bytes, flow: Mapping[str, Any], goes_to: str, lifetime: timedelta
 ) -> None:
-    """Stores a begun sign-in. Deletes expired ones."""
+    """Stores a begun sign-in. Deletes expired ones and expired sessions."""
     for expiring in (_FLOW, _SESSION):
         await session.execute(delete(expiring).where(expiring.c.expires_at < CLOCK))
     expires_at = CLOCK + literal(lifetime, Interval)
