@@ -36,7 +36,7 @@ class FieldChange(ShownField):
 
     `path` is stable, as `diff` prints it; `label` has names. `before` and `after` are the document's values, null if
     there is none; a number beyond 64 bits is a text. `before_named` and `after_named` have names in place of ids, null
-    if nothing changes. A `hidden` value is null, a partly hidden text its marks and other lines.
+    if equal to the value. A `hidden` value is null, a partly hidden text its marks and other lines.
     """
 
     path: str

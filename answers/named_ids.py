@@ -1,5 +1,5 @@
-"""Names in place of ids of objects, settings and choices, and of administrative templates' policies and presentations,
-which documents name themselves.
+"""Names in place of ids of objects, settings and choices, and of parts of administrative templates, which documents
+name themselves.
 """
 
 from collections.abc import Iterator, Mapping

@@ -21,10 +21,9 @@ NAMED_COLLECTIONS = 3
 
 
 class OldDetailsRecord(BaseModel, frozen=True):
-    """A collection with `items` whose details were read before its latest listing, the first at `read_at`.
+    """A collection with `items` items whose details were read before its latest listing, the first at `read_at`.
 
-    Its list does not tell when these `properties` change (none if details show the whole item), so changes may still
-    come.
+    Its list does not show when these `properties` change (empty: the whole item), so changes may still come.
     """
 
     type_key: str

@@ -20,7 +20,7 @@ MAX_LISTED = 20
 
 T = TypeVar("T")
 Titles = Mapping[str, str]
-"""Collections' titles by type key; templates show the key of a collection without one."""
+"""Collections' titles by type key."""
 
 
 def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:

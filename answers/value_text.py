@@ -1,4 +1,4 @@
-"""Values of documents in words; ids have been replaced by known names.
+"""Document values in words, after names have replaced ids.
 
 An assignment: `include group "Pilot" · required · filter "Corporate Windows" (include) · direct`. A setting: `Allow
 Telemetry: Full`, without names `system_allowtelemetry: 1`. Encoded content has lines of its own.

@@ -36,7 +36,7 @@ async def access(session: AsyncSession) -> AccessOverview:
 
 
 def find_person(people: Sequence[KnownPerson], sought: str) -> str:
-    """Finds a person's id by id or name, before the first sign-in by `<tenant id>/<object id>` of Entra ID only. Raises
+    """The id of a person by name or id; before the first sign-in, only by `<tenant id>/<object id>` of Entra ID. Raises
     `AccessError`.
     """
     wanted = sought.strip().casefold()
@@ -57,9 +57,7 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 async def set_rule(
     session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
-    """Shows tenants to the subject, or with `is_excluded` hides them, whatever other rules say. Returns None if the
-    form was received before.
-    """
+    """An exclusion wins over other rules. None if the form was received before."""
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
     if not await _record(session, asked, words, subject.tenant_id):
         return None
@@ -79,7 +77,7 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
 
 
 async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
-    """Returns the number of sessions; None if the form was received before."""
+    """The number of sessions; None if the form was received before."""
     if not await _record(session, asked, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)

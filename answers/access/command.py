@@ -1,4 +1,4 @@
-"""`access`: which tenants people see on the web page."""
+"""`access`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,1 +1,1 @@
-"""Who gets what: the assignments of items, in names."""
+"""Who gets what: items' assignments, in names."""

@@ -74,7 +74,7 @@ async def assignments(
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Assignments by collection and name, then the unknown ones.
+    """Assignments by collection and name, then gaps.
 
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
@@ -98,9 +98,7 @@ async def assignment_page(
     after: tuple[str, str] | None,
     most: int,
 ) -> AssignmentPage:
-    """Known and unknown assignments of up to `most` items that follow the type key and id `after`; raises as
-    `assignments`.
-    """
+    """Assignments of up to `most` items after the type key and id `after`; raises as `assignments`."""
     wanted = _assignable(type_keys)
     items = await _items(session, wanted, sought)
     if after is not None:

@@ -1,4 +1,4 @@
-"""Who gets what, as JSON. Fixed contracts; field names never change."""
+"""Assignments as JSON; field names never change."""
 
 from typing import Literal
 from uuid import UUID
@@ -10,7 +10,7 @@ from inventory.references import ReferenceRole
 class ItemAssignment(TitledRecord):
     """One assignment in an item's current version; an item without any has one record with a null `role`.
 
-    `target` is `group`, `all devices`, `all users`, or another kind of Graph's. `target_name` is a group's last known
+    `target` is `group`, `all devices`, `all users`, or another of Graph's kinds. `target_name` is a group's last known
     name, null if no run has seen it; `target_is_absent`: it was deleted. `intent` is given for an app's assignment.
     `filter_mode` says whether the filter includes or excludes its devices. `policy_set_id` is null for a direct
     assignment. `text` is the whole assignment in words.

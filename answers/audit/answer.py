@@ -1,4 +1,4 @@
-"""Reads acts of people, in a session without a tenant."""
+"""Acts of people, in sessions without a tenant."""
 
 from datetime import datetime
 from typing import NamedTuple

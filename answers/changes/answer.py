@@ -68,8 +68,8 @@ async def window_of(
     since: datetime | None = None,
     run_id: UUID | None = None,
 ) -> Window:
-    """A run's period, or the time from `since` (by default `DEFAULT_DAYS` ago) until now. Leaves out logs unless
-    `type_keys` names them. Raises `UnknownRunError`.
+    """A run's period, or from `since` (default: `DEFAULT_DAYS` ago) until now; without logs unless `type_keys` names
+    them. Raises `UnknownRunError`.
     """
     left_out = sorted(load_catalog().logs) if type_keys is None else []
     if run_id is not None:
@@ -139,8 +139,8 @@ async def newest_changes(
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
 ) -> ChangePage:
-    """`before` is the event where the last page ended. `opened` gives the session that finds events: a portfolio
-    session for several `tenant_ids`.
+    """`before`: where the last page ended. `opened` opens the session that finds events, a portfolio session for
+    several `tenant_ids`.
 
     One session is open at a time.
     """
@@ -266,9 +266,7 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """Oldest first, without versions that only add details or that differ only because a new release reads them
-    otherwise.
-    """
+    """Oldest first, without versions that only add details or that a new release only reads otherwise."""
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
     while page:

@@ -81,7 +81,7 @@ class Attribution(BaseModel, frozen=True):
 
 
 def window(after: datetime | None, until: datetime) -> tuple[datetime, datetime]:
-    """The period, by Graph's clock, of a change that was observed between `after` and `until`."""
+    """The period, by Graph's clock, of a change observed between `after` and `until`."""
     begin = EARLIEST if after is None else after - CLOCK_DIFFERENCE
     return begin, until + CLOCK_DIFFERENCE
 
@@ -95,9 +95,10 @@ def attribution(
     *,
     log: str | None,
 ) -> Attribution:
-    """`after`: when the object was last seen unchanged (None: never); `until`: when the change was observed; `log`: the
-    audit log of such objects, if any; `covered`: its coverage. Only a listing of the log that began after `until`
-    proves that there is no event.
+    """The change happened between `after` (None: no limit) and `until`; `covered` is the coverage of `log`, such
+    objects' audit log.
+
+    Only a listing of the log that began after `until` proves that there is no event.
     """
     if log is None:
         return Attribution(status=AuditStatus.NOT_AUDITED)

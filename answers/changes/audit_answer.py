@@ -1,4 +1,4 @@
-"""Finds authors of observed changes, as far as audit logs were read."""
+"""Authors of changes, as far as audit logs were read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -106,7 +106,7 @@ _OLDEST_FIRST = statement("events", Path(__file__).parent, order="ASC", beyond="
 _NEWEST_FIRST = statement("events", Path(__file__).parent, order="DESC", beyond="<")
 
 FIRST_TENANTS = 2
-"""Tenants of the first query for a page over tenants; each further query has four times as many."""
+"""Tenants of a page's first query; each further query has four times as many."""
 
 # Each maximum is read from the end of its own index.
 _NEWEST_MOMENTS = text("""

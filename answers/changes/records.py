@@ -1,4 +1,4 @@
-"""Changes as JSON records. They are fixed contracts; field names never change."""
+"""Changes as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -42,8 +42,9 @@ class ChangeRecord(TitledRecord):
 
     `evidence`: `observed` if a run has read the item, `not_listed_before` if its collection's first complete listing
     did not show it, `confirmed` or `not_listed` if it is missing. `created_at` is Graph's, of an item that appeared.
-    `fields` is null if retention deleted the document before, or one is damaged (`damaged_versions`). `was_incomplete`:
-    the document before lacked details, which are not compared. Whether `stale` details changed is unknown.
+    `fields` is null without two documents: for example, retention deleted the earlier one, or one is damaged
+    (`damaged_versions`). `was_incomplete`: the earlier document lacked details, which are not compared. Whether `stale`
+    details changed is unknown.
     """
 
     tenant_id: UUID

@@ -1,4 +1,4 @@
-"""The pages of changes: of one tenant, and of several as one feed."""
+"""The pages of changes, of one tenant or several."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,7 +28,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""With the change after the page, one batch of events, whose tenants are queried one by one."""
+"""With the change after the page, one batch, whose tenants are queried one by one."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""
@@ -38,7 +38,7 @@ ATTEMPTS = (
     {"most_fields": 2, "most_lines": 4},
     {"most_fields": 0, "most_lines": 0},
 )
-"""How much of each change a page shows: less if the page gets too long."""
+"""Limits of a shown change; lower ones if the page gets too long."""
 
 
 class ChangeQuestion(NamedTuple):

@@ -1,1 +1,1 @@
-"""Differences of two tenants, or of many and a golden one."""
+"""Compares two tenants, or a golden one with many."""

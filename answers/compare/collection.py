@@ -1,4 +1,4 @@
-"""Matches, then compares, one collection of two tenants. Memory holds both sides' names and a few documents."""
+"""Matches and compares one collection of two tenants. Memory holds both sides' names and a few documents."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar

@@ -1,4 +1,4 @@
-"""`compare`: one tenant against another, or a golden tenant against many."""
+"""`compare`."""
 
 import asyncio
 from collections.abc import Sequence

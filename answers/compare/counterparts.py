@@ -30,9 +30,8 @@ class Counterpart(NamedTuple):
 
 
 async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict[TargetId, Counterpart]:
-    """A shared id is its own counterpart if the other tenant has the object. Another id's counterpart is the one object
-    with the same translation, or among several the one with the same name, if the collection's latest listing is
-    complete.
+    """A shared id is its own counterpart if its object exists. For another id, the latest listing must be complete and
+    have one object of the same translation, or among several one of the same name.
     """
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)

@@ -34,8 +34,8 @@ async def compared_documents(
     same: Mapping[tuple[str, str], str],
     mapped: Mapping[tuple[str, str], str],
 ) -> list[DocumentVerdict]:
-    """`same`: this tenant's ids, by type key and id of the other's objects. `mapped`: the other tenant's ids that an
-    operator chose, by type key and id of this one's objects.
+    """`same`: this tenant's ids by the other's type key and id. `mapped`: the other's ids, chosen by an operator, by
+    this tenant's type key and id.
     """
     collections = load_catalog().collections
     neutralizers = {pair.type_key: Neutralizer(collections[pair.type_key].independence_rules()) for pair in pairs}

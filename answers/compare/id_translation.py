@@ -56,7 +56,7 @@ class IdTranslations:
             self._known[target_type, target_id] = IdTranslation(text, why_unknown, shared)
 
     def of(self, target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        """Translates an id of any of these collections; call `learn` with the id before."""
+        """Call `learn` with the id before."""
         translations = [self._known[key, target_id] for key in target_types]
         known = [translation for translation in translations if translation.text is not None]
         if known:

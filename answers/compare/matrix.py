@@ -41,7 +41,7 @@ class _OtherTenant:
 class Matrix:
     """Read `rows`, then `record`.
 
-    One collection of two tenants is compared at a time. The golden tenant is seen at one moment, each collection of
+    Compares one collection of two tenants at a time. The golden tenant is seen at one moment, each collection of
     another at its own.
     """
 
@@ -52,7 +52,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> None:
-        """`coverage` is that of the other tenants."""
+        """`coverage` is of the other tenants."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -69,7 +69,7 @@ class Matrix:
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
     ) -> "Matrix":
-        """Without `type_keys`, compares all collections but logs that any tenant has read."""
+        """Without `type_keys`, compares all collections that any tenant has read, except logs."""
         coverage = {}
         for tenant in tenants:
             async with sessions(tenant.tenant_id) as session:

@@ -39,7 +39,7 @@ async def compare_golden(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the matrix; True if the whole request was compared."""
+    """True if the whole request was compared."""
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv

@@ -41,7 +41,7 @@ async def compare_pair(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the comparison; True if the whole request was compared."""
+    """True if the whole request was compared."""
     shown: list[ItemComparison] = []
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)

@@ -19,8 +19,6 @@ _ITEM = table(InventoryItem)
 
 
 class PresentItem(NamedTuple):
-    """`has_document`: a document of the item was read."""
-
     external_id: str
     display_name: str | None
     meta: dict[str, Any]
@@ -140,7 +138,7 @@ def _with_document(row: Values, read: Documents) -> Values:
 async def named_items(
     session: AsyncSession, type_key: str, names: Collection[str] | None
 ) -> list[tuple[str, str | None]]:
-    """Ids and names of present items with one of `names`, or of all for None."""
+    """Ids and names of present items; None for `names` means all."""
     present = select(*_ITEM.c["external_id", "display_name"]).where(
         _ITEM.c.type_key == type_key, _ITEM.c.absent_from.is_(None)
     )
@@ -151,5 +149,5 @@ async def named_items(
 
 
 async def shared_names(session: AsyncSession, type_key: str) -> list[tuple[str, dict[str, Any]]]:
-    """Each name that several present items share, once for each item, with the item's meta."""
+    """Names that several present items share, once for each item, with its meta."""
     return [(row.display_name, row.meta) for row in await session.execute(_SHARED_NAMES, {"type_key": type_key})]

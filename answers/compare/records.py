@@ -1,4 +1,4 @@
-"""Comparisons of tenants as JSON. Fixed contracts; field names never change."""
+"""Comparisons as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -56,11 +56,11 @@ class CoverageState(StrEnum):
     """Whether the latest ended run that selected a collection tells its content in the tenant."""
 
     COMPLETE = "complete"
-    """It listed the collection to its end."""
+    """The run listed the collection to its end."""
     CANNOT_HAVE = "cannot_have"
     """The tenant cannot have the collection, for want of a licence or in this cloud."""
     NOT_COVERED = "not_covered"
-    """It was not listed to its end, or no ended run selected it."""
+    """The run did not list the collection to its end, or no run selected it."""
 
 
 class SideCoverage(BaseModel, frozen=True):
@@ -265,7 +265,7 @@ class CellStatus(StrEnum):
 
 
 class MatrixCell(BaseModel, frozen=True):
-    """One item of the golden tenant in another: `before` in the golden tenant, `after` in this one."""
+    """One item of the golden tenant in another: `before` is the golden tenant's value, `after` this one's."""
 
     tenant_id: UUID
     status: CellStatus

@@ -1,4 +1,4 @@
-"""The pages that compare two tenants, or a golden one with many."""
+"""Web pages of comparisons."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -87,8 +87,6 @@ GoldenSettings = ComparisonRows[SettingsMatrixRecord, SettingRow]
 
 
 class Slice(NamedTuple):
-    """`begin` is the first row's number, `total` the number of all rows."""
-
     rows: Sequence[Any]
     begin: int
     total: int
@@ -349,7 +347,6 @@ def _as_id(text: str) -> UUID | None:
 
 
 def _id_of(each: TenantSessions, name: str) -> str:
-    """Raises `UncomparableError`."""
     found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
         raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
@@ -389,7 +386,7 @@ _ORDER = (
 
 
 def _place(differing: dict[str, int], item: ItemComparison) -> tuple[int, str, int, str, str]:
-    """A sort key: the most different collection first, then items that somebody can act on."""
+    """The most different collection first, then items that somebody can act on."""
     first = (item.here or item.there)[0]
     type_key, name, external_id = list_place(item.type_key, first.display_name, first.external_id)
     return differing.get(type_key, len(differing)), type_key, _ORDER.index(item.status), name, external_id

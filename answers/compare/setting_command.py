@@ -39,7 +39,7 @@ async def compare_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the comparison; True if the whole request was compared."""
+    """True if the whole request was compared."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
         sides = (await side(named(names, here), one), await side(named(names, there), other))

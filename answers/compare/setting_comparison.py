@@ -166,7 +166,7 @@ class _SettingReader:
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
-        """Documents with group names in their audiences; learns translations of their ids."""
+        """Names the groups of audiences; learns translations of other ids."""
         key = collection.type_key
         ids = [item.external_id for item in items]
         found = await queries.whole_items(self.side.session, key, ids, self.side.read) if ids else {}

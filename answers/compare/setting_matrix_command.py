@@ -35,7 +35,7 @@ async def compare_golden_settings(
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> bool:
-    """Prints the matrix; True if the whole request was compared."""
+    """True if the whole request was compared."""
     names = TenantNames.load(settings)
     async with opened_sessions(settings) as session_of, session_of(golden) as session:
         here = await side(named(names, golden), session)

@@ -1,4 +1,4 @@
-"""Comparisons by setting as JSON. Fixed contracts; field names never change."""
+"""Comparisons by setting as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +15,7 @@ from inventory.stale import Staleness
 
 
 class SettingUncertainty(StrEnum):
-    """Why it cannot be told whether two tenants set the same."""
+    """Why two tenants' values of a setting cannot be compared."""
 
     HIDDEN = "hidden"
     """Graph or the inventory does not show a secret value."""
@@ -176,7 +176,7 @@ class SettingRow(BaseModel, frozen=True):
 
 
 class SettingsMatrixRecord(BaseModel, frozen=True):
-    """A golden tenant, `here` in each comparison, with many by setting.
+    """A golden tenant (`here` in each comparison) compared with many by setting.
 
     Tenants `without_inventory` have no completed run, so no cells.
     """

@@ -171,7 +171,7 @@ def _values(side: _Side, names: DefinitionNames) -> list[HeldValue]:
 
 
 def label_of(settings: Sequence[Setting], names: DefinitionNames) -> str:
-    """The name of the setting's definition, else the name that a policy gives it, else its key's last parts."""
+    """The definition's name, else the policy's name for the setting, else the key's last parts."""
     key = settings[0].key
     member, _, own_key = key.rpartition("]/")
     member = member.partition("[")[2]

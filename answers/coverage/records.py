@@ -1,4 +1,4 @@
-"""The record of a collection's coverage. Field names never change."""
+"""Coverage as JSON; field names never change."""
 
 from datetime import datetime
 from uuid import UUID

@@ -87,7 +87,7 @@ async def read_references(database: Database, tenant_id: UUID, progress: Callabl
 async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
-    """Dependencies both ways, up to `depth` references away, `most` of each item."""
+    """Up to `depth` references away, `most` of each item."""
     found: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):

@@ -1,4 +1,4 @@
-"""Lines that name the gaps of an answer about references."""
+"""Lines about an answer's gaps."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,6 @@ UNREAD_SHOWN = 6
 
 
 def open_lines(records: Sequence[CannotSayRecord], words: str) -> list[str]:
-    """A line for each reason."""
     by_reason: dict[str, list[str]] = {}
     old = {
         record.type_key: (record.read_at, record.references or 0) for record in records if record.read_at is not None

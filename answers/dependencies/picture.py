@@ -1,4 +1,4 @@
-"""An item's neighbourhood drawn: a column for each step, dependants on the left."""
+"""Draws an item's neighbourhood: a column for each step, dependants on the left."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Dependencies as JSON, and how sure it is that an object is there.
+"""Dependencies as JSON.
 
 An object is called gone or never seen only if its possible collections were listed to their end.
 """
@@ -33,10 +33,10 @@ class Presence(StrEnum):
 class ObjectState(NamedTuple):
     """The confidence is None if nothing can be said.
 
-    Evidence: `listed` · `found_by_id` · `not_listed` · `confirmed` (a GET by id answered 404) · `old_details` (its
-    reference stands in details from before the latest listing) · `never_listed` · `listing_is_older` (no complete
-    listing began after the reference was first observed) · `<type key>:<outcome>:<error code>` for each collection that
-    the latest run did not list to its end · `<type key>:never_read` · `<type key>:not_in_the_catalog`.
+    Evidence: `listed` · `found_by_id` · `not_listed` · `confirmed` · `old_details` (the reference is in details older
+    than the latest listing) · `never_listed` · `listing_is_older` (no complete listing began after the reference was
+    first observed) · `<type key>:<outcome>:<error code>` for each collection that the latest run did not list to its
+    end · `<type key>:never_read` · `<type key>:not_in_the_catalog`.
     """
 
     presence: Presence

@@ -23,7 +23,7 @@ https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 
 
 def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """None if the collection was listed to its end, or the tenant cannot have it, so it holds nothing."""
+    """None if the collection was listed to its end, or the tenant cannot have it."""
     covered = coverage.get(type_key)
     if covered is None:
         return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG

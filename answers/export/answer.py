@@ -1,4 +1,4 @@
-"""A tenant's documents at a moment, and the gaps of that moment."""
+"""A tenant's documents at a moment, with its gaps."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -18,7 +18,7 @@ RECORD = "export.json"
 
 
 class Archive:
-    """`keep` each document, then `close`. Memory holds one document at a time.
+    """`keep` each document, then `close`.
 
     Equal documents make equal bytes: files have no time. All methods raise `UnavailableError` without room.
     """

@@ -1,4 +1,4 @@
-"""An export as JSON. Fixed contracts; field names never change."""
+"""An export as JSON; field names never change."""
 
 from datetime import datetime
 from uuid import UUID

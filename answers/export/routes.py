@@ -1,4 +1,4 @@
-"""The form for an archive, and the archive."""
+"""The archive and its form."""
 
 import asyncio
 from datetime import UTC

@@ -18,7 +18,7 @@ from inventory.visible_text import visible, with_spaces
 
 MANIFEST = ".tenant-inventory-export.json"
 MAX_NAME_BYTES = 100
-"""Bytes of a safe name. File names may have 255 bytes; Windows counts 260 characters of path."""
+"""File names may have 255 bytes; Windows counts 260 characters of path."""
 
 NO_CATEGORY = "other"
 UNNAMED = "unnamed"
@@ -29,7 +29,7 @@ _ID_DIGITS = 16
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-"""Matches names that Windows takes for devices, whatever follows the dot."""
+"""Names that Windows takes for devices, whatever follows the dot."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")

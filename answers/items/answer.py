@@ -27,7 +27,7 @@ collection_sizes = own_queries.collection_sizes
 
 
 class UnknownItemError(NotHereError):
-    """The tenant has no such item, or has several, which the message names."""
+    """The tenant has no such item, or several."""
 
 
 class UnreadItemError(UnknownItemError, NeverReadError):
@@ -90,7 +90,7 @@ async def missing(
     limit: int | None = None,
     after: tuple[str, str] | None = None,
 ) -> MissingList | None:
-    """Missing items; None before any completed run. Arguments are as for `items`.
+    """None before any completed run. Arguments are as for `items`.
 
     Log entries expire, so they are missing only if selection or type keys name their collection. `evidence` and
     `confidence` do not affect `not_read`.
@@ -132,7 +132,7 @@ def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """The id of the one item that `sought` names by id, name or title. Raises `UnknownItemError`."""
+    """`sought` is an id, its beginning, a name or a title. Raises `UnknownItemError`."""
     found = await documents.find(session, type_key, sought, NAMED + 1)
     if len(found) > 1:
         alike = found[0].external_id.lower().startswith(sought.lower())

@@ -1,1 +1,1 @@
-"""Notifications: a run's events, and what became of them."""
+"""Events that people are told, and snoozes."""

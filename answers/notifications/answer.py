@@ -38,8 +38,6 @@ EXPIRED_FOR = timedelta(days=30)
 
 
 class ReadingApp(NamedTuple):
-    """The app that reads a tenant, and when its credential expires, if known."""
-
     client_id: str | None
     credential_ends_at: datetime | None
 

@@ -12,9 +12,7 @@ from inventory.canonical import JsonObject, JsonValue
 
 
 class ExpiryPlace(NamedTuple):
-    """Where a document has a moment of expiry.
-
-    `members`: the list whose members expire; None if the item does. With `certificate`, the field is an X.509
+    """`members`: the list whose members expire; None if the item does. `certificate`: the field is an X.509
     certificate.
     """
 

@@ -20,13 +20,13 @@ LONGEST_SNOOZE_DAYS = 366
 
 
 class UnknownSnoozeError(UserError):
-    """No active snooze of the tenant has an id with this beginning, or several have."""
+    """No active snooze has such an id, or several have."""
 
 
 async def notifications(
     session: AsyncSession, limit: int, state: NotificationState | None = None, after: NotificationPlace | None = None
 ) -> Sequence[PlacedNotification]:
-    """The newest ones of the session's tenant or tenants."""
+    """Newest first, of the session's tenant or tenants."""
     return await queries.newest_notifications(session, limit, state, after)
 
 

@@ -1,4 +1,4 @@
-"""The records of `notify`. Fixed contracts; field names never change."""
+"""Notifications as JSON; field names never change."""
 
 from datetime import datetime
 from typing import NamedTuple

@@ -35,9 +35,7 @@ async def recent_runs(
     status: RunStatus | None = None,
     kind: RunKind = RunKind.SYNC,
 ) -> list[RunRecord]:
-    """Recorded runs, newest first, after the run `after`; a portfolio session has those of all tenants. Raises
-    `UnknownRunError`.
-    """
+    """Newest first, after the run `after`; a portfolio session has all tenants' runs. Raises `UnknownRunError`."""
     if after is None:
         return await queries.recent_runs(session, limit, None, status, kind)
     run = await queries.run_record(session, after)
@@ -74,7 +72,7 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
-    """The id of the one run that `value` means; a run with a whole id need not exist. Raises `UserError`."""
+    """A run with a whole id need not exist. Raises `UserError`."""
     wanted = run_id_range(value)
     if wanted.whole:
         return wanted.low

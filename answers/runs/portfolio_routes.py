@@ -170,7 +170,7 @@ async def portfolio_run_page(
 async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
-    """People who see the same tenants share a look. Raises `UnknownRunError`, `NoSuchPageError`."""
+    """People who see the same tenants share a look."""
     seen = visible_ids(tenants, site)
 
     async def find() -> PortfolioRecord:

@@ -14,7 +14,7 @@ class Rights(NamedTuple):
 
 
 def rights(chosen: TenantChoice, covered: Collection[UUID], visible: Collection[UUID], *, sees_all: bool) -> Rights:
-    """A person's rights on a schedule that covers these tenants now.
+    """`covered`: the schedule's tenants now.
 
     All tenants and tags are resolved at each run, so only a person who sees all tenants may choose them.
     """

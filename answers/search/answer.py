@@ -33,7 +33,7 @@ TENANTS_AT_A_TIME = 50
 
 
 class UnknownSettingError(UserError):
-    """The setting is ambiguous or unknown; the message names candidates."""
+    """The setting is ambiguous or unknown."""
 
 
 class UnreadSettingError(UnknownSettingError, NeverReadError):
@@ -91,7 +91,7 @@ async def _query(
     tenant_ids: Collection[UUID] | None = None,
     after: NamePlace | None = None,
 ) -> queries.ItemQuery:
-    """Leaves out `sought.items`. Raises `UnknownSettingError`."""
+    """Leaves out `sought.items`."""
     names = None if sought.setting is None else await settings_meant(session, sought.setting.name)
     return queries.ItemQuery(
         tenant_ids=None if tenant_ids is None else sorted(tenant_ids),

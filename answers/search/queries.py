@@ -64,7 +64,6 @@ _IS_NAMED = "name_key LIKE :pattern AND name_key LIKE ALL (CAST(:patterns AS tex
 # An index finds items that a complete listing did not show. In a collection not listed to its end, any item may be
 # unseen.
 def _unseen(has: frozenset[str]) -> str:
-    """Selects keys of items that may be unseen."""
     of_tenants = "AND c.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))" if "tenant_ids" in has else ""
     return f"""(
     SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL

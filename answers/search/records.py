@@ -1,4 +1,4 @@
-"""The records of `settings`. Fixed contracts; field names never change."""
+"""Tenants' settings as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

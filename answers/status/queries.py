@@ -118,7 +118,7 @@ FROM sync_run WHERE queued_at >= clock_timestamp() - :span AND finished_at IS NO
 
 
 class RecentRuns(NamedTuple):
-    """Numbers of ended runs, and of the items that they found new and changed."""
+    """Ended runs, and the items that they found new or changed."""
 
     runs: int
     created: int

@@ -1,4 +1,4 @@
-"""The records of `status`. Fixed contracts; field names never change."""
+"""Tenants' states as JSON; field names never change."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -26,7 +26,7 @@ PAGE = 100
 RUNS = 5
 
 SPANS = (("day", "1d", timedelta(days=1)), ("week", "7d", timedelta(days=7)))
-"""Time spans on a tenant's page: in words, as the page of changes takes them, and as durations."""
+"""In words, as the page of changes takes them, and as durations."""
 
 
 class TenantFilter(NamedTuple):

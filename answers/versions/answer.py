@@ -24,7 +24,7 @@ from storage.new_versions import NewVersion, new_versions
 
 
 class UnknownVersionError(NotHereError):
-    """The item has no such version, or no longer; the message names kept ones."""
+    """The item has no such version, or no longer."""
 
 
 class ComparedVersions(NamedTuple):
@@ -37,7 +37,7 @@ class ComparedVersions(NamedTuple):
 
 
 class DocumentPair(NamedTuple):
-    """Two versions' documents, a `VersionPair` of `inventory.changed_fields`."""
+    """A `VersionPair` of `inventory.changed_fields`."""
 
     document: bytes
     document_before: bytes
@@ -95,7 +95,6 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
 
 
 async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
-    """A document's lines for people."""
     said = decode_object(document)
     rules = load_catalog().references_of(type_key)
     return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
@@ -159,7 +158,6 @@ async def compare(
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:
-    """JSON with every digit of the values."""
     before, after = (orjson.Fragment(encode(value)) for value in (difference.before, difference.after))
     plain = {**dict(difference), "before": before, "after": after, "text": difference.text}
     return orjson.dumps(plain, default=str)

@@ -1,4 +1,4 @@
-"""Documents and differences as JSON. Fixed contracts; field names never change."""
+"""Documents and differences as JSON; field names never change."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""One watched audit log as JSON. Fixed contracts; field names never change."""
+"""A watched audit log as JSON; field names never change."""
 
 from datetime import datetime
 from uuid import UUID
