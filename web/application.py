@@ -68,7 +68,7 @@ class Problem(BaseModel):
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 401, 403, 404, 422, 500, 503)
 }
-"""Errors of every route below `/api`, for the OpenAPI document."""
+"""For the OpenAPI document."""
 
 
 def create_app(site: Site, *, only_codec: bool = False) -> FastAPI:

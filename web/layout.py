@@ -43,7 +43,6 @@ NAVIGATION = (
     Entry("Access", "/access", Role.ADMIN),
     Entry("Configured tenants", "/configured-tenants", Role.ADMIN),
 )
-"""Pages about no single tenant."""
 
 TENANT_NAVIGATION = (
     Entry("Inventory", "/items"),
@@ -59,7 +58,6 @@ TENANT_NAVIGATION = (
     Entry("Runs", "/runs"),
     Entry("Notifications", "/notifications"),
 )
-"""Pages below a tenant's own page."""
 
 
 def page(request: Request, template: str, **shown: Any) -> HTMLResponse:

@@ -1,5 +1,3 @@
-"""The choice of collections in a form."""
-
 from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Depends, Form

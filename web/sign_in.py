@@ -46,7 +46,7 @@ async def new_link(database: Database, base_url: str, person: str) -> str:
 
 
 class PersonAccess(NamedTuple):
-    """A signed-in person, and the rules that decide which tenants the person sees."""
+    """The rules decide which tenants the person sees."""
 
     person: Person
     rules: Sequence[AccessRule]

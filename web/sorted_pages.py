@@ -16,7 +16,6 @@ Place = tuple[str, ...]
 """A row's unique sort key."""
 
 PLACE_CHARACTERS = 80
-"""The most characters of a part of a place."""
 
 
 After = Annotated[str, Query(description="Go on here, as the address of the next page says.", max_length=2000)]
