@@ -1,4 +1,4 @@
-"""The command line. A command's module is loaded when somebody runs the command."""
+"""The command line. It loads a command's module only to run the command."""
 
 import gc
 from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ COMMANDS: Mapping[str, str] = {
     "web": "cli.web",
     "access": "answers.access.command",
 }
-"""The module of each command, with the name there if it differs, in the order of the help."""
+"""Each command's module, with the function's name if it differs, in the order of the help."""
 
 
 class _Commands(TyperGroup):
@@ -80,7 +80,7 @@ def _command(name: str) -> Any:
         alone.command(name)(found)
     command = get_group(alone).commands[name]
     _prepare(command)
-    if not gc.isenabled():  # by the entry point
+    if not gc.isenabled():  # the entry point disabled it
         gc.freeze()
         gc.enable()
     return command

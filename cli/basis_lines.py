@@ -9,7 +9,7 @@ from inventory.plurals import counted
 
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
-    """The number of collections and the earliest time: `182 collections read to their end since …`"""
+    """Such as `182 collections read to their end since 2026-03-01 10:00:00Z`."""
     if listed_from is None:
         return "no collection was read to its end"
     its = "its" if listed == 1 else "their"
@@ -17,13 +17,13 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
 
 
 NAMED_COLLECTIONS = 6
-"""The most collections that a line for people names. JSON names all."""
+"""The most collections that a line names. JSON names all."""
 
 
 def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """A line for each reason with its collections, given by type key and reason.
+    """A line for each reason, such as `not covered: groups (failed:graph_throttled)`.
 
-    `not covered: groups (failed:graph_throttled)`; of many collections the first ones and a number.
+    `collections`: pairs of type key and reason.
     """
     keys: dict[str, list[str]] = {}
     for type_key, reason in collections:

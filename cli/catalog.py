@@ -1,5 +1,3 @@
-"""`catalog`: the collections and their properties."""
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -87,7 +85,7 @@ def _explain(entry: Collection) -> None:
 
 
 def _row(entry: Collection) -> dict[str, Any]:
-    """The first five fields are fixed by contract."""
+    """Scripts rely on the first five fields."""
     return {
         "type_key": entry.type_key,
         "title": entry.title,

@@ -1,5 +1,3 @@
-"""`check`: which collections a tenant lets us read, by a few cheap requests. Nothing is stored."""
-
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -45,10 +43,10 @@ from inventory.user_errors import UnavailableError
 from storage.runs import is_recorded
 
 ATTEMPTS = 3
-"""Tries of a throttled or unreachable collection."""
+"""The most tries of a sign-in or request that fails for a time."""
 
 ANSWER_SECONDS = 14.0
-"""The limit of the sign-in, and of Graph's first answer."""
+"""The limit of a sign-in, and of Graph's first answer."""
 
 DATABASE_SECONDS = 5.0
 
@@ -97,7 +95,7 @@ class Probe(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A checked collection. `failure`: why it is unreadable; None if it is readable."""
+    """`failure`: why the collection is unreadable; None if it is readable."""
 
     collection: Collection
     readability: Readability
@@ -105,7 +103,7 @@ class Checked(NamedTuple):
 
     @property
     def permission(self) -> str:
-        """The missing permission: the listing's, or a detail's."""
+        """The permission to grant: the listing's, or a detail's."""
         named = None if self.failure is None else self.failure.context.get("permission")
         return str(named or self.collection.permission)
 
@@ -155,7 +153,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
     ):
         await _sign_in(graph, tenant)
         asking = _Asking(graph, tenant, pace)
-        # One request alone shows whether Graph answers at all, before all the others are sent.
+        # The first request goes alone, to learn whether Graph answers at all.
         checked = {
             result.collection.type_key: result
             for wave in ([first], *_waves(others))
@@ -170,10 +168,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
 
 
 async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
-    """Signs in to the tenant.
-
-    Raises `UsageError` if the credential is refused, `UnavailableError` if nobody answers.
-    """
+    """Raises `UsageError` if the credential is refused, `UnavailableError` after other failures."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -193,7 +188,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
 
 @asynccontextmanager
 async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace | None]:
-    """Turns shared with the tenant's runs; None if the database does not answer or has no run of the tenant."""
+    """None if the database does not answer or does not know the tenant."""
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
@@ -232,12 +227,12 @@ class _Asking:
         self._first_ids: dict[str, str] = {}
 
     def below(self, collection: Collection) -> Iterator[Probe]:
-        """Requests that Graph may refuse though it shows the listing: expansions, and details of the first item."""
+        """Requests that Graph may refuse though it shows the listing: the first item's children, expansion, details."""
         first_id = self._first_ids.get(collection.type_key)
         if first_id is None:
             return
         if collection.parent is not None:
-            # The listing that was asked for is the parents', so the id is that of a parent.
+            # The first request listed the parents, so the id is a parent's.
             yield Probe(collection, collection.child_url(first_id), collection.permission, is_single=False)
             return
         if collection.expand is not None and not collection.singleton:
@@ -262,7 +257,7 @@ class _Asking:
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Asks in the family's turn; Graph's Retry-After holds for runs, too."""
+        """Asks in the throttle family's turn. Runs heed the Retry-After of the answers, too."""
         family = wave[0].collection.throttle_family
         if self._pace is None:
             failures = await self._ask(wave)
@@ -277,10 +272,7 @@ class _Asking:
             await _patience(wait, f"Graph, for {family},")
 
     async def _ask(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
-        """Each probe's failure, or None.
-
-        Raises `UsageError` if the credential is refused, `UnavailableError` if Graph has never answered.
-        """
+        """Raises `UsageError` if the credential is refused, `UnavailableError` if Graph has never answered."""
         gets = [GraphGet(probe.key, probe.url) for probe in wave]
         try:
             async with asyncio.timeout(None if self._answered else ANSWER_SECONDS):
@@ -326,13 +318,12 @@ def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
 
 
 def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
-    """Graph's longest wait, else some seconds."""
     asked = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
     return max(asked, default=timedelta(seconds=2**attempt))
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:
-    """The listing; for a collection within other items, theirs."""
+    """Lists the collection, or its parents if it has any."""
     listed = collection if collection.parent is None else load_catalog().collections[collection.parent]
     return Probe(collection, listed.probe_url(tenant_id), listed.permission, collection.singleton)
 

@@ -1,4 +1,4 @@
-"""`database`: migrations, roles, and rotation of the key that wraps tenants' keys."""
+"""`database`: migrations, roles, and rotation of the key that wraps data keys."""
 
 import asyncio
 from typing import Annotated
@@ -125,7 +125,7 @@ def rotate_key() -> None:
 
 
 async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
-    """The numbers of keys wrapped now and before, and the other tenants' errors."""
+    """The numbers of keys wrapped now and before, and errors by tenant id."""
     wrapped, kept, failed = 0, 0, {}
     async with opened_database(settings) as opened:
         await check_database(opened)
@@ -152,7 +152,7 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
 
 
 def _wrapped_anew(stored: StoredDataKey, keys: WrappingKeys) -> bytes | None:
-    """The data key wrapped by the current key; None if it already is, or if there is no key to wrap."""
+    """The data key, wrapped by the current key; None if there is nothing to do."""
     if stored.wrapped is not None:
         secret = keys.unwrap(stored.wrapped, stored.tenant_id)
         return None if keys.is_current(stored.wrapped) else keys.wrap(secret, stored.tenant_id)

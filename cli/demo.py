@@ -1,5 +1,3 @@
-"""`demo`: the whole product on this machine."""
-
 import asyncio
 import getpass
 import json
@@ -41,7 +39,7 @@ from web.sign_in import new_link
 from workflows.messages import SyncInput
 
 ATTEMPTS = 60
-"""Tries of a tenant's sync while the stack restarts a dead part."""
+"""The most tries of a step, while the stack may restart a dead part."""
 
 ATTEMPT_INTERVAL = timedelta(seconds=1)
 
@@ -114,7 +112,7 @@ def _demo(state: State, ports: Ports, *, keep: bool) -> None:
         results = asyncio.run(_sync_all(settings, state))
         is_kept = keep or running is not None
         if is_kept:
-            # Before anything is printed: whoever reads may have enough of it.
+            # Before anything is printed, since a reader who leaves ends the command.
             stack.keep()
         if output_options().as_json:
             output.print_json(*(result["run"] for result in results))
@@ -160,7 +158,7 @@ async def _sign_in_url(settings: Settings, web_url: str) -> str:
 
 
 async def _patiently(state: State, work: Callable[[], Awaitable[T]]) -> T:
-    """Does the work while the stack lives, else raises `PartError`."""
+    """Raises `PartError` if the stack ends before the work."""
     working, watching = asyncio.create_task(_tried(work)), asyncio.create_task(_until_gone(state))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -187,7 +185,7 @@ async def _until_gone(state: State) -> None:
 
 
 async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection, before: UUID | None) -> RunRecord:
-    """The tenant's next run after `before`, also if it ended while Temporal did not answer."""
+    """The tenant's run after `before`; starts it unless an earlier try has completed it."""
     latest = await _latest_run_id(settings, tenant.id, selection)
     if latest is not None and latest != before:
         async with tenant_session(settings, tenant.id) as session:
@@ -272,7 +270,7 @@ def _print_block(heading: str, *lines: str) -> None:
 
 
 def _starter() -> str:
-    """The command to type here, also without an activated environment."""
+    """The command to type, also without an activated environment."""
     python = Path(sys.executable)
     return f"{_short(python) if python.is_relative_to(Path.cwd()) else 'python'} starter.py"
 

@@ -1,5 +1,3 @@
-"""`doctor`: checks all that runs need, by this command and by a worker."""
-
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated
@@ -101,7 +99,7 @@ async def _of_search_attributes(client: Client) -> CheckResult:
 
 
 async def _of_restores(settings: Settings, client: Client) -> list[CheckResult]:
-    """Whether Temporal has completed runs after the database's newest; empty if unknown."""
+    """Warns if Temporal has runs after the database's newest; empty if unknown."""
     try:
         async with opened_database(settings) as database, database.portfolio() as session:
             count = await newer_runs(client, settings.temporal_task_queue, session)

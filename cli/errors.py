@@ -16,7 +16,7 @@ from inventory.visible_text import visible
 
 
 class ExitCode(IntEnum):
-    """The commands' exit codes, which never change their meaning."""
+    """Exit codes never change their meaning."""
 
     SUCCESS = 0
     UNEXPECTED = 1
@@ -35,12 +35,12 @@ EXIT_CODE_OF_STATUS = {
 
 
 class UsageError(UserError):
-    """The message says how the command can be carried out."""
+    """The message says how to use the command."""
 
 
 @contextmanager
 def errors_for_people() -> Iterator[None]:
-    """Ends the command with one line on stderr and the exception's exit code.
+    """Turns an exception into one line on stderr and an exit code.
 
     With TENANT_INVENTORY_DEBUG, an unexpected exception keeps its traceback.
     """
@@ -55,7 +55,7 @@ def errors_for_people() -> Iterator[None]:
     except KeyboardInterrupt:
         fail("interrupted", ExitCode.UNEXPECTED)
     except BrokenPipeError:
-        # The reader has enough, as `| head` does; what is still buffered must not complain at exit.
+        # The reader has left, as `| head` does. Flushing the rest at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(ExitCode.SUCCESS) from None
     except (typer.Exit, typer.Abort):
@@ -76,7 +76,7 @@ def words_of(error: Exception) -> str:
 
 
 def _refused_by_temporal(error: Exception) -> str | None:
-    # A command that has not loaded the SDK, which takes long, has called nothing.
+    # Importing the SDK takes long. If it is not loaded, the error is not its.
     service = sys.modules.get("temporalio.service")
     if service is None or not isinstance(error, service.RPCError):
         return None

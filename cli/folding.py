@@ -1,5 +1,3 @@
-"""Folding of table cells in their column's width."""
-
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -8,7 +6,7 @@ MOST_LINES = 3
 
 
 def is_too_wide(cell: Text, width: int | None) -> bool:
-    """Whether a cell would be cut in a word, needs too many lines, or has no column."""
+    """Whether a cell's words or lines do not fit its column. `width` is None without a column."""
     if width is None or longest_word(cell) > width:
         return longest_word(cell) > 0
     return cell.cell_len > width and _lines(cell, width) > MOST_LINES

@@ -1,7 +1,7 @@
-"""Follows a workflow to its end, with progress and obstacles, asked at growing gaps.
+"""Follows a workflow to its end, and reports progress and obstacles.
 
-Temporal Cloud bills each `progress` query (https://docs.temporal.io/cloud/actions), not waiting for the result or
-describing the workflow or its task queue. `docs/scaling.md` has the costs.
+Temporal Cloud bills each `progress` query (https://docs.temporal.io/cloud/actions; costs: `docs/scaling.md`), so their
+gaps grow. It does not bill waits for the result and descriptions.
 """
 
 import asyncio
@@ -50,10 +50,10 @@ WATCHED = Pace(least=0.25, share=0.05, most=5)
 """The pace for a person at a terminal: some 780 queries an hour."""
 
 LOGGED = Pace(least=2, share=0.25, most=300)
-"""The pace for a log or a pipe: some 35 queries an hour, none of a run of under two seconds."""
+"""The pace for a log or a pipe: some 35 queries an hour, none for a run of under two seconds."""
 
 CHECKED = Pace(least=2, share=0.1, most=5)
-"""Looks for obstacles, which are not billed."""
+"""The pace of looks for obstacles, which are not billed."""
 
 TEMPORAL_GAP_SECONDS = 5.0
 """The time between tries while Temporal does not answer."""
@@ -73,9 +73,9 @@ _PASSING = (
 
 
 class Follower(Generic[ProgressT]):
-    """Follows a workflow: `on_progress` gets its progress, `on_trouble` the reason of a standstill.
+    """`on_progress` gets the workflow's progress, `on_trouble` the reason of a standstill.
 
-    `progress` is the type of the query's answer. `watched`: a person looks on.
+    `progress`: the type of the query's answer. `watched`: a person is looking.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Follower(Generic[ProgressT]):
         self._told: set[str] = set()
         self._silent = False
         self._stuck: tuple[object, float] | None = None
-        """An undone workflow task, and when it was first seen."""
+        """The scheduled time of an unfinished workflow task, and when it was first seen."""
 
     async def follow(self, handle: Handle) -> None:
         """Returns when the workflow has ended in any way. Raises `RPCError` if Temporal refuses."""
@@ -110,7 +110,7 @@ class Follower(Generic[ProgressT]):
             await asyncio.gather(*watching, return_exceptions=True)
 
     async def _wait_for_end(self, handle: Handle) -> None:
-        """Waits for an absent Temporal, too."""
+        """Also waits while Temporal does not answer."""
         while True:
             try:
                 await handle.result()
@@ -150,7 +150,6 @@ class Follower(Generic[ProgressT]):
                 await self._tell_silence(handle)
 
     async def _ask(self, handle: Handle) -> ProgressT | None:
-        """The query's answer; None if no worker answers in time."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer: ProgressT = await handle.query("progress", result_type=self._progress)
@@ -232,9 +231,9 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Prints `words`, how to come back, if Ctrl-C or Temporal's refusal ends the body.
+    """Prints `words`, how to come back, if Ctrl-C or an `RPCError` ends the body.
 
-    Raises `typer.Exit` with code 1 after Ctrl-C, and a refusal again. A second Ctrl-C ends the process at once.
+    Raises `typer.Exit` with code 1 after Ctrl-C. A second Ctrl-C ends the process at once.
     """
     try:
         yield

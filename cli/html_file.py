@@ -20,7 +20,7 @@ HtmlOption = Annotated[
 
 
 def check_html(path: Path | None) -> None:
-    """Raises `UsageError`, before any question is answered, if the file cannot be written."""
+    """Raises `UsageError` if the file cannot be written, or the output is `--json` or `--csv`."""
     if path is None:
         return
     if output_options().is_data:
@@ -34,7 +34,7 @@ def check_html(path: Path | None) -> None:
 
 
 def check_count(found: int) -> None:
-    """Raises `UsageError` for a page too long to read."""
+    """Raises `UsageError` if the page would be too long to read."""
     if found > MOST:
         raise UsageError(f"--html: a page holds {MOST:,} entries at most; narrow it by --since, --type or --limit")
 
@@ -44,9 +44,9 @@ def collection_titles() -> dict[str, str]:
 
 
 def write_html(path: Path, page: str) -> None:
-    """Replaces the file and says where. Raises `UsageError` if it cannot.
+    """Creates or replaces the file, following links. Raises `UsageError`.
 
-    Only its owner can read a new page. A replaced file keeps its mode, and a link is followed.
+    Only the owner can read a new file. A replaced one keeps its mode.
     """
     try:
         target = path.resolve()

@@ -1,5 +1,3 @@
-"""The warning that changes of hidden values are not seen."""
-
 from cli import output
 from configuration import NO_KEY_WARNING, Settings
 

@@ -1,5 +1,3 @@
-"""`limits`: configured limits and rates, and Temporal's."""
-
 import asyncio
 from datetime import datetime
 from typing import Annotated

@@ -1,5 +1,3 @@
-"""Words wider than their line: the last parts of a path, an address or a definition's id."""
-
 import re
 
 from rich.cells import cell_len
@@ -11,10 +9,7 @@ _PART = re.compile(r"[/_~.:?&]")
 
 
 def fitting(text: str, room: int) -> str:
-    """Replaces the first parts of each word without room by `…`, unless `--ids` is given.
-
-    A word without parts, such as a name, stays whole.
-    """
+    """Replaces the first parts of words wider than `room`, such as paths, by `…`, unless `--ids` is given."""
     if output_options().ids or cell_len(text) <= room:
         return text
     return _WORD.sub(lambda found: _last_parts(found[0], room), text)

@@ -19,7 +19,7 @@ from inventory.user_errors import UnavailableError
 from tenants_source import configured_tenants_of
 
 MOST = 1_000_000
-"""Rows that a person may ask for at once."""
+"""The largest `--limit`."""
 
 
 def complete_tenant_name(incomplete: str) -> list[str]:
@@ -115,7 +115,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
 def selection_or_all(
     type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool
 ) -> Selection:
-    """The options' selection, by default all collections."""
+    """The options' selection, by default `--all`."""
     return selection_of(type_keys, categories, everything=everything or not (type_keys or categories))
 
 
@@ -131,21 +131,21 @@ def selection_name_of(selection: Selection, name: str | None = None) -> str:
 
 
 def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
-    """A filter's type keys, all known to the catalog; None without a filter."""
+    """The filter's type keys; None without a filter. Raises `UnknownTypeKeysError`."""
     if not type_keys:
         return None
     return select(type_keys, known=load_catalog().collections).type_keys
 
 
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:
-    """Finds a tenant by id or name. Raises `UnknownTenantError`, `TenantsFileError`."""
+    """Finds a tenant by id or name. Raises `UnknownTenantError`, `TenantsFileError`, `UnavailableError`."""
     return configured_tenants_of(settings).find(tenant)
 
 
 def chosen_tenants(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """Raises `UsageError` if the options name no tenants, or both all and some."""
+    """Raises `UsageError` if the options name no tenant, an unknown tag, too many tenants, or both all and some."""
     if not (tenants or tags or everyone):
         raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
     if everyone and (tenants or tags):
@@ -165,7 +165,7 @@ def chosen_tenants(
 def chosen_to_read(
     settings: Settings, tenants: Sequence[str] | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> TenantChoice:
-    """The chosen tenants without disabled ones, which it names on stderr. Raises `UsageError` if none is left."""
+    """As `chosen_tenants`. Names disabled tenants, which runs leave out, on stderr; raises `UsageError` if all are."""
     choice = chosen_tenants(settings, tenants, tags, everyone=everyone)
     configured = configured_tenants_of(settings)
     chosen = choice.resolve(configured.tags())
@@ -190,14 +190,14 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """A single tenant is named as it was typed."""
+    """`name`: of a single tenant, as it was typed."""
 
     tenant_id: UUID
     name: str
 
 
 class AskedTenants(NamedTuple):
-    """Sorted by name. `are_many`: each needs a heading, even a single one."""
+    """Sorted by name. `are_many`: each needs a heading, even if there is only one."""
 
     tenants: tuple[AskedTenant, ...]
     are_many: bool
@@ -206,10 +206,7 @@ class AskedTenants(NamedTuple):
 def asked_tenants(
     settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
 ) -> AskedTenants:
-    """The tenants to ask about.
-
-    Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given.
-    """
+    """Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given."""
     if sum((tenant is not None, bool(tags), everyone)) != 1:
         raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
@@ -225,7 +222,7 @@ def asked_tenants(
 
 
 class TenantNames:
-    """A tenant that the tenants file lacks is named by its id."""
+    """A tenant that is not configured has its id as name."""
 
     def __init__(self, tenants: Tenants | None) -> None:
         self._tenants = tenants
@@ -241,7 +238,7 @@ class TenantNames:
 
 
 def tenant_id_of(settings: Settings, tenant: str) -> UUID:
-    """Accepts an id or a name; an id need not be configured any more."""
+    """Accepts any id, or the name of a configured tenant."""
     try:
         return UUID(tenant)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Output: tables for people, JSON for machines, nothing else on stdout."""
+"""Prints lines for people, or JSON for programs."""
 
 import os
 import sys
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class SafeConsole(Console):
-    """Prints words as they are: no markup, no emoji names, no control of the terminal."""
+    """Prints text literally: no markup, no emoji names, no control of the terminal."""
 
     def __init__(self, *, to_stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints a text as one line, whatever line ends are in names; a too wide line goes on indented.
+        """Prints a text as one line, even if names hold line ends. Wraps a line that is too wide.
 
-        With `--csv`, all but CSV goes to stderr. Notes on a terminal go to the pager with the answer.
+        With `--csv`, all but CSV goes to stderr. On a terminal, notes go to the pager with the answer.
         """
         if not self.stderr and output_options().as_csv:
             stderr.print(*objects, **options)
@@ -55,7 +55,7 @@ class SafeConsole(Console):
         super().print(*lines, **options)
 
     def on_broken_pipe(self) -> None:
-        """Ends the command normally when its reader has enough."""
+        """Leaves the error to `errors_for_people`; Rich would exit with 1."""
         raise  # noqa: PLE0704 - Rich calls this while it handles the error
 
     def _wrapped(self, text: Text, width: int) -> Iterable[Text]:
@@ -78,23 +78,23 @@ class SafeConsole(Console):
             super().print(line, soft_wrap=True)
 
     def print_lines(self, text: str, **options: Any) -> None:
-        """Prints lines; the caller has cleaned names."""
+        """The caller has cleaned names in the text."""
         for line in text.split("\n"):
             self.print(line, **options)
 
     def render(self, renderable: Any, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The last place to clean text, of table cells and progress too."""
+        """Marks invisible characters in all text, even in table cells and progress."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
 
 
 def one_line(value: Any) -> Any:
-    """A text without line ends and invisible characters; other values unchanged."""
+    """Marks line ends and invisible characters in a text; leaves other values unchanged."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, Text):
         clean = value.copy()
-        # As long as before, so that its styles fit.
+        # The length is unchanged, so the styles still fit.
         clean.plain = visible(value.plain)
         return clean
     return value
@@ -104,10 +104,10 @@ stdout = SafeConsole()
 stderr = SafeConsole(to_stderr=True)
 
 UNBOUNDED = 10_000
-"""Columns of a table without a screen."""
+"""The width of a table in a pipe or file."""
 
 MAX_LINES = 60
-"""Lines of one field in a list of changes; `diff` shows all."""
+"""The most lines of one field in a list of changes; `diff` shows all."""
 
 _SIGN_STYLES = {"-": "red", "+": "green", "@": "cyan"}
 
@@ -157,7 +157,7 @@ def styled(word: object) -> Text:
 def print_field(
     field: "FieldText", *, indent: str, between: str = " → ", sign: tuple[str, str] = ("", ""), most: int = MAX_LINES
 ) -> None:
-    """Label and values on one line, then a text's differing lines."""
+    """Prints label and values on one line, then the differing lines of a text."""
     mark, style = sign
     said = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
@@ -179,7 +179,6 @@ def known_width(console: Console) -> int | None:
 
 
 def table_width() -> int:
-    """The columns of a table; unlimited in a pipe."""
     return known_width(stdout) or UNBOUNDED
 
 
@@ -189,14 +188,14 @@ def time_zone() -> tzinfo | None:
 
 
 def when(moment: datetime | None) -> str:
-    """A moment to the second, in the zone of `time_zone`, in a form that `--since` takes."""
+    """A moment to the second, in a form that `--since` accepts."""
     if moment is None:
         return ""
     return moment.astimezone(time_zone()).isoformat(" ", "seconds").replace("+00:00", "Z")
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """The elapsed time; beyond a month the day."""
+    """The elapsed time, or after a month the day."""
     if moment is None:
         return ""
     return elapsed(moment, now or datetime.now(UTC)) or when(moment)[:10]

@@ -1,4 +1,4 @@
-"""Options of commands that print JSON, times or tables: a decorator adds them, printing functions look them up."""
+"""Options such as `--json` and `--csv`: decorators add them to commands, and printing functions look them up."""
 
 import inspect
 import sys
@@ -18,7 +18,7 @@ from cli.pager import paged
 
 @dataclass
 class SortedTogether:
-    """Kept until all tenants have answered. `names`: by tenant id."""
+    """Tables to sort as one when all tenants have answered. `names`: by tenant id."""
 
     names: Mapping[UUID, str]
     tables: list[Any] = field(default_factory=list)
@@ -26,11 +26,10 @@ class SortedTogether:
 
 @dataclass
 class OutputOptions:
-    """`columns` and `sort` name columns; `-` before a name in `sort` means descending.
+    """`sort`: `-` before a column's name means descending. `csv_header`: the printed header, one for all tables.
 
-    `csv_header` has been printed: an answer of several tables has one. `is_paged`: the answer and notes on stderr go to
-    a pager, in order. `about`: the tenant with which notes on stderr begin. `together`: all tenants' rows are sorted
-    together.
+    `is_paged`: answer and notes go to a pager. `about`: the tenant with which notes begin. `together`: given if all
+    tenants' rows are sorted together.
     """
 
     as_json: bool = False
@@ -46,7 +45,7 @@ class OutputOptions:
 
     @property
     def is_data(self) -> bool:
-        """Whether the answer is for machines."""
+        """Whether the answer is for programs."""
         return self.as_json or self.as_csv
 
 
@@ -54,7 +53,7 @@ _OPTIONS: ContextVar[OutputOptions] = ContextVar("output options", default=Outpu
 
 
 def output_options() -> OutputOptions:
-    """The output options of the running command."""
+    """The running command's options."""
     return _OPTIONS.get()
 
 
@@ -94,12 +93,12 @@ def prints_json(command: CommandT) -> CommandT:
 
 
 def prints_times(command: CommandT) -> CommandT:
-    """Gives a command `--json` and `--utc`, and a pager on a terminal."""
+    """Gives a command `--json`, `--utc`, and a pager on a terminal."""
     return _with(command, {**_OF_JSON, "utc": _UTC})
 
 
 def prints_tables(command: CommandT) -> CommandT:
-    """Gives a command `--json`, `--csv`, `--columns`, `--sort`, `--ids` and `--utc`, and a pager on a terminal."""
+    """Gives a command all output options, and a pager on a terminal."""
     return _with(command, _OF_TABLES)
 
 
@@ -129,7 +128,7 @@ def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
 
 
 def refuse_columns_without_csv() -> None:
-    """Raises `UsageError` for a command without a table for people."""
+    """For commands that print no table. Raises `UsageError`."""
     options = output_options()
     if (options.columns or options.sort) and not options.as_csv:
         raise UsageError("this command prints no table: give --columns and --sort with --csv")

@@ -1,4 +1,4 @@
-"""A pager for answers on a terminal: PAGER, else `less`; short answers are shown as they are."""
+"""A pager for long answers on a terminal: PAGER, else `less`."""
 
 import os
 import shlex
@@ -13,12 +13,12 @@ from typing import TextIO
 from cli.spool import StandIn
 
 LESS = "FRX"
-"""If LESS is not set: quit if it fits, show colours, keep the text."""
+"""Default options of `less`: quit if the text fits, show colours, leave the text on the screen."""
 
 
 @contextmanager
 def paged() -> Iterator[None]:
-    """Gives the body's output to the pager once it is longer than the screen.
+    """Pages the body's output once it is longer than the screen.
 
     Raises `BrokenPipeError` in the body if the person has left the pager.
     """
@@ -80,14 +80,13 @@ class _Pager:
             return None
 
     def write(self, text: str) -> None:
-        """Raises `BrokenPipeError` if the person has left."""
         if self._process.stdin is not None:
             self._process.stdin.write(text.encode("utf-8", "surrogatepass"))
             self._process.stdin.flush()
 
     def close(self) -> None:
         try:
-            with suppress(BrokenPipeError):  # left before its end
+            with suppress(BrokenPipeError):  # the person left before the end
                 self._process.communicate()
         finally:
             signal.signal(signal.SIGINT, self._before)

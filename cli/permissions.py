@@ -1,5 +1,3 @@
-"""`permissions`: the permissions that an app needs to read a selection."""
-
 from typing import Annotated
 
 import orjson

@@ -1,5 +1,3 @@
-"""The person at this terminal."""
-
 import getpass
 import socket
 
@@ -7,7 +5,7 @@ from inventory.people import Person, Role
 
 
 def local_person() -> Person:
-    """The login's person, with every right: it reaches the database anyway."""
+    """The terminal's login, with every right, since it reaches the database anyway."""
     return Person(person_id=f"local/{getpass.getuser()}", name=getpass.getuser(), role=Role.ADMIN)
 
 

@@ -184,7 +184,7 @@ def _selection(record: PortfolioRecord) -> str:
 
 
 async def _recent(settings: Settings, limit: int) -> list[PortfolioRecord]:
-    """Includes those that only Temporal knows, if it answers."""
+    """Includes queued runs that only Temporal knows, if it answers."""
     async with opened_database(settings) as database:
         async with database.portfolio() as session:
             recorded = await records.recent_portfolio_runs(session, limit)
@@ -217,10 +217,7 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """The record from the database or, before a worker takes the run, Temporal.
-
-    Raises `UsageError` unless exactly one is meant.
-    """
+    """Raises `UsageError` unless exactly one run of the database, or one that Temporal has queued, matches."""
     wanted = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:
         for look in range(LOOKS if wanted.whole else 1):

@@ -1,5 +1,3 @@
-"""`retention`: forgets versions and runs now."""
-
 import asyncio
 from typing import Annotated
 from uuid import UUID
@@ -84,7 +82,7 @@ def retention(
 
 
 async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
-    """In batches committed one by one, as in `RetentionWorkflow`."""
+    """Commits each batch, as `RetentionWorkflow` does."""
     async with opened_database(settings) as database:
         await check_database(database)
         async with database.portfolio() as session:

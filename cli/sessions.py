@@ -23,13 +23,13 @@ def opened_database(settings: Settings, *, pool_size: int = 1, pool_timeout: flo
 
 
 def say_what_is_damaged(damaged: Iterable[DamagedRecord]) -> None:
-    """Names damaged versions on stderr; no answer rests on them."""
+    """Names damaged versions on stderr. Answers do not use their content."""
     for version in damaged:
         output.stderr.print(visible(version.in_words), style="yellow")
 
 
 COLLISIONS = 5
-"""How many times a command begins again. After each collision one of the two succeeds."""
+"""The most tries of a command. In each collision one of the two succeeds."""
 
 ResultT = TypeVar("ResultT")
 
@@ -44,7 +44,7 @@ async def without_collisions(ask: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
 @asynccontextmanager
 async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool = True) -> AsyncIterator[AsyncSession]:
-    """One transaction that reads of one moment; one that writes may collide. Output is printed after it."""
+    """A transaction on a snapshot, after which output is printed. A writing one may raise `StorageCollisionError`."""
     with printed_afterwards():
         async with (
             opened_database(settings) as database,
@@ -56,7 +56,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
 def asked_of_tenant(
     settings: Settings, tenant_id: UUID, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True
 ) -> ResultT:
-    """Asks in one transaction; one that writes begins again after a collision."""
+    """Asks in one transaction. Repeats a writing one after a collision."""
 
     async def once() -> ResultT:
         async with tenant_session(settings, tenant_id, read_only=read_only) as session:
@@ -66,7 +66,7 @@ def asked_of_tenant(
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Prints an id that was found by name on stderr. Raises `UserError`."""
+    """Finds an item by id or name, and prints an id found by name on stderr. Raises `UserError`."""
     external_id = await items.find_item(session, type_key, sought)
     if external_id != sought:
         output.stderr.print(f"{sought!r} is {external_id}", style="dim")

@@ -1,7 +1,6 @@
-"""Answers read in one transaction and written after it.
+"""Buffers answers, in memory or a private temporary file (TMPDIR), until their transaction has ended.
 
-A reader such as a pager may stop, and a waiting transaction would keep PostgreSQL from cleaning up for all tenants. A
-large answer is in a private temporary file (TMPDIR).
+While a reader such as a pager pauses, an open transaction would hold back VACUUM for all tenants.
 """
 
 import io
@@ -24,7 +23,7 @@ IN_MEMORY_BYTES = 1024 * 1024
 def printed_afterwards(print_heading: Callable[[str | None], None] | None = None) -> Iterator[None]:
     """Prints the body's output at its end; nothing if the body raises.
 
-    `print_heading` is called first, with the line if there is only one.
+    `print_heading` is called before any output, with the line if there is only one.
     """
     shown = sys.stdout
     with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
@@ -38,7 +37,7 @@ def printed_afterwards(print_heading: Callable[[str | None], None] | None = None
 
 
 class StandIn(io.TextIOBase):
-    """A stream in place of another, which it resembles."""
+    """A stream in place of `shown`, with its properties."""
 
     def __init__(self, shown: TextIO) -> None:
         self._shown = shown
@@ -75,7 +74,7 @@ class KeptDocument(NamedTuple):
 
 
 class DocumentSpool:
-    """Documents to write after reading: `add` each, then iterate."""
+    """Buffers documents: `add` each, then iterate."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(IN_MEMORY_BYTES)  # noqa: SIM115 - closed by `__exit__`

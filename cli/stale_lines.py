@@ -9,7 +9,7 @@ from inventory.stale import Staleness
 from inventory.visible_text import visible
 
 NAMED = 10
-"""The most stale items named below an answer. JSON names all."""
+"""The most stale items to name. JSON names all."""
 
 
 def stale_words(stale: Staleness) -> str:
@@ -18,7 +18,7 @@ def stale_words(stale: Staleness) -> str:
 
 
 def say_stale(items: Sequence[StaleItem], *, tenant: str | None = None) -> None:
-    """Prints to stderr, with the tenant if there are several."""
+    """Names items on stderr. `tenant`: given if several are asked."""
     where = "" if tenant is None else f" of {visible(tenant)}"
     for item in items[:NAMED]:
         output.stderr.print(

@@ -1,4 +1,4 @@
-"""Follows a run that `sync` started or joined; loaded once it is under way."""
+"""Follows a run that `sync` started or joined. `sync` loads this module while the run is under way."""
 
 from contextlib import nullcontext
 from datetime import UTC, datetime

@@ -1,7 +1,4 @@
-"""Every command's help as text, shown without loading the command, a database or Temporal.
-
-`python -m docs.generate` writes `help.json`.
-"""
+"""Shows a command's help without loading the command. `python -m docs.generate` writes `help.json`."""
 
 import json
 import os
@@ -21,14 +18,14 @@ PROGRAM = "starter.py"
 
 
 class StoredHelp(NamedTuple):
-    """A command line without a command is a usage error."""
+    """`is_usage_error`: the command line lacks a command."""
 
     text: str
     is_usage_error: bool
 
 
 def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
-    """The help that a command line asks for; None if it asks for none."""
+    """The help that a command line asks for; None if it asks for none, or on a narrow terminal."""
     *words, last = arguments or ("",)
     if last and last != "--help":
         words, asked = list(arguments), False
@@ -55,7 +52,7 @@ def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
 
 
 def show_stored_help() -> bool:
-    """Shows the help that the command line asks for; False if it asks for none."""
+    """False if there is no help to show. Exits with 2 if the command line lacks a command."""
     completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
     found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:

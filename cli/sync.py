@@ -1,4 +1,4 @@
-"""`sync` and `cancel`: starting, joining, following and stopping runs."""
+"""`sync` and `cancel`: runs of one tenant."""
 
 import asyncio
 import gc
@@ -83,7 +83,7 @@ async def sync_tenant(
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
     run = await runs.start_sync(client, settings.temporal_task_queue, sync_input, tenant_name)
-    with _loading():  # takes long: the run is under way meanwhile
+    with _loading():  # takes long, so only when the run is under way
         from cli.started_run import followed
 
     return await followed(settings, client, run, sync_input, tenant_name, wait=wait, quiet=quiet)
@@ -91,7 +91,7 @@ async def sync_tenant(
 
 @contextmanager
 def _loading() -> Iterator[None]:
-    """Collects no garbage while modules are loaded, nor among their objects afterwards, since these stay."""
+    """Exempts the loaded modules' objects from garbage collection, since they stay."""
     gc.disable()
     try:
         yield
@@ -103,7 +103,7 @@ def _loading() -> Iterator[None]:
 async def _check_database(url: str) -> None:
     if await check_readiness(url):
         return
-    from storage.database import Database  # reads URLs that libpq does not
+    from storage.database import Database  # understands URLs that libpq does not
 
     async with Database(url, pool_size=1) as database:
         await database.check()
@@ -135,7 +135,6 @@ def cancel(
 async def _cancel(
     settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
 ) -> tuple[str, UUID | None]:
-    """The workflow id, and the run id if a run was named."""
     run_id: UUID | None = None
     if selection is not None:
         workflow_id = sync_workflow_id(tenant_id, selection)
@@ -153,7 +152,7 @@ async def _cancel(
 async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:
     from answers.ids import run_id_range
     from answers.runs.command import find_record
-    from cli.sessions import opened_database  # what `sync` does without until its run is under way
+    from cli.sessions import opened_database  # `sync` loads it only when the run is under way
 
     wanted = run_id_range(value)
     async with opened_database(settings, pool_size=2) as database:

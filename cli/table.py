@@ -1,7 +1,7 @@
 """Tables for people, and the same records as CSV.
 
-A table cuts no word to fit its width: it has a heading for each collection, drops empty columns, prints a shared value
-once, and shortens ids and words wider than a line. Other values without room stand below their row.
+A table cuts no word to fit its width. It drops empty columns, prints a value that all rows share once, and shortens ids
+and words wider than a line. Other values without room stand below their row.
 """
 
 import re
@@ -39,15 +39,15 @@ LONGEST_WHOLE_ID = 20
 """The most characters of an id that is not shortened."""
 
 SHORTEST_RUN_ID = 13
-"""The least shown characters of a run's id: its time."""
+"""The fewest characters to show of a run's id (UUIDv7): its time."""
 
 _BY_TIME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 UNWRAPPED = 15
-"""Up to this width a column is not wrapped between words, if there is room."""
+"""Columns up to this width are not wrapped, if there is room."""
 
 USUAL = 0.9
-"""The share of cells that fit a column of a narrow table."""
+"""The share of cells whose words must fit their column in a narrow table."""
 
 INDENT = 2
 """Spaces before the rows below a heading."""
@@ -55,10 +55,10 @@ INDENT = 2
 NARROWEST = 40
 
 LONGEST_CONSTANT = 40
-"""Characters of a value shown once for all rows."""
+"""The widest value to show once for all rows."""
 
 ROWS_AT_A_TIME = 1000
-"""Added before those beyond the limit are dropped."""
+"""How many rows to add before those beyond the limit are dropped."""
 
 Record = BaseModel | Mapping[str, Any]
 
@@ -75,10 +75,10 @@ class Shape(Enum):
 
 
 class Column(NamedTuple):
-    """A column: its heading, field and form. `field` also serves `--columns` and `--sort`.
+    """`heading` and `field` are names for `--columns` and `--sort`. `text`: the cell; by default, the field's value.
 
-    `is_kept`: shown also if all rows share the value. `yields`: first to stand below if there is little room; as a
-    heading, last in a sorted table.
+    `is_kept`: shown even if all rows share the value. `yields`: the first to stand below the row without room; as a
+    heading, the last column of a sorted table.
     """
 
     heading: str
@@ -99,11 +99,11 @@ def _title_of(record: Any) -> str:
 
 
 COLLECTION_COLUMN = Column("collection", "type_key", _title_of, Shape.HEADING, yields=True)
-"""The heading of rows by collection."""
+"""Groups rows by collection."""
 
 
 def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True) -> Column:
-    """The column with the name of each record's tenant, by which it also sorts."""
+    """Shows, and sorts by, the name of each record's tenant."""
 
     def name(record: Any) -> str:
         tenant_id = record.tenant_id
@@ -115,8 +115,8 @@ def tenant_column(name_of: Callable[[UUID], str | None], *, is_kept: bool = True
 class Table:
     """Collects records, and prints them as a table, or as CSV with `--csv`.
 
-    `record` is their type, or the field names of mappings; else the columns name them. A summary above the requested
-    table is no CSV, and ignores `--columns` and `--sort`. `most` limits the rows of `--sort` alone.
+    `record`: their type, or the fields of mappings; by default the columns' fields. `is_summary`: `--csv` omits it, and
+    `--columns` and `--sort` do not affect it. `most`: the most rows with `--sort`.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Table:
         self.beyond = 0
 
     def add(self, record: Record) -> None:
-        """Prints CSV in its own order at once."""
+        """Prints CSV at once, unless it has to be sorted."""
         if self._options.as_csv and not (self._order or self._is_summary):
             self._print_csv([record])
             return
@@ -153,7 +153,7 @@ class Table:
             self._sort()
 
     def print(self, title: str | None = None, *, is_ordered: bool = False) -> None:
-        """Groups rows by heading in the order of its field; with `is_ordered` as they are.
+        """Sorts headings by their field, unless `is_ordered`.
 
         Keeps the table for `print_together` if several tenants' tables are sorted together.
         """
@@ -226,7 +226,7 @@ def print_table(
     most: int | None = None,
     if_none: str = "",
 ) -> None:
-    """Prints a `Table`, CSV with `--csv`, or the records with `--json`. `if_none`: what people read without records."""
+    """Prints a `Table`, or JSON with `--json`. `if_none`: the line for people if there are no records."""
     if output_options().as_json:
         output.print_json(*records)
         return
@@ -239,12 +239,12 @@ def print_table(
 
 
 def _stands_last(column: Column) -> bool:
-    """A table without headings has the name first."""
+    """In a table without headings the name comes first."""
     return column.shape is Shape.HEADING and column.yields
 
 
 def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
-    """Absent values, numbers, then texts; enumerations in their own order: high, medium, low."""
+    """Orders absent values, numbers, times, texts; enumerations by their definition."""
     values = flat(record, "python")
     value = values.get(column.field)
     if column.field not in values and column.text is not None:
@@ -261,14 +261,14 @@ def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
 
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
-    """Each id's beginning: eight characters, and more as needed to tell it apart."""
+    """Each id's beginning, long enough to tell it from the others."""
     known = sorted(set(ids))
     shortened = {}
     for number, whole in enumerate(known):
         beside = known[max(0, number - 1) : number] + known[number + 1 : number + 2]
         least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(whole) else SHORTEST_ID
         length = max([least, *(_common(whole, other) + 1 for other in beside)])
-        # A GUID is not cut at its hyphen.
+        # A shortened GUID does not end with a hyphen.
         is_short = length >= len(whole) or len(whole) <= LONGEST_WHOLE_ID
         shortened[whole] = whole if is_short else whole[:length].rstrip("-")
     return shortened
@@ -340,7 +340,6 @@ class _Layout:
                 self._constants.insert(0, (column.heading, cells[0]))
 
     def print(self, *, is_ordered: bool) -> None:
-        """Prints rows by heading, unless they are ordered."""
         if self._constants:
             same = [Text.assemble(f"{name} = ", value) for name, value in self._constants]
             output.stdout.print(Text.assemble("each row: ", Text(", ").join(same), style="dim"))
@@ -373,9 +372,9 @@ class _Layout:
             self._print_beside(waiting, widths)
 
     def _widths(self) -> dict[int, int]:
-        """Widths of columns side by side, by number; others stand below.
+        """The widths of columns side by side, by number; other columns stand below.
 
-        If not all have room, columns with few long words yield.
+        Without room for all, columns that yield go below first, then the widest that are not kept.
         """
         natural, whole, words, usual = {}, {}, {}, {}
         for number, column in enumerate(self._columns):
@@ -410,7 +409,6 @@ class _Layout:
         return 2 * sum(is_too_wide(cell, width) for cell in cells) > len(cells)
 
     def _shared(self, beside: Sequence[int], natural: Mapping[int, int], least: Mapping[int, int]) -> dict[int, int]:
-        """The widest columns yield, down to their least width."""
         widths = {number: max(least[number], min(natural[number], self._width)) for number in beside}
         while (excess := self._needed(widths.values()) - self._width) > 0:
             wide = sorted((width, number) for number, width in widths.items() if width > least[number])

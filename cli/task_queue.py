@@ -22,7 +22,7 @@ TOLD_WITHIN_SECONDS = 10
 
 
 class Rate(NamedTuple):
-    """Activities a second (None: no limit); and who set it, when and why."""
+    """Activities a second (None: no limit), and who set them, when and why."""
 
     per_second: float | None
     set_by: str | None
@@ -72,7 +72,7 @@ async def set_rates(
     identity: str,
     reason: str,
 ) -> None:
-    """Sets both limits, and waits until Temporal confirms them. None removes a limit. Raises `UnreachableError`."""
+    """Sets both limits, and waits some seconds for their effect. None removes a limit. Raises `UnreachableError`."""
     request = UpdateTaskQueueConfigRequest(
         namespace=client.namespace,
         identity=identity,
@@ -92,7 +92,7 @@ async def set_rates(
 
 
 async def _tells(client: Client, task_queue: str, overall: float | None, per_tenant: float | None) -> bool:
-    """A task queue learns its limits a moment after Temporal."""
+    """The task queue learns its limits a moment after Temporal."""
     rates = await read_rates(client, task_queue)
     return same_rate(rates.overall.per_second, overall) and same_rate(rates.per_tenant.per_second, per_tenant)
 
@@ -110,7 +110,7 @@ def _single(rate: float) -> float:
 
 
 def _update(per_second: float | None, reason: str) -> UpdateTaskQueueConfigRequest.RateLimitUpdate:
-    # An update without a limit takes the limit away; a limit of zero would stop the queue.
+    # An update without a limit removes the limit; a limit of zero would stop the queue.
     limit = None if per_second is None else RateLimit(requests_per_second=per_second)
     return UpdateTaskQueueConfigRequest.RateLimitUpdate(rate_limit=limit, reason=reason)
 
@@ -118,7 +118,7 @@ def _update(per_second: float | None, reason: str) -> UpdateTaskQueueConfigReque
 def _rate(config: RateLimitConfig) -> Rate:
     metadata = config.metadata
     return Rate(
-        # The shortest decimal that is this number in single precision: 0.1 is shown as 0.1.
+        # Seven digits, since Temporal keeps single precision: 0.1 is shown as 0.1.
         float(f"{config.rate_limit.requests_per_second:.7g}") if config.HasField("rate_limit") else None,
         metadata.update_identity or None,
         metadata.update_time.ToDatetime(UTC) if metadata.HasField("update_time") else None,

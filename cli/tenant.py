@@ -45,13 +45,13 @@ tenant.command("import")(import_tenants)
 
 FIRST_GAP = timedelta(seconds=5)
 LONGEST_GAP = timedelta(seconds=40)
-"""Gaps between sign-ins: Entra often takes minutes to know a new consent or secret."""
+"""Gaps between sign-ins grow up to this: Entra often needs minutes to know a new consent or secret."""
 
 EVERYWHERE = {
     TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
     TenantsFrom.TABLE: "workers and the web page know it within seconds",
 }
-"""Whom else to tell of a change."""
+"""What a change means elsewhere."""
 
 
 class AddedTenant(TenantEntry):
@@ -186,7 +186,7 @@ def _await_first_token(settings: Settings, added: TenantConfig, patience: timede
 
 
 async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
-    """A worker's successful check, or the last failed one. Tells each new reason."""
+    """A worker's successful check, or the last failed one. Prints each new reason."""
     clock = asyncio.get_running_loop().time
     ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
     output.stderr.print(
@@ -268,7 +268,7 @@ def _confirm(name: str, *, purge: bool) -> None:
 
 
 async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEdit, *, is_named: bool) -> PurgeReceipt:
-    """Nothing is changed unless the rows may be deleted; each later step is repeatable."""
+    """Changes nothing unless the login may delete the rows. Later steps can be repeated."""
     url = settings.database_url.get_secret_value()
     with tenant_purge(url, tenant_id) as database:
         known = database.workflow_ids()

@@ -1,5 +1,3 @@
-"""A command group whose main command takes a first word that is no command."""
-
 from typing import Any
 
 from typer.core import TyperGroup

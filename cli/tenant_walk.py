@@ -1,6 +1,6 @@
-"""One question to several tenants, in the order of names.
+"""Asks several tenants one question, in the order of names.
 
-A tenant that was never read, or whose answer fails, is one line on stderr and in the exit code.
+A tenant that was never read, or whose answer fails, gets a line on stderr and counts for the exit code.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ Ask = Callable[[Database, AskedTenant], Awaitable[None]]
 class RowLimit:
     """The most rows of an answer over all tenants.
 
-    With `--sort` all rows are read, and the first ones printed. With `asks_all`, tenants beyond the limit are asked for
-    the exit code.
+    With `--sort`, all rows are read before the first are printed. With `asks_all`, tenants beyond the limit are asked
+    for the exit code.
     """
 
     def __init__(self, most: int | None, *, asks_all: bool = False) -> None:
         self.most = most
         self.left_out = 0
-        """Read rows beyond the limit."""
+        """Rows that were read, but not printed."""
         self._left = None if output_options().sort else most
         self._asks_all = asks_all
 
@@ -89,9 +89,9 @@ def ask_each(
     pool_size: int = 1,
     limit: RowLimit | None = None,
 ) -> None:
-    """Asks each tenant, and prints the output of `ask` when its transactions have ended. Raises `typer.Exit`.
+    """Asks each tenant, and prints the output of `ask` after its transactions. Raises `typer.Exit`.
 
-    For people each of several tenants has a heading. With `--sort` all rows are one table at the end.
+    People see a heading for each of several tenants. With `--sort`, all rows are one table at the end.
     """
     asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None)))
 
@@ -140,10 +140,10 @@ async def _ask_one(
     try:
         with printed_afterwards(heading):
             ending, code = await _answered(database, tenant, ask)
-    except (BrokenPipeError, UsageError):  # the reader has enough; the question is wrong, whomever it is put to
+    except (BrokenPipeError, UsageError):  # the reader has left, or the question is wrong for every tenant
         raise
-    except Exception as error:  # noqa: BLE001 - the other tenants are answered all the same
-        header[:] = printed_before  # what was printed for this tenant is thrown away
+    except Exception as error:  # noqa: BLE001 - the other tenants are still asked
+        header[:] = printed_before  # this tenant's output was discarded
         if together is not None:
             together.tables[:] = sorted_before
         with printed_afterwards(heading):
@@ -153,7 +153,6 @@ async def _ask_one(
 
 
 async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
-    """The ending, and the answer's exit code."""
     try:
         await ask(database, tenant)
     except NeverReadError as never:

@@ -1,5 +1,3 @@
-"""`watch`: reads between runs what the tenants' audit logs say was changed."""
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any

@@ -1,5 +1,3 @@
-"""`web`: serves the web page."""
-
 import asyncio
 import getpass
 import logging
@@ -31,7 +29,7 @@ from web.site import Site
 from web.temporal import TemporalAccess
 
 CONNECTIONS = 10
-"""Connections to PostgreSQL, so concurrent pages."""
+"""Connections to PostgreSQL, which limit the pages served at once."""
 
 
 class WebAddresses(BaseModel):
@@ -116,7 +114,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: 
                     log_config=None,
                     access_log=False,
                     server_header=False,
-                    # No forwarded header is believed: the page knows its own address.
+                    # The page knows its own address, and trusts no forwarded header.
                     proxy_headers=False,
                     ssl_certfile=certificate,
                     ssl_keyfile=key,
@@ -127,7 +125,7 @@ async def _serve(settings: Settings, where: WebPlace, port: int, *, only_codec: 
 
 
 class _Server(uvicorn.Server):
-    """Ends pages that follow a run at its own end; it would wait minutes for them."""
+    """Ends live pages at shutdown, which would otherwise wait minutes for them."""
 
     closing: asyncio.Event
 
@@ -159,7 +157,7 @@ def listener(address: str, port: int) -> socket.socket:
         raise UsageError(
             f"port {port} of {address} cannot be used ({error.strerror}); name another one: --port"
         ) from None
-    # asyncio sets this only for sockets that say they are TCP's. Without it a page's second packet waits for the
-    # acknowledgement of its first one, which browsers delay by 40 ms.
+    # asyncio sets it only for sockets created with IPPROTO_TCP. Without it a page's second packet waits for the
+    # acknowledgement of the first, which browsers delay by 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return bound
