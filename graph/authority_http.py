@@ -1,4 +1,4 @@
-"""MSAL's HTTP: to the authority alone, over HTTPS, without redirects, within a deadline and a size.
+"""MSAL's HTTP: to the authority alone, without redirects, within a deadline and a size.
 
 The authority's discovery document names the URL that gets the secret, so each request's origin is checked.
 """

@@ -192,7 +192,7 @@ class GraphClient:
         A 401 inside the batch is repeated once, with a fresh token and the challenge's claims.
 
         Raises `UntrustedLinkError` before sending; `GraphRequestError` if the whole batch failed: `BatchRefusedError`
-        if Graph refused it, `AnswerTooLargeError` if it should be split.
+        if Graph refused it, `AnswerTooLargeError` if its answer is too large.
         """
         if not 1 <= len(gets) <= BATCH_LIMIT or len({get.key for get in gets}) != len(gets):
             raise ValueError(f"a batch has 1 to {BATCH_LIMIT} requests with keys of their own")

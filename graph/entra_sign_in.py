@@ -30,7 +30,6 @@ warnings.filterwarnings("ignore", message="response_mode='form_post'")
 # the URL works once, with the cookie and PKCE's verifier: https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1
 
 CLOCK_SKEW_SECONDS = 120
-"""The largest difference between Entra's and this machine's clock."""
 
 KEYS_SECONDS = 24 * 3600
 """Signing keys are read again after a day, and for a token with an unknown key:

@@ -1,4 +1,4 @@
-"""Reads of more than a TLS record (16 KB), since h11, httpcore and httpx take as long for it as for a large part."""
+"""Reads of more than a TLS record (16 KB), since h11, httpcore and httpx take the same time for a read of any size."""
 # ruff: noqa: ASYNC109 - the signatures are those of httpcore
 
 import ssl

@@ -1,4 +1,4 @@
-"""The fewest permissions that read collections, by Microsoft's published permissions of paths."""
+"""Few permissions that read collections, by Microsoft's published permissions of paths."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator

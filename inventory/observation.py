@@ -101,7 +101,7 @@ class Observation(NamedTuple):
 
     `list_hash`: the hash of the list's document with its `change_signs`; while it stays, details need no reading. None
     without details. `is_cut`: the rest of cut lists is unread. `stale_parts` have their earlier content, if any.
-    `raw_digest`: None for a cut or unlisted object.
+    `raw_digest`: None if the next run must parse the object.
     """
 
     type_key: str

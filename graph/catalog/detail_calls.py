@@ -41,8 +41,8 @@ class DetailCall(BaseModel, frozen=True, extra="forbid"):
     them; else no call is made.
     """
     counted_by: PropertyName | None = None
-    """The list property with the number of members. If fewer or more are read, they are read once more, since some may
-    have slipped between pages.
+    """The list property with the number of members. If another number is read, some members may have slipped between
+    pages, and all are read once more.
     """
     permission: Permission | None = None
     """The least application permission of the call and its children; None for the list's."""

@@ -246,10 +246,9 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def audit_log(self) -> TypeKey | None:
-        """The log with changes under the items' ids; None if none has.
+        """The log with changes under the items' ids, if any.
 
-        Windows 365 has a log of its own; Entra's names some objects by other ids, so `in_directory_audits` marks the
-        rest.
+        Windows 365 has a log of its own. Entra's log names some objects by other ids: see `in_directory_audits`.
         """
         if self.in_directory_audits:
             return DIRECTORY_AUDITS
