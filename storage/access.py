@@ -13,9 +13,7 @@ when the path changes.
 """
 
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
-"""An empty schema: a transaction with it in its search_path reads only some tenants. Any role may use it, since it only
-hides rows.
-"""
+"""Like `ALL_TENANTS`, for some tenants only. Any role may use it, since it only hides rows."""
 
 REVISION = "0051"
 """The newest migration, repeated so that commands need not load Alembic."""

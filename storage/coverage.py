@@ -65,7 +65,7 @@ class _TenantCoverage(NamedTuple):
 
 
 async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
-    """Each tenant's coverage by type key; empty for a tenant that was never read or that the session does not see."""
+    """Empty for a tenant that was never read, or that the session does not see."""
     fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
     wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
     found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}

@@ -82,7 +82,7 @@ def database_url(value: str) -> URL:
 
 
 class Database:
-    """A pool of connections; an async context manager that closes them."""
+    """A pool of connections, which the async context manager closes."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Database:
     async def tenant(
         self, tenant_id: UUID, *, read_only: bool = False, snapshot: bool = False
     ) -> AsyncIterator[AsyncSession]:
-        """A transaction that sees and writes only one tenant's rows; rolled back on an error.
+        """A transaction that sees and writes only one tenant's rows.
 
         With `read_only` or `snapshot`, all reads see one moment. A write in a `snapshot` raises `StorageCollisionError`
         if another transaction has changed the row since.

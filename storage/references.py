@@ -1,7 +1,6 @@
 """References and settings of items' current versions, read from their documents.
 
-First versions mostly bring theirs along, staged; other new versions queue the item in `unread_item`. Unchanged items
-cost nothing.
+First versions mostly bring theirs along, staged; other new versions queue the item in `unread_item`.
 """
 
 import asyncio

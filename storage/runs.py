@@ -416,7 +416,6 @@ async def _take_in_coverage(
     listed: Collection[str],
     logs: Collection[str],
 ) -> dict[str, int]:
-    """Records the run's coverage; a cancelled run covers nothing."""
     if claims.status not in COMPLETED_STATUSES:
         return {"missing": 0, "not_read": 0, "stale": 0}
     cleanly = claims.status is RunStatus.SUCCESS and not claims.error_codes

@@ -119,7 +119,7 @@ async def sign_in(
 
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
-    """The person of a session; None if it expired, ended or is unknown."""
+    """None if the session expired, ended or is unknown."""
     found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
     is_valid = (
         _SESSION.c.session_hash == session_hash,
