@@ -1,4 +1,4 @@
-"""Decisions about findings, items and fields."""
+"""Queries of decisions."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Makes and lists decisions about findings' values, and about items and fields whatever their values."""
+"""Makes and lists decisions."""
 
 from collections import Counter
 from collections.abc import Sequence

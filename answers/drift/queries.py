@@ -278,7 +278,7 @@ def _with_documents(row: Values, read: Documents) -> Values:
 
 
 async def versions_between(session: AsyncSession, candidate: Candidate, read: Documents) -> list[EarlierVersion]:
-    """Versions between the baseline's and the current one, newest first, without damaged ones."""
+    """Newest first, without damaged versions."""
     named = {
         "type_key": candidate.type_key,
         "external_id": candidate.external_id,

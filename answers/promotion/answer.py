@@ -207,7 +207,7 @@ async def unmap_reference(
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:
-    """Whether the person has the creator's id or name."""
+    """By id or name."""
     return person.person_id == plan.created_by_id or person.name.casefold() == plan.created_by.casefold()
 
 

@@ -202,7 +202,7 @@ WHERE (source_tenant_id, type_key, source_id) = (:source_tenant_id, :type_key, :
 
 
 async def mappings(session: AsyncSession, source_tenant_id: UUID | None = None) -> list[MappingRecord]:
-    """Operators' mappings of one source's objects, or of all."""
+    """From one source, or from all."""
     return await fetch(session, _MAPPINGS, MappingRecord, {"source_tenant_id": source_tenant_id})
 
 

@@ -1,4 +1,4 @@
-"""The pages of plans, and the forms that decide about them."""
+"""The pages of plans."""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,8 +1,8 @@
 """A simulated Microsoft Graph: a real HTTPS server with its own token endpoint, tenants and documents.
 
-An independent witness, it imports nothing of the product and has its own `endpoints`. A request goes through
-`application` (HTTP), `service` (who asks, record), `batch` and `reading` to `content`. Obstacles are `budgets` and
-`waits` (429), and `faults` with `fault_answers`, `fault_changes` and `delivering`.
+An independent witness, it imports nothing of the product but Microsoft's published facts, and has its own `endpoints`.
+A request goes through `application`, `service`, `batch` and `reading` to `content`. Obstacles are `budgets` and `waits`
+(429), and `faults` with `fault_answers`, `fault_changes` and `delivering`.
 """
 
 from local.simulated_graph.audit import ENTRA_LOG, INTUNE_LOG, audit_delay

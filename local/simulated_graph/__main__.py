@@ -15,7 +15,7 @@ _STOP = {signal.SIGINT, signal.SIGTERM}
 
 def main() -> None:
     arguments = _arguments()
-    # Before the server's thread starts, which inherits it: so the signal waits for `sigwait`.
+    # Before the server's thread starts and inherits the mask, so that the signal waits for `sigwait`.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     with SimulatedGraph(
         tenants=arguments.tenants,

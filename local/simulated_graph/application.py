@@ -13,7 +13,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def application(service: Service, control: Route) -> Starlette:
-    """Any method reaches the service, so that a write is refused and recorded."""
+    """All methods reach the service, which refuses and records writes."""
 
     async def token(request: Request) -> Response:
         return await answered(request, Kind.TOKEN)

@@ -13,7 +13,7 @@ _APPS = "deviceAppManagement/mobileApps"
 
 
 def drawn_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[str], seed: str) -> list[Document]:
-    """Up to three assignments of a document. The same seed gives the same ones."""
+    """Up to three assignments of a document, always the same for a seed."""
     random = Random(seed)  # noqa: S311 (repeatable, not secret)
     targets: list[Document] = []
     if random.random() < 0.2:
@@ -30,7 +30,7 @@ def group_assignments(endpoint: Endpoint, document_id: str, group_ids: Sequence[
 
 
 def with_assignments(endpoint: Endpoint, document: Document, assigned: list[Document]) -> Document:
-    """A copy with these assignments and the properties that depend on them."""
+    """A copy with these assignments and dependent properties."""
     followed: Document = {"isAssigned": bool(assigned)} if "isAssigned" in document else {}
     if endpoint.navigation("groupAssignments"):
         targets = [assignment["target"] for assignment in assigned if "groupId" in assignment["target"]]

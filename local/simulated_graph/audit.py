@@ -13,9 +13,9 @@ _MEDIAN_SECONDS = {ENTRA_LOG: 13.0, INTUNE_LOG: 130.0}
 _SPREAD = 1.345
 """The standard deviation of the delay's logarithm.
 
-Microsoft told of Entra's log: 95 % within 2 minutes, 99 % within 5
-(https://learn.microsoft.com/azure/active-directory/reports-monitoring/reference-reports-latencies). For Intune's log
-ten times that is assumed.
+Microsoft on Entra's log: 95 % within 2 minutes, 99 % within 5
+(https://learn.microsoft.com/azure/active-directory/reports-monitoring/reference-reports-latencies). For Intune's log,
+ten times that is an assumption.
 """
 
 
@@ -26,7 +26,7 @@ def audit_delay(log: str, chance: Random) -> timedelta:
 
 
 def audit_event(log: str, object_id: str, operation: str, happened_at: datetime) -> dict[str, Any]:
-    """An event by Ada or Grace (`Create`, `Patch`, `Delete`; `Add`, `Update`)."""
+    """`operation` is such as `Create` or `Patch` in Intune's log, `Add` or `Update` in Entra's."""
     at = happened_at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if log == INTUNE_LOG:
         return {

@@ -31,7 +31,7 @@ def inner_requests(outer: GraphRequest) -> list[GraphRequest]:
     if len(entries) > LARGEST_BATCH:
         message = f"Number of batch request steps exceeds the maximum value of {LARGEST_BATCH}."
         raise BatchError("MaximumValueExceeded", message)
-    # Graph takes numbers, too: IntuneCD sends them, and reads the answers' ids as text.
+    # Graph also takes numbers, which IntuneCD sends; it reads the answers' ids as text.
     ids = [str(request_id) if isinstance(request_id := entry.get("id"), str | int) else "" for entry in entries]
     if not all(ids) or len(set(ids)) < len(ids):
         raise BatchError("BadRequest", "Request steps must have ids, no two of them the same.")
@@ -75,13 +75,12 @@ def _body(answer: Answer) -> Any:
 
 
 def batch_answer(outer: GraphRequest, answers: list[tuple[GraphRequest, Answer]]) -> Answer:
-    """Shuffles answers alike for the same batch."""
+    """Shuffles the answers, in the same way for the same batch."""
     responses = [
         {
             "id": request.inner_id,
             "status": answer.status,
             "headers": {**request.standard_headers(), **answer.headers},
-            # An answer without a body has none here, either.
             **({"body": _body(answer)} if answer.body else {}),
         }
         for request, answer in answers

@@ -1,4 +1,4 @@
-"""Tenants' budgets of requests to each family of services, in sliding windows."""
+"""Tenants' budgets of requests to each throttle family, in sliding windows."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Requests in any window of this length; `retry_after`: whether a 429 has one."""
+    """Requests in any window of this length. `retry_after`: whether a 429 has the header."""
 
     requests: int
     window_seconds: float
@@ -27,7 +27,7 @@ REAL_BUDGETS: Mapping[str, Budget] = {
     "directory": Budget(8000, 10),
     "reports": Budget(5, 10),
 }
-"""Every family, with the budget that Graph gives it."""
+"""Graph's budget for each throttle family."""
 
 _FAMILIES = (
     ("deviceManagement/configurationPolicies", "settings-catalog"),
@@ -49,7 +49,7 @@ def family_of(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """The full window's family, and the seconds until there is room, if told."""
+    """The throttle family with a full window, and the seconds until there is room, if told."""
 
     family: str
     retry_after_seconds: float | None
@@ -66,7 +66,7 @@ class Budgets:
             self.set(budgets)
 
     def set(self, budgets: Mapping[str, Budget]) -> None:
-        """Replaces all budgets, with empty windows. `ValueError` for an unknown family."""
+        """Replaces all budgets and empties the windows. Raises `ValueError` for an unknown family."""
         if unknown := set(budgets) - set(REAL_BUDGETS):
             raise ValueError(f"no family {', '.join(sorted(unknown))}; there are {', '.join(REAL_BUDGETS)}")
         with self._lock:
@@ -77,7 +77,7 @@ class Budgets:
         self.set({})
 
     def spend(self, tenant_id: str, path: str, now: float) -> Exceeded | None:
-        """Counts a request at `now`, a monotonic time, refused or not."""
+        """Counts a request at `now`, a monotonic time, even if refused; None within the budget."""
         family = family_of(path)
         with self._lock:
             budget = self._budgets.get(family)
@@ -89,6 +89,6 @@ class Budgets:
             window.append(now)
             if len(window) <= budget.requests:
                 return None
-            # There is room for one more when all but `requests - 1` of these have left.
+            # There is room for one more once all but `requests - 1` of these have left.
             room = window[len(window) - budget.requests] + budget.window_seconds - now
             return Exceeded(family, room if budget.retry_after else None)

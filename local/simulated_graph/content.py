@@ -34,7 +34,7 @@ class Item:
 class Content:
     """One tenant's documents: a folder's, else a sample's, made at first use. Thread-safe.
 
-    Items are replaced, never changed, so lists that were handed out stay.
+    Items are replaced, never changed, so returned lists stay as they are.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Content:
         items_per_collection: int | None = None,
         model: str | None = None,
     ) -> None:
-        """Tenants of one `model` share the sample, under their own ids."""
+        """Tenants of one `model` have the same sample, under their own ids."""
         self._tenant_id = tenant_id
         self._model = model
         self._folder = folder
         self._scale = items_per_collection
         self._collections: dict[str, list[Item]] = {}
         self._listed_from: dict[tuple[str, str], float] = {}
-        """When an unlisted object is listed, by `time.monotonic()`."""
+        """When lists show an unlisted object again, by `time.monotonic()`."""
         self._expanded_size: int | None = None
         self._edits = 0
         self._state = 0
@@ -59,12 +59,12 @@ class Content:
 
     @property
     def lock(self) -> RLock:
-        """Each edit holds it; hold it over several to show them together."""
+        """Held by each edit; hold the lock over several edits to show them together."""
         return self._lock
 
     @property
     def state(self) -> int:
-        """Another number after every edit."""
+        """A number that every edit changes."""
         with self._lock:
             due = [place for place, moment in self._listed_from.items() if moment <= time.monotonic()]
             for place in due:
@@ -81,11 +81,10 @@ class Content:
 
     @property
     def expanded_size(self) -> int | None:
-        """How many items of a navigation `$expand` shows; None for its own number."""
         return self._expanded_size
 
     def cut_expansions(self, size: int | None) -> None:
-        """Makes `$expand` show so many items, with a link to the rest; None means Graph's own number."""
+        """Makes `$expand` show `size` items, with a link to the rest; None for Graph's own number."""
         with self._lock:
             self._expanded_size = size
             self._state += 1
@@ -104,16 +103,15 @@ class Content:
             self._state += 1
 
     def find(self, endpoint: Endpoint, object_id: str) -> Item | None:
-        """The first object with this id; None without one."""
         for item in self.items(endpoint):
             if isinstance(item.document, dict) and item.document.get(endpoint.key) == object_id:
                 return item
         return None
 
     def add(self, path: str, document: Any, *, raw: bool = False) -> str:
-        """Returns the key for edits. The server adds a missing id, times, version.
+        """Adds missing id, times and version; returns the key for edits.
 
-        `raw` is served as it is, also with another's id or as no JSON.
+        A `raw` document is served as it is, even with another's id or as no JSON.
         """
         endpoint, below = _addressed(path)
         if below:
@@ -144,10 +142,8 @@ class Content:
             return item.key
 
     def change(self, path: str, key: str, changes: Mapping[str, Any], *, silently: bool = False) -> None:
-        """Modified time and version follow unless `silently`.
-
-        Below an object, its time follows where Graph's does: for a policy's setting, not for an assignment or an
-        enrollment profile of a token. A single relation's key is its id, if any.
+        """Modified time and version follow unless `silently`; after a change below the object, only if
+        `Navigation.noted`. A single relation's key is its id, or any text without one.
         """
         endpoint, below = _addressed(path)
         with self._lock:
@@ -162,11 +158,10 @@ class Content:
             self._state += 1
 
     def rename(self, path: str, key: str, name: str) -> None:
-        """Changes the property with the name (`displayName`, `name`, `tokenName` …)."""
+        """Changes the property that holds the name (`displayName`, `tokenName` …)."""
         self.change(path, key, {endpoint_at(path).name: name})
 
     def remove(self, path: str, key: str) -> None:
-        """Lists omit the object, a GET answers 404."""
         endpoint, below = _addressed(path)
         with self._lock:
             if below:
@@ -177,7 +172,7 @@ class Content:
             self._state += 1
 
     def reassign(self, path: str, key: str, group_ids: Sequence[str]) -> None:
-        """Assigns just these groups. The modified time stays, as in Intune."""
+        """Assigns these groups only. The modified time stays, as in Intune."""
         endpoint = endpoint_at(path)
         if endpoint.navigation("assignments") is None:
             raise ValueError(f"{endpoint.path} has no assignments")
@@ -206,7 +201,6 @@ class Content:
             self._state += 1
 
     def _edit_below(self, endpoint: Endpoint, below: Sequence[str], edit: Edit, *, silently: bool = False) -> None:
-        """The object's time follows if a part of it is edited."""
         items = self._collection(endpoint)
         if endpoint.singleton:
             below = (items[0].key, *below)
@@ -258,7 +252,7 @@ class Content:
         return sample_document(endpoint, self._tenant_id, number, self._model)
 
     def _assigned(self, endpoint: Endpoint, document: Document, number: int, group_ids: Sequence[str]) -> Document:
-        # The apps that Graph offers to every tenant are assigned to nobody until they are chosen.
+        # Apps that Graph offers every tenant have no assignments at first.
         offered = document.get("appAvailability") == "global"
         seed = f"{self._model}/{endpoint.path}/{number}" if self._model else document["id"]
         drawn = [] if offered else drawn_assignments(endpoint, document["id"], group_ids, seed)

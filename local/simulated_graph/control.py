@@ -1,4 +1,4 @@
-"""The simulator's own addresses, `/_simulator/…`, for other processes: edits, generations, faults, requests."""
+"""The simulator's own address, with which other processes set the generation."""
 
 import hmac
 from collections.abc import Callable
@@ -11,7 +11,7 @@ KEY_HEADER = "x-simulator-key"
 
 
 def control_route(set_generation: Callable[[int], None], key: str) -> Route:
-    """PUT `{"generation"}` for who sends the control key as `X-Simulator-Key`. Wrong input is 400."""
+    """PUT `{"generation": 1}` with the control key as `X-Simulator-Key`: 401 without the key, 400 for wrong input."""
 
     async def put(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):

@@ -53,7 +53,7 @@ class Credentials:
             return any(hmac.compare_digest(secret.encode(), known.encode()) for known in self._secrets)
 
     def takes_assertion(self, assertion: str, token_endpoint: str) -> bool:
-        """Whether the assertion proves the client. Raises `AssertionExpiredError` if it is only late."""
+        """Whether the assertion proves the client. Raises `AssertionExpiredError`."""
         with self._lock:
             if assertion in self._federated_tokens:
                 return True

@@ -16,7 +16,7 @@ _DROPS = 10
 
 
 class OpenProtocol(H11Protocol):
-    """Gives the application its connection, to cut it."""
+    """Gives the application its connection, which a fault may cut."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -34,7 +34,6 @@ class DeliveredResponse(Response):
         self._delivery = delivery
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends the response, or the part before the cut."""
         await _wait(self._delivery.wait_seconds, receive)
         if self._delivery.cut == "before":
             await _cut(scope, receive)
@@ -70,10 +69,10 @@ async def _gone(receive: Receive) -> None:
 
 async def _cut(scope: Scope, receive: Receive) -> None:
     transport: asyncio.Transport = scope[_TRANSPORT]
-    # Lingering for no time at all makes it a reset rather than a goodbye; through TLS a client may see just an end.
+    # Zero linger makes the close a reset; through TLS a client may see just an end.
     connection: socket.socket | None = transport.get_extra_info("socket")
-    if connection is not None:  # A client that has gone by itself leaves none.
+    if connection is not None:  # None if the client has gone by itself.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-    # uvicorn must have noticed before the application returns, or it would want an answer.
+    # uvicorn must notice before the application returns, or it would want an answer.
     await _gone(receive)

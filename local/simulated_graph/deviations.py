@@ -1,4 +1,4 @@
-"""Initial differences of alike sample tenants from the first, for comparing and golden tenants."""
+"""Differences of alike sample tenants from the first, for comparisons and golden tenants."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,7 +14,7 @@ _CATALOG = "deviceManagement/configurationPolicies"
 _APPS = "deviceAppManagement/mobileApps"
 
 _EXTRA = 900_000
-"""The number of a tenant's first document beside the sample."""
+"""The number of a document beside the sample."""
 
 
 Deviation = Callable[[Content], None]
@@ -69,4 +69,4 @@ DEVIATIONS: Mapping[int, tuple[Deviation, ...]] = MappingProxyType({
         _lacking(_ACCESS, 3),
     ),
 })  # fmt: skip
-"""By the tenant's number; lacking documents come last, since they move later numbers."""
+"""By the tenant's number. Removals come last, since they move later documents' numbers."""

@@ -1,4 +1,4 @@
-"""Published documents prepared for serving: without hidden properties, with missing ones."""
+"""Published documents, prepared with the properties that Graph serves."""
 
 import gzip
 from copy import deepcopy
@@ -16,9 +16,9 @@ from local.simulated_graph.moments import moment
 Document = dict[str, Any]
 
 NAMESPACE = UUID("5f0c2a3e-7a51-4b0e-9d59-0b6f2f6a7c11")
-"""Root of every made-up id: the same tenant has the same ids in every process."""
+"""The namespace of all made-up ids."""
 
-# Complex and entity types that are what their property declares: minimal metadata doesn't name those.
+# Types that a property declares, so minimal metadata does not name them.
 _DECLARED_TYPES = frozenset(
     f"#microsoft.graph.{name}"
     for name in (
@@ -58,7 +58,8 @@ _DECLARED_TYPES = frozenset(
 def read_folder(folder: Path) -> dict[str, list[Document]]:
     """The documents of each `<path with _>.jsonl.gz`, by endpoint path. Callers must not change them.
 
-    A file without an endpoint is an error: silently omitted documents would look like a clean run.
+    Raises `FileNotFoundError`, and `ValueError` for a file without an endpoint: omitted documents would look like a
+    clean run.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of documents")
@@ -94,12 +95,12 @@ def _read_file(file: Path, endpoint: Endpoint) -> list[Document]:
 
 
 def made_id(name: str) -> str:
-    """The same for `name` in every process."""
+    """The same id for `name` in every process."""
     return str(uuid5(NAMESPACE, name))
 
 
 def without_full_metadata(value: Any) -> Any:
-    """Minimal metadata: no links, actions or declared types, but bound properties."""
+    """Leaves minimal metadata: no links, actions or declared types, but bindings."""
     if isinstance(value, list):
         return [without_full_metadata(member) for member in value]
     if not isinstance(value, dict):
@@ -122,7 +123,7 @@ def with_new_id(document: Document, new_id: str) -> Document:
 
 
 def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None = None) -> Document:
-    """The document with the server's properties where missing: the key `made`, and times by `seed`."""
+    """Adds missing properties of the server: the key `made`, times drawn from `seed`, the first version."""
     random = Random(seed or made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))

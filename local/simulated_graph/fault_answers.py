@@ -1,4 +1,4 @@
-"""Answers of faults in place of Graph's."""
+"""Answers that faults give in place of Graph's."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ _THROTTLED = (
 
 
 def instead(fault: Fault, request: GraphRequest, number: int, tokens: TokenService) -> Answer | None:
-    """The fault's answer, its `number`th from 0; None for other faults."""
+    """The fault's answer; `number` counts its answers from 0. None for other faults."""
     if fault.kind is FaultKind.PAGE_EXPIRED and "$skiptoken=" not in request.query:
         return None
     match fault.kind:
@@ -56,7 +56,7 @@ def throttled(request: GraphRequest, retry_after: str | None, number: int = 0) -
 
 
 def delivery(fault: Fault) -> Delivery | None:
-    """The delivery under a fault of the connection; None for other faults."""
+    """The delivery by a fault of the connection; None for other faults."""
     match fault.kind:
         case FaultKind.RESET_BEFORE_BODY:
             return Delivery(cut="before")

@@ -1,4 +1,4 @@
-"""Faults made from the usual answer."""
+"""Faults that change the usual answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,14 +21,14 @@ _Body = dict[str, Any]
 
 
 class Read(Protocol):
-    """Reads a listing otherwise: the page `shift` rows later, or another tenant's."""
+    """Reads a page `shift` rows later, or as another tenant."""
 
     def __call__(self, request: GraphRequest, *, shift: int = 0, other_tenant: bool = False) -> Answer: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An answer to change, with its request to the Graph at `base_url`."""
+    """An answer to change, and its request."""
 
     request: GraphRequest
     answer: Answer
@@ -63,7 +63,7 @@ _Apply = Callable[[Fault, Change], Answer | None]
 def _truncated(_: Fault, change: Change) -> Answer:
     cut = change.answer.body[: len(change.answer.body) // 2]
     if change.request.kind is Kind.INNER:
-        # What is cut would break the batch's own JSON, so it is a string there.
+        # Cut JSON would break the batch around it, so it becomes a string.
         cut = orjson.dumps(cut.decode(errors="replace"))
     return replace(change.answer, body=cut)
 
@@ -71,7 +71,7 @@ def _truncated(_: Fault, change: Change) -> Answer:
 def _no_value(_: Fault, change: Change) -> Answer | None:
     body = change.body()
     if body is None or not isinstance(body.pop("value", None), list):
-        # The value of one object, such as a picture, is content.
+        # The `value` of one object, such as a picture, is content.
         return None
     return change.with_body(body)
 
@@ -142,7 +142,7 @@ def _noise(_: Fault, change: Change) -> Answer | None:
 
 
 def _has_entity_tag(path: str) -> bool:
-    """Whether the objects' version at a path is a tag, not a count of edits."""
+    """Whether objects at the path have a tag as version, not a count of edits."""
     segments = path.strip("/").split("/")[1:]
     endpoint = ENDPOINTS.get("/".join(segments)) or ENDPOINTS.get("/".join(segments[:-1]))
     return endpoint is not None and isinstance(endpoint.first_version, str)

@@ -16,10 +16,10 @@ from local.simulated_graph.messages import GraphRequest, Kind
 
 
 class FaultKind(StrEnum):
-    """Faults of direct requests and those inside a `$batch` unless prefixed.
+    """Without a prefix, a fault happens to direct requests and those inside a `$batch`.
 
-    A `batch_…` fault is of the POST, a `token_…` fault of the token endpoint; those of the connection (`reset_…`,
-    `slow_…`) are of all but inner requests.
+    `batch_…` faults happen to the POST, `token_…` faults to the token endpoint, those of the connection (`reset_…`,
+    `slow_…`) to all but inner requests, and `app_revoked` to all.
     """
 
     # Instead of the answer, by status
@@ -45,7 +45,7 @@ class FaultKind(StrEnum):
     GATEWAY_TIMEOUT = "gateway_timeout"
     HTML_WITH_200 = "html_with_200"
     EMPTY_BODY = "empty_body"
-    # Made from the answer there would have been
+    # Changes of the usual answer
     TRUNCATED_JSON = "truncated_json"
     NO_VALUE = "no_value"
     NEXT_LINK_REPEATS = "next_link_repeats"
@@ -97,13 +97,12 @@ def _regular_expression(text: str) -> str:
 
 @pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
 class Fault:
-    """One rule: which fault, with which requests, how often. Values without sense raise `ValueError`.
+    """A rule: which fault happens to which requests, how often. Raises `ValueError` for senseless values.
 
-    `path` is a regular expression searched in the path with version and query, undecoded, as in `/beta/groups?$top=5`;
-    the POST of a batch has its own, `/beta/$batch`. No `tenant_id` means every tenant. Of possible requests `skip` pass
-    first, then each is hit with `probability`, drawn from `seed`, and at most `count` of them. `retry_after` is the
-    header's text, sent as it is; None leaves the header out. `seconds` is the length of the slow kinds, and `link` the
-    nextLink of `next_link_foreign_host`.
+    `path` is a regular expression searched in the path with version and undecoded query, such as `/beta/groups?$top=5`
+    or a batch's `/beta/$batch`. No `tenant_id` means every tenant. `skip` fitting requests pass, then each is hit with
+    `probability`, drawn from `seed`, up to `count` times. `retry_after` is sent as it is; None omits the header.
+    `seconds` is the length of slow kinds, `link` the nextLink of `next_link_foreign_host`.
     """
 
     kind: Annotated[FaultKind, Field(strict=False)]
@@ -165,19 +164,19 @@ class Faults:
         self._injected: Counter[str] = Counter()
 
     def add(self, fault: Fault) -> int:
-        """Adds a rule; returns its id."""
+        """Returns the rule's id."""
         with self._lock:
             added = next(self._ids)
             self._rules[added] = _Rule(fault)
             return added
 
     def remove(self, fault_id: int) -> None:
-        """Removes a rule. Raises `KeyError` for an unknown id."""
+        """Raises `KeyError` for an unknown id."""
         with self._lock:
             del self._rules[fault_id]
 
     def clear(self, tenant_id: str | None = None) -> None:
-        """Removes all rules, or those for just this tenant."""
+        """Removes all rules, or those for this tenant only."""
         with self._lock:
             self._rules = {
                 fault_id: rule
@@ -195,12 +194,12 @@ class Faults:
             ]
 
     def injected(self) -> dict[str, int]:
-        """Numbers of faults that clients got, by kind, also of removed rules."""
+        """How many faults clients got, by kind; removed rules count."""
         with self._lock:
             return dict(sorted(self._injected.items()))
 
     def covering(self, request: GraphRequest) -> list[ActiveFault]:
-        """Call `fires` of each once it can happen."""
+        """Active rules for the request. Call `fires` for a fault that can happen."""
         return [fault for fault in self.active() if fault.fault.covers(request)]
 
     def fires(self, fault_id: int) -> bool:

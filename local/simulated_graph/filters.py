@@ -1,4 +1,4 @@
-"""The supported part of `$filter`: comparisons, also of moments, `isof`, `startswith`, `and`, `or`, `not`."""
+"""The supported part of `$filter`."""
 
 import operator
 import re
@@ -23,7 +23,7 @@ class FilterError(ValueError):
 
 
 def parse(text: str, declared_type: str) -> Predicate:
-    """Documents are of `declared_type` unless `@odata.type` says otherwise."""
+    """Documents are of `declared_type` unless `@odata.type` says otherwise. Raises `FilterError`."""
     tokens: list[str] = []
     at = 0
     stripped = text.rstrip()
@@ -135,7 +135,7 @@ def _and(left: Predicate, right: Predicate) -> Predicate:
 
 
 def _property(document: dict[str, Any], path: str) -> Any:
-    """The value at `templateReference/templateFamily`; a cast (`microsoft.graph.managedApp/`) is ignored."""
+    """The value at a path such as `templateReference/templateFamily`, without casts (`microsoft.graph.managedApp/`)."""
     value: Any = document
     for name in path.split("/"):
         if name.startswith("microsoft.graph."):

@@ -13,14 +13,14 @@ _LIVELY = (
     "deviceManagement/deviceCompliancePolicies",
 )
 
-# Above the number of any document that the sample tenant starts with, however it is scaled.
+# Above the number of any sample document, at any scale.
 _FIRST_ADDED = 1_000_000
 
 
 def advance(content: Content, tenant_id: str, generation: int) -> None:
-    """Takes the tenant one step to `generation`. A step depends only on its number.
+    """Takes the tenant one step to `generation`; the same step is the same in every process.
 
-    It adds, changes and removes in three different collections; an empty collection passes its turn.
+    The step adds, changes and removes in three different collections, without empty ones.
     """
     random = Random(f"{tenant_id}/generation/{generation}")  # noqa: S311 (repeatable, not secret)
     turn = generation % len(_LIVELY)

@@ -57,12 +57,12 @@ class Licences:
         self._lock = Lock()
 
     def set(self, licences: Iterable[str] | None) -> None:
-        """Replaces the tenant's licences; None ends the check."""
+        """None ends the check."""
         with self._lock:
             self._held = None if licences is None else frozenset(licences)
 
     def refusal(self, request: GraphRequest) -> Answer | None:
-        """The refusal of a request for which the licence is missing; None if the licence is there."""
+        """None unless the request needs a missing licence."""
         with self._lock:
             held = self._held
         licence = licence_of(template(request.path))
@@ -72,6 +72,6 @@ class Licences:
 
 
 def licence_of(path: str) -> str | None:
-    """The licence of a path without version and with `{id}`."""
+    """The licence that a path (without version, with `{id}`) needs."""
     start = max((start for start in _NEEDED if f"{path}/".startswith(f"{start}/")), key=len, default=None)
     return None if start is None else _NEEDED[start]

@@ -27,10 +27,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GraphRequest:
-    """`path` starts with `/` and holds the version; `query` is undecoded. Header names are lower case.
+    """`path` starts with `/` and the version; `query` is undecoded. Header names are lower case.
 
     `tenant_id` is the tenant of a good token, or of the token endpoint's path. `batch_id` is the `request-id` of an
-    inner request's `$batch`, `inner_id` its id there. `arrived` is `time.monotonic()` of its, or its batch's, arrival.
+    inner request's `$batch`, `inner_id` its id there. `arrived` is when it, or its batch, arrived (`time.monotonic()`).
     """
 
     kind: Kind
@@ -54,7 +54,7 @@ class GraphRequest:
         return self.headers.get("client-request-id", self.request_id)
 
     def standard_headers(self) -> dict[str, str]:
-        """Graph's headers of every answer; `Date` comes from the HTTP server."""
+        """Graph's headers of every answer, without `Date`, which the HTTP server adds."""
         return {
             "request-id": self.request_id,
             "client-request-id": self.client_request_id,
@@ -66,9 +66,8 @@ class GraphRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An answer over a bad connection, which may be cut before the first byte or inside the body.
-
-    It starts after `wait_seconds` and its body takes `drip_seconds`.
+    """A bad connection: the answer starts after `wait_seconds`, its body takes `drip_seconds`, and it may be cut before
+    the first byte or inside the body.
     """
 
     wait_seconds: float = 0
@@ -78,9 +77,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer in bytes: a hostile one stays as it is. Status 0: a cut connection.
+    """In bytes, so that a hostile answer stays as it is. Status 0: a cut connection.
 
-    Inside a `$batch` it has no `delivery`.
+    Answers inside a `$batch` have no `delivery`.
     """
 
     status: int
@@ -94,7 +93,7 @@ class Answer:
 
 
 BeforeAnswer = Callable[[GraphRequest], Answer | None]
-"""Another answer to any request, also inner and to the token endpoint; None for the usual one.
+"""Returns another answer to a request of any kind; None for the usual one.
 
 Runs in the server's loop, so it must not block.
 """
@@ -120,7 +119,7 @@ def segment_unknown(request: GraphRequest, segment: str) -> Answer:
 
 
 def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
-    """The error in the service's words."""
+    """In the words of the area's service."""
     if area is Area.DIRECTORY:
         message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)
@@ -130,12 +129,12 @@ def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
 
 
 def not_authorized(request: GraphRequest) -> Answer:
-    """Intune's refusal of a write permission's path."""
+    """Intune's refusal for a missing permission."""
     return error(request, 403, "Forbidden", nested_message(request, "Application is not authorized to perform this"))
 
 
 def nested_message(request: GraphRequest, text: str) -> str:
-    """JSON inside the JSON string."""
+    """Intune's error message, which is JSON."""
     nested = {
         "_version": 3,
         "Message": f"{text} - Operation ID (for customer support): "

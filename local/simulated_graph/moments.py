@@ -1,4 +1,4 @@
-"""Times without a clock: a tenant is the same in every process and on every day."""
+"""Times without a clock, so that a tenant is the same in every process and on every day."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -15,7 +15,7 @@ def moment(random: Random) -> str:
 
 
 def edit_moment(number: int) -> str:
-    """A minute after the edit before, later than all else."""
+    """A minute after the edit before, and later than any `moment`."""
     return _written(_EDITED + timedelta(minutes=number), (number * 7_654_321) % _TICKS_PER_SECOND)
 
 

@@ -33,8 +33,8 @@ class _Position(NamedTuple):
 class Pager:
     """Cuts listings into pages. Skiptokens have the settings catalog's form.
 
-    They hold a position, no snapshot: rows that come or go before it shift the rest, as in Graph. `page_size` overrides
-    every size, `empty_page_every` puts an empty page after every so many.
+    A skiptoken holds a position, no snapshot: rows that come or go before it shift the rest, as in Graph. `page_size`
+    overrides every size; after each `empty_page_every` pages comes an empty one.
     """
 
     def __init__(self, secret: str, page_size: int | None = None, empty_page_every: int = 0) -> None:
@@ -43,10 +43,7 @@ class Pager:
         self._empty_page_every = empty_page_every
 
     def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
-        """The page at `address` (without query).
-
-        With a `shift` it starts so many rows after (or before) its token's place.
-        """
+        """The page at `address` (without query), moved by `shift` rows. Raises `QueryError` for a bad skiptoken."""
         scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.rest)}"
         position = _Position(0, 0) if query.skiptoken is None else self._read(query.skiptoken, scope)
         position = position._replace(row=max(0, position.row + shift))
@@ -68,7 +65,7 @@ class Pager:
         return quote(f'[cosmosdb][{{"compositeToken":"{composite}"}}]', safe="")
 
     def _read(self, token: str, scope: str) -> _Position:
-        """Decoded once from the query; unknown tokens are refused."""
+        """`token` is decoded once from the query. Raises `QueryError`."""
         try:
             composite = json.loads(unquote(token).removeprefix("[cosmosdb][").removesuffix("]"))["compositeToken"]
             signed = base64.urlsafe_b64decode(composite)

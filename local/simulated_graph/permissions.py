@@ -23,14 +23,14 @@ _UNMAPPED = {
     "/policies/activityBasedTimeoutPolicies": "Policy.Read.All",
     "/solutions/backupRestore/protectionPolicies": "BackupRestore-Configuration.Read.All",
 }
-"""Permissions, from neighbours or Microsoft's page, of paths that the map lacks or has for writing alone."""
+"""Permissions of paths that the map lacks or has for writing only, from neighbours or Microsoft's pages."""
 
 _MOVED = (
     "/deviceManagement/deviceCustomAttributeShellScripts",
     "/deviceManagement/deviceManagementScripts",
     "/deviceManagement/deviceShellScripts",
 )
-"""Intune's scripts, whose own permissions of 2025 the map does not have everywhere."""
+"""Intune's scripts, whose own permissions the map does not have everywhere."""
 
 
 class Grants:
@@ -41,12 +41,12 @@ class Grants:
         self._lock = Lock()
 
     def set(self, permissions: Iterable[str] | None) -> None:
-        """Replaces the granted permissions; None ends the check."""
+        """None ends the check."""
         with self._lock:
             self._granted = None if permissions is None else frozenset(permissions)
 
     def allow(self, request: GraphRequest) -> bool:
-        """Whether the app may read the path and the query's expansions."""
+        """Whether the app may read the path and its expansions."""
         with self._lock:
             granted = self._granted
         if granted is None:
@@ -66,7 +66,7 @@ def refusal(request: GraphRequest) -> Answer:
 
 
 def readers(path: str) -> frozenset[str]:
-    """Application permissions, each sufficient; empty if only signed-in people may."""
+    """Application permissions, each sufficient to read the path; empty if only signed-in people may."""
     if path.startswith(_MOVED):
         return frozenset({"DeviceManagementScripts.Read.All"})
     while path:

@@ -1,4 +1,4 @@
-"""Checks requests by Microsoft's published facts, so that no answer shows more than Graph has."""
+"""Checks requests by Microsoft's published metadata, so that no answer shows more than Graph has."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ from local.simulated_graph.query import Query, unknown_property
 
 
 class UnknownSegmentError(LookupError):
-    """The text is the wrong segment."""
+    """The text is the unknown segment."""
 
 
 def check_published(version: str, path: str, query: Query) -> None:
-    """Refuses paths, expansions and selected properties that the version's metadata lacks."""
+    """Raises `UnknownSegmentError` for a path, `QueryError` for an expansion or selection, that the metadata lacks."""
     facts = metadata(version)
     segments = [segment for segment in path.split("/") if segment]
     reached = facts.resolve(path)

@@ -1,4 +1,4 @@
-"""A request's system query options, checked as by Graph."""
+"""System query options, checked as by Graph."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -12,7 +12,7 @@ class QueryError(ValueError):
 
 
 def unknown_property(name: str, entity: str) -> QueryError:
-    """Graph's refusal for `$select` and `$expand`."""
+    """For `$select` and `$expand`."""
     return QueryError(
         f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
         f"'microsoft.graph.{entity}'."
@@ -21,9 +21,9 @@ def unknown_property(name: str, entity: str) -> QueryError:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request's options. `expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
+    """`expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
 
-    `rest` has the other options unchanged, for the nextLink.
+    `rest` has all options but the skiptoken, unchanged, for the nextLink.
     """
 
     select: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Query:
 
     @classmethod
     def parse(cls, raw: str) -> Self:
-        """The options of the raw query. As on beta, `$` may be omitted."""
+        """As on beta, `$` may be omitted. Raises `QueryError`."""
         options: dict[str, str] = {}
         rest = []
         for part in filter(None, raw.split("&")):
@@ -79,7 +79,7 @@ def _top(text: str | None) -> int | None:
 
 
 def _expansions(text: str) -> dict[str, Query]:
-    """`assignments,scheduledActionsForRule($expand=…)` by navigation; a cast before it is ignored."""
+    """By navigation, without casts: `assignments,scheduledActionsForRule($expand=…)`."""
     expansions = {}
     for part in _split(text, ","):
         name, opened, nested = part.partition("(")

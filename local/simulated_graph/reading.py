@@ -1,4 +1,4 @@
-"""Answers a GET: finds the path's object and shows it by the query."""
+"""Answers GETs: finds the path's object and shows it by the query."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ _TIP = "Use $select to choose only the properties your app needs, as this can le
 
 
 class _MissingError(LookupError):
-    """No such object; the text is its id."""
+    """The text is the missing object's id."""
 
 
 class _FunctionError(PermissionError):
@@ -38,10 +38,7 @@ class _Kept(NamedTuple):
 
 
 class Reader:
-    """The Graph at `base_url`, for a known caller.
-
-    With `keeps_answers` each answer is made once until its tenant is edited.
-    """
+    """Graph at `base_url`, for a known caller. `keeps_answers`: each answer is made once until its tenant is edited."""
 
     def __init__(self, base_url: str, pager: Pager, *, keeps_answers: bool = False) -> None:
         self.base_url = base_url
@@ -52,9 +49,9 @@ class Reader:
     def answer(
         self, request: GraphRequest, tenant_id: str, content: Content, *, shift: int = 0, reading: int = 0
     ) -> Answer:
-        """The answer to a GET from this content. `shift` moves a page's rows (`Pager`).
+        """Answers a GET. `shift` moves a page's rows.
 
-        Reads with different numbers (`reading`) see other references to secrets; 0 sees the tenant's own.
+        Each `reading` has other references to secrets; 0 has the tenant's own.
         """
         version, _, path = request.path.lstrip("/").partition("/")
         area = Area.INTUNE
@@ -80,7 +77,7 @@ class Reader:
         if not self._keeps_answers:
             return Answer.of(200, get.body(rest))
         key = (get.tenant_id, request.address, get.shift)
-        # Read before the documents are: an edit that comes in between leaves an answer that is made again.
+        # Read before the documents, so that the answer is made again after an edit in between.
         state = get.content.state
         kept = self._kept.get(key)
         if kept is None or kept.state != state:
@@ -100,7 +97,7 @@ class _Reading:
     shift: int
 
     def body(self, rest: Sequence[str]) -> Any:
-        """The body for the endpoint or, with further segments, something below."""
+        """The body for the endpoint, or for the segments below."""
         if self.endpoint.singleton:
             rest = ("", *rest)
         if not rest:
@@ -132,10 +129,10 @@ class _Reading:
             page = self._page(
                 self.endpoint.path, len(items), Sizes(self.endpoint.page_size, self.endpoint.largest_page)
             )
-            # Filtered after the page was cut: so pages may be empty and still have a nextLink.
+            # Filtered after paging, so an empty page may have a nextLink.
             on_page = self._filtered(items[page.start : page.stop])
         else:
-            # `$top` cuts, and nothing tells that there is more.
+            # `$top` cuts the list without a nextLink.
             on_page = self._filtered(items)[: self.query.top]
             page = Page(0, len(on_page), None)
         chain: list[str] = []
@@ -219,7 +216,7 @@ class _Reading:
     def _cut(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
     ) -> tuple[list[Document], str | None]:
-        """Cuts expanded objects. At most twenty directory objects are expanded, without a sign of more."""
+        """At most twenty directory objects are expanded, without a sign of more."""
         if self.endpoint.area is Area.DIRECTORY:
             return related[:DIRECTORY_EXPANDED], None
         size = self.content.expanded_size or navigation.expanded_size
@@ -251,5 +248,5 @@ def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
 
 
 def _is_function(endpoint: Endpoint, rest: Sequence[str]) -> bool:
-    """Whether the segments after an endpoint, key first, call a function."""
+    """Whether the segments after the endpoint, key first, call a function."""
     return len(rest) > 1 and rest[1].partition("(")[0] in endpoint.functions

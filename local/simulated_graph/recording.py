@@ -1,4 +1,4 @@
-"""The received requests, for tests."""
+"""Records of requests, for tests."""
 
 import hashlib
 import time
@@ -16,9 +16,9 @@ _KEPT_REQUESTS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """A request and its answer. `number` counts from 1 and never starts again. Status 0: cut before an answer.
+    """`number` counts from 1 and never starts again. Status 0: cut before an answer.
 
-    Of a credential only `token_fingerprint` is kept, equal for equal tokens. `at` is `time.monotonic()` of the answer,
+    `token_fingerprint`, equal for equal tokens, stands for the credential. `at` is `time.monotonic()` of the answer,
     `fault` the last kind of fault in it.
     """
 
@@ -86,16 +86,12 @@ class Recorder:
             ]
 
     def counts(self) -> dict[str, int]:
-        """Numbers by kind (`inner`), and by kind and status (`inner 404`)."""
+        """Numbers of requests by kind (`inner`), and by kind and status (`inner 404`)."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
     def paths(self, kind: Kind | None = None, tenant_id: str | None = None) -> dict[str, int]:
-        """Numbers of requests to each path, with `{id}` for any object's id and without version.
-
-        Lists, objects and details are distinguished: `/deviceManagement/configurationPolicies`, `…/{id}`,
-        `…/{id}/settings`. Each page counts, also if it failed.
-        """
+        """Numbers of requests, also failed ones, by path without version and with `{id}` for ids."""
         paths: Counter[str] = Counter()
         with self._lock:
             for (of_kind, of_tenant, path), requests in self._paths.items():

@@ -19,10 +19,7 @@ class Edited(NamedTuple):
 
 
 def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit: Edit) -> Edited:
-    """Edits a copy at `segments`, from a navigation on.
-
-    `KeyError` for an unknown navigation or object on the way.
-    """
+    """Edits a copy at `segments`, a navigation first. Raises `KeyError` for an unknown navigation or object."""
     copy: Document = deepcopy(document)
     place, navigations, noted = copy, endpoint.navigations, True
     on_the_way = list(segments)
@@ -46,7 +43,7 @@ def edited(document: Document, endpoint: Endpoint, segments: Sequence[str], edit
 
 
 def appending(document: Mapping[str, Any], made: str) -> Edit:
-    """Adds a related object, with id `made` unless it has one; a single relation becomes it."""
+    """Adds a related object, with id `made` unless it has one, or sets a single relation."""
     related = {"id": made, **deepcopy(dict(document))}
 
     def edit(place: Document, navigation: Navigation) -> None:

@@ -13,7 +13,7 @@ _MARKS = (b'"secretReferenceValueId":"', b'"encryptedValueToken"')
 
 def reissued(body: bytes, reading: int) -> bytes:
     """The JSON body as read number `reading` shows it; 0 shows the tenant's own references."""
-    # In bytes, as hostile content need not be JSON; and most bodies have no secret in them.
+    # In bytes, since hostile content may be no JSON; most bodies have no secret.
     if reading == 0 or not any(mark in body for mark in _MARKS):
         return body
     return _REFERENCES.sub(lambda found: _reissued(found, reading), body)

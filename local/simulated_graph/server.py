@@ -40,15 +40,14 @@ _KEEP_ALIVE_SECONDS = 75
 
 
 class SimulatedGraph:
-    """A simulated Microsoft Graph and Entra's token endpoint, over HTTPS on this machine, while it is entered.
+    """A simulated Microsoft Graph and Entra's token endpoint, over HTTPS on this machine, in a `with` block.
 
-    `documents` is a folder of published documents; a sample tenant has all that it lacks. All tenants of a folder serve
-    the same documents, so an id is unique in its tenant only. `items_per_collection` scales every collection,
-    `page_size` overrides every page size, `empty_page_every` puts an empty page after every so many. `latency` and
-    `latency_spread`: see `Service`. The same `seed` makes the same tenants, documents and skiptokens. `state` is a
-    folder for CA and control key that outlives the server. `faults` and `budgets` (`REAL_BUDGETS` as Graph) can be set
-    at any time. `keeps_answers`: for measurements, an answer is made once until its tenant is edited. `alike` tenants
-    have the same sample, but for `deviations` of the second and third.
+    `documents` is a folder of published documents; a sample adds the types that the folder lacks. All tenants of a
+    folder have the same documents, so an id is unique in its tenant only. `items_per_collection` scales every
+    collection. `page_size` and `empty_page_every` are `Pager`'s, `latency` and `latency_spread` are `Service`'s,
+    `keeps_answers` is `Reader`'s. The same `seed` makes the same tenants, documents and skiptokens. `state` is a folder
+    for CA and control key that outlives the server. `budgets` are none by default, `REAL_BUDGETS` as in Graph. `alike`
+    tenants have the same sample, but for `deviations` of the second and third.
     """
 
     def __init__(
@@ -134,7 +133,7 @@ class SimulatedGraph:
 
     @property
     def before_answer(self) -> BeforeAnswer | None:
-        """A test's own fault: it precedes `faults` and the usual answer."""
+        """A test's own fault, which precedes `faults`."""
         return self._service.before_answer
 
     @before_answer.setter
@@ -157,7 +156,7 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """From any thread."""
+        """May be called from any thread."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
 
@@ -175,7 +174,7 @@ class _Server(uvicorn.Server):
         ticking.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 (uvicorn passes it)
-        # uvicorn's own waits for its clients, and one that keeps its connection never answers TLS's goodbye.
+        # uvicorn's own shutdown waits for clients, and one that keeps its connection never answers TLS's goodbye.
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -196,7 +195,7 @@ def _control_key(folder: Path) -> tuple[Path, str]:
 
 def _listening(port: int) -> socket.socket:
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
-    # Accepted sockets inherit it; without it Nagle's algorithm holds each answer's body back for 40 ms.
+    # Inherited by accepted sockets; without it, Nagle's algorithm holds each answer's body back for 40 ms.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

@@ -1,4 +1,4 @@
-"""The way of every request: who asks, faults, the answer, the record."""
+"""Answers every request: caller, faults, answer, record."""
 
 import asyncio
 import time
@@ -42,10 +42,10 @@ class _Made:
 
 
 class Service:
-    """Answers Graph's and the token endpoint's requests. `before_answer` comes first.
+    """Answers requests to Graph and the token endpoint, first by `before_answer`.
 
-    `latency` passes before each direct and inner request; those of a batch wait side by side. With `latency_spread` it
-    is the median of log-normal delays whose logarithms have this standard deviation.
+    `latency` passes before each direct and inner request; those of a batch wait side by side. With `latency_spread`,
+    `latency` is the median of log-normal delays whose logarithms have this standard deviation.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Service:
                 self._waits.set(request.tenant_id, address, retry_after, now, whole_batch=True)
 
     def _never_heard(self, request: GraphRequest) -> None:
-        """A wait in a spoilt batch answer binds nobody."""
+        """Drops the waits in a spoilt batch answer, which bind nobody."""
         if request.kind is Kind.BATCH and request.tenant_id is not None:
             addresses = _addresses(request)
             self._waits.forget(
@@ -196,7 +196,7 @@ class Service:
             return method_not_allowed(request)
         content = self._contents[request.tenant_id]
         answer = self._reader.answer(request, request.tenant_id, content, reading=next(self._readings))
-        # A request for something that no Graph has fails before anything else.
+        # A request for something that no Graph has fails first.
         if answer.status == 400:
             return answer
         if not self._grants[request.tenant_id].allow(request):

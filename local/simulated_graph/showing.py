@@ -13,7 +13,7 @@ from local.simulated_graph.query import Query, unknown_property
 
 
 class Cut(Protocol):
-    """Cuts a navigation in `$expand`: the shown part, and the link to the rest, if any."""
+    """Cuts a navigation in `$expand`; returns the shown part, and the link to the rest, if any."""
 
     def __call__(
         self, path: str, navigation: Navigation, nested: Query, related: list[Document]
@@ -35,7 +35,7 @@ class Place(NamedTuple):
 
 
 def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: bool) -> Any:
-    """The item in a list or by id; a raw one is unchanged."""
+    """The item in a list or by id. A raw item is unchanged."""
     if item.raw:
         raw = item.document
         return orjson.Fragment(raw if isinstance(raw, bytes) else json.dumps(raw, separators=(",", ":")))
@@ -99,6 +99,6 @@ def check_selected(items: Sequence[Item], endpoint: Endpoint, query: Query) -> N
 
 
 def _hides_assignments(endpoint: Endpoint, document: Document) -> bool:
-    """Endpoint-security policies by id have empty `$expand=assignments`."""
+    """By id, `$expand=assignments` of endpoint-security policies is empty."""
     family = (document.get("templateReference") or {}).get("templateFamily") or ""
     return endpoint.hides_assignments_of is not None and family.startswith(endpoint.hides_assignments_of)

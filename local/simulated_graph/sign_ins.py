@@ -61,10 +61,7 @@ class _Code:
 
 @dataclass(slots=True)
 class SignIns:
-    """People and redirect addresses of each tenant's app. Thread-safe.
-
-    `fault` spoils ID tokens. `login_hint`, or a choice on the page, names the person.
-    """
+    """People and redirect addresses of each tenant's app. Thread-safe. `fault` spoils ID tokens."""
 
     base_url: str
     tenants: Mapping[str, Credentials]
@@ -82,7 +79,7 @@ class SignIns:
             self.people.setdefault(tenant_id, []).extend(people)
 
     def rotate_key(self) -> None:
-        """The new key is the only one in the key set."""
+        """Replaces the only key of the key set."""
         with self._lock:
             self._keys.clear()
 
@@ -93,7 +90,7 @@ class SignIns:
         return {"keys": [{**public, "kid": key_id, "use": "sig", "alg": "RS256", "issuer": issuer}]}
 
     def authorize(self, request: GraphRequest, tenant_id: str) -> Answer:
-        """Sends the browser back with a code; without `login_hint`, shows the people."""
+        """Sends the browser back with a code for the person `login_hint`, or shows the people."""
         asked = dict(parse_qsl(request.query))
         owner = self.owner(tenant_id, asked.get("client_id", ""))
         if owner is None:
@@ -122,7 +119,7 @@ class SignIns:
         return self._sent_back(asked, {**back, "code": code, "session_state": token_urlsafe(8)})
 
     def redeem(self, form: Mapping[str, str]) -> tuple[int, str] | dict[str, Any]:
-        """The token answer for a proven client; or an AADSTS code and text."""
+        """The token answer for a proven client, or an AADSTS code and text."""
         code = form.get("code", "")
         with self._lock:
             if code in self._used:
@@ -143,7 +140,7 @@ class SignIns:
         return {"id_token": self._id_token(handed_out)}
 
     def owner(self, tenant_id: str, client_id: str) -> str | None:
-        """The app's tenant; `organizations` is any."""
+        """The app's tenant; `organizations` means any tenant."""
         if tenant_id != "organizations":
             credentials = self.tenants.get(tenant_id)
             return tenant_id if credentials is not None and credentials.client_id == client_id else None

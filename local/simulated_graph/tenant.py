@@ -1,4 +1,4 @@
-"""A tenant for tests: sign-in, content, edits."""
+"""A tenant for tests."""
 
 import math
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from local.simulated_graph.tokens import TokenService
 
 
 class SimulatedTenant:
-    """Thread-safe. The edits are those of `Content`.
+    """Sign-in, content, and the edits of `Content`. Thread-safe.
 
-    Paths are those of collections, without version and query: `deviceManagement/deviceConfigurations`; parts of an
-    object have their own: `deviceManagement/configurationPolicies/{id}/settings`.
+    Paths are without version and query: a collection's (`deviceManagement/deviceConfigurations`) or that of an object's
+    parts (`deviceManagement/configurationPolicies/{id}/settings`).
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class SimulatedTenant:
         licences: Licences,
         deviations: Sequence[Deviation] = (),
     ) -> None:
-        """`deviations` exist from the beginning."""
         self.id = tenant_id
         self.name = name
         self.client_id = credentials.client_id
@@ -68,13 +67,13 @@ class SimulatedTenant:
         return {"id": self.id, "name": self.name, "client_id": self.client_id, "client_secret": self.client_secret}
 
     def token(self, lifetime: timedelta | None = None) -> str:
-        """A token without the token endpoint; expired if the lifetime is negative."""
+        """A token without the token endpoint, expired if the lifetime is negative."""
         return self._tokens.issue(self.id, lifetime)
 
     def get(self, address: str, version: str | None = None) -> Any:
-        """The body of a GET of `address` (path with query) now; `LookupError` for an error. Not recorded.
+        """The body of a GET of `address` (path with query), unrecorded. Raises `LookupError` for an error.
 
-        Without a `version` it is beta, or v1.0 if beta lacks the path.
+        `version` is beta by default, or v1.0 if beta lacks the path.
         """
         version = version or _newest(address)
         path, _, query = address.partition("?")
@@ -85,7 +84,7 @@ class SimulatedTenant:
         return orjson.loads(answer.body)
 
     def documents(self, address: str, version: str | None = None) -> list[dict[str, Any]]:
-        """All pages' objects at `address` (path with query) now."""
+        """The objects of all pages at `address` (path with query)."""
         version = version or _newest(address)
         documents: list[dict[str, Any]] = []
         following: str | None = address
@@ -97,7 +96,7 @@ class SimulatedTenant:
         return documents
 
     def unlist(self, path: str, key: str, *, is_listed: bool = False) -> None:
-        """A GET by id still finds the object; `is_listed` undoes that."""
+        """Omits the object from lists, not from a GET by id; `is_listed` undoes that."""
         self._content.unlist(path, key, 0.0 if is_listed else math.inf)
 
     def log_event(
@@ -109,7 +108,7 @@ class SimulatedTenant:
         ago: timedelta = timedelta(0),
         listed_after: timedelta = timedelta(0),
     ) -> None:
-        """An act on an object, in `INTUNE_LOG` or `ENTRA_LOG`. No list shows it before `listed_after`."""
+        """Logs an act on an object in `INTUNE_LOG` or `ENTRA_LOG`; lists omit the event for `listed_after`."""
         with self._content.lock:
             key = self.add(log, audit_event(log, object_id, operation, datetime.now(UTC) - ago))
             if listed_after:

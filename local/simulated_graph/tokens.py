@@ -1,4 +1,4 @@
-"""The token endpoint for MSAL's client credentials, and its tokens."""
+"""The token endpoint, and its tokens."""
 
 import base64
 import hashlib
@@ -122,9 +122,9 @@ class TokenService:
         self._challenged.add(tenant_id)
 
     def issue(self, tenant_id: str, lifetime: timedelta | None = None, *, answers_challenge: bool = False) -> str:
-        """Expired if the lifetime is negative.
+        """A negative lifetime makes an expired token.
 
-        A token that answers a challenge ends it: later ones are good, earlier ones stay refused.
+        A token that answers a challenge ends the challenge; earlier tokens stay refused.
         """
         now = int(time.time())
         number = next(self._numbers)
@@ -202,7 +202,7 @@ class TokenService:
 
 
 def _answers_challenge(form: Mapping[str, str]) -> bool:
-    """Whether the form has a challenge's claims; capabilities (`xms_cc`) come without one, too."""
+    """Whether the form has a challenge's claims, not just capabilities (`xms_cc`)."""
     try:
         return "nbf" in orjson.loads(form.get("claims", ""))["access_token"]
     except (ValueError, TypeError, KeyError):

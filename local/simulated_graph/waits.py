@@ -1,4 +1,4 @@
-"""Clients that Graph told to wait, and violations."""
+"""Waits that Graph told clients, and their violations."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _IN_FLIGHT_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A request `early_by_seconds` before its tenant might come again.
+    """A request that came `early_by_seconds` too early.
 
     `number` is its `RecordedRequest`'s, `path` has version and query. `scope`, a throttle family or an address, was
     told to wait `told_seconds_ago`.
@@ -30,7 +30,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Early:
-    """The waiting scope, and its `Retry-After`."""
+    """The scope that had to wait, and its `Retry-After`."""
 
     scope: str
     retry_after: str
@@ -47,9 +47,9 @@ class _Wait:
 
 
 class Waits:
-    """Moments before which a tenant's address or family must not be asked. Thread-safe. Times are monotonic.
+    """When a tenant's address or throttle family may be asked again. Thread-safe. Times are monotonic.
 
-    No violation: a request that arrived before the moment was set or, in a family, which has many clients, up to a
+    A request is no violation if it arrived before the wait was set or, in a family, which has many clients, up to a
     quarter of a second later.
     """
 
@@ -59,28 +59,28 @@ class Waits:
         self._violations: list[Violation] = []
 
     def set(self, tenant_id: str, scope: str, retry_after: str, now: float, *, whole_batch: bool = False) -> None:
-        """Makes the scope, or its whole batch, wait; an impossible `Retry-After` is none."""
+        """Makes the scope, or its whole batch, wait. An unusable `Retry-After` is ignored."""
         seconds = usable_seconds(retry_after)
         if seconds is not None:
             with self._lock:
                 self._waits[tenant_id, scope] = _Wait(now, now + seconds, retry_after, whole_batch)
 
     def set_family(self, tenant_id: str, family: str, retry_after: str, now: float) -> None:
-        """As `set`, unless the family waits already: clients follow the first thing they hear."""
+        """Like `set`, unless the family waits already: clients follow what they hear first."""
         with self._lock:
             held = self._waits.get((tenant_id, family))
         if held is None or held.until <= now:
             self.set(tenant_id, family, retry_after, now)
 
     def early(self, tenant_id: str, address: str, family: str | None, arrived: float) -> Early | None:
-        """The disrespected wait, which starts anew; None without one."""
+        """The violated wait, which starts anew; None without one."""
         with self._lock:
             return self._early(tenant_id, address, arrived) or (
                 self._early(tenant_id, family, arrived, _IN_FLIGHT_SECONDS) if family else None
             )
 
     def early_batch(self, tenant_id: str, addresses: Sequence[str], arrived: float) -> Early | None:
-        """Whether a batch with any of these, refused as a whole, is early; then all start anew."""
+        """The longest violated wait of whole batches with these addresses; all of them start anew."""
         with self._lock:
             waits = {address: self._waits.get((tenant_id, address)) for address in addresses}
             early = [
@@ -89,7 +89,7 @@ class Waits:
         return max(filter(None, early), key=lambda violation: violation.early_by_seconds, default=None)
 
     def forget(self, tenant_id: str, scopes: Sequence[str]) -> None:
-        """The tenant never heard of these waits."""
+        """Drops waits of which the tenant never heard."""
         with self._lock:
             for scope in scopes:
                 self._waits.pop((tenant_id, scope), None)
@@ -100,7 +100,7 @@ class Waits:
             self._violations.append(violation)
 
     def violations(self) -> list[Violation]:
-        """The early requests, oldest first."""
+        """Oldest first."""
         with self._lock:
             return list(self._violations)
 
@@ -113,14 +113,14 @@ class Waits:
         wait = self._waits.get((tenant_id, scope))
         if wait is None or arrived <= wait.said_at + grace or wait.until - arrived <= _TOLERANCE_SECONDS:
             return None
-        # A number of seconds starts anew, a date stays the same date.
+        # A number of seconds starts anew, a date stays.
         seconds = usable_seconds(wait.retry_after) or 0
         self._waits[tenant_id, scope] = replace(wait, said_at=arrived, until=arrived + seconds)
         return Early(scope, wait.retry_after, wait.until - arrived, arrived - wait.said_at)
 
 
 def usable_seconds(retry_after: str) -> float | None:
-    """Reads a number or date; None if no sane client would follow it."""
+    """The seconds of a number or date; None if no sane client would wait for them."""
     try:
         seconds = float(retry_after)
     except ValueError:

@@ -1,6 +1,6 @@
-"""The endpoints: one line of data each, by area.
+"""The endpoints, by area.
 
-From Microsoft's documentation and observed answers: the mistakes of the product's catalog show.
+They come from Microsoft's documentation and observed answers, so that mistakes of the product's catalog show.
 """
 
 from functools import cache
@@ -46,7 +46,7 @@ ENDPOINTS: dict[str, Endpoint] = {endpoint.path: endpoint for endpoint in _ENDPO
 
 
 def endpoint_at(path: str) -> Endpoint:
-    """The endpoint at `path`, which may have outer slashes. Raises `KeyError` if there is none."""
+    """`path` may have outer slashes. Raises `KeyError`."""
     return ENDPOINTS[path.strip("/")]
 
 
@@ -57,14 +57,14 @@ def casts_of(path: str) -> tuple[Endpoint, ...]:
 
 @cache
 def relations_of(path: str) -> frozenset[str]:
-    """Navigations of the endpoint and of its typed views: never inline."""
+    """Navigations of the endpoint and its typed views, which are never inline."""
     return frozenset(
         navigation.name for endpoint in (ENDPOINTS[path], *casts_of(path)) for navigation in endpoint.navigations
     )
 
 
 def located(path: str) -> tuple[Endpoint, list[str]] | None:
-    """The endpoint with the longest prefix of `path` (without version), and the further segments."""
+    """The endpoint with the longest prefix of `path` (without version), and the remaining segments."""
     segments = [segment for segment in path.split("/") if segment]
     for length in range(len(segments), 0, -1):
         endpoint = ENDPOINTS.get("/".join(segments[:length]))
@@ -74,9 +74,8 @@ def located(path: str) -> tuple[Endpoint, list[str]] | None:
 
 
 def template(path: str) -> str:
-    """`path` with `{id}` for each object's id; unchanged without an endpoint.
-
-    `/beta/deviceManagement/intents/1/settings` is `/deviceManagement/intents/{id}/settings`.
+    """`path` without version and with `{id}` for ids, such as `/deviceManagement/intents/{id}/settings`; unchanged
+    without an endpoint.
     """
     start, _, below = path.strip("/").partition("/")
     found = located(below if start in {"v1.0", "beta"} else path)

@@ -43,7 +43,7 @@ _BOUND = (
           "rootCertificatesForServerValidation",
       )),
 )  # fmt: skip
-"""Profiles of some types bind these to themselves, behind a cast."""
+"""Relations of profiles of some types, behind a cast."""
 
 _script = partial(Endpoint, navigations=(ASSIGNMENTS, Navigation("groupAssignments", expandable=False)), versions=BETA)
 _package = partial(Endpoint, navigations=(ASSIGNMENTS,), versions=BETA)

@@ -4,7 +4,7 @@ from functools import partial
 
 from local.simulated_graph.endpoints.model import BETA, V1, Area, Endpoint, Navigation, singleton
 
-# All in one page; $top cuts the list and no nextLink tells.
+# One page has all; $top cuts the list without a nextLink.
 _identity = partial(Endpoint, area=Area.IDENTITY, modified="modifiedDateTime", paged=False)
 _policy = partial(Endpoint, area=Area.IDENTITY, created="", modified="", paged=False)
 _policy_singleton = partial(singleton, area=Area.IDENTITY)

@@ -15,7 +15,7 @@ V1 = frozenset({"v1.0"})
 
 
 class Area(Enum):
-    """The service that answers: decides error bodies and the meaning of `$count`."""
+    """The service that answers, with its own error bodies and meaning of `$count`."""
 
     INTUNE = auto()
     DIRECTORY = auto()
@@ -26,9 +26,8 @@ class Area(Enum):
 class Navigation:
     """A related collection (or `single` entity), shown only under its own path or, if `expandable`, with `$expand`.
 
-    `noted`: its owner's modified time follows its changes, as a policy's does for settings, but not for assignments or
-    objects that merely belong to it. `expanded_size` is how many `$expand` shows, with a link to the rest; None for
-    all.
+    `noted`: a change to it changes the owner's modified time, as for a policy's settings, but not its assignments.
+    `expanded_size` is how many `$expand` shows, with a link to the rest; None for all.
     """
 
     name: str
@@ -42,21 +41,20 @@ class Navigation:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One collection or singleton.
+    """A collection or singleton.
 
-    `entity` is the declared type: a document of just that type shows no `@odata.type`. `key` is the property in its
-    address. `name`, `created` and `modified` are the properties with name and times, empty if it has none;
+    `entity` is the declared type; a document of that very type shows no `@odata.type`. `key` is the property in an
+    object's address. `name`, `created` and `modified` are the properties with name and times, empty without one;
     `first_version` is the first `version`.
 
-    `page_size` is the default, `largest_page` the largest for `$top`; if it is not `paged`, `$top` cuts the list.
-    `cast_of` is the collection with the documents of a typed view (`iosManagedAppProtections`).
+    `page_size` is the default, `largest_page` the largest `$top`; if not `paged`, `$top` cuts the list. `cast_of` is
+    the collection with the documents of a typed view (`iosManagedAppProtections`).
 
-    `bodies` are null in lists and shown by id. `base_properties` are those that `$select` knows if documents have
-    derived types. Lists on v1.0 lack `beta_types`. `counts_unasked`: `@odata.count` without `$count`. `growing_context`
-    chains the types of a page in `assignments@odata.context`. `hides_assignments_of`: the beginning of the template
-    family whose `$expand=assignments` by id is empty. `functions` are refused to readers. `needs_filter`: a list is
-    refused without `$filter` by these. `only_selected`: shown by `$select` alone. `undocumented`: Microsoft publishes
-    no such path.
+    `bodies` are null in lists. `base_properties` are all that `$select` knows if documents have derived types. Lists on
+    v1.0 lack `beta_types`. `counts_unasked`: `@odata.count` without `$count`. `growing_context` chains the types of a
+    page in `assignments@odata.context`. `hides_assignments_of`: the beginning of the template family whose
+    `$expand=assignments` by id is empty. `functions` are refused to readers. Lists need a `$filter` by `needs_filter`.
+    Only `$select` shows `only_selected`. `undocumented`: Microsoft publishes no such path.
     """
 
     path: str
@@ -87,7 +85,7 @@ class Endpoint:
 
     @property
     def source(self) -> str:
-        """The path of the shown documents."""
+        """The path of the collection that holds the documents."""
         return self.cast_of or self.path
 
     @property
@@ -105,7 +103,7 @@ ACTIONS = Navigation(
 )
 
 COMMON = frozenset({"id", "displayName", "description", "createdDateTime", "lastModifiedDateTime", "roleScopeTagIds"})
-"""Nearly every Intune type with derived types declares these."""
+"""Properties of nearly every Intune type with derived types."""
 
 on_beta = partial(Endpoint, versions=BETA)
 singleton = partial(Endpoint, singleton=True, created="", modified="")

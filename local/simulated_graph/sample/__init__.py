@@ -1,4 +1,4 @@
-"""A sample tenant made from its id."""
+"""A sample tenant, made from its id."""
 
 from local.simulated_graph.documents import Document, complete, made_id
 from local.simulated_graph.endpoints import Endpoint
@@ -39,7 +39,7 @@ def sample_of(endpoint: Endpoint) -> Sample:
 
 
 def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str | None = None) -> Document:
-    """Tenants of a `model` share the document."""
+    """Tenants of a `model` have the same document, under their own ids."""
     draw = Draw(tenant_id, endpoint.path, index, model)
     made = made_id(f"{tenant_id}/{endpoint.path}/{index}")
     seed = made if model is None else f"{model}/{endpoint.path}/{index}"
@@ -49,7 +49,7 @@ def sample_document(endpoint: Endpoint, tenant_id: str, index: int, model: str |
 def sample_documents(
     endpoint: Endpoint, tenant_id: str, count: int | None = None, model: str | None = None
 ) -> list[Document]:
-    """A sample tenant's number, or `count` if scaled."""
+    """As many as the sample's size, or `count` unless the sample is fixed."""
     sample = sample_of(endpoint)
     wanted = sample.size if count is None or sample.fixed else count
     return [sample_document(endpoint, tenant_id, index, model) for index in range(wanted)]

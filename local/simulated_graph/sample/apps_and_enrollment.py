@@ -1,4 +1,4 @@
-"""Sample documents: apps, app protection, enrollment and tenant administration."""
+"""Apps, app protection, enrollment and tenant administration."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, choice_setting, encoded, single, titled

@@ -279,7 +279,7 @@ def configuration(draw: Draw, subject: str, kind: str, version: int, properties:
 
 
 def typed_configuration(draw: Draw, kind_number: int) -> Document:
-    """A device configuration. Its type goes round by `kind_number`."""
+    """Types take turns by `kind_number`."""
     kind = list(_KINDS)[kind_number % KINDS]
     subject = kind.removesuffix("Configuration").removesuffix("Profile")
     subject = f"{subject[0].upper()}{subject[1:]}"

@@ -1,4 +1,4 @@
-"""Sample documents: device configuration, compliance, scripts and Windows updates."""
+"""Device configuration, compliance, scripts and Windows updates."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.configuration_kinds import KINDS, configuration, typed_configuration

@@ -1,4 +1,4 @@
-"""Sample documents: applications, roles, domains and the rest of the directory."""
+"""Applications, roles, domains and the rest of the directory."""
 
 from typing import Any
 
@@ -127,7 +127,7 @@ def _service_principal(draw: Draw) -> Document:
         "permissionId": scope["id"],
         "permissionName": "Files.Read",
     }
-    # The first one is Microsoft Graph, and each of the others that of the app registration with its number.
+    # The first is Microsoft Graph's, each other belongs to the app registration with its number.
     is_own = draw.index > 0
     app_id = draw.app_id(draw.index) if is_own else MICROSOFT_GRAPH
     return {

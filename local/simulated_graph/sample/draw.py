@@ -1,4 +1,4 @@
-"""Choices for a sample document, from the tenant, the collection and the number alone."""
+"""Repeatable choices for sample documents."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _PLACES = ("Berlin", "Leeds", "Oslo", "Turin", "Austin", "Osaka", "Lyon", "Perth
 
 
 class Draw:
-    """Choices for document `index` at `path`; tenants of one `model` choose alike, under their own ids."""
+    """Choices for document `index` at `path`; tenants of one `model` choose alike."""
 
     def __init__(self, tenant_id: str, path: str, index: int, model: str | None = None) -> None:
         self.tenant_id = tenant_id
@@ -31,7 +31,7 @@ class Draw:
         return made_id(f"{self.tenant_id}/{path}/{index}")
 
     def app_id(self, index: int) -> str:
-        """The app id of app registration `index`, shared with its service principal."""
+        """The app registration's, shared with its service principal."""
         return made_id(f"{self.tenant_id}/applications/{index}/app")
 
     def pick(self, choices: Sequence[T]) -> T:
@@ -42,11 +42,11 @@ class Draw:
         return choices[self.index % len(choices)]
 
     def number(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both inclusive."""
+        """Both inclusive."""
         return self._random.randint(low, high)
 
     def secret(self, what: str) -> str:
-        """Easy to find where it must not be."""
+        """Easy to find where no secret may be."""
         return f"sample-secret-{self.id(what)}"
 
     def flag(self) -> bool:
@@ -56,7 +56,7 @@ class Draw:
         return moment(self._random)
 
     def name(self, subject: str) -> str:
-        """A plausible display name, unique by its number."""
+        """Unique by its number."""
         return f"{subject} - {self.pick(_RINGS)} {self.pick(_PLACES)} {self.index + 1:03d}"
 
     def scope_tags(self) -> list[str]:
@@ -65,10 +65,7 @@ class Draw:
 
 
 class Sample(NamedTuple):
-    """A collection's `size` documents, and how one is made.
-
-    `fixed` collections are not scaled: a large tenant, too, has one organization.
-    """
+    """A collection's `size` documents. `fixed` ones are not scaled: a large tenant, too, has one organization."""
 
     size: int
     make: Callable[[Draw], Document]
@@ -76,7 +73,7 @@ class Sample(NamedTuple):
 
 
 def single(make: Callable[[Draw], Document]) -> Sample:
-    """The one document of any tenant."""
+    """The only document of any tenant."""
     return Sample(1, make, fixed=True)
 
 

@@ -1,4 +1,4 @@
-"""Sample documents: the rarer collections of enrollment."""
+"""Rarer collections of enrollment."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, encoded, single, titled

@@ -1,4 +1,4 @@
-"""Sample documents: identity governance, external identities and Global Secure Access."""
+"""Identity governance, external identities and Global Secure Access."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, constant

@@ -1,11 +1,11 @@
-"""Sample documents: Conditional Access, policies and the directory."""
+"""Conditional Access, policies and the directory."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.directory import organization_details
 from local.simulated_graph.sample.draw import Draw, Sample, constant, single
 
 ROLE_ASSIGNABLE_GROUP = 2
-"""Directory roles can be assigned to this group."""
+"""The group to which directory roles can be assigned."""
 
 
 def conditional_access_policy(draw: Draw) -> Document:

@@ -1,4 +1,4 @@
-"""Sample documents: less common apps and their collections."""
+"""Less common apps and their collections."""
 
 from collections.abc import Mapping
 
@@ -55,7 +55,7 @@ KINDS = len(_KINDS)
 
 
 def typed_app(kind_number: int) -> tuple[str, Document]:
-    """A type and its own properties; types take turns."""
+    """Types take turns by `kind_number`."""
     kind = list(_KINDS)[kind_number % KINDS]
     return kind, dict(_KINDS[kind])
 

@@ -1,4 +1,4 @@
-"""Sample documents: the rarer collections of device configuration and compliance."""
+"""Rarer collections of device configuration and compliance."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, choice_setting, encoded, titled

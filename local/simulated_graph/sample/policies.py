@@ -1,4 +1,4 @@
-"""Sample documents: Entra's policies."""
+"""Entra's policies."""
 
 import json
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def _partner(draw: Draw) -> Document:
         "inboundTrust": {"isMfaAccepted": draw.flag(), "isCompliantDeviceAccepted": False},
         "b2bCollaborationInbound": _access(blocked=draw.flag()),
         "automaticUserConsentSettings": {"inboundAllowed": None, "outboundAllowed": None},
-        # Only who synchronizes users with the partner has it.
+        # Only tenants that synchronize users with the partner have it.
         "identitySynchronization": synchronized if draw.index % 2 == 0 else None,
     }
 
@@ -314,7 +314,7 @@ SAMPLES = {
     ),
     "policies/permissionGrantPolicies": Sample(3, _permission_grant),
     "policies/featureRolloutPolicies": Sample(2, _feature_rollout),
-    # The last one is a group's, so that the filter which the list demands leaves something out.
+    # The last policy is a group's, so that the filter that the list needs leaves something out.
     "policies/roleManagementPolicies": Sample(_ROLE_POLICIES, _role_policy),
     "policies/roleManagementPolicyAssignments": Sample(_ROLE_POLICIES, _role_policy_assignment),
     "policies/mobileDeviceManagementPolicies": Sample(2, _mobility),

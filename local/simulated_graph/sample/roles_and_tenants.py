@@ -1,4 +1,4 @@
-"""Sample documents: role systems beside the directory's, and relationships with other tenants."""
+"""Role systems beside the directory's, and relationships with other tenants."""
 
 from collections.abc import Callable
 

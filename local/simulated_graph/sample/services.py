@@ -1,4 +1,4 @@
-"""Sample documents: Microsoft 365's services, Windows Autopatch, authentication and network access."""
+"""Microsoft 365's services, Windows Autopatch, authentication and network access."""
 
 from collections.abc import Callable
 

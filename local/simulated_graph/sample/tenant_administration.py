@@ -1,4 +1,4 @@
-"""Sample documents: connectors, Microsoft Tunnel, Cloud PKI, Windows 365 and the rest of tenant administration."""
+"""Connectors, Microsoft Tunnel, Cloud PKI, Windows 365 and the rest of tenant administration."""
 
 from local.simulated_graph.documents import Document
 from local.simulated_graph.sample.draw import Draw, Sample, single
