@@ -47,7 +47,7 @@ class Gap(NamedTuple):
     why: str
 
 
-# For a run: the collections that it selected. For a moment: each collection in the latest run by then.
+# For a run: the collections that it selected. For a moment: each collection, by the latest run by then with it.
 _COVER = text(f"""
 INSERT INTO baseline_collection (baseline, type_key, outcome, error_code, run_id, read_at)
 SELECT DISTINCT ON (c.type_key) :name, c.type_key, c.outcome, c.error_code, r.run_id, r.finished_at
