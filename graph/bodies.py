@@ -14,7 +14,7 @@ MOST_CONTAINERS = 500_000
 """Objects and arrays in one answer: three bytes of text may take 64 of memory and a microsecond."""
 
 MOST_VALUES = 4_000_000
-"""Values in one answer; real answers have some 3 million in 128 MiB."""
+"""Values in one answer; real ones have some 3 million in 128 MiB."""
 
 MOST_NUMBERS = 200_000
 """Numbers parsed digit by digit, which takes two microseconds each."""

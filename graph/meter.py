@@ -1,4 +1,4 @@
-"""Counts of a client's requests to Graph."""
+"""Counts of requests to Graph."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -180,18 +180,15 @@ class Canonicalizer:
         return other
 
     def canonical(self, document: JsonObject) -> bytes:
-        """The document in canonical form, as UTF-8 JSON.
-
-        Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate.
-        """
+        """UTF-8 JSON. Raises `TooDeepError`, `NotANumberError`, and `UnicodeEncodeError` for a lone surrogate."""
         return encode(self.canonical_value(document))
 
     def canonical_value(self, document: JsonObject) -> JsonObject:
-        """The value of `canonical`, but with unsorted keys. Raises as `canonical`."""
+        """As `canonical`, with unsorted keys and before encoding."""
         return self._object(document, 1, self._within_document)
 
     def sorted_canonical(self, document: JsonObject) -> bytes:
-        """As `canonical`, but with unordered arrays sorted, so that their order makes no difference."""
+        """As `canonical`, with unordered arrays sorted."""
         return self.written_sorted(self.canonical_value(document))
 
     def written_sorted(self, canonical: JsonObject) -> bytes:

@@ -50,10 +50,7 @@ class VersionPair(Protocol):
 
 
 def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """The fields that a version changes; None if a document is deleted or damaged.
-
-    The list is empty if the version only adds details or was read by other rules.
-    """
+    """None if a document is deleted or damaged; empty if the version only adds details or was read by other rules."""
     if pair.document is None or pair.document_before is None:
         return None
     before, after = decode_object(pair.document_before), decode_object(pair.document)

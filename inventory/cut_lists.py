@@ -66,7 +66,7 @@ def _cut(value: JsonValue, expanded: Expansion, place: Path) -> Iterator[CutList
 
 
 def with_links(canonical: JsonObject, cut: list[CutList]) -> JsonObject:
-    """Adds the links of cut lists, in place; lists that the document does not show are left out."""
+    """Adds links in place, except of lists that the document does not show."""
     for path, link in cut:
         owner, name = owner_of(canonical, path)
         if owner is not None and isinstance(owner.get(name), list):
@@ -83,7 +83,7 @@ def without_links(document: JsonValue, cut: list[CutList]) -> None:
 
 
 def owner_of(document: JsonValue, path: Path) -> tuple[JsonObject | None, str]:
-    """The object that holds the list at a path (None if absent), and the list's name in it."""
+    """The object with the list at a path (None if absent), and the list's name."""
     *way, name = path
     value: JsonValue = document
     for step in way:

@@ -98,7 +98,7 @@ https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-secu
 
 
 def settings_of(document: JsonObject, type_key: str) -> list[Setting]:
-    """The settings of a canonical document, sorted by key."""
+    """Sorted by key; the document is canonical."""
     return sorted(settings_as_they_stand(document, type_key), key=_order)
 
 

@@ -49,7 +49,7 @@ class Catalog:
         return {key for key, collection in self.collections.items() if not collection.opt_in}
 
     def first_url(self, type_key: str, tenant_id: UUID) -> str:
-        """The listing's first URL; for a collection under parents, the URL of their ids."""
+        """For a collection under parents, the URL of the parents' ids."""
         collection = self.collections[type_key]
         if collection.parent is not None:
             return self.collections[collection.parent].ids_url(collection.parent_filter)

@@ -61,17 +61,17 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     parent_filter: str | None = None
     """`$filter` for the parents to list; None for all."""
     opt_in: bool = False
-    """Left out of `--all`: data and Microsoft's catalogues, which are large and no configuration."""
+    """Left out of `--all`: data, logs, Microsoft's catalogues, and collections that Microsoft does not publish."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
-    """`$select`: all wanted properties, if Graph's default list omits some."""
+    """`$select`, if Graph's default list omits wanted properties."""
     page_size: Annotated[int | None, Field(ge=1, le=1000)] = None
     """`$top`; None if Graph pages by itself or `$top` would cut the list."""
     filter: str | None = None
     left_out_types: frozenset[str] = frozenset()
     """`@odata.type`s in the list that belong to another entry."""
     left_out_where: dict[PropertyName, str | bool] = {}
-    """Objects with these values are left out, since Graph cannot filter by them."""
+    """Objects with these values, which Graph cannot filter, are left out."""
     platform: str | None = None
     id_field: PropertyName = "id"
     name_field: PropertyName = "displayName"
@@ -202,7 +202,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def may_lack_details(self) -> bool:
-        """Whether an item may need more than its listing: details, or the rest of cut expansions."""
+        """Whether an item may need further calls: for details, or the rest of cut expansions."""
         return bool(self.details) or self.expand is not None
 
     @property
