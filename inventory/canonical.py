@@ -199,7 +199,7 @@ class Canonicalizer:
     ) -> frozenset[str]:
         """Top-level properties with sensitive values.
 
-        Texts are searched for secrets only in properties `among`, and not if `canonical` kept them: searches cost most.
+        With `among`, complete for these only; texts that `canonical` kept are not searched again: searches cost most.
         """
         kind = document.get(TYPE)
         of_type = self._hidden_of_type.get(kind) if isinstance(kind, str) else None

@@ -82,7 +82,7 @@ class WrappingKeys:
             self._keys.setdefault(_fingerprint(earlier), earlier)
 
     def new_secret(self, kind: DataKeyKind) -> bytes:
-        """A shared secret is derived from the operator's key, so that two workers make the same."""
+        """Derives a shared secret from the operator's key, so that two workers make the same."""
         if kind is DataKeyKind.LEGACY:
             return self._legacy_secret
         if kind is DataKeyKind.SHARED:

@@ -79,8 +79,8 @@ _BACKWARDS = {
 class Difference(NamedTuple):
     """One field or member: `before` is None if added, `after` if removed.
 
-    A `hidden` value is a mark; `shown` makes it None, or a mark with a text's lines beside the secret. `untold`: it is
-    unknown whether the hidden value changed.
+    `hidden`: a value is a mark; `shown` makes both None, or marks with a text's lines beside the secret. `untold`: it
+    is unknown whether the hidden value changed.
     """
 
     path: str

@@ -148,7 +148,7 @@ class NormalForm:
         return self.distinct((member, member) for member in members)
 
     def distinct(self, members: Iterable[tuple[JsonValue, JsonValue]]) -> list[JsonValue]:
-        """A set's members in normal form, once each, sorted."""
+        """Takes members with their normal forms, by which it sorts them and drops repetitions."""
         written = sorted(((encode(normal), member) for normal, member in members), key=itemgetter(0))
         return [
             member

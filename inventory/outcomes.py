@@ -83,7 +83,7 @@ class CollectionResult(BaseModel, extra="forbid"):
 
 
 def run_status(results: Iterable[CollectionResult]) -> RunStatus:
-    """The status of a run that read all its collections (docs/architecture.md)."""
+    """The status of a run that was not broken off: see docs/architecture.md."""
     settled = list(results)
     clean = (Outcome.COMPLETE, Outcome.SKIPPED)
     if all(
