@@ -303,7 +303,7 @@ def _excerpt(text: str, start: int) -> str:
 
 
 def _label(field: ShownField) -> str:
-    """Cuts a nameless setting to the end of its id or to its OMA-URI, and a list to its name."""
+    """Cuts a nameless setting's label to the end of its id or to its OMA-URI, and a list's to its name."""
     label = field.label or field.path
     value = field.before if field.after is None else field.after
     if is_assignment(value) and label.endswith("]"):

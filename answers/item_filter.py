@@ -1,5 +1,3 @@
-"""Filters of items."""
-
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

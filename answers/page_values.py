@@ -43,7 +43,7 @@ def visible(text: str) -> str:
 
 
 def name(text: str | None) -> str:
-    """One line of at most `MAX_NAME` characters."""
+    """One line, cut after `MAX_NAME` characters."""
     if not text:
         return ""
     shown = visible(" ".join(text[: 2 * MAX_NAME].split()))

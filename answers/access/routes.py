@@ -1,5 +1,3 @@
-"""The page of access, for administrators."""
-
 from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID

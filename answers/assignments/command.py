@@ -1,4 +1,4 @@
-"""`assignments`: who gets what."""
+"""`assignments`."""
 
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,5 +1,3 @@
-"""The pages of assignments."""
-
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, NamedTuple

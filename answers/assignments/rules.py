@@ -1,5 +1,3 @@
-"""Assignments of a document."""
-
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 

@@ -1,5 +1,3 @@
-"""The record of an act."""
-
 from datetime import datetime
 from uuid import UUID
 

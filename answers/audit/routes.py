@@ -1,5 +1,3 @@
-"""The page of acts."""
-
 import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta

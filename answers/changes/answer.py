@@ -266,7 +266,7 @@ def _listed_from(logs: Mapping[str, Coverage], key: str) -> datetime | None:
 async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    """Oldest first, without versions that only add details or that a new release only reads otherwise."""
+    """Oldest first. Skips versions that only add details, or differ only by a new release's rules."""
     logs = await coverage(session, AUDIT_LOGS)
     page = await events(session, window, EVENTS_AT_A_TIME, after)
     while page:

@@ -116,7 +116,6 @@ class _Wanted(NamedTuple):
 async def _show_tenant(
     settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
 ) -> None:
-    """Raises `NeverReadError`; exits with 3 for a damaged version."""
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:

@@ -1,5 +1,3 @@
-"""The page of changes."""
-
 from collections.abc import Sequence
 from datetime import datetime
 

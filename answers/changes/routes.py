@@ -1,5 +1,3 @@
-"""The pages of changes, of one tenant or several."""
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
@@ -28,7 +26,7 @@ router = APIRouter()
 PAGE = 50
 
 PAGE_OF_MANY = 19
-"""With the change after the page, one batch, whose tenants are queried one by one."""
+"""A page and the change after it fill one batch, whose tenants are queried one by one."""
 
 MOST_AT_ONCE = 1000
 """Changes read at once for a file."""

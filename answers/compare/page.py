@@ -1,5 +1,3 @@
-"""The pages of comparisons."""
-
 from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel

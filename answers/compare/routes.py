@@ -1,5 +1,3 @@
-"""Web pages of comparisons."""
-
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
@@ -356,7 +354,6 @@ def _id_of(each: TenantSessions, name: str) -> str:
 
 
 def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, TenantRecord]:
-    """Raises `NoSuchPageError`, and `UncomparableError` if both are one tenant."""
     here, there = _named(each, left), _named(each, right)
     if left == right:
         raise UncomparableError("a tenant is the same as itself; choose two different ones")
@@ -364,7 +361,6 @@ def _two(each: TenantSessions, left: UUID, right: UUID) -> tuple[TenantRecord, T
 
 
 def _named(each: TenantSessions, tenant_id: UUID) -> TenantRecord:
-    """Raises `NoSuchPageError`."""
     tenant = each.named(tenant_id)
     return TenantRecord(tenant_id=tenant.id, name=tenant.name)
 

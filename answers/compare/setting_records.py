@@ -189,7 +189,6 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Versions with damaged documents, each once."""
         return list(dict.fromkeys(version for tenant in self.tenants for version in tenant.damaged))
 
     @property

@@ -1,7 +1,6 @@
 """Compares two tenants setting by setting, whatever policies hold the settings.
 
-Tenants conflict if their values differ, whatever hidden values are. Several values in one tenant are a conflict within
-it. A value that leaves the device as it is sets nothing.
+Tenants conflict if their values differ, whatever hidden values are.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

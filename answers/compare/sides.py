@@ -27,7 +27,6 @@ class Side(NamedTuple):
 
     @property
     def damaged(self) -> list[DamagedRecord]:
-        """Versions with damaged documents, each once."""
         tenant_id = self.tenant.tenant_id
         return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 

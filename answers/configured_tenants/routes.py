@@ -1,5 +1,3 @@
-"""The pages of configured tenants, for administrators."""
-
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any

@@ -1,5 +1,3 @@
-"""The coverage of a tenant's collections."""
-
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.coverage.queries import failing_collections

@@ -28,5 +28,5 @@ GROUP BY c.type_key
 
 
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
-    """Collections that the latest run did not read to their end; `since` knows only runs that are kept."""
+    """Collections that the latest run did not read to their end; `since` considers kept runs only."""
     return await fetch(session, _FAILING, FailingCollection)

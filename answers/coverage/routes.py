@@ -1,5 +1,3 @@
-"""The page of a tenant's coverage."""
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 

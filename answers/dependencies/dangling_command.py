@@ -108,7 +108,6 @@ def _ask_each(
 
 
 def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
-    """Raises `NeverReadError`, or `typer.Exit` for damaged documents."""
     coverage, records = found
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]

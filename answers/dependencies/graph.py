@@ -9,7 +9,7 @@ from inventory.references import ReferenceRole
 from inventory.visible_text import visible
 
 AUDIENCE = "audience"
-"""The type of all users and all devices."""
+"""The type of nodes for all users and all devices."""
 
 
 class Node(NamedTuple):

@@ -1,5 +1,3 @@
-"""Queries of references."""
-
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -63,10 +61,8 @@ class UnknownAssignments(NamedTuple):
 
 
 class AssignedItem(NamedTuple):
-    """An item that names a group or everyone.
-
-    `filters` have id, name and role. `assignments` have role, audience (None: the group), intent, and the policy set's
-    id and name.
+    """`filters` have id, name and role. `assignments` have role, audience (None: the group), intent, and the policy
+    set's id and name.
     """
 
     tenant_id: UUID

@@ -1,5 +1,3 @@
-"""The archive and its form."""
-
 import asyncio
 from datetime import UTC
 from typing import Annotated

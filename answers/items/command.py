@@ -180,7 +180,7 @@ def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants)
 
 
 def _place(after: str | None) -> tuple[str, str] | None:
-    """Only an id may hold slashes. Raises `UsageError`."""
+    """Only an id may hold slashes."""
     if after is None:
         return None
     type_key, slash, external_id = after.partition("/")
@@ -210,7 +210,6 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
 
 
 async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
-    """Raises `NeverReadError` if there is no item and no completed run."""
     stale = list[ItemRecord]()
     if output_options().as_json:
         shown = await _print_json(found.items)

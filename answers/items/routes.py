@@ -1,5 +1,3 @@
-"""The pages of items and missing items."""
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Literal, NamedTuple

@@ -1,5 +1,3 @@
-"""Queries for notifications."""
-
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple

@@ -1,5 +1,3 @@
-"""The pages of notifications and the snooze forms."""
-
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal

@@ -1,5 +1,3 @@
-"""The pages of portfolio runs."""
-
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial

@@ -1,5 +1,3 @@
-"""The pages of runs, their start and cancellation."""
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar

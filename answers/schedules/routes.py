@@ -1,5 +1,3 @@
-"""The pages and the form of schedules."""
-
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
@@ -153,7 +151,6 @@ def _timing(stored: StoredSchedule) -> StartTimes:
 async def _stored(
     site: Site, view: ScheduleView, name: str, seconds: float = ANSWER_SECONDS, *, to_change: bool = False
 ) -> StoredSchedule:
-    """Raises `NoSuchPageError`, and `NotTheirsError` if the person may not change it."""
     async with site.temporal.answering(seconds) as client:
         try:
             stored = await view.schedules(client).one(valid_name(name))

@@ -230,7 +230,7 @@ class SetItems(NamedTuple):
     items: int
 
 
-# Items that are gone set nothing; those that were not read set what they last did.
+# Items that are gone set nothing; items that were not read set their last values.
 _SET_ITEMS = text(f"""
 SELECT found.tenant_id, found.type_key, found.value, count(*) AS items
 FROM (

@@ -1,5 +1,3 @@
-"""The pages over tenants of found items and of settings."""
-
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple

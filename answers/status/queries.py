@@ -1,5 +1,3 @@
-"""States of all tenants."""
-
 from collections.abc import Collection
 from datetime import timedelta
 from typing import NamedTuple
@@ -13,15 +11,15 @@ from inventory.error_codes import ErrorCode
 from storage.completed_runs import completed
 from storage.rows import fetch
 
-# `covered`: the collections of each tenant, by the latest completed run that covers each.
-# `unread`: of those, how many were not read to their end, by reason.
-# `absent`: items that a complete listing does not show, off the partial index of such items.
-# `stale`: present items of which details cannot be read, off their partial index.
-# `scoped`: the decisions about items and fields that hold.
-# `drift`: open findings of high severity that no decision which holds is about.
+# `covered`: each tenant's collections, by the latest completed run that covers each.
+# `unread`: numbers of those that were not read to their end, by reason.
+# `absent`: items that a complete listing does not show, from their partial index.
+# `stale`: present items with details that cannot be read, from their partial index.
+# `scoped`: decisions in force about items and fields.
+# `drift`: open findings of high severity without a decision in force.
 # `unwatched`: audit logs that `watch` may not read, or could not read for an hour, except those that the tenant cannot
-# have. A look tries a refused log again after an hour: one that was not tried for three is watched no more.
-# The latest completed run is looked up tenant by tenant off the index of runs by tenant.
+# have. `watch` tries a refused log again after an hour: a log not tried for three hours is no longer watched.
+# `latest`: the latest completed run, looked up for each tenant in the index of runs by tenant.
 _STATUS = text(f"""
 WITH covered AS (
     SELECT tenant_id, count(*) AS collections,

@@ -1,5 +1,3 @@
-"""The pages of the portfolio and of one tenant."""
-
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, NamedTuple

@@ -1,5 +1,3 @@
-"""The page of one item."""
-
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, takewhile
 from typing import Annotated, Any, NamedTuple
@@ -172,7 +170,6 @@ async def unpin(
 async def _compared(
     scope: TenantScope, history: Sequence[VersionRecord], number: int, older: int | None
 ) -> ComparedVersions | None:
-    """The shown version and an older one (default: predecessor); None without one."""
     kept = [version.version for version in history if version.version < number]
     before = older if older is not None else max(kept, default=None)
     if before is None:

@@ -1,5 +1,3 @@
-"""The page of watch."""
-
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, NamedTuple
