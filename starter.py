@@ -13,7 +13,7 @@ def main() -> None:
 
 def _run() -> None:
     if not show_stored_help():
-        gc.disable()  # Objects that imports make stay: collection starts once the command is loaded (cli.app).
+        gc.disable()  # Imported objects stay, so collection starts only once the command is loaded (cli.app).
         from cli.app import app  # imports more than help needs
 
         app()

@@ -1,6 +1,6 @@
-"""The requests that a message may make: the catalog's own, and links that Graph has given to the run.
+"""The requests that a message may make: the catalog's, and links that Graph has given to the run.
 
-Whoever reaches the Temporal namespace can send messages, and a worker's token reads far more.
+Anybody with access to the Temporal namespace can send messages, and a worker's token reads far more.
 """
 
 from collections.abc import Iterable
@@ -22,8 +22,8 @@ class AllowedRequests:
         self._catalog = catalog
 
     def unknown(self, type_keys: Iterable[str], api_version: str) -> dict[str, CursorFailure]:
-        """Failures of collections that this release does not read from that version of Graph."""
-        # A worker of another release, which knew the collection, planned the run: the next attempt may go to one.
+        """Failures of collections that this release does not read from the API version."""
+        # A worker of another release planned the run, so the next attempt may reach such a worker.
         failure = CursorFailure(code=ErrorCode.UNKNOWN_COLLECTION, retryable=True)
         return {type_key: failure for type_key in type_keys if not self._is_read_from(type_key, api_version)}
 
@@ -53,7 +53,7 @@ class AllowedRequests:
         return collection is not None and collection.api_version == api_version
 
     def _is_own(self, cursor: CursorRequest, tenant_id: UUID) -> bool:
-        """Whether it is the first URL of a listing, also under a parent."""
+        """Whether the URL begins a listing, also under a parent."""
         if cursor.url == self._catalog.first_url(cursor.type_key, tenant_id):
             return True
         collection = self._catalog.collections[cursor.type_key]

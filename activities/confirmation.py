@@ -1,4 +1,4 @@
-"""The activity that asks by id for unlisted items."""
+"""The activity that asks for unlisted items by id."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ class ConfirmActivities(GraphActivities):
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         """GETs the first unlisted items in one `$batch`: 200 makes an item seen, 404 confirms that it is missing.
 
-        A second `$batch` reads the present ones anew, unless a turn allows one request. A repeated attempt skips
-        settled items.
+        A second `$batch` reads found items anew, unless a turn allows one request. A repeated attempt skips settled
+        items.
         """
         unknown = self._requested.unknown(request.type_keys, request.api_version)
         known = [key for key in request.type_keys if key not in unknown]
@@ -109,12 +109,7 @@ class ConfirmActivities(GraphActivities):
     async def _read_anew(
         self, tenant: TenantConfig, answers: Mapping[UnlistedItem, GraphAnswer | ReadFailure]
     ) -> dict[UnlistedItem, Observation]:
-        """Readable items as if they had been listed.
-
-        A GET by id may show more than a list: properties that the last version lacks are left out, and null ones of
-        Intune stay null. An expanded list may wrongly be empty by id; then the item keeps its content
-        (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
-        """
+        """Found items as if they had been listed. An item with a list that may wrongly be empty keeps its content."""
         observers = await self._observers.of_tenant(tenant.id)
         async with self._database.tenant(tenant.id, read_only=True) as session:
             last = await details.last_versions(session, list(answers))
@@ -212,5 +207,5 @@ def _is_there(answer: GraphAnswer | ReadFailure) -> bool:
 
 
 def _most_patient(failures: Sequence[CursorFailure]) -> CursorFailure | None:
-    """The failure that decides when to ask again: a final one, else that of the longest Retry-After."""
+    """The failure that decides when to ask again: a final one, else the one with the longest Retry-After."""
     return max(failures, key=lambda failure: (not failure.retryable, failure.retry_after or timedelta(0)), default=None)

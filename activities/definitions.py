@@ -1,4 +1,4 @@
-"""The activities as workflows call them: the method of the same name in a class of this package does the work."""
+"""The activities as workflows call them. Methods of the same names in this package do the work."""
 
 from temporalio import activity
 

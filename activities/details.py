@@ -36,18 +36,18 @@ from storage import merge as merging
 from storage.details import LastVersion, PendingDetails, Share
 
 BATCHES_SECONDS = 15
-"""No batch begins later, to stay within the activity's timeout."""
+"""After this time no batch begins, to stay within the activity's timeout."""
 
 MERGED_TOGETHER = 4
-"""Batches whose answers are merged at once: the transactions of a merge cost as much as a batch's requests."""
+"""Batches whose answers are merged together: a merge costs as much as the requests of a batch."""
 
 TOGETHER_SECONDS = 5
-"""No further batch is asked for later, so that a slow Graph's answers are merged before the wave takes them to hang."""
+"""After this time no batch joins the merge, so that the wave does not take a slow Graph to hang."""
 
 SHARED_CODES = frozenset(
     {ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_UNAUTHORIZED, ErrorCode.GRAPH_NOT_LICENSED}
 )
-"""If all requests of a share end so, the share is over: the others would fail alike."""
+"""If all requests of a share fail with these, the share ends: others would fail, too."""
 
 
 class _Item:
@@ -57,16 +57,16 @@ class _Item:
         self.observer = observer
         self.moved = False
         self.failed = False
-        """Whether a request failed for now, not by throttling."""
+        """Whether a request failed for now, other than by throttling."""
         self.given_up: CursorFailure | None = None
         self.observation: Observation | None = None
         self.stale: Sequence[StalePart] = ()
         self.last: LastVersion | None = None
-        """Its last version, if some calls were given up."""
+        """The last version, if some calls were given up."""
 
     @property
     def is_partial(self) -> bool:
-        """Whether all is read except parts of the last version (`document_gaps`)."""
+        """Whether only parts are unread that the last version may supply (`document_gaps`)."""
         has_gaps = bool(self.reading.unread or self.reading.absent)
         return self.reading.is_at_end and has_gaps and self.given_up is None
 
@@ -88,7 +88,7 @@ class DetailActivities(GraphActivities):
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         """Makes calls in one `$batch` after another, and merges items that become whole.
 
-        Ends early if no further batch helps now. PostgreSQL keeps what is left, so no attempt repeats another's work.
+        Ends early if no further batch helps now. PostgreSQL keeps the progress, so no attempt repeats another's work.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
         known = [share for share in request.shares if share.type_key not in refused]
@@ -117,7 +117,6 @@ class DetailActivities(GraphActivities):
         return done
 
     async def _fetch_together(self, tenant: TenantConfig, request: FetchDetails) -> FetchDetailsResult:
-        """The first batches, merged at once."""
         shares = [Share(share.type_key, share.part, share.of) for share in request.shares]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             earlier = await merging.recorded(session, request.run_id, request.wave_token)
@@ -169,7 +168,6 @@ class DetailActivities(GraphActivities):
         pending: Sequence[PendingDetails],
         observers: TenantObservers,
     ) -> tuple[list[_Item], list[_Asked]]:
-        """The first items with their next calls, as many as are merged together."""
         limit = request.limit * min(MERGED_TOGETHER, request.batches)
         items: list[_Item] = []
         asked: list[_Asked] = []
@@ -187,12 +185,12 @@ class DetailActivities(GraphActivities):
         return items, asked
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
-        """The item as far as it is read; given up if its row is damaged: the next run lists it again."""
+        """The item with its progress; given up if its row is damaged: the next run lists it again."""
         collection = self._catalog.collections[pending.type_key]
         canonicalizer, observer = observers.canonicalizer(pending.type_key), observers.observer(pending.type_key)
         try:
             document: Any = decode(pending.list_document)
-            # What is no object raises `TypeError`.
+            # Raises `TypeError` unless it is an object.
             listed = {**document}
             graph_id = str(listed.get(collection.id_field) or pending.external_id)
             reading = DetailReading(collection, canonicalizer, graph_id, listed, pending.progress)
@@ -221,7 +219,7 @@ class DetailActivities(GraphActivities):
         asked: Sequence[_Asked],
         answers: Sequence[GraphAnswer | ReadFailure],
     ) -> list[tuple[str, CursorFailure]]:
-        """Takes in answers; returns failures by type key. Hashes megabytes: never on the event loop."""
+        """Returns failures with their type keys. Hashes megabytes, so not for the event loop."""
         failures: list[tuple[str, CursorFailure]] = []
         for sent, answer in zip(asked, answers, strict=True):
             item = sent.item
@@ -257,7 +255,7 @@ class DetailActivities(GraphActivities):
         return None
 
     async def _complete_partial(self, request: FetchDetails, items: Sequence[_Item]) -> None:
-        """Last versions fill the gaps of items with failed calls."""
+        """Fills gaps of items with failed calls from their last versions."""
         stale = [item for item in items if item.is_partial and item.observation is None]
         if not stale:
             return
@@ -301,13 +299,13 @@ class DetailActivities(GraphActivities):
     ) -> FetchDetailsResult:
         """Merges finished items, keeps others' progress and records the wave, in one transaction.
 
-        An item with stale parts stays pending as failed. An item whose tenant cannot have the details is read.
+        An item with stale parts stays pending as failed, unless the tenant cannot have the details.
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
         gone = [item for item in items if item.reading.gone]
         rest = [item for item in items if item not in whole and not item.reading.gone]
-        # Written before a connection is held for it.
+        # Computed before a connection is held.
         noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
         async with self._database.tenant(request.tenant_id) as session:
             earlier = await merging.claim(session, request.run_id, request.wave_token)
@@ -355,7 +353,7 @@ class DetailActivities(GraphActivities):
         return result
 
     async def _unmoved(self, session: AsyncSession, items: Sequence[_Item]) -> list[_Item]:
-        """Items whose stale parts come from their current versions."""
+        """Items whose stale parts still come from their current versions."""
         if not items:
             return []
         now = await details.lock_versions(session, [item.pending for item in items])
@@ -407,7 +405,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """The failure by which each share goes on: one that all requests share, else the most patient."""
+    """The failure that decides how each share goes on: one of `SHARED_CODES`, else the one with the longest wait."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:

@@ -25,17 +25,17 @@ TENANTS_AT_ONCE = 16
 ANSWER_SECONDS = 14.0
 
 NOTICEABLE_SKEW = timedelta(seconds=30)
-"""Times in records and logs begin to mislead."""
+"""From here on, times in records and logs mislead."""
 
 REFUSED_SKEW = timedelta(minutes=5)
-"""Entra begins to refuse a certificate's signature (AADSTS700024)."""
+"""From here on, Entra refuses a certificate's signature (AADSTS700024)."""
 
 PROBED_COLLECTION = "organization"
-"""A single object that every tenant has, of no serial throttle family."""
+"""A singleton that every tenant has, in a throttle family without turns."""
 
 
 class DiagnosisActivities:
-    """`graph` makes a client for each diagnosis: a token in memory outlives an expired secret."""
+    """`graph` makes a new client for each diagnosis, since a cached token outlives an expired secret."""
 
     def __init__(
         self,

@@ -17,8 +17,8 @@ from storage.staging import ID_SEPARATOR, SameItems
 class DigestedPage(NamedTuple):
     """A page of objects with unique ids.
 
-    `items` have digests; `places` are their places on the page. `positions` do not count the `left_out` objects of
-    another collection.
+    `items` have digests; `places` are their indexes on the page, and `positions` their indexes without the `left_out`
+    objects, which belong to another collection.
     """
 
     page: RawPage
@@ -32,7 +32,7 @@ class DigestedPage(NamedTuple):
     def of(
         cls, page: RawPage, collection: Collection, digests: RawDigests, parent_id: str | None
     ) -> "DigestedPage | None":
-        """The page with digests; None if an id repeats, since then the whole page decides which object counts."""
+        """None if an id repeats: then the whole page decides which object counts."""
         of_collection: list[tuple[int, int, str]] = []
         left_out: set[int] = set()
         for place, (external_id, kind) in enumerate(heads(page, collection.id_field)):
@@ -50,7 +50,7 @@ class DigestedPage(NamedTuple):
         return cls(page, digests, SameItems(collection.type_key, ids, of_items), places, positions, left_out)
 
     def without(self, same: AnyCollection[str]) -> "ChangedObjects | None":
-        """The page without unchanged items; None if it must be read whole. Raises `AnswerTooLargeError`."""
+        """The page without its unchanged items; None if it must be read whole. Raises `AnswerTooLargeError`."""
         objects = self.page.objects
         numbers = [number for number, external_id in enumerate(self.items.external_ids) if external_id in same]
         if not numbers and not self.left_out:
@@ -86,7 +86,7 @@ class ChangedObjects(NamedTuple):
     def digested(
         self, observations: Sequence[Observation], invalid: Sequence[InvalidObject]
     ) -> tuple[list[Observation], list[InvalidObject], SameItems]:
-        """Observations and bad objects, with digests and their places on the whole page."""
+        """Gives observations their digests, and bad objects their places on the whole page; adds unchanged items."""
         return (
             [
                 Observation(*observation[:-1], self.digests.get(item_key(observation.external_id)))

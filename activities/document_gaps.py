@@ -1,4 +1,4 @@
-"""Documents whose unreadable details are those of the items' last versions."""
+"""Documents whose unread details come from the items' last versions."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,17 +14,16 @@ NOT_THERE = ErrorCode.GRAPH_NOT_FOUND
 
 
 class DetailedDocument(NamedTuple):
-    """A document. Its `stale` parts have the content of the last version."""
+    """`stale` parts have the content of the last version."""
 
     document: JsonObject
     stale: Sequence[StalePart] = ()
 
 
 def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocument | None:
-    """An item's document at the end of its reading.
+    """The document of an item that is read to its end. None if a failure leaves a gap and the last version is damaged.
 
-    A detail that Graph now denies is gone when a second run is told the same. None if a failure leaves a gap and the
-    last version is damaged.
+    A detail that Graph now denies is gone once a second run is told the same.
     """
     said: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]

@@ -1,6 +1,6 @@
-"""Classifies failures once, at the edge: each becomes an error with a stable code.
+"""Classifies failures: each becomes an error with a stable code.
 
-Temporal shows messages: they hold no text from Graph, no URL, row or secret.
+Temporal shows messages, so they hold no text from Graph, no URL, row or secret.
 """
 
 import time
@@ -22,10 +22,10 @@ from inventory.log_lines import place_of
 from storage.database import StorageNotReadyError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
-"""The defect may be this worker's or the moment's."""
+"""Attempts until an unexpected error is final: its cause may be one worker, or may pass."""
 
 _PASSING_STATES = (OSError, MemoryError)
-"""A machine without room, memory or file handles: retried as after an outage."""
+"""A machine without disk space, memory or file handles: retried as after an outage."""
 
 _LASTING_STATUSES = frozenset(
     {
@@ -49,20 +49,20 @@ async def classified(
 ) -> AsyncIterator[None]:
     """Turns an exception into an `ApplicationError` whose type is an `ErrorCode`.
 
-    Graph's curable failures are retried for `graph_patience` after the activity was scheduled. With
-    `retries_everything` only the activity's limits end its retries.
+    Graph's retryable failures are retried for `graph_patience` after the activity was scheduled. With
+    `retries_everything`, no unexpected error is final.
     """
     _began.set(time.monotonic())
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw gets its code
+    except Exception as error:  # noqa: BLE001 - the one place that gives unforeseen errors their code
         raise application_error(error, graph_patience, retries_everything=retries_everything) from None
 
 
 def application_error(
     error: Exception, graph_patience: timedelta, *, retries_everything: bool = False
 ) -> ApplicationError:
-    """The exception as an error for Temporal; the parameters are those of `classified`."""
+    """The parameters are those of `classified`."""
     if isinstance(error, ApplicationError):
         return error
     if isinstance(error, GraphRequestError):
@@ -94,9 +94,9 @@ def application_error(
 
 
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
-    """The failure of a whole `$batch` as that of each request.
+    """The failure of each request of a failed `$batch`.
 
-    Raises it if Temporal should retry the activity, or no request could succeed.
+    Raises `error` if Temporal should retry the activity, or no request could succeed.
     """
     if isinstance(error, BatchRefusedError):
         return error.failure
@@ -108,7 +108,7 @@ def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
 
 
 def log_unexpected(error: Exception) -> None:
-    """Logs type and place only."""
+    """Logs only type and place: the message may hold secrets."""
     activity.logger.error("unexpected_error: %s at %s", type(error).__name__, place_of(error))
 
 

@@ -1,4 +1,4 @@
-"""The base of the classes of activities that read a run's collections."""
+"""The base of activities that read a run's collections."""
 
 from activities.allowed_requests import AllowedRequests
 from activities.observers import Observers

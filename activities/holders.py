@@ -1,4 +1,4 @@
-"""The holder of a workflow id. Another deployment, with its own task queue, can hold an id of the namespace."""
+"""Holders of workflow ids. Another deployment, with its own task queue, can hold an id of the namespace."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class Kind(NamedTuple):
 
     @classmethod
     def scheduled_by(cls, schedule: Schedule) -> "Kind | None":
-        """The kind of workflow that a schedule starts; None if its action starts no workflow."""
+        """None if the schedule's action starts no workflow."""
         action = schedule.action
         if not isinstance(action, ScheduleActionStartWorkflow):
             return None

@@ -14,13 +14,13 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""A late or lost beat does not end the attempt."""
+"""So many heartbeats a timeout that a late or lost one does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields of an activity's message, or of its run, for log records."""
+"""Fields of an activity's message, or of the message's run, for log records."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
-"""The record of a run must be closed."""
+"""Activities that retry unexpected errors, too: a run's record must be closed."""
 
 
 class ActivityInterceptor(Interceptor):
@@ -55,10 +55,10 @@ def _log_fields(input: ExecuteActivityInput) -> dict[str, str | int]:  # noqa: A
 
 @asynccontextmanager
 async def heartbeats() -> AsyncIterator[None]:
-    """Beats until the body ends.
+    """Sends heartbeats until the body ends.
 
-    A `$batch` or transaction may show no progress for a minute. The beat shows that the worker lives; each step's
-    deadline shows that the work goes on.
+    A `$batch` or transaction may show no progress for a minute. Heartbeats show that the worker lives; each step has
+    its own deadline.
     """
     timeout = activity.info().heartbeat_timeout
     if not timeout:

@@ -1,4 +1,4 @@
-"""Reads single items by id, as a listing and its detail calls would show them."""
+"""Reads items by id, as a listing and its detail calls would show them."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,14 +33,14 @@ SHORT_WAIT = timedelta(seconds=10)
 """The longest wait for a throttle family. After a longer pause, the next look reads the items."""
 
 ROUNDS = 50
-"""Items that need more are left to full runs."""
+"""The most batches of details for a wave; items that need more are left to the next look."""
 
 
 class ShownById(NamedTuple):
     """Properties that a GET by id shows otherwise than the last version.
 
-    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists, perhaps wrongly empty:
-    https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337
+    `more`: the version lacks them. `filled`: null in lists of Intune. `emptied`: expanded lists, perhaps wrongly empty
+    (https://github.com/microsoftgraph/msgraph-sdk-powershell/issues/3337).
     """
 
     more: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class ShownById(NamedTuple):
 
     @classmethod
     def of(cls, collection: Collection, observed: Sequence[Observation], last: LastVersion | None) -> "ShownById":
-        """Compares the one observation with the last version; nothing differs if either is absent."""
+        """Nothing differs without an observation or a last version."""
         if not observed or last is None or last.document is None:
             return cls()
         now, before = (decode_object(document) for document in (observed[0].document, last.document))
@@ -65,11 +65,12 @@ class ShownById(NamedTuple):
         )
 
     def as_listed(self, shown: JsonObject) -> JsonObject:
+        """The object without `more`, and with null for `filled`."""
         return {name: None if name in self.filled else value for name, value in shown.items() if name not in self.more}
 
 
 class ReadItems(NamedTuple):
-    """`again`: Graph did not answer for now. An item in none of the three cannot be read by id."""
+    """`again`: items to read later. An item in none of the three cannot be read by id."""
 
     found: list[Observation]
     gone: list[UnlistedItem]
@@ -78,7 +79,7 @@ class ReadItems(NamedTuple):
 
 
 class ExistingItems(NamedTuple):
-    """Items that exist. `again`: ids to ask for again, since Graph had no time."""
+    """`again`: ids to ask for again, since Graph throttled the requests."""
 
     found: list[UnlistedItem]
     again: frozenset[str]
@@ -103,7 +104,7 @@ class ItemReader:
         self._pace = Pace(database)
 
     async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
-        """Asks Graph for each item. Raises `GraphRequestError` if Graph was not reached."""
+        """Asks Graph whether items exist. Raises `GraphRequestError` if Graph was not reached."""
         found: list[UnlistedItem] = []
         again: set[str] = set()
         for api_version, family, wave in self._waves(items):
@@ -118,7 +119,7 @@ class ItemReader:
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
-        """Reads items whole. `listed_now` holds new items as their list shows them."""
+        """`listed_now` holds new items as their lists show them."""
         observers = await self._observers.of_tenant(tenant.id)
         found: list[Observation] = []
         gone: list[UnlistedItem] = []
@@ -130,7 +131,7 @@ class ItemReader:
             requests += len(urls)
             absent = [item for item in urls if isinstance(answer := answers[item], GraphAnswer) and is_gone(answer)]
             if absent:
-                # What does not answer to all that a listing shows may still answer to its id.
+                # An item may be 404 with all properties of a listing, and yet answer to its id.
                 confirmed = await self._ask(tenant, api_version, family, {item: self._id_url(item) for item in absent})
                 requests += len(absent)
                 gone += [
@@ -185,7 +186,7 @@ class ItemReader:
     async def _ask(
         self, tenant: TenantConfig, api_version: str, family: ThrottleFamily, urls: Mapping[UnlistedItem, str]
     ) -> Answers:
-        """Graph's answer to each URL. Raises `GraphRequestError` if Graph was not reached."""
+        """Raises `GraphRequestError` if Graph was not reached."""
         gets = [GraphGet(str(number), url) for number, url in enumerate(urls.values())]
         async with self._pace.turn_within(tenant.id, family, SHORT_WAIT) as wait:
             if wait:
@@ -217,11 +218,7 @@ class ItemReader:
         answers: Mapping[UnlistedItem, GraphAnswer],
         last: Mapping[tuple[str, str], LastVersion],
     ) -> dict[UnlistedItem, Observation]:
-        """Items as if they had been listed.
-
-        A property that the last version lacks is left out, since Graph shows more by id. If a difference cannot be
-        judged, the item is left to full runs.
-        """
+        """Items as if they had been listed. An item whose difference cannot be judged is left to full runs."""
         read = {}
         for item, answer in answers.items():
             if is_gone(answer):

@@ -110,7 +110,7 @@ def _label(status: int) -> str:
 
 
 class FreshnessMetrics:
-    """The age of tenants' readings. Every worker tells the same: dashboards take the maximum."""
+    """Every worker reports the same, so dashboards take the maximum."""
 
     def __init__(self, meter: MetricMeter, database: Database, tenants: TenantsFile, *, with_tenants: bool) -> None:
         self._database = database
@@ -134,7 +134,7 @@ class FreshnessMetrics:
         )
 
     async def refresh(self) -> None:
-        """Raises errors of the database and of the tenants file."""
+        """Raises `StorageUnavailableError`, `StorageNotReadyError` and `TenantsFileError`."""
         tenant_ids, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
             found = await freshness(session, tenant_ids)

@@ -1,4 +1,4 @@
-"""Reads the new items that audit events name."""
+"""Reads new items that audit events name."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Mapping, Sequence
@@ -21,24 +21,21 @@ from storage.confirmations import UnlistedItem
 from storage.database import Database
 
 MOST_NEW = 5
-"""Ids that one look searches for, perhaps in every collection; the next look goes on."""
+"""The most ids that one look searches for, perhaps in every collection; the next look goes on."""
 
 MOST_PAGES = 10
-"""The pages of one list in one look."""
+"""The most pages of a list that one look reads."""
 
 
 class MadeItem(NamedTuple):
-    """A new object's id in an event.
-
-    `activity` is the event's word for the act, such as `Create DeviceConfiguration`.
-    """
+    """A new object's id, and the event's word for the act, such as `Create DeviceConfiguration`."""
 
     graph_id: str
     activity: str
 
 
 class NewItems(NamedTuple):
-    """Found items as their lists show them. `again`: ids to search for again."""
+    """`listed`: found items, as their lists show them. `again`: ids to search for again."""
 
     listed: Mapping[UnlistedItem, JsonObject]
     again: AnyCollection[str]
@@ -46,7 +43,7 @@ class NewItems(NamedTuple):
 
 
 class ListPages(NamedTuple):
-    """The objects of a list's first pages. `failure`: why the next page could not be read."""
+    """`failure`: why the next page could not be read."""
 
     objects: list[JsonValue]
     requests: int
@@ -54,9 +51,9 @@ class ListPages(NamedTuple):
 
 
 class NewItemReader:
-    """Takes new items from lists: a GET by id may show more, and no version tells what.
+    """Reads new items from lists, since a GET by id may show more properties, and no earlier version tells which.
 
-    An item that the first pages lack is left to the next full run.
+    An item that the list's first pages lack is left to the next full run.
     """
 
     def __init__(self, graph: GraphClient, database: Database, catalog: Catalog, items: ItemReader) -> None:
@@ -68,7 +65,7 @@ class NewItemReader:
     async def find(
         self, tenant: TenantConfig, made: Sequence[MadeItem], type_keys: AnyCollection[str], *, within: UUID
     ) -> NewItems:
-        """Searches the collections for the items. Raises `GraphRequestError` if Graph was not reached."""
+        """Raises `GraphRequestError` if Graph was not reached."""
         searched = list(dict.fromkeys(made))[:MOST_NEW]
         again = {item.graph_id for item in made} - {item.graph_id for item in searched}
         collections = [
@@ -145,10 +142,7 @@ class NewItemReader:
 
 
 def _may_name(activity: str, collection: Collection) -> bool:
-    """Whether an event's word seems to name the collection.
-
-    It only orders the search: Microsoft publishes no list of these words.
-    """
+    """A guess that only orders the search: Microsoft publishes no list of these words."""
     entity = collection.path.rpartition("/")[2].lower()
     words = "".join(letter for letter in activity.lower() if letter.isalpha())
     return entity[:-3] in words

@@ -44,7 +44,7 @@ from storage.documents import database_time
 from storage.notifications import KnownTenant
 
 CLAIM = timedelta(minutes=1)
-"""How long an attempt may hold its message: longer than it lasts, so that no two workers send the message at once."""
+"""How long an attempt holds its message: longer than it lasts, so that no two workers send the message at once."""
 
 DELIVERY_PATIENCE = timedelta(hours=24)
 """How long a message is tried after its events were noted."""
@@ -59,7 +59,7 @@ BUSY = timedelta(seconds=5)
 """The wait if a worker already has `DELIVERIES_AT_ONCE`."""
 
 SENDING = timedelta(minutes=1)
-"""After this, an activity begins no further message."""
+"""After this, an activity begins no message."""
 
 KEPT = timedelta(days=90)
 """How long the outbox keeps events."""
@@ -68,7 +68,7 @@ EXPIRING_EVERY = timedelta(hours=20)
 """About once a day, at any hour."""
 
 UNTOLD_FOR = timedelta(minutes=2)
-"""A look leaves a just ended run alone, since it starts its own workflow."""
+"""A look ignores runs that ended more recently, since they start their own workflow."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""
@@ -79,7 +79,7 @@ Send = Callable[[AnyTarget, Message], Awaitable[DeliveryAnswer]]
 
 
 class NotificationsFile:
-    """Read again after each change; while it is invalid, the last valid one holds."""
+    """Reads the file again after each change; while it is invalid, the last valid content holds."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -109,8 +109,6 @@ class NotificationsFile:
 
 
 class NotificationActivities:
-    """Notes each event once for each target, and sends the messages."""
-
     def __init__(
         self,
         database: Database,
@@ -162,7 +160,7 @@ class NotificationActivities:
         return ReadingApp(tenant.client_id, ends_at)
 
     async def _note_drift(self, tenant_id: UUID, run_id: UUID, rules: TenantRules) -> None:
-        """One at a time in a worker: against another tenant's inventory it holds two connections."""
+        """One at a time in a worker, since drift from another tenant's inventory holds two connections."""
         async with self._drift, self._database.tenant(tenant_id) as session:
             session_of = partial(self._database.tenant, read_only=True)
             events = await events_of_drift(session, session_of, tenant_id, await database_time(session))
@@ -174,7 +172,7 @@ class NotificationActivities:
 
     @activity.defn
     async def look_for_events(self, request: LookForEvents) -> TenantsToTell:
-        """Notes tenants not read for long; finds tenants with further events."""
+        """Notes that tenants were not read for long, and finds tenants with further events."""
         if self._file.path is None:
             return TenantsToTell()
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))

@@ -1,4 +1,4 @@
-"""The catalog's rules of reading each collection, under each tenant's key for sensitive values."""
+"""The rules for reading each collection, under each tenant's data key."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,14 +27,13 @@ from storage.recreated_items import StoredDocument
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
 
 KNOWN_FOR_SECONDS = 300.0
-"""A purged tenant may return with another key."""
+"""How long a data key is cached: a purged tenant may return with another."""
 
 
 class SensitivityRules(NamedTuple):
-    """The operator's choices.
+    """Without `keys`, every sensitive value becomes one constant.
 
-    Without `keys` every sensitive value becomes one constant. `is_comparable` gives tenants without a data key a shared
-    one, so that equal values look alike.
+    `is_comparable` gives tenants without a data key a shared one, so that equal values have equal marks.
     """
 
     keys: WrappingKeys | None = None
@@ -60,7 +59,7 @@ class TenantObservers(NamedTuple):
 
 
 class Observers:
-    """Made at first use, for each collection."""
+    """The observer of each collection, made at first use."""
 
     def __init__(
         self,
@@ -79,7 +78,7 @@ class Observers:
         self._known: dict[UUID, tuple[float, DataKey | None]] = {}
 
     async def of_tenant(self, tenant_id: UUID) -> TenantObservers:
-        """Makes a missing data key. Raises `DataKeyError`."""
+        """Makes and stores a missing data key. Raises `DataKeyError`."""
         read_at, data_key = self._known.get(tenant_id, (0.0, None))
         if tenant_id not in self._known or self._now() - read_at > KNOWN_FOR_SECONDS:
             data_key = await self._data_key(tenant_id)
@@ -100,7 +99,7 @@ class Observers:
             wrapped = keys.wrap(await self._new_secret(keys, kind), tenant_id)
             async with self._database.tenant(tenant_id) as session:
                 await keep_data_key(session, wrapped, kind)
-            # Another worker may have been first: what lies there counts.
+            # Another worker may have been first: the stored key counts.
             stored = await self._stored(tenant_id)
         if stored.wrapped is None or stored.kind is None:
             raise _tenant_is_gone()
@@ -131,7 +130,7 @@ class Observers:
     def raw_rules(self, type_key: str) -> tuple[bytes, frozenset[bytes]] | None:
         """The hash of a collection's rules, and the names of secrets that its documents lack.
 
-        None if an item is not all in its object, and for singletons.
+        None for singletons, and if an item depends on more than its object.
         """
         if type_key not in self._raw_rules:
             collection, rules = self._catalog.collections[type_key], self._rules(type_key)
@@ -152,7 +151,7 @@ class Observers:
         collection = self._catalog.collections[stored.type_key]
         document = stored.document
         if collection.masked:
-            # A release before this one stored nothing in the place of a masked value.
+            # Earlier releases stored nothing in place of a masked value.
             value: Any = decode(document)
             document = self.observer(stored.type_key).canonicalizer.canonical(value)
         return likeness_hash(document, stored.external_id, collection.form, id_field=collection.id_field)
@@ -173,7 +172,7 @@ class TenantComparison:
         self._tenant_id = tenant_id
 
     async def says_the_same(self, items: Sequence[FirstFormItem]) -> list[bool]:
-        """Whether each stored document of form 0 has the hash of Graph's, by today's rules."""
+        """Whether, by today's rules, each stored document of form 0 has the hash of Graph's document."""
         observers = await self._observers.of_tenant(self._tenant_id)
         return await crunch(self._tenant_id, lambda: [self._is_same(observers, item) for item in items])
 
@@ -182,7 +181,7 @@ class TenantComparison:
             return False
         stored: Any = decode(item.stored)
         by_todays_rules = observers.canonicalizer(item.type_key).canonical_value(stored)
-        # What is stored in clear and hidden today gets a version that hides it.
+        # A value stored in clear that is hidden today gets a version that hides it.
         is_hidden_anew = encode(by_todays_rules).count(_MARK) > encode(stored).count(_MARK)
         form = self._catalog.collections[item.type_key].form
         return not is_hidden_anew and form.hash(by_todays_rules) == item.content_hash

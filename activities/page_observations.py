@@ -1,4 +1,4 @@
-"""A page's result for the workflow, and its rows to stage."""
+"""Pages: their results for the workflow, and their rows to stage."""
 
 from collections.abc import Collection as AnyCollection
 from collections.abc import Sequence
@@ -27,13 +27,12 @@ class PageObservations(NamedTuple):
     page: PageResult
     observations: list[Observation]
     shown: ReadPage | None = None
-    """The page's record; None if the page shows nothing about the collection."""
+    """None if the page shows nothing about the collection."""
     same: SameItems | None = None
-    """The page's unchanged items, which need not be read."""
 
 
 class PageObserver:
-    """Parses objects with unknown digests. Hashes megabytes: never on the event loop."""
+    """Parses objects with unknown digests. Hashes megabytes, so not for the event loop."""
 
     def __init__(self, graph: GraphClient, catalog: Catalog) -> None:
         self._graph = graph
@@ -42,7 +41,7 @@ class PageObserver:
     def digested(
         self, request: FetchPages, answers: Sequence[GraphAnswer | ReadFailure], observers: TenantObservers
     ) -> list[DigestedPage | None]:
-        """Each cursor's page; None without digests."""
+        """A page is None if it has no digests."""
         return [
             self._digested(cursor, answer, observers) for cursor, answer in zip(request.cursors, answers, strict=True)
         ]
@@ -66,7 +65,7 @@ class PageObserver:
         digested: Sequence[DigestedPage | None],
         same: Sequence[AnyCollection[str]],
     ) -> list[PageObservations]:
-        """Pages in the request's order. `same`: ids that need no reading, by page. Raises `AnswerTooLargeError`."""
+        """`same` holds each page's ids of unchanged items. Raises `AnswerTooLargeError`."""
         return [
             self._read_answer(
                 tenant,
@@ -110,7 +109,7 @@ class PageObserver:
                 [],
                 ReadPage(cursor.type_key, cursor.url, [*_links(page.next_link), *more_urls], 0),
             )
-        # A document that lacks its details is not the one that is stored.
+        # Without its details, a document is not the stored one.
         observations, invalid = observers.observer(cursor.type_key).observe_page(
             page.items, with_references=cursor.is_first_listing and not collection.details
         )

@@ -1,4 +1,4 @@
-"""The activity that reads one batch of pages and stages their objects."""
+"""The activity that reads a batch of pages and stages their objects."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID, uuid4
@@ -27,8 +27,8 @@ class FetchActivities(GraphActivities):
     async def fetch_pages(self, request: FetchPages) -> FetchPagesResult:
         """Reads pages in one `$batch` and stages observations.
 
-        Each attempt has a new fetch token, so a late attempt changes nothing. Unknown pages, and links that Graph has
-        not shown to the run, fail alone.
+        Each attempt has a new fetch token, so a late attempt changes nothing. Pages of unknown collections, and links
+        that Graph has not given to the run, fail alone.
         """
         refused = await self._requested.refused(request.tenant_id, request.run_id, request.api_version, request.cursors)
         if not refused:
@@ -74,7 +74,7 @@ class FetchActivities(GraphActivities):
     async def _ask(
         self, tenant: TenantConfig, request: FetchPages, admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        """A lasting error of the batch is that of every page."""
+        """A lasting failure of the batch becomes every page's."""
         gets = [GraphGet(key=str(number), url=cursor.url) for number, cursor in enumerate(request.cursors)]
         try:
             answers = await self._graph.read_batch(
@@ -87,7 +87,7 @@ class FetchActivities(GraphActivities):
         return [answers[get.key] for get in gets]
 
     async def _same(self, request: FetchPages, digested: Sequence[DigestedPage | None]) -> list[Collection[str]]:
-        """Each page's ids that need no reading; none if the merge has lost the page."""
+        """Each page's ids of unchanged items, which need no reading."""
         known = {
             number: page
             for number, (cursor, page) in enumerate(zip(request.cursors, digested, strict=True))
@@ -106,7 +106,6 @@ class FetchActivities(GraphActivities):
         return same
 
     async def _staged(self, request: FetchPages, reads: list[PageObservations]) -> FetchPagesResult:
-        """One page of each collection under a fetch token."""
         by_rank: dict[int, list[PageObservations]] = {}
         for rank, read in zip(ranks(cursor.type_key for cursor in request.cursors), reads, strict=True):
             by_rank.setdefault(rank, []).append(read)
@@ -138,7 +137,7 @@ class FetchActivities(GraphActivities):
 
 
 def _too_large(request: FetchPages) -> FetchPagesResult:
-    """A result that asks for fewer pages at once. Raises `AnswerTooLargeError` for a single page."""
+    """Asks for fewer pages at once. Raises `AnswerTooLargeError` for a single page."""
     if len(request.cursors) == 1:
         raise AnswerTooLargeError
     requests = len(request.cursors)

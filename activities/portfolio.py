@@ -44,7 +44,7 @@ class PortfolioActivities:
 
     @activity.defn
     async def open_portfolio(self, run: PortfolioRun) -> OpenPortfolioResult:
-        """Records the portfolio run and chooses its tenants by the tenants file as it is now."""
+        """Records the portfolio run, and chooses tenants by the present tenants file."""
         async with self._database.no_tenant() as session:
             await portfolio.open_portfolio(session, _identity(run))
         chosen, disabled = await self._tenants.enabled(run.chosen)
@@ -68,10 +68,10 @@ class PortfolioActivities:
 
     @activity.defn
     async def follow_runs(self, request: FollowRuns) -> FollowRunsResult:
-        """Outcomes by records, and by Temporal for open runs.
+        """Outcomes from records, or for open runs, from Temporal.
 
-        A run whose workflow ended with an open record is abandoned; the sweep closes the record. A foreign holder of
-        the workflow id is no run: its end says nothing about the tenant.
+        A run whose workflow ended with an open record is abandoned; the sweep closes the record. Another workflow that
+        holds the workflow id says nothing about the tenant.
         """
         ended = await self._ended(request.runs)
         closed: dict[int, UUID | None] = {}
@@ -89,7 +89,7 @@ class PortfolioActivities:
                 outcomes[index] = _outcome(run, run_id, RunStatus.RUNNING, [])
             else:
                 closed[index] = run_id
-        # Between the first look at the records and the one at Temporal, runs may have ended in good order.
+        # Runs may have ended in good order since the first look at the records.
         ended |= await self._ended([request.runs[i].model_copy(update={"run_id": closed[i]}) for i in closed])
         abandoned = (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
         for index, run in enumerate(request.runs):
@@ -103,11 +103,11 @@ class PortfolioActivities:
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         """Records each outcome in its tenant's transaction, then the portfolio run's end.
 
-        A tenant unknown to tenants file and database only counts.
+        The outcome of a tenant unknown to tenants file and database is only counted.
         """
         run_id = request.run.portfolio_run_id
         async with self._database.no_tenant() as session:
-            # It may have broken before it could be opened.
+            # The run may have failed before it was opened.
             await portfolio.open_portfolio(session, _identity(request.run))
         codes: set[ErrorCode] = set()
         for tenant_outcome in request.outcomes:

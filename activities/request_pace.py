@@ -1,4 +1,4 @@
-"""Turns at Graph: nobody asks a tenant's throttle family while it is paused."""
+"""Turns and pauses of a tenant's throttle families."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,11 +15,11 @@ from storage import request_pace as pacing
 from storage.database import Database, StorageUnavailableError
 
 KEEP_EVERY = pacing.HOLD / 3
-"""The renewal interval: a turn survives two failed statements."""
+"""The renewal interval: a turn survives two failed renewals."""
 
 
 class Pace:
-    """Turns, kept in PostgreSQL; one under way is renewed every `keep_every`."""
+    """Turns in PostgreSQL, each renewed every `keep_every`."""
 
     def __init__(self, database: Database, keep_every: timedelta = KEEP_EVERY) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class Pace:
             yield turn.wait
         finally:
             answered.set()
-            # Seen through even where the activity is cancelled: else the next one waits for the turn to run out.
+            # Shielded from cancellation: else the next request waits for the turn to expire.
             await asyncio.shield(holding)
 
     @asynccontextmanager
@@ -58,7 +58,7 @@ class Pace:
     async def _hold(
         self, tenant_id: UUID, family: str, interval: timedelta, held_until: datetime, answered: asyncio.Event
     ) -> None:
-        """Keeps a turn until Graph has answered, then ends it. The activity's timeout bounds it."""
+        """Renews a turn until Graph has answered, then ends it. The activity's timeout bounds it."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._keep_every.total_seconds()):

@@ -17,28 +17,28 @@ from storage import versions
 from storage.database import Database
 
 BATCH = 5000
-"""Versions, and items, of one call, while the tenant's merges wait: under a second for a million versions."""
+"""The most versions and items of one call, for which the tenant's merges wait: under a second among a million."""
 
 
 RUNS = 2000
-"""Runs of one call, each with a row for every collection: a second or two."""
+"""The most runs of one call, each with a row for every collection: a second or two."""
 
 
 class RetentionLimits(NamedTuple):
-    """Limits on what is kept. A limit of None deletes nothing."""
+    """A limit of None deletes nothing."""
 
     older_than: timedelta | None = None
-    """Versions that another version followed longer ago are deleted."""
+    """Deletes versions that another version followed longer ago."""
     kept: int | None = None
-    """How many newest versions of an item stay."""
+    """Keeps so many of an item's newest versions."""
     runs_older_than: timedelta | None = None
-    """Runs that ended longer ago are deleted."""
+    """Deletes runs that ended longer ago."""
 
 
 class RetentionActivities:
     """The database spares current and pinned versions.
 
-    Anybody in the Temporal namespace can ask, so a message can only keep more than `limits`.
+    Anybody with access to the Temporal namespace can send a message, so a message can only keep more than `limits`.
     """
 
     def __init__(self, database: Database, limits: RetentionLimits) -> None:
@@ -52,7 +52,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_versions(self, request: ForgetVersions) -> ForgetVersionsResult:
-        """One batch; a second attempt continues behind deleted rows."""
+        """Deletes one batch; a second attempt continues after deleted rows."""
         older_than = _narrower(self._limits.older_than, request.older_than)
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
@@ -65,7 +65,7 @@ class RetentionActivities:
 
     @activity.defn
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
-        """One batch, and all undecided expired plans; a second attempt continues behind deleted rows."""
+        """Deletes one batch, and all undecided expired plans; a second attempt continues after deleted rows."""
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)

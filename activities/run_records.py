@@ -39,15 +39,15 @@ from storage.recreated_items import StoredDocument, link_recreated
 from storage.titles import give_titles
 
 LEASE = timedelta(minutes=10)
-"""Renewed by fetches, merges and every three minutes of waiting; then a run counts as abandoned."""
+"""Fetches, merges and every three minutes of waiting renew it; a run whose lease expires counts as abandoned."""
 
 
 READING = timedelta(seconds=40)
-"""References' share of the two minutes of `policies.DATABASE`; the next run, or a command, reads the rest."""
+"""The time for references, within the two minutes of `policies.DATABASE`; the next run or a command reads the rest."""
 
 
 class RunLimits(NamedTuple):
-    """The most runs that may be running at once."""
+    """The most runs at once."""
 
     per_tenant: int = 2
     overall: int = 20
@@ -98,11 +98,11 @@ class RunRecordActivities:
             detailed = [type_key for type_key in known if self._catalog.collections[type_key].details]
             oldest = await read_before(session, detailed) if is_running else {}
         if not is_running:
-            # A queued run asks more than once, and each answer stays in its history.
+            # Small, since a queued run asks more than once, and its history keeps each answer.
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
         plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in known]
         if any(collection.is_first_listing for collection in plan):
-            # What is read while items are listed is taken where it was read by these rules.
+            # Merges accept references read with the listing only if these rules, once stored, read them.
             async with self._database.tenant(run.tenant_id) as session:
                 await references.follow_rules(session, self._rules)
         return BeginRunResult(
@@ -132,7 +132,7 @@ class RunRecordActivities:
 
     @activity.defn
     async def renew_lease(self, request: RenewLease) -> RenewLeaseResult:
-        """Keeps a slot or a place, and tells whether a queued run's turn has come."""
+        """Keeps a slot or a place in the queue, and tells how many runs are ahead."""
         lease = self._slots.queue_lease if request.queued else LEASE
         async with self._database.tenant(request.tenant_id) as session:
             is_open = await runs.renew_lease(session, request.run_id, lease)
@@ -141,10 +141,10 @@ class RunRecordActivities:
 
     @activity.defn
     async def finish_run(self, request: FinishRun) -> FinishRunResult:
-        """Closes the record once: a later attempt returns the first one's result.
+        """Closes the record once, then reads references of new versions.
 
-        Then reads references of new versions. Needs PostgreSQL only; every failure is retried for as long as
-        `policies.CLOSE` allows. A run of an unknown tenant was refused, and leaves no record.
+        Needs PostgreSQL only; every failure is retried as long as `policies.CLOSE` allows. A run of an unknown tenant
+        was refused, and leaves no record.
         """
         tenant_id = request.run.tenant_id
         if await self._tenants.name(tenant_id) is None and not await self._is_recorded(tenant_id):
@@ -161,7 +161,7 @@ class RunRecordActivities:
         async with self._database.tenant(tenant_id) as session:
             finished = await runs.finish_run(session, _identity(request.run, None), ending)
             if finished.counts.created or finished.counts.missing:
-                # Of what a later release has read, this one cannot tell how alike two documents are.
+                # Only a release that knows a collection can compare its documents.
                 listed = sorted(finished.listed & self._catalog.collections.keys())
                 await self._link_recreated(session, request.run, listed)
         if finished.collections is not None:

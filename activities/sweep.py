@@ -18,17 +18,15 @@ from storage import portfolio, runs
 from storage.database import Database
 
 RUNS_AT_ONCE = 5000
-"""If there are more, each sweep draws others by lot: runs that wait for workers never hide a dead one."""
+"""The most runs of a sweep, drawn by lot, so that runs that wait for workers never hide a dead one."""
 
 SECONDS = 90
-"""The limit for runs, and again for portfolio runs: both end within the timeout."""
+"""The limit for runs, and again for portfolio runs, within the timeout."""
 
 RunT = TypeVar("RunT")
 
 
 class SweepActivities:
-    """Closes abandoned runs: the lease has expired and the workflow has ended."""
-
     def __init__(self, database: Database, client: Client, metrics: RunMetrics | None = None) -> None:
         self._database = database
         self._client = client
@@ -36,7 +34,7 @@ class SweepActivities:
 
     @activity.defn
     async def sweep(self) -> SweepResult:
-        """Closes abandoned runs as `failed` with `run_abandoned`."""
+        """Closes runs with an expired lease and an ended workflow, as `failed` with `run_abandoned`."""
         async with self._database.portfolio() as session:
             found = await runs.expired_runs(session, RUNS_AT_ONCE)
         expired = closed = 0
@@ -61,7 +59,7 @@ class SweepActivities:
                     await portfolio.close_portfolio(session, run.portfolio_run_id, ending)
 
     async def _is_under_way(self, workflow_type: str, workflow_id: str, run_id: UUID) -> bool:
-        """Looks on any task queue, so renaming it loses no run; a later run may have the id."""
+        """Accepts any task queue, so that renaming it loses no run. A later run may have the id."""
         try:
             description = await self._client.get_workflow_handle(workflow_id).describe()
         except RPCError as error:

@@ -1,7 +1,4 @@
-"""The worker's tenants file or table, read after each change.
-
-An invalid one is logged once for each change; the last valid one holds.
-"""
+"""The worker's tenants file or table, read again after each change; while it is invalid, the last valid one holds."""
 
 import asyncio
 import logging
@@ -21,13 +18,13 @@ UNNAMED_PATIENCE = timedelta(minutes=2)
 """A file being saved may lack a tenant for a moment."""
 
 SETTLING_SECONDS = 2
-"""Until a changed file has this age, a tenant's absence means nothing."""
+"""Until a changed file has this age, it may be half saved."""
 
 _LOG = logging.getLogger(__name__)
 
 
 class UnnamedTenantError(GraphRequestError):
-    """No tenant has this id; the file changed `since_change` ago."""
+    """The file lacks the tenant, and changed `since_change` ago."""
 
     def __init__(self, since_change: timedelta) -> None:
         super().__init__(
@@ -57,7 +54,7 @@ class TenantsFile:
         self._lock = asyncio.Lock()
 
     async def get(self, tenant_id: UUID) -> TenantConfig | None:
-        """The tenant's entry; None if the file lacks it. Raises `TenantsFileError` if no file was valid yet."""
+        """None if the file lacks the tenant. Raises `TenantsFileError` if no file was valid yet."""
         return (await self._latest()).get(tenant_id)
 
     async def tags(self) -> dict[UUID, tuple[str, ...]]:
@@ -65,7 +62,7 @@ class TenantsFile:
         return (await self._settled()).tags()
 
     async def enabled(self, chosen: TenantChoice) -> tuple[list[UUID], list[UUID]]:
-        """The chosen tenants to read, and those that the settled file disables. Raises `TenantsFileError`."""
+        """The chosen tenants, enabled and disabled by the settled file. Raises `TenantsFileError`."""
         tenants = await self._settled()
         disabled = tenants.disabled()
         tenant_ids = chosen.resolve(tenants.tags())
@@ -84,7 +81,7 @@ class TenantsFile:
         return tenant
 
     async def known(self, tenant_id: UUID) -> TenantConfig | None:
-        """A tenant's entry; None also if the file does not tell."""
+        """As `get`; None also if no file was valid yet."""
         try:
             return await self.get(tenant_id)
         except TenantsFileError:
@@ -113,7 +110,7 @@ class TenantsFile:
         return self._tenants
 
     def _look(self) -> None:
-        """Takes the stamp first, so that no change is missed. Raises `UnavailableError` if no table was read yet."""
+        """Takes the stamp first, so as to miss no change. Raises `UnavailableError` if no table was read yet."""
         try:
             stamp = self._source.stamp()
             if self._tenants is not None and stamp == self._seen:

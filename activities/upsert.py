@@ -18,7 +18,7 @@ class UpsertActivities:
 
     @activity.defn
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
-        """Merges waves in one transaction. Idempotent by fetch token: returns the first attempt's result."""
+        """Merges waves in one transaction. Idempotent by fetch token: later attempts return the first one's result."""
         try:
             async with self._database.tenant(request.tenant_id) as session:
                 merged = await merging.merge(

@@ -1,4 +1,4 @@
-"""`watch`: reads items that audit logs name as changed, many tenants in one activity."""
+"""`watch`: reads items that audit logs name as changed, for many tenants in one activity."""
 
 import asyncio
 from collections import defaultdict
@@ -36,16 +36,16 @@ from storage.watch import LogLook, LogPosition, LookItems
 LOGS = (AUDIT_EVENTS, DIRECTORY_AUDITS)
 
 OVERLAP = timedelta(hours=2)
-"""How far a look reaches back behind the last: audit events are minutes late, at times an hour."""
+"""How far a look reaches back before the last: audit events are minutes late, at times an hour."""
 
 LONGEST = timedelta(days=1)
 """How far a look reaches back after a pause; full runs cover older changes."""
 
 MOST_ITEMS = 200
-"""Items of one look at a tenant; the next look reads the others."""
+"""The most items of one look at a tenant; the next look reads the others."""
 
 TENANT_SECONDS = 100
-"""The tenants of an activity are looked at side by side."""
+"""The limit of a look at one tenant; an activity looks at its tenants side by side."""
 
 UNAVAILABLE_FOR = timedelta(hours=1)
 """The time until a missing or refused log is read again."""
@@ -70,7 +70,7 @@ class _Log(NamedTuple):
 
 
 class _MadeItems(NamedTuple):
-    """New items by event, and as lists show them. `left`: events that the next look handles."""
+    """New items: `named` by event, `listed` as lists show them. `left`: events for the next look."""
 
     named: dict[str, list[UnlistedItem]]
     listed: dict[UnlistedItem, JsonObject]
@@ -79,10 +79,10 @@ class _MadeItems(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """The findings of one look at a tenant.
+    """A look at a tenant.
 
-    `new`: events of each log that no look has handled; `named`: items by event; `left`: events for the next look;
-    `items`: those of `named` that were read.
+    `new`: each log's unhandled events; `named`: items by event; `left`: events for the next look; `items`: the items of
+    `named` that this look reads.
     """
 
     logs: Sequence[_Log]
@@ -94,7 +94,7 @@ class _Look(NamedTuple):
     requests: int
 
     def events_by_item(self) -> dict[tuple[str, str], list[Observation]]:
-        """The new events that name each item, by its type key and id."""
+        """By type key and id."""
         events: defaultdict[tuple[str, str], list[Observation]] = defaultdict(list)
         for log in self.logs:
             for event in self.new[log.type_key]:
@@ -104,7 +104,7 @@ class _Look(NamedTuple):
 
 
 class WatchActivities:
-    """A tenant's look is one transaction: repeated, it finds the events handled."""
+    """One transaction records a tenant's look; a repeated look finds the events handled."""
 
     def __init__(
         self, graph: GraphClient, database: Database, catalog: Catalog, tenants: TenantsFile, observers: Observers
@@ -119,7 +119,7 @@ class WatchActivities:
 
     @activity.defn
     async def watched_tenants(self, request: WatchChoice) -> WatchedTenants:
-        """The enabled tenants of the choice. Raises `ApplicationError` for more tenants than one watch may have."""
+        """Raises `ApplicationError` for more enabled tenants than one watch may have."""
         chosen, disabled = await self._tenants.enabled(request.chosen)
         for tenant_id in disabled:
             activity.logger.info("%s: tenant %s is not looked at", ErrorCode.TENANT_DISABLED, tenant_id)
@@ -133,7 +133,7 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """A tenant's failure is left to its next look."""
+        """The next look retries a tenant that fails."""
         looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
         failed = {
             tenant_id: look
@@ -220,7 +220,7 @@ class WatchActivities:
     async def _record(
         self, request: WatchTenants, tenant_id: UUID, at: datetime, look: _Look
     ) -> tuple[watch.LookResult, int]:
-        """Writes items and positions in one transaction; counts events that name no known item."""
+        """Writes items and positions in one transaction; also returns the number of events that name no known item."""
         read = look.read
         events = look.events_by_item()
         waiting = {(item.type_key, item.external_id) for item in read.again}
@@ -256,7 +256,7 @@ class WatchActivities:
     async def _named(
         self, tenant_id: UUID, readable: dict[str, set[str]], new: dict[str, list[Observation]]
     ) -> dict[str, list[UnlistedItem]]:
-        """Items by event id. An id alone tells its item: Microsoft does not list its names for types."""
+        """Items by event id. Only ids identify items, since Microsoft does not list its names for types."""
         named: dict[str, list[UnlistedItem]] = {}
         for log, events in new.items():
             ids = {name for event in events for name in _ids(event)}
@@ -300,7 +300,6 @@ class WatchActivities:
         return _MadeItems(items, listed, left, requests)
 
     async def _read_log(self, tenant: TenantConfig, type_key: str, position: LogPosition | None, now: datetime) -> _Log:
-        """Reaches back behind the last look, for late events."""
         collection = self._catalog.collections[type_key]
         after = now - OVERLAP
         if position is not None and position.read_at is not None:
@@ -320,7 +319,6 @@ class WatchActivities:
 
 
 def _is_due(position: LogPosition | None, now: datetime) -> bool:
-    """A log that the tenant lacks is left alone for a while."""
     if position is None or position.error_code not in _NOT_AVAILABLE:
         return True
     return position.tried_at <= now - UNAVAILABLE_FOR
@@ -331,7 +329,6 @@ def _handled(position: LogPosition | None) -> frozenset[str]:
 
 
 def _is_change(event: Observation) -> bool:
-    """Whether the event succeeded and changed something."""
     result, operation = event.meta.get("result"), event.meta.get("operation")
     return str(result).lower() == "success" and str(operation).lower() != "get"
 

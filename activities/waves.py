@@ -1,4 +1,4 @@
-"""One wave: `$batch` requests side by side, and following pages, within a budget."""
+"""The activity that reads a wave: batches side by side, and following pages within a budget."""
 
 import asyncio
 import time
@@ -19,16 +19,16 @@ from activities.messages.waves import ConfirmedBatch, DetailBatch, PageBatch, Re
 from inventory.error_codes import ErrorCode
 
 WAVE_REQUESTS = 400
-"""After this many requests, a wave follows no pages: if its worker dies, all are repeated. `--all` lists 230."""
+"""After this many requests, a wave follows no pages: if its worker dies, all are repeated. `--all` begins with 230."""
 
 WAVE_BYTES = 32 * 1024 * 1024
 """After this many bytes, a wave follows no pages, since its documents wait in the database for their merge."""
 
 WAVE_SECONDS = 10.0
-"""After this, a wave follows no pages and waits for no turn: nobody knows its results before its end."""
+"""After this, a wave follows no pages and waits for no turn: its results are unknown before its end."""
 
 HANGING_SECONDS = 20.0
-"""After so long without a result, the wave returns its results and hands back hanging batches."""
+"""After so long without a further result, a wave returns its results and hands back hanging batches."""
 
 RequestT = TypeVar("RequestT", FetchPages, ConfirmMissing, FetchDetails)
 ResultT = TypeVar("ResultT")
@@ -69,10 +69,7 @@ class WaveActivities:
         fetch_details: Callable[[FetchDetails], Awaitable[FetchDetailsResult]],
         at_once: int,
     ) -> None:
-        """`at_once`: the most batches that a worker reads side by side.
-
-        At most half are of one tenant, whose Graph may hang.
-        """
+        """The worker reads `at_once` batches side by side, at most half of them for one tenant: its Graph may hang."""
         self._fetch_pages = fetch_pages
         self._confirm_missing = confirm_missing
         self._fetch_details = fetch_details
@@ -82,7 +79,7 @@ class WaveActivities:
 
     @activity.defn
     async def read_wave(self, wave: ReadWave) -> ReadWaveResult:
-        """Hands back batches that fail or hang. Raises a batch's error if none has a result.
+        """Hands back batches that fail for now or hang. Raises a batch's error if none has a result.
 
         Each batch is idempotent; a repeated wave reads its pages under other fetch tokens.
         """
@@ -133,14 +130,14 @@ class WaveActivities:
 
 
 class _Chain:
-    """A batch and those that follow, each after the one that showed its links."""
+    """A batch of pages, and the batches of following pages."""
 
     def __init__(self, read: list[PageBatch], met: set[tuple[str, str]]) -> None:
         self.read = read
         self._met = met
 
     def unmet(self, cursors: Sequence[CursorRequest]) -> list[CursorRequest]:
-        """Cursors that are new to the chain; marks them as met."""
+        """The cursors that are new to the chain; adds them to it."""
         unmet = []
         for cursor in cursors:
             page = (cursor.type_key, cursor.url)
@@ -171,7 +168,7 @@ class _WaveReading:
         request: RequestT,
         again: Callable[[ResultT], Awaitable[bool]] | None = None,
     ) -> _Part[ResultT]:
-        """One batch, read once there is a place, and again for as long as `again` says."""
+        """Reads a batch once there is a place, and again as long as `again` returns true."""
         try:
             async with self._own_places:
                 while True:
@@ -179,7 +176,7 @@ class _WaveReading:
                         result = await read(request)
                     if again is None or not await again(result):
                         break
-        except Exception as error:  # noqa: BLE001 - what nobody foresaw has its code, and does not end the other batches
+        except Exception as error:  # noqa: BLE001 - an unforeseen error has its code, and does not end the other batches
             known = application_error(error, request.graph_patience)
             if known.type == ErrorCode.RUN_ABANDONED:
                 raise known from None
@@ -218,7 +215,7 @@ class _WaveReading:
         return bool(self._tasks)
 
     async def wait_for_turn(self, fetched: FetchPagesResult) -> bool:
-        """Waits; returns whether the turn has come."""
+        """Waits if the wave has time; returns whether it did."""
         if fetched.paced is None or not self._wave.in_turn or not self.budget.has_time(fetched.paced):
             return False
         await asyncio.sleep(fetched.paced.total_seconds())
@@ -234,7 +231,7 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
 
 
 def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
-    """Cursors of the pages behind fetched ones. Nothing follows failed or restarted pages."""
+    """The next pages. Nothing follows a page that failed or is read again."""
     return [
         cursor.model_copy(update={"url": url})
         for cursor, page in zip(asked, fetched.pages, strict=True)

@@ -152,7 +152,6 @@ class PortfolioWorkflow(CancellableWorkflow):
             self._starts.append(asyncio.create_task(self._start(self._state.left.pop(0), name)))
 
     async def _start(self, tenant_id: UUID, tenant_name: str | None) -> None:
-        """Starts the tenant's run, or joins the running one: its workflow id is the lock."""
         selection = self._input.selection
         workflow_id = sync_workflow_id(tenant_id, selection)
         try:

@@ -1,5 +1,4 @@
-"""The messages between workflows and activities: one model in, one model out.
+"""The messages between workflows and activities: one model in, one model out; no document, no item's name, no token.
 
-Counts, cursors and codes only: no document, name or token. Only add fields, with a default: a running workflow may
-still send yesterday's.
+Only add fields, with a default: a running workflow may still send yesterday's.
 """

@@ -1,11 +1,11 @@
-"""The base of all messages, and the limits of their texts."""
+"""The base of messages, and the limits of their texts."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_CHARACTERS = 500
-"""The limit of a person's text: Temporal refuses messages over two megabytes."""
+"""Temporal refuses messages over two megabytes."""
 
 
 def _cut(value: object) -> object:
@@ -13,16 +13,16 @@ def _cut(value: object) -> object:
 
 
 ShortText = Annotated[str, BeforeValidator(_cut)]
-"""A person's text. A longer one is cut at `MOST_CHARACTERS`."""
+"""A person's text, cut at `MOST_CHARACTERS`."""
 
 SelectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A person's name for a selection. It changes neither the selection's hash nor the workflow id."""
+"""A person's name for a selection, without effect on its hash and the workflow id."""
 
 TenantName = Annotated[str, BeforeValidator(lambda name: name[:60] if isinstance(name, str) else name)]
-"""A tenant's name. A longer one is cut, since one message holds 10,000 names."""
+"""A tenant's name, cut since one message holds 10,000 of them."""
 
 WorkflowId = Annotated[str, Field(max_length=1000)]
-"""As long as Temporal's servers allow."""
+"""Temporal's servers allow no longer ids."""
 
 
 class Message(BaseModel):

@@ -8,7 +8,7 @@ from activities.messages.pages import CursorFailure
 
 
 class ConfirmMissing(Message):
-    """Unlisted items of one API version and throttle family."""
+    """Asks for unlisted items of one API version and throttle family."""
 
     tenant_id: UUID
     run_id: UUID
@@ -20,19 +20,19 @@ class ConfirmMissing(Message):
 
 
 class ConfirmedShare(Message):
-    """One collection's answers: items `found`, items `gone` (404), and items `left` to ask for."""
+    """The numbers of a collection's items that are found, that are gone (404), and that are left to ask for."""
 
     found: int = 0
     gone: int = 0
     left: int = 0
     pending: int = 0
-    """Items with details to read, including found ones."""
+    """The number of items with details to read, including found ones."""
     failure: CursorFailure | None = None
-    """The failure with the longest wait."""
+    """A final failure, else the one with the longest wait."""
 
 
 class ConfirmMissingResult(Message):
     requests: int = 0
     collections: dict[str, ConfirmedShare] = {}
     paced: timedelta | None = None
-    """The wait for the family's turn; nothing was sent."""
+    """How long the throttle family must wait; nothing was sent."""

@@ -9,7 +9,7 @@ from inventory.backoff import KnownFailure
 
 
 class DetailShare(Message):
-    """Part `part` (from 0) of `of` of a collection's items."""
+    """One of `of` parts of a collection's items; `part` counts from 0."""
 
     type_key: str
     part: int = 0
@@ -22,7 +22,7 @@ class FetchDetails(Message):
     """Shares of one API version and throttle family, read by `batches` of at most `limit` requests.
 
     `wave_token` is the idempotency key. An item is given up after `attempts` failures, `malformed_attempts` answers
-    that are no page, or its share's known failure's attempts.
+    that are no page, or the attempts of the share's known failure.
     """
 
     tenant_id: UUID
@@ -39,7 +39,7 @@ class FetchDetails(Message):
 
 
 class DetailProgress(Message):
-    """Items that this wave completed or found gone, items left, and items that cannot be read."""
+    """The numbers of items that this wave read or found gone, and of the share's items left and given up."""
 
     read: int = 0
     gone: int = 0
@@ -47,7 +47,7 @@ class DetailProgress(Message):
     failed: int = 0
     moved: bool = False
     failure: CursorFailure | None = None
-    """The one with the longest wait, or that ends the share."""
+    """The failure that ends the share, or the one with the longest wait."""
     cause: CursorFailure | None = None
     """Why an item was given up."""
 
@@ -59,6 +59,6 @@ class FetchDetailsResult(Message):
     changed: int = 0
     collections: dict[str, DetailProgress] = {}
     paced: timedelta | None = None
-    """The wait for the family's turn; nothing was sent."""
+    """How long the throttle family must wait; nothing was sent."""
     too_large: bool = False
     """Whether the next batch must be smaller."""

@@ -26,12 +26,12 @@ class CheckResult(Message):
 
 
 class DiagnoseWorker(Message):
-    """The tenants to sign in to. Without any, the worker signs in to all its tenants."""
+    """The tenants to sign in to; none stands for all."""
 
     tenant_ids: tuple[UUID, ...] = ()
 
 
 class DiagnosisResult(Message):
-    """The checks are in the order to print."""
+    """The checks, in the order to print."""
 
     checks: tuple[CheckResult, ...]

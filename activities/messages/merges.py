@@ -12,7 +12,7 @@ class PromisedWave(Message):
 
 
 class DetailRefresh(Message):
-    """Details are due at an age between half of `period` and the whole, though their list shows nothing new.
+    """Details are due at an age between half of `period` and all of it, even if the list shows nothing new.
 
     With `read_before`, only details read before it are due, so that runs share the work.
     """
@@ -22,10 +22,10 @@ class DetailRefresh(Message):
 
 
 class UpsertItems(Message):
-    """Merge the rows of a fetch token, and of further waves with it.
+    """Merges the rows of a fetch token and of `more_waves`.
 
     `restarted`: collections whose listing began anew. `ended`: collections whose unlisted items to count. `detailed`:
-    collections whose pending items to count. `refreshes`, by type key, go before `detail_refresh`.
+    those whose pending items to count. `refreshes`, by type key, go before `detail_refresh`.
     """
 
     tenant_id: UUID
@@ -42,20 +42,20 @@ class UpsertItems(Message):
 
 
 class UpsertItemsResult(Message):
-    """A merge's counts. With `lost`, staged rows are gone and nothing was merged: fetch the waves again."""
+    """Counts of items, also by type key. With `lost`, staged rows are gone and nothing was merged: fetch them again."""
 
     created: int = 0
     changed: int = 0
     unchanged: int = 0
     duplicates: dict[str, int] = {}
-    """The number of items, by type key, that this run had seen on an earlier page."""
+    """Items that this run had seen on an earlier page."""
     duplicate_ids: list[tuple[str, str]] = []
     reread: dict[str, int] = {}
-    """The number of items, by type key, that this run had seen before their listing began anew."""
+    """Items that this run had seen before their listing began anew."""
     unlisted: dict[str, int] = {}
-    """The number of items, by type key, that were present before the run and not seen by it."""
+    """Items that were present before the run and not seen by it."""
     pending: dict[str, int] = {}
-    """The number of items, by type key, with details to read."""
+    """Items with details to read."""
     lost: bool = False
     lost_tokens: list[UUID] = []
-    """Tokens without their staged rows; other waves are merged."""
+    """Fetch tokens without their staged rows; other waves are merged."""

@@ -1,4 +1,4 @@
-"""Messages of the activities that tell people of events."""
+"""The messages of notifications."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -8,10 +8,7 @@ from inventory.notifications import TargetName
 
 
 class NoteEvents(Message):
-    """Notes a tenant's events of ended runs and, with `expiring`, its expiries.
-
-    `look_id` is the source of events without a run.
-    """
+    """Notes a tenant's events of runs and, with `expiring`, its expiries, of which `look_id` is the source."""
 
     tenant_id: UUID
     look_id: UUID
@@ -29,7 +26,7 @@ class DeliverEvents(Message):
 
 
 class DeliveryResult(Message):
-    """Messages sent and given up. `wait`: until the next is due; None if none waits."""
+    """The numbers of messages sent and given up. `wait`: the time until the next; None if none waits."""
 
     sent: int = 0
     failed: int = 0

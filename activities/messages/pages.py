@@ -12,18 +12,18 @@ from inventory.outcomes import ContextValue
 
 
 class CursorRequest(Message):
-    """One page to read. `url` is a collection's first URL or a nextLink."""
+    """A page to read. `url` is a listing's first URL or a nextLink."""
 
     type_key: str
     url: str
     is_first_listing: bool = False
-    """Most items are new, so reading their references at once pays."""
+    """Most items are new, so their references are read at once."""
     is_read_again: bool = False
-    """Its staged rows were lost; the pages behind it have been read."""
+    """Its staged rows were lost; the pages after it have been read."""
 
 
 class DetailsDue(Message):
-    """When details are read again; the fields are those of `UpsertItems`."""
+    """When details are read again; see `UpsertItems`."""
 
     detail_refresh: timedelta = timedelta(days=7)
     refreshes: dict[str, DetailRefresh] = {}
@@ -38,13 +38,13 @@ class FetchPages(Message):
     api_version: str
     cursors: list[CursorRequest]
     graph_patience: timedelta = timedelta(hours=1)
-    """The time to retry an unreachable Graph."""
+    """How long to retry an unreachable Graph."""
     told_after: timedelta | None = None
     """See `RunPolicy.told_after`."""
     limit: int = 1
-    """The family's limit of a `$batch`."""
+    """The family's most requests in a `$batch`."""
     due: DetailsDue | None = None
-    """Set if unchanged objects need not be read. If the merge does not know the page, the workflow requests it anew."""
+    """Set if unchanged objects need not be read. If one changes before the merge, the page is requested anew."""
 
 
 def ranks(type_keys: Iterable[str]) -> list[int]:
@@ -58,7 +58,7 @@ def ranks(type_keys: Iterable[str]) -> list[int]:
 
 
 class CursorFailure(Message):
-    """The reason why a page was not read. `restart`: its listing must begin anew."""
+    """Why a page was not read. `restart`: its listing must begin anew."""
 
     code: ErrorCode
     retryable: bool
@@ -68,7 +68,7 @@ class CursorFailure(Message):
 
 
 NAMED_INVALID = 10
-"""Bad objects named by a page or a collection; all are counted."""
+"""The most bad objects that a page or a collection names; all are counted."""
 
 
 class InvalidItem(Message):
@@ -80,7 +80,7 @@ class InvalidItem(Message):
 
 
 class PageResult(Message):
-    """A page that was requested. `items` is the number of staged items."""
+    """`items` is the number of staged items."""
 
     type_key: str
     was_read: bool = True
@@ -91,16 +91,16 @@ class PageResult(Message):
     named_invalid: list[InvalidItem] = []
     meta_dropped: int = 0
     more_urls: list[str] = []
-    """One listing for each parent on the page."""
+    """The listing of each parent on the page."""
     size_bytes: int = 0
-    """The size of its documents, which predicts the next page's."""
+    """The size of the documents, which predicts the next page's."""
     failure: CursorFailure | None = None
 
 
 class FetchPagesResult(Message):
-    """The pages, in the order of the cursors. Release 0.3.0 gave another order, and one page of each collection.
+    """The pages, in the order of the cursors; from release 0.3.0, in another order, one page of each collection.
 
-    A fetch token holds one page of a collection: a collection's second page is staged under the first of `more_waves`,
+    A fetch token stages one page of a collection: a collection's second page is staged under the first of `more_waves`,
     and so on (`ranks`).
     """
 
@@ -110,6 +110,6 @@ class FetchPagesResult(Message):
     requests: int
     pages: list[PageResult]
     paced: timedelta | None = None
-    """The wait for the family's turn; nothing was sent."""
+    """How long the throttle family must wait; nothing was sent."""
     too_large: bool = False
     """Whether the next request must have fewer pages."""

@@ -10,10 +10,7 @@ from inventory.selection import RequestedSelection
 
 
 class PortfolioRun(Message):
-    """A portfolio run. `portfolio_run_id` is the workflow's first execution run id.
-
-    `schedule` names the schedule that started it, if any.
-    """
+    """`portfolio_run_id` is the workflow's first execution run id; `schedule` names the schedule that started it."""
 
     portfolio_run_id: UUID
     workflow_id: WorkflowId
@@ -26,7 +23,7 @@ class PortfolioRun(Message):
 class OpenPortfolioResult(Message):
     """The chosen tenants. `tenant_names` have the order of `tenant_ids`; workers before 0.4 send none.
 
-    `disabled` is the number of chosen tenants that the tenants file disables.
+    `disabled` is the number of chosen tenants that are disabled.
     """
 
     tenant_ids: list[UUID]
@@ -37,7 +34,7 @@ class OpenPortfolioResult(Message):
 
 
 class RunToFollow(Message):
-    """A run under way. One without `run_id` was `joined`: it is the run that holds the workflow id."""
+    """A run under way. Without `run_id`, it is the run that holds the workflow id, and was `joined`."""
 
     tenant_id: UUID
     workflow_id: WorkflowId
@@ -61,7 +58,7 @@ class TenantOutcome(Message):
 
 
 class FollowRunsResult(Message):
-    """The runs of the request, in its order."""
+    """The outcomes, in the order of the request's runs."""
 
     outcomes: list[TenantOutcome]
 
@@ -75,7 +72,7 @@ class PortfolioRunEnd(Message):
 
 
 class RecordPortfolio(Message):
-    """Records outcomes of tenants and, with `ending`, the end of the portfolio run."""
+    """Records tenants' outcomes and, with `ending`, the end of the portfolio run."""
 
     run: PortfolioRun
     outcomes: list[TenantOutcome] = []

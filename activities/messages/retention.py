@@ -27,7 +27,7 @@ class InventoriedTenants(Message):
 
 
 class ForgetVersions(Message):
-    """One batch, from the first item behind `after` (type key and id)."""
+    """Deletes one batch of versions, from the first item after `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None
@@ -36,7 +36,7 @@ class ForgetVersions(Message):
 
 
 class ForgetVersionsResult(Message):
-    """A deleted batch. `after`: the next batch begins behind it; None at the end."""
+    """`after` is the last item of the batch; None if no batch is left."""
 
     versions: int
     documents: int
@@ -49,7 +49,7 @@ class ForgetRuns(Message):
 
 
 class ForgetRunsResult(Message):
-    """A deleted batch. `is_last`: no run is left to delete. `plans` is the number of deleted undecided plans."""
+    """`is_last`: no run is left to delete. `plans` is the number of deleted undecided plans."""
 
     runs: int
     is_last: bool

@@ -1,4 +1,4 @@
-"""Messages that open, keep and close a run."""
+"""The messages that open, keep and close a run."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ from inventory.selection import RequestedSelection
 
 
 class Run(Message):
-    """A run of a selection for a tenant. `run_id` is the workflow's first execution run id."""
+    """`run_id` is the workflow's first execution run id."""
 
     tenant_id: UUID
     run_id: UUID
@@ -22,30 +22,31 @@ class Run(Message):
 
 
 class RunPolicy(Message):
-    """The limits come from the worker's configuration, and stay in the history."""
+    """Limits from the worker's configuration, kept in the history."""
 
     queue_patience: timedelta = timedelta(hours=1)
     """The longest wait for a slot."""
     cursor_attempts: int = 20
-    """How many times one page is requested."""
+    """The most requests for a page."""
     graph_patience: timedelta = timedelta(hours=1)
     """The retry time of a page after its first failure, and of a wave while Graph cannot be reached."""
     waves_in_flight: int = 4
+    """The most batches read side by side."""
     detail_refresh: timedelta = timedelta(days=7)
     """The time within which every item's details are read again."""
     detail_batches: int = 1
-    """The number of `$batch` requests for details that one activity makes, in sequence."""
+    """The most `$batch` requests of one `FetchDetails`."""
     detail_items: int | None = None
-    """The most items whose details one wave reads; None for all, as in runs of 0.3.0."""
+    """The most items of one `FetchDetails`; None for all, as in runs of 0.3.0."""
     malformed_attempts: int | None = None
-    """Requests of a page whose answer is no page; None for `cursor_attempts`, as in runs of 0.3.0."""
+    """The most requests for a page whose answers are no page; None for `cursor_attempts`, as in runs of 0.3.0."""
     told_after: timedelta | None = None
-    """After this time an activity reports a failing wave as each page's failure; None for `graph_patience`, as in runs
-    of 0.3.0."""
+    """After this time, an activity reports a failing batch as each page's failure; None for `graph_patience`, as in
+    runs of 0.3.0."""
 
 
 class PlannedCollection(Message):
-    """How a collection is read. `wave_limit`: the most pages of its throttle family in one wave."""
+    """How to read a collection. `wave_limit`: the most requests of its throttle family in a batch."""
 
     type_key: str
     first_url: str
@@ -55,7 +56,7 @@ class PlannedCollection(Message):
     confirmable: bool = False
     detailed: bool = False
     is_first_listing: bool = False
-    """Whether no run has listed it to its end: most items are new."""
+    """Whether no run has listed it to its end."""
     interval: timedelta | None = None
     """The time from an answer to the next turn, in a family with turns. None in runs of 0.3.0."""
     refresh: DetailRefresh | None = None
@@ -65,7 +66,7 @@ class PlannedCollection(Message):
 
 
 class BeginRunResult(Message):
-    """An attempt to open a run. `plan`, `unknown` and the names are set once the run is `running`; `policy` always.
+    """`plan`, `unknown` and the names are set once the run is `running`; `policy` always.
 
     `ahead`: the number of runs queued before it. `unknown`: selected type keys that the worker does not know.
     """
@@ -80,7 +81,7 @@ class BeginRunResult(Message):
 
 
 class RenewLease(Message):
-    """Keep the run's slot or, with `queued`, its place in the queue."""
+    """Keeps the run's slot or, with `queued`, its place in the queue."""
 
     tenant_id: UUID
     run_id: UUID
@@ -88,9 +89,9 @@ class RenewLease(Message):
 
 
 class RenewLeaseResult(Message):
-    """Whether the run is still open. `ahead` is the number of runs queued before it.
+    """`ahead` is the number of runs queued before this one.
 
-    `ahead` is None if the run's turn has come, if it is not queued, or from a worker of release 0.3.0; then `begin_run`
+    It is None if the run's turn has come, if it is not queued, or from a worker of release 0.3.0; then `begin_run`
     decides.
     """
 
@@ -114,4 +115,4 @@ class FinishRunResult(Message):
     error_codes: list[ErrorCode] | None = None
     """None from workers of 0.3.0, which record the codes of the request."""
     notifies: bool = False
-    """Whether the worker sends notifications. False in older histories."""
+    """False in older histories."""

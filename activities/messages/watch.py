@@ -16,7 +16,7 @@ class WatchedTenants(Message):
 
 
 class WatchTenants(Message):
-    """Look at audit logs and read changed items. `look_id` names the look."""
+    """Looks at audit logs and reads changed items."""
 
     look_id: UUID
     workflow_id: WorkflowId
@@ -24,7 +24,7 @@ class WatchTenants(Message):
 
 
 class WatchTenantsResult(Message):
-    """Sums over tenants; `failed` ones with their codes."""
+    """Sums over tenants, and the codes of those that failed."""
 
     looked: int = 0
     requests: int = 0

@@ -10,9 +10,9 @@ from activities.messages.pages import CursorFailure, CursorRequest, FetchPages, 
 
 
 class ReadWave(Message):
-    """Batches of one kind, of any API versions and families, `at_once` side by side.
+    """Batches of one kind, of any API versions and throttle families, `at_once` side by side.
 
-    `in_turn`: their family allows one request at a time; the wave waits for its turn.
+    `in_turn`: their family allows one request at a time, and the wave waits for its turns.
     """
 
     tenant_id: UUID
@@ -25,7 +25,7 @@ class ReadWave(Message):
 
 
 class PageBatch(Message):
-    """A batch of pages: its result, or the `failure` of the whole `$batch`."""
+    """The result of a batch, or its `failure` as a whole."""
 
     cursors: list[CursorRequest]
     fetched: FetchPagesResult | None = None
@@ -33,23 +33,23 @@ class PageBatch(Message):
 
 
 class ConfirmedBatch(Message):
-    """A batch of confirmations: its result, or the `failure` of the whole batch; neither if it was not asked."""
+    """The result of a batch, or its `failure` as a whole; neither if it was not read."""
 
     fetched: ConfirmMissingResult | None = None
     failure: CursorFailure | None = None
 
 
 class DetailBatch(Message):
-    """A batch of details: its result, or the `failure` of the whole batch; neither if it was not read."""
+    """The result of a batch, or its `failure` as a whole; neither if it was not read."""
 
     fetched: FetchDetailsResult | None = None
     failure: CursorFailure | None = None
 
 
 class ReadWaveResult(Message):
-    """The batches of the request, in its order.
+    """The request's batches, in its order.
 
-    An entry of `pages` holds the requested pages, then those that follow; empty if not read.
+    An entry of `pages` holds the requested pages, then following ones; it is empty if they were not read.
     """
 
     pages: list[list[PageBatch]] = []
