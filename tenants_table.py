@@ -55,7 +55,10 @@ class TableSource:
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
     def change(self, wanted: TenantChange) -> bool:
-        """Changes an entry; False if nothing changed. Raises `TenantsFileError` if the table would be invalid."""
+        """Adds, replaces or removes an entry; False if nothing changed.
+
+        Raises `TenantsFileError` if the table would be invalid, and as `entries`.
+        """
         if wanted.entry is not None:
             refuse_references(wanted.entry)
         changed = configured_tenants.change(self._url, wanted, self._valid)

@@ -73,7 +73,10 @@ from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 
 DETAIL_BATCHES = 8
-"""`$batch` requests of one `FetchDetails`. More need fewer activities; a killed worker loses four, merged together."""
+"""The most `$batch` requests of one `FetchDetails`: the more, the fewer activities.
+
+A killed worker loses at most four of them, which are merged together.
+"""
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
 """Items of one `FetchDetails`: so many are read with two requests each."""
