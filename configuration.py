@@ -189,7 +189,7 @@ class Settings(BaseSettings):
 
     @property
     def web_sign_in_app(self) -> TenantConfig | None:
-        """The web page's app registration; None if people do not sign in with Entra ID."""
+        """None if people do not sign in with Entra ID."""
         if self.web_sign_in_client_id is None or not self.web_sign_in_tenants:
             return None
         return TenantConfig(
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
 
     @property
     def database_connections(self) -> int:
-        """The most connections of a worker: by default one for each activity."""
+        """By default one for each activity."""
         return self.worker_database_connections or self.worker_activities
 
 

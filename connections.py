@@ -31,7 +31,7 @@ ANSWER_SECONDS = 15
 """The time limit for connecting to Temporal, a hundred times the usual time."""
 
 CALL_TIMEOUT = timedelta(seconds=ANSWER_SECONDS)
-"""The limit of one call; the SDK's own is 30 seconds."""
+"""The SDK's own is 30 seconds."""
 
 _ADDRESS = re.compile(r"(?:[^\s/:]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
 

@@ -76,7 +76,7 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
 
 
 def key_id(key: bytes) -> bytes:
-    """The key's public name, which does not reveal the key."""
+    """The key's public name."""
     return hashlib.sha256(b"tenant-inventory payload key" + key).hexdigest()[:16].encode()
 
 

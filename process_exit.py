@@ -1,4 +1,4 @@
-"""The start and the end of a command's process."""
+"""The exit of a command's process."""
 
 import logging
 import os

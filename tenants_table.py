@@ -26,7 +26,7 @@ VAULT_NAMES = ("client_secret_vault", "certificate_vault")
 
 
 class TableSource:
-    """The table as a source of tenants. Its entries name files below `folder`."""
+    """Entries name files below `folder`."""
 
     named = THE_TABLE
 
@@ -90,11 +90,11 @@ class TableEdit:
         self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
 
     def replace(self, entry: Mapping[str, Any]) -> bool:
-        """Replaces the tenant's entry; False if it is the same."""
+        """False if the entry is the same."""
         return self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""))
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
-        """Disables or enables the tenant; False if nothing changed."""
+        """False if nothing changed."""
         entry = self._source.entry(tenant_id)
         if entry is None or bool(entry.get("disabled")) == disabled:
             return False

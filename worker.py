@@ -285,7 +285,6 @@ def freshness_told(settings: Settings, database: Database, meter: MetricMeter) -
 
 
 def machine_clock() -> datetime:
-    """The clock that the diagnosis checks."""
     return datetime.now(UTC)
 
 

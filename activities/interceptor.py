@@ -17,7 +17,7 @@ BEATS_A_TIMEOUT = 5
 """So many heartbeats a timeout that a late or lost one does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
-"""Fields of an activity's message, or of the message's run, for log records."""
+"""Fields of a message, or of its run, for log records."""
 
 RETRIES_EVERYTHING = frozenset({definitions.finish_run.__name__})
 """Activities that retry unexpected errors, too: a run's record must be closed."""

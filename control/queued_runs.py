@@ -123,7 +123,7 @@ async def _told(find: Find[RecordT]) -> list[RecordT] | None:
 async def unrecorded_portfolio_runs(
     database: Database, task_queue: str, ids: IdRange | None = None, *, most: int = 20, connect: Connect | None = None
 ) -> list[PortfolioRecord] | None:
-    """Queued portfolio runs without a record, newest first; None if Temporal does not answer."""
+    """As `unrecorded_runs`."""
     query = _query(PORTFOLIO_WORKFLOW, task_queue, ids)
     queued = await _queued(query, PortfolioInput, most, connect or _new_client)
     if queued is None:

@@ -112,7 +112,7 @@ async def request_cancel(
 async def cancel(
     client: Client, task_queue: str, run: RunRecord | PortfolioRecord, reason: str | None, requested_by: str
 ) -> None:
-    """Cancels a run, or a portfolio run with the runs that it started. Raises `NotUnderWayError`."""
+    """A portfolio run is cancelled with the runs that it started. Raises `NotUnderWayError`."""
     if isinstance(run, PortfolioRecord):
         workflow, run_id = PORTFOLIO_WORKFLOW, run.portfolio_run_id
     else:

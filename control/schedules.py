@@ -87,10 +87,7 @@ class StoredSchedule(NamedTuple):
 
 
 class Schedules(WorkflowSchedules[PortfolioInput]):
-    """A task queue's schedules.
-
-    Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer.
-    """
+    """Methods raise `RequestError` if a request is impossible, `RPCError` if Temporal does not answer."""
 
     def __init__(self, client: Client, task_queue: str, name_of: NameOf = str) -> None:
         super().__init__(client, Kind(PORTFOLIO_WORKFLOW, task_queue), PortfolioInput)

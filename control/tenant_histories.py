@@ -32,7 +32,7 @@ _REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class ErasedHistories(NamedTuple):
-    """`histories` were deleted. `kept`: why others stay for the namespace's retention."""
+    """`kept`: why other histories stay for the namespace's retention."""
 
     histories: int
     kept: str | None

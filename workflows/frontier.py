@@ -149,7 +149,6 @@ class Frontier(WaveQueue, CollectionResults):
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        """Notes how many runs in a row, including this one, the collection failed with the code."""
         known = self._known(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
@@ -351,7 +350,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.fail(type_key, code, {})
 
     def cancel_open(self) -> None:
-        """Ends open collections as incomplete, because the run is cancelled."""
+        """Ends open collections as incomplete."""
         for type_key in self._open():
             result = self.results[type_key]
             result.outcome = Outcome.INCOMPLETE

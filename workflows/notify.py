@@ -18,7 +18,7 @@ NOTIFY_ID = "notify"
 """The beginning of the workflow ids."""
 
 LOOK_ID = "notification-look"
-"""The workflow id; a schedule appends its time."""
+"""The beginning of the workflow ids."""
 
 
 @workflow.defn

@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
-"""The workflow id; a schedule appends its time."""
+"""The beginning of the workflow ids."""
 
 
 @workflow.defn

@@ -8,7 +8,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows import policies
 
 SWEEP_ID = "sweep"
-"""The workflow id; a schedule appends its time."""
+"""The beginning of the workflow ids."""
 
 
 @workflow.defn

@@ -14,7 +14,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import WatchInput, WatchResult
 
 WATCH_ID = "watch"
-"""The workflow id; a schedule appends its time."""
+"""The beginning of the workflow ids."""
 
 TENANTS_TOGETHER = 50
 """Tenants of one activity. A look at so many costs 5 actions in all."""

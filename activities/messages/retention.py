@@ -27,7 +27,7 @@ class InventoriedTenants(Message):
 
 
 class ForgetVersions(Message):
-    """Deletes one batch of versions, from the first item after `after` (type key and id)."""
+    """Deletes one batch, from the first item after `after` (type key and id)."""
 
     tenant_id: UUID
     older_than: timedelta | None = None
