@@ -45,8 +45,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Run again later, or less often. If it persists, see what else reads this tenant with the same app.",
     ),
     ErrorCode.GRAPH_UNAVAILABLE: Explanation(
-        "Graph answered 5xx or 408, or could not be reached, until the retry limit.",
-        "Check the network, the proxy and Microsoft's service health, then run again.",
+        "Graph answered 5xx or 408, or could not be reached or read in time, until the retry limit.",
+        "Check the network, the proxy, the workers' logs and Microsoft's service health, then run again.",
     ),
     ErrorCode.GRAPH_UNAUTHORIZED: Explanation(
         "Graph answered 401, also to a fresh token.",

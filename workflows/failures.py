@@ -7,8 +7,16 @@ from activities import definitions
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
-_UNANSWERED = {definitions.fetch_pages.__name__: ErrorCode.GRAPH_UNAVAILABLE}
-"""The codes of activities that time out; others have `storage_unavailable`."""
+_READ_GRAPH = frozenset(
+    activity.__name__
+    for activity in (
+        definitions.read_wave,
+        definitions.fetch_pages,
+        definitions.fetch_details,
+        definitions.confirm_missing,
+    )
+)
+"""Activities whose timeout is `graph_unavailable`; that of others is `storage_unavailable`."""
 
 
 def error_code_of(error: BaseException) -> ErrorCode:
@@ -18,7 +26,7 @@ def error_code_of(error: BaseException) -> ErrorCode:
         inner = cause.cause
         if isinstance(inner, ApplicationError):
             return _known(inner.type)
-        return _UNANSWERED.get(error.activity_type, ErrorCode.STORAGE_UNAVAILABLE)
+        return ErrorCode.GRAPH_UNAVAILABLE if error.activity_type in _READ_GRAPH else ErrorCode.STORAGE_UNAVAILABLE
     return _known(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
 
 

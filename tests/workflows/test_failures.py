@@ -1,0 +1,42 @@
+"""The codes of activities that time out."""
+
+import pytest
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+from inventory.error_codes import ErrorCode
+from workflows.failures import error_code_of
+
+
+def timed_out(activity_type: str, cause: ApplicationError | None = None) -> ActivityError:
+    error = ActivityError(
+        "failed",
+        scheduled_event_id=5,
+        started_event_id=6,
+        identity="worker",
+        activity_type=activity_type,
+        activity_id="1",
+        retry_state=RetryState.TIMEOUT,
+    )
+    error.__cause__ = TemporalTimeoutError("timed out", type=TimeoutType.HEARTBEAT, last_heartbeat_details=[])
+    error.__cause__.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("activity_type", "code"),
+    [
+        ("read_wave", ErrorCode.GRAPH_UNAVAILABLE),
+        ("fetch_pages", ErrorCode.GRAPH_UNAVAILABLE),
+        ("fetch_details", ErrorCode.GRAPH_UNAVAILABLE),
+        ("confirm_missing", ErrorCode.GRAPH_UNAVAILABLE),
+        ("upsert_items", ErrorCode.STORAGE_UNAVAILABLE),
+    ],
+)
+def test_a_timeout_has_the_code_of_what_the_activity_asks(activity_type: str, code: ErrorCode) -> None:
+    assert error_code_of(timed_out(activity_type)) is code
+
+
+def test_a_timeout_after_a_failure_has_its_code() -> None:
+    failure = ApplicationError("disk full", type="storage_unavailable")
+    assert error_code_of(timed_out("read_wave", failure)) is ErrorCode.STORAGE_UNAVAILABLE
