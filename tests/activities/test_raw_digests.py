@@ -149,6 +149,10 @@ def whole_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[st
     yield from copy_of(postgres, migrated_template)
 
 
+MORE = ("mobileApps", "deviceHealthScripts", "directoryRoleAssignments")
+"""The first is one whose objects have digests."""
+
+
 @pytest.fixture(scope="module")
 def small_pages() -> Iterator[SimulatedGraph]:
     with SimulatedGraph(tenants=1, items_per_collection=3, page_size=2, seed=11) as server:
@@ -170,12 +174,20 @@ def test_leaving_alone_what_is_the_same_comes_to_the_same(pair: Pair) -> None:
     holds()
 
 
-@pytest.mark.parametrize("key", [KEY, pytest.param(None, marks=pytest.mark.slow)])
-def test_objects_that_are_the_same_are_left_alone(pair: Pair, key: str | None) -> None:
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [
+        (KEY, ()),
+        pytest.param(KEY, MORE, marks=pytest.mark.slow),
+        pytest.param(None, MORE, marks=pytest.mark.slow),
+    ],
+    ids=["key", "key, more collections", "no key, more collections"],
+)
+def test_objects_that_are_the_same_are_left_alone(pair: Pair, key: str | None, more: tuple[str, ...]) -> None:
     """An item with details from the second listing on that shows the same, and any other from the first on."""
     edit = ("rename", "deviceCompliancePolicies", 0, 1)
-    digested = ("configurationPolicies", "deviceCompliancePolicies", "mobileApps")
-    type_keys = (*digested, "deviceHealthScripts", "directoryRoleAssignments", "organization")
+    digested = ("configurationPolicies", "deviceCompliancePolicies", *more[:1])
+    type_keys = (*digested, *more[1:], "organization")
     steps: list[Step] = [([], HowToRead(), type_keys)] * 3 + [
         ([edit], HowToRead(), digested),
         ([], HowToRead(deep=True), digested),

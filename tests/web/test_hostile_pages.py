@@ -1,6 +1,7 @@
 """Every page of a tenant whose names, documents and reasons have script, markup, a change of direction, a megabyte."""
 
 import httpx
+import pytest
 from fastapi.responses import HTMLResponse
 
 from inventory.people import Role
@@ -16,6 +17,7 @@ NEEDING_MORE = {"/schedules", "/schedules/edit", "/configured-tenants/new", "/co
 """Pages that need Temporal, or tenants in the database."""
 
 
+@pytest.mark.slow
 async def test_no_page_has_more_than_the_words_of_a_hostile_tenant(
     database: Database, database_url: str, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
