@@ -1,7 +1,7 @@
-"""Assignments of current versions, and collections never read to their end."""
+"""Assignments of current versions, and collections that the latest run did not read to their end."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,7 +27,6 @@ from answers.old_details import OLD_DETAILS, may_be_old, old_details
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import decode_object
-from inventory.outcomes import Outcome
 from inventory.reference_extraction import ASSIGNMENTS
 from inventory.references import ReferenceRole
 from inventory.user_errors import NeverReadError, UserError
@@ -82,9 +81,8 @@ async def assignments(
     items = await _items(session, wanted, sought)
     async for record in _of_all(session, tenant_id, items):
         yield record
-    if sought is None:
-        for unread in await _unread(session, tenant_id, wanted):
-            yield unread
+    for unread in await _unread(session, tenant_id, wanted if sought is None else _type_keys(items)):
+        yield unread
     for old in await _old(session, tenant_id, items):
         yield old
 
@@ -112,8 +110,7 @@ async def assignment_page(
             found.append(record)
         else:
             cannot_say.append(record)
-    if sought is None:
-        cannot_say += await _unread(session, tenant_id, wanted)
+    cannot_say += await _unread(session, tenant_id, wanted if sought is None else _type_keys(items))
     cannot_say += await _old(session, tenant_id, items[:most])
     last = items[most - 1] if len(items) > most else None
     return AssignmentPage(found, cannot_say, None if last is None else (last.type_key, last.external_id))
@@ -137,6 +134,10 @@ async def first_assignments(
 def _assignable(type_keys: Sequence[str] | None) -> list[str]:
     assignable = [key for key, collection in sorted(load_catalog().collections.items()) if collection.assignable]
     return [key for key in assignable if type_keys is None or key in type_keys]
+
+
+def _type_keys(items: Iterable[AssignableItem]) -> list[str]:
+    return sorted({item.type_key for item in items})
 
 
 async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
@@ -171,7 +172,7 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
     found = []
     for key in type_keys:
         basis = covered.get(key)
-        if basis is None or (basis.listed_at is None and basis.outcome is not Outcome.SKIPPED):
+        if basis is None or not (basis.is_current or basis.is_skipped):
             reason = NEVER_READ if basis is None else basis.reason
             found.append(CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None))
     return found

@@ -71,7 +71,7 @@ def assignments(
             output.warn(f"{record.type_key}: rests on {details}")
     for reason, collections in _by_reason(cannot_say).items():
         more = f" and {len(collections) - NAMED} more" if len(collections) > NAMED else ""
-        output.warn(f"assignments not known of {', '.join(collections[:NAMED])}{more}: {reason}")
+        output.warn(f"not all assignments are known of {', '.join(collections[:NAMED])}{more}: {reason}")
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:

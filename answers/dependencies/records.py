@@ -191,7 +191,7 @@ class ReachRecord(BaseModel, frozen=True):
 
 
 class CannotSayRecord(BaseModel, frozen=True):
-    """A collection that leaves the answer open, for `reason`: it was not listed to its end, or as below.
+    """A collection that leaves the answer open, for `reason`: the latest run did not list it to its end, or as below.
 
     The type key is empty if the tenant was never read. `references` counts references whose targets may be in the
     collection, and items with unknown assignments; null if the collection's own items are missing. With `damaged` it

@@ -7,7 +7,6 @@ from answers.dependencies.records import AssignmentRecord, KnownObject, ObjectSt
 from answers.old_details import OLD_DETAILS
 from inventory.coverage import NEVER_READ, Coverage
 from inventory.missing import FOUND_BY_ID, LISTED, Confidence
-from inventory.outcomes import Outcome
 from inventory.references import ReferenceRole
 
 NOT_IN_THE_CATALOG = "not_in_the_catalog"
@@ -22,14 +21,19 @@ https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 """
 
 
-def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
-    """None if the collection was listed to its end, or the tenant cannot have it."""
+def not_current_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
+    """None if the latest run listed the collection to its end, or the tenant cannot have it."""
     covered = coverage.get(type_key)
     if covered is None:
         return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
-    if covered.listed_at is not None or covered.outcome is Outcome.SKIPPED:
-        return None
-    return covered.reason
+    return None if covered.is_current or covered.is_skipped else covered.reason
+
+
+def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
+    """None if any run listed the collection to its end, or the tenant cannot have it."""
+    covered = coverage.get(type_key)
+    was_listed = covered is not None and covered.listed_at is not None
+    return None if was_listed else not_current_reason(type_key, coverage, known)
 
 
 def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:

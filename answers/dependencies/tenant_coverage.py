@@ -16,7 +16,14 @@ from answers.dependencies.records import (
     ObjectState,
     Presence,
 )
-from answers.dependencies.rules import DAMAGED, REFERENCES_NOT_READ, item_presence, not_listed_reason, unseen_presence
+from answers.dependencies.rules import (
+    DAMAGED,
+    REFERENCES_NOT_READ,
+    item_presence,
+    not_current_reason,
+    not_listed_reason,
+    unseen_presence,
+)
 from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details, old_details_of_tenants
 from answers.times import EARLIEST
 from graph.catalog import kind_of, load_catalog
@@ -96,9 +103,9 @@ class TenantCoverage:
         )
 
     def unread(self, type_keys: Iterable[str]) -> list[CannotSayRecord]:
-        """Gaps for collections whose items are not all known."""
+        """Gaps for collections whose items are not all known, since the latest run did not list them to their end."""
         keys = sorted(set(type_keys))
-        reasons = {key: self._why_unread(key) for key in keys}
+        reasons = {key: not_current_reason(key, self.collections, self._known) for key in keys}
         unread = [self.cannot_say(key, reason, None) for key, reason in reasons.items() if reason is not None]
         return [*unread, *self.old(keys)]
 
@@ -110,15 +117,12 @@ class TenantCoverage:
             if type_keys is None or old.type_key in type_keys
         ]
 
-    def _why_unread(self, type_key: str) -> str | None:
-        return not_listed_reason(type_key, self.collections, self._known)
-
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
         """`edges` counts references by possible collections."""
         counted: Counter[tuple[str, str]] = Counter()
         for type_keys, times in edges.items():
             for key in type_keys:
-                reason = self._why_unread(key)
+                reason = not_listed_reason(key, self.collections, self._known)
                 if reason is not None:
                     counted[key, reason] += times
         return [self.cannot_say(key, reason, times) for (key, reason), times in sorted(counted.items())]

@@ -326,6 +326,13 @@ async def test_who_gets_what_is_in_names_item_by_item(database: Database, signed
     ]
     assert len((await signed_in.get(f"{OF}/assignments.csv")).text.splitlines()) == 4
     assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/assignments")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        CONFIGURATIONS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+    }
+    await sync(database, CONTOSO, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes=outcomes)
+    page = await words_of(signed_in, f"{OF}/assignments?item=baseline")
+    assert "Pilot devices" in page
+    assert "Not all assignments are known of Device configuration profiles: failed: graph throttled" in page
 
 
 async def test_assignments_go_on_item_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:

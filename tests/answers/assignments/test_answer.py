@@ -7,6 +7,8 @@ from uuid import UUID
 from answers.assignments import answer
 from answers.assignments.records import ItemAssignment
 from answers.dependencies.records import CannotSayRecord
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
 from tests.storage.support import age_details, observation, sync
@@ -62,3 +64,21 @@ async def test_assignments_in_old_details_are_said_to_be_old(database: Database)
     async with database.tenant(TENANT, read_only=True) as session:
         page = await answer.assignment_page(session, TENANT, None, [APPS], after=None, most=1)
     assert [record.reason for record in page.cannot_say] == ["old_details"]
+
+
+async def test_a_collection_that_the_latest_run_did_not_read_is_named(database: Database) -> None:
+    items = [app("a"), configuration("c")]
+    await sync(database, TENANT, items, APPS, CONFIGURATIONS)
+    outcomes = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING), CONFIGURATIONS: (Outcome.COMPLETE, None)}
+    await sync(database, TENANT, items[1:], *outcomes, status=RunStatus.PARTIAL, outcomes=outcomes)
+    unread = (APPS, "failed:graph_permission_missing", None)
+    found, left_open = await asked(database)
+    assert [record.external_id for record in found] == ["c", "a"], "as an earlier run listed it"
+    assert left_open == [unread]
+    assert (await asked(database, "a"))[1] == [unread]
+    assert (await asked(database, "c"))[1] == [], "its own collection was read"
+    async with database.tenant(TENANT, read_only=True) as session:
+        page = await answer.assignment_page(session, TENANT, None, [APPS], after=None, most=1)
+        first = await answer.first_assignments(session, TENANT, None, [APPS, CONFIGURATIONS], 8)
+    assert [record.reason for record in page.cannot_say] == [unread[1]]
+    assert first.unread == 1

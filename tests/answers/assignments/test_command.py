@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
 from tests.cli.looking import CommandLine
@@ -78,7 +80,17 @@ async def test_what_is_not_known_is_named(starter: CommandLine, database: Databa
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
     done = await starter("assignments")
-    assert f"assignments not known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+    assert f"not all assignments are known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+
+
+async def test_a_collection_that_the_latest_run_did_not_read_is_named(starter: CommandLine, database: Database) -> None:
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
+    _, open_ones = await told(starter, "Viewer")
+    assert [(record["type_key"], record["reason"]) for record in open_ones] == [(APPS, "failed:graph_throttled")]
+    done = await starter("assignments", "Viewer")
+    assert "Viewer" in done.stdout, "as an earlier run listed it"
+    assert f"not all assignments are known of {APPS}: failed: graph throttled" in done.stderr
 
 
 async def test_old_details_have_a_line_of_their_own(starter: CommandLine, database: Database) -> None:

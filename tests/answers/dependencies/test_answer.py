@@ -250,8 +250,9 @@ async def test_unassigned_is_what_includes_nobody(database: Database) -> None:
 async def test_unassigned_is_less_sure_after_a_run_that_could_not_read_it(database: Database) -> None:
     await synced(database, configuration("nobody"))
     await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes={CONFIGURATIONS: THROTTLED})
-    found, _ = await unassigned(database)
+    found, open_ones = await unassigned(database, CONFIGURATIONS)
     assert found["nobody"].confidence is Confidence.LOW
+    assert [(record.type_key, record.reason) for record in open_ones] == [(CONFIGURATIONS, "failed:graph_throttled")]
 
 
 async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
