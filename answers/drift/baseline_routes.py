@@ -18,6 +18,7 @@ from answers.times import TIME_FORMS
 from graph.tenants import TenantConfig
 from inventory.outcomes import COMPLETED_STATUSES
 from inventory.people import Action, Person
+from inventory.user_errors import UnavailableError, UserError
 from web.acts import recorded
 from web.forms import ConfirmedOnce, Why
 from web.layout import page
@@ -131,6 +132,6 @@ async def _golden(
             of = TenantScope(scope.named(tenant_id), session)
             if await recorded(of, person, Action.BASELINE_SET, f"baseline of {golden.name}", once, reason):
                 await baselines.golden_baseline(session, tenant_id, golden.id, golden.name, person.name)
-    except NoBaselineError as error:
+    except (UserError, UnavailableError) as error:  # the other tenants still get theirs
         return str(error)
     return ""

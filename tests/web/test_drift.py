@@ -1,11 +1,13 @@
 """Drift on the web page: findings and what they rest on, decisions, baselines, and who may make them."""
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 from fastapi import FastAPI
 from sqlalchemy import text
 
@@ -23,6 +25,12 @@ CONFIGURATIONS = "conditionalAccessPolicies"
 DRIFT = f"/tenants/{CONTOSO}/drift"
 BASELINES = f"/tenants/{CONTOSO}/baselines"
 Clients = dict[Role, httpx.AsyncClient]
+
+ALWAYS_LOCKED = """
+CREATE FUNCTION locked() RETURNS trigger LANGUAGE plpgsql
+AS $$BEGIN RAISE 'locked' USING ERRCODE = 'lock_not_available'; END$$;
+CREATE TRIGGER locked BEFORE INSERT ON baseline FOR EACH ROW EXECUTE FUNCTION locked()
+"""
 
 
 def policy(external_id: str, **properties: Any) -> Observation:
@@ -245,6 +253,37 @@ async def test_tenants_of_a_tag_are_held_against_a_golden_one(database: Database
     assert "read since" in await words_of(of_role[Role.READER], "/drift")
     assert (await of_role[Role.READER].get("/drift.csv")).text.count("\n") == 2
     assert [action for _, action, _, _ in await acts(database)] == ["baseline_set"]
+
+
+async def test_a_tenant_that_gets_no_golden_baseline_leaves_the_others_theirs(
+    database: Database, of_role: Clients, tenants_file: Path
+) -> None:
+    approver = of_role[Role.APPROVER]
+    give_all_the_tag(tenants_file)
+    await read(database, CONTOSO, policy("1"))
+    answer = text_of(await sent(approver, "/drift/golden", act(golden=str(FABRIKAM), tag="emea"), 200))
+    assert "1 tenant with the tag emea has its inventory as a baseline. 1 tenant not." in answer
+    assert "set Contoso" in answer
+    assert "not set Never read: this tenant was never read" in answer
+    assert [action for _, action, _, _ in await acts(database)] == ["baseline_set"]
+
+
+def give_all_the_tag(tenants_file: Path) -> None:
+    tenants_file.write_text(tenants_file.read_text().replace("tags = []", 'tags = ["emea"]'))
+
+
+async def test_a_tenant_whose_rows_are_locked_has_an_outcome(
+    database: Database, database_url: str, of_role: Clients
+) -> None:
+    await read(database, CONTOSO, policy("1"))
+    form = act(golden=str(FABRIKAM), tag="emea")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(ALWAYS_LOCKED)
+        try:
+            answer = text_of(await sent(of_role[Role.APPROVER], "/drift/golden", form, 200))
+        finally:
+            connection.execute("DROP FUNCTION locked CASCADE")
+    assert "not set Contoso: a lock was not free in time" in answer
 
 
 async def test_no_baseline_never_read_and_partly_read_say_so(database: Database, of_role: Clients) -> None:
