@@ -192,18 +192,25 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
     return next(known for known in found if (known.type_key, known.source_id) == (type_key, source_id))
 
 
-async def unmap_reference(
-    session: AsyncSession, tenant_id: UUID, source_tenant_id: UUID, wanted: MappingWish, person: Person
-) -> bool:
+async def unmap_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> str | None:
+    """Returns the id of the source's object, or None if it is not mapped. Raises `UnknownItemError`."""
+    type_key, source_tenant_id = wanted.type_key, here.tenant.tenant_id
+    place = {"source_tenant_id": source_tenant_id, "type_key": type_key}
     source_id = item_key(wanted.source_id)
-    place = {"source_tenant_id": source_tenant_id, "type_key": wanted.type_key, "source_id": source_id}
-    if not await queries.remove_mapping(session, place):
-        return False
-    subject = f"{wanted.type_key} {source_id} of {source_tenant_id}"
+    # First as given: the object of a mapped id may be gone, or known by another id since.
+    if not await queries.remove_mapping(there.session, {**place, "source_id": source_id}):
+        source_id = await source_object(here.session, type_key, wanted.source_id)
+        if not await queries.remove_mapping(there.session, {**place, "source_id": source_id}):
+            return None
     await audit.record(
-        session, person, Action.REFERENCE_UNMAPPED, tenant_id=tenant_id, subject=subject, reason=wanted.reason
+        there.session,
+        person,
+        Action.REFERENCE_UNMAPPED,
+        tenant_id=there.tenant.tenant_id,
+        subject=f"{type_key} {source_id} of {source_tenant_id}",
+        reason=wanted.reason,
     )
-    return True
+    return source_id
 
 
 def is_creator(person: Person, plan: PlanContent) -> bool:

@@ -53,17 +53,18 @@ def map_references(
         known_type_keys([type_key])
     wish = answer.MappingWish(type_key, source_id, target_id or "", reason)
 
-    async def ask() -> MappingRecord | None:
+    async def ask() -> MappingRecord | str:
         async with two_sides(settings, here, there) as (reading, writing):
-            if remove:
-                if not await answer.unmap_reference(writing.session, there, here, wish, person()):
-                    raise UsageError(f"{type_key} {source_id} is not mapped; without options the mappings are listed")
-                return None
-            return await answer.map_reference(reading, writing, wish, person())
+            if not remove:
+                return await answer.map_reference(reading, writing, wish, person())
+            unmapped = await answer.unmap_reference(reading, writing, wish, person())
+            if unmapped is None:
+                raise UsageError(f"{type_key} {source_id} is not mapped; without options the mappings are listed")
+            return unmapped
 
     record = asyncio.run(without_collisions(ask))
-    if record is None:
-        output.stdout.print(f"{type_key} {visible(source_id)} is no longer mapped")
+    if isinstance(record, str):
+        output.stdout.print(f"{type_key} {visible(record)} is no longer mapped")
     elif output_options().as_json:
         output.print_json(record)
     else:

@@ -9,7 +9,7 @@ from storage.database import Database
 from storage.references import catch_up
 from tests.answers.promotion.playing import COLLECTIONS, SOURCE, TARGET, Documents, read
 from tests.answers.promotion.test_command import made, promote
-from tests.cli.looking import Terminal
+from tests.cli.looking import Ended, Terminal
 
 __all__ = ["promote"]
 
@@ -110,6 +110,28 @@ async def test_an_id_that_nothing_names_is_refused(promote: Terminal) -> None:
         words = ("--type", PRINCIPALS, "--from", source, "--to", target, "--reason", "z")
         done = await promote("map", "golden", "branch", *words)
         assert (done.code, f"servicePrincipals has no item '{source}'" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("source", [OWN_APP_HERE, "portal", OWN_APP_HERE.upper(), principal(1, "", "")["id"].upper()])
+async def test_a_mapping_is_taken_back_by_every_name_that_it_can_be_made_by(promote: Terminal, source: str) -> None:
+    await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
+    assert (await removed(promote, PRINCIPALS, source)).code == 0
+    assert (await promote("map", "golden", "branch", "--json")).objects() == []
+
+
+async def test_a_mapping_of_what_only_references_name_is_taken_back_once_they_are_gone_or_it_is_read(
+    promote: Terminal, database: Database
+) -> None:
+    await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
+    await mapping(promote, "groups", DELETED_GROUP, "Staff")
+    await run(database, SOURCE, {ACCESS: [], PRINCIPALS: [principal(3, UNREAD_APP, "Read since")]})
+    assert (await removed(promote, PRINCIPALS, UNREAD_APP)).code == 0
+    assert (await removed(promote, "groups", DELETED_GROUP.upper())).code == 0
+
+
+async def removed(promote: Terminal, type_key: str, source: str) -> Ended:
+    words = ("--type", type_key, "--from", source, "--remove", "--reason", "CHG-8")
+    return await promote("map", "golden", "branch", *words)
 
 
 async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -> None:
