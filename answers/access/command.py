@@ -13,7 +13,7 @@ from answers.access import answer
 from answers.access.answer import AccessRequest, Subject
 from cli import output
 from cli.errors import UsageError
-from cli.options import complete_tenant_name, configured_tenant
+from cli.options import complete_tenant_name, configured_tenant, tenant_id_of
 from cli.output_options import output_options, prints_json, prints_tables
 from cli.person import local_person
 from cli.sessions import opened_database
@@ -83,7 +83,9 @@ def list_people() -> None:
     print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
 
 
-def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], Callable[..., None]]:
+def _changes_rule(
+    change: Change, done: str, *, of_any_tenant: bool = False
+) -> Callable[[Callable[[], None]], Callable[..., None]]:
     @prints_json
     def command(
         role: Annotated[Role | None, typer.Option("--role", help="Everybody of this role.")] = None,
@@ -105,7 +107,9 @@ def _changes_rule(change: Change, done: str) -> Callable[[Callable[[], None]], C
             raise UsageError("say who: --role ROLE or --person NAME")
         if sum([tenant is not None, tag is not None, all_tenants]) != 1:
             raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
-        tenant_id = None if tenant is None else configured_tenant(settings, tenant).id
+        tenant_id = None
+        if tenant is not None:
+            tenant_id = tenant_id_of(settings, tenant) if of_any_tenant else configured_tenant(settings, tenant).id
         if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
             output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow")
 
@@ -148,7 +152,7 @@ def exclude() -> None:
 
 
 @access.command()
-@_changes_rule(answer.revoke, "revoked")
+@_changes_rule(answer.revoke, "revoked", of_any_tenant=True)
 def revoke() -> None:
     """Take the rule about these people and tenants away, whether it includes or excludes.
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from inventory.people import Person, Role
-from storage import web_sessions
+from storage import access_rules, web_sessions
+from storage.access_rules import Subject
 from storage.database import Database
 from tests.cli.looking import Ended
 from tests.cli.test_schemas import OF_ACCESS, record_of
@@ -82,6 +83,18 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
             (owner, f"exclude: {ADA.person_id}, tenant {CONTOSO}"),
             (owner, "revoke: the role reader, tag emea"),
         ]
+
+
+async def test_a_rule_about_a_removed_tenant_is_revoked_by_its_id(database: Database, starter: Starter) -> None:
+    removed = str(uuid4())
+    async with database.no_tenant() as session:
+        subject = Subject(None, Role.READER, UUID(removed))
+        await access_rules.set_rule(session, subject, is_excluded=False, set_by="ada", reason=None)
+    refused = await starter("grant", "--role", "operator", "--tenant", removed)
+    assert (refused.code, "unknown tenant" in refused.stderr) == (2, True)
+    done = await starter("revoke", "--role", "reader", "--tenant", removed)
+    assert (done.code, done.stdout) == (0, f"revoked: the role reader, tenant {removed}\n")
+    assert (await starter("list", "--json")).objects() == []
 
 
 async def test_ending_sessions_signs_out_everywhere(database: Database, starter: Starter) -> None:
