@@ -44,7 +44,7 @@ class TableSource:
         return self._stamp
 
     def load(self) -> Tenants:
-        return self._valid(self.entries())
+        return self.valid(self.entries())
 
     def entries(self) -> list[Entry]:
         """All entries, in order of name. Raises `StorageNotReadyError`, `StorageUnavailableError`."""
@@ -61,11 +61,12 @@ class TableSource:
         """
         if wanted.entry is not None:
             refuse_references(wanted.entry)
-        changed = configured_tenants.change(self._url, wanted, self._valid)
+        changed = configured_tenants.change(self._url, wanted, self.valid)
         self._asked_at = -LOOK_SECONDS
         return changed
 
-    def _valid(self, entries: Sequence[Mapping[str, Any]]) -> Tenants:
+    def valid(self, entries: Sequence[Mapping[str, Any]]) -> Tenants:
+        """The tenants of these entries. Raises `TenantsFileError`."""
         placed = [
             {key: self._folder / value if key in FILES else value for key, value in entry.items()} for entry in entries
         ]

@@ -39,15 +39,17 @@ def import_tenants(
         raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
     from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
 
-    edit, known = TableEdit(source, local_person()), source.load()
-    result = ImportedTenants(added=[], kept=[])
+    edit, before = TableEdit(source, local_person()), source.entries()
+    known = source.valid(before)
     found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
     for entry in found.values():
         refuse_references(entry)
-    for tenant_id, entry in found.items():
-        if known.get(tenant_id) is None:
-            edit.add(entry)
-        (result.added if known.get(tenant_id) is None else result.kept).append(entry["name"])
+    new = [entry for tenant_id, entry in found.items() if known.get(tenant_id) is None]
+    source.valid([*before, *new])  # an invalid entry adds none
+    for entry in new:
+        edit.add(entry)
+    kept = [entry["name"] for entry in found.values() if entry not in new]
+    result = ImportedTenants(added=[entry["name"] for entry in new], kept=kept)
     if output_options().as_json:
         output.print_json(result)
         return

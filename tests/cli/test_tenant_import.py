@@ -1,0 +1,25 @@
+"""`tenant import` into a table that has tenants already."""
+
+from pathlib import Path
+from uuid import UUID
+
+from storage.database import Database
+from tests.cli.looking import Terminal
+
+
+def entry(number: int, name: str) -> str:
+    return f'[[tenant]]\nid = "{UUID(int=number)}"\nname = "{name}"\nclient_id = "x"\nmanaged_identity = true\n'
+
+
+async def test_a_file_with_a_name_of_another_tenant_adds_none(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table", TENANT_SECRETS_FOLDER=str(tmp_path))
+    file = tmp_path / "to-import.toml"
+    file.write_text(entry(1, "Contoso"))
+    assert (await starter("import", file)).code == 0
+    file.write_text(entry(2, "Adatum") + entry(3, "contoso"))
+    refused = await starter("import", file)
+    assert (refused.code, "another tenant has the same id or name" in refused.stderr) == (2, True)
+    names = [tenant["name"] for tenant in (await starter("list", "--json")).objects()]
+    assert names == ["Contoso"]
