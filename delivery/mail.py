@@ -18,8 +18,12 @@ async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
     """Raises `TargetSecretError`."""
     password = None if target.username is None else read_secret(target.password_env, target.password_file)
     try:
+        context = await asyncio.to_thread(trusted, target.ca_file)
+    except OSError as error:
+        return DeliveryAnswer(False, f"ca_file: {error.strerror or type(error).__name__}")
+    try:
         async with asyncio.timeout(TIMEOUT.total_seconds()):
-            return await asyncio.to_thread(_send, target, _mail(target, message), password)
+            return await asyncio.to_thread(_send, target, _mail(target, message), password, context)
     except TimeoutError:
         return DeliveryAnswer(False, f"no answer within {TIMEOUT.total_seconds():.0f} seconds", retryable=True)
     except smtplib.SMTPRecipientsRefused as error:
@@ -33,15 +37,14 @@ async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
         return DeliveryAnswer(False, f"answered {error.smtp_code}", retryable=error.smtp_code < 500, body=body)
     except smtplib.SMTPNotSupportedError:
         return DeliveryAnswer(False, "the mail server offers no STARTTLS, or no sign-in", retryable=True)
-    except ssl.SSLError:
+    except ssl.SSLCertVerificationError:
         return DeliveryAnswer(False, "could not be reached: its certificate is not trusted (ca_file)", retryable=True)
     except (smtplib.SMTPException, OSError) as error:
         return DeliveryAnswer(False, f"could not be reached: {type(error).__name__}", retryable=True)
 
 
-def _send(target: EmailTarget, mail: EmailMessage, password: str | None) -> DeliveryAnswer:
+def _send(target: EmailTarget, mail: EmailMessage, password: str | None, context: ssl.SSLContext) -> DeliveryAnswer:
     timeout = TIMEOUT.total_seconds() / 2
-    context = trusted(target.ca_file)
     if target.security is MailSecurity.TLS:
         server: smtplib.SMTP = smtplib.SMTP_SSL(target.host, target.port, timeout=timeout, context=context)
     else:

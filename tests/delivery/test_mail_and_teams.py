@@ -76,6 +76,15 @@ async def test_starttls_comes_before_the_mail_and_is_verified(tmp_path: Path) ->
     assert plain.received == []
 
 
+async def test_only_an_untrusted_certificate_is_called_that(tmp_path: Path) -> None:
+    """A file that is not there does not come by itself; a server without TLS may get it."""
+    with mail_server() as server:
+        missing = await send(mailbox(server, security="starttls", ca_file=tmp_path / "none.pem"), message())
+        plain = await send(mailbox(server, security="tls"), message())
+    assert missing == DeliveryAnswer(False, "ca_file: No such file or directory")
+    assert plain == DeliveryAnswer(False, "could not be reached: SSLError", retryable=True)
+
+
 @pytest.mark.parametrize(
     ("command", "answer", "said", "retryable"),
     [
