@@ -108,7 +108,7 @@ def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         return [value]
-    return [character for character in value if isinstance(character, str)] if isinstance(value, list | tuple) else []
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list | tuple) else []
 
 
 def _no_demo() -> None:

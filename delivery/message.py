@@ -6,7 +6,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from inventory.notifications import NotificationEvent, one_line
-from inventory.plurals import counted
 from inventory.severity import Severity
 
 MOST_LINES = 20
@@ -51,7 +50,7 @@ def message_of(
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)
     first = one_line(ranked[0].text)
-    rest = f", and {counted(len(ranked) - 1, 'more')}".replace("mores", "more") if len(ranked) > 1 else ""
+    rest = f", and {len(ranked) - 1:,} more" if len(ranked) > 1 else ""
     lines = [one_line(event.text) for event in ranked[:MOST_LINES]]
     if len(ranked) > MOST_LINES:
         lines.append(f"… and {len(ranked) - MOST_LINES:,} more")
