@@ -77,10 +77,7 @@ class Access(NamedTuple):
 
 def access(found: Any) -> Access:
     """The roles that transactions take on. `found` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
-    if found is None or found.revision is None:
-        raise StorageNotReadyError(NO_TABLES)
-    if found.revision != REVISION:
-        raise StorageNotReadyError(_other_revision(found.revision))
+    check_revision(found)
     if found.not_settable:
         raise StorageNotReadyError(
             f"the login of DATABASE_URL may not take on the roles of this database; have an administrator run:"
@@ -89,6 +86,14 @@ def access(found: Any) -> Access:
     if found.unbound:
         raise StorageNotReadyError(unbound(found.unbound[0]))
     return Access(WORKER_ROLE, PORTFOLIO_ROLE) if found.has_roles else Access(found.owner_name, found.owner_name)
+
+
+def check_revision(found: Any) -> None:
+    """`found` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
+    if found is None or found.revision is None:
+        raise StorageNotReadyError(NO_TABLES)
+    if found.revision != REVISION:
+        raise StorageNotReadyError(_other_revision(found.revision))
 
 
 def unbound(role: str) -> str:

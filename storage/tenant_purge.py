@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, text
@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from inventory.people import Action, Role
-from storage.access import ALL_TENANTS, REVISION, SETTABLE
+from storage.access import ALL_TENANTS, SETTABLE, check_revision
 from storage.database import PROBE, database_url
-from storage.errors import NO_TABLES, StorageNotReadyError, StorageUnavailableError, classified
+from storage.errors import StorageNotReadyError, StorageUnavailableError, classified
 from storage.models.base import table
 from storage.models.web import AuditRecord
 from storage.timeouts import LOCK_TIMEOUT_SECONDS, connection_parameters
@@ -177,11 +177,8 @@ def tenant_purge(url: str, tenant_id: UUID) -> Iterator[TenantPurge]:
 
 
 def _become_owner(connection: Connection) -> None:
-    found = connection.execute(PROBE).one_or_none()
-    if found is None or found.revision is None:
-        raise StorageNotReadyError(NO_TABLES)
-    if found.revision != REVISION:
-        raise StorageNotReadyError(f"the database is at revision {found.revision}, and this program needs {REVISION}")
+    found: Any = connection.execute(PROBE).one_or_none()
+    check_revision(found)
     if not connection.execute(_MAY_BE_OWNER, {"owner": found.owner_name}).scalar_one():
         raise StorageNotReadyError(
             f"only the owner of the tables, {found.owner_name}, deletes a tenant: run this with that login in"

@@ -16,7 +16,7 @@ from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.postgres import EmbeddedPostgres
 from storage import access_rules, audit, configured_tenants, portfolio
-from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
+from storage.access import PORTFOLIO_ROLE, REVISION, WORKER_ROLE
 from storage.database import Database, StorageNotReadyError
 from storage.models import Base
 from storage.tenant_purge import tenant_purge
@@ -183,6 +183,20 @@ def test_a_purge_that_fails_deletes_nothing(database_url: str) -> None:
         assert purge.delete().tables == {"tenant": 1}
         raise ZeroDivisionError
     assert naming(rows_of_database(database_url), THEIRS).keys() == {"tenant"}
+
+
+def test_another_revision_is_refused_with_its_remedy(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        try:
+            for revision, remedy in (("0001", "database upgrade"), ("9999", "update the program")):
+                connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+                with (
+                    pytest.raises(StorageNotReadyError, match=f"at revision {revision} .*{remedy}$"),
+                    tenant_purge(database_url, THEIRS),
+                ):
+                    pytest.fail("it may not")
+        finally:
+            connection.execute("UPDATE alembic_version SET version_num = %s", [REVISION])
 
 
 def test_only_the_owner_purges(postgres: EmbeddedPostgres, database_url: str) -> None:
