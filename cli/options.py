@@ -80,7 +80,7 @@ AllOption = Annotated[
     bool,
     typer.Option(
         "--all",
-        help="All collections except opt-in ones (device data, Microsoft's catalogues): name those by --type.",
+        help="All collections except opt-in ones (device data, Microsoft's catalogs): name those by --type.",
     ),
 ]
 LimitOption = Annotated[

@@ -41,7 +41,7 @@ def catalog() -> str:
         "What an app must be granted to read a selection: `python starter.py permissions`.",
         "",
         f"{len(known.collections)} collections. Those marked *opt-in* are no configuration: data of devices, the audit",
-        "log, Microsoft's own catalogues. `--all` leaves them out, `--type` and `--category` name them.",
+        "log, Microsoft's own catalogs. `--all` leaves them out, `--type` and `--category` name them.",
         "",
         "A detail is a further GET for each item, below the endpoint's path.",
     ]

@@ -36,18 +36,18 @@ class RefusedWriteError(Exception):
 class Sandbox:
     """Objects by their collection's path, such as `/deviceManagement/deviceConfigurations`.
 
-    `catalogue`: definitions and presentations of administrative templates by id, the same in every tenant.
+    `catalog`: definitions and presentations of administrative templates by id, the same in every tenant.
     """
 
     def __init__(
         self,
         objects: Mapping[str, Iterable[Document]],
-        catalogue: Mapping[str, Document],
+        catalog: Mapping[str, Document],
     ) -> None:
         self._objects = {
             path: {str(document["id"]): deepcopy(document) for document in found} for path, found in objects.items()
         }
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._created: dict[str, str] = {}
         self._actions: dict[str, Callable[[str, Document, Document], None]] = {
             "assign": self._assign,
@@ -143,17 +143,17 @@ class Sandbox:
             {
                 **{name: inner for name, inner in member.items() if name != "presentation@odata.bind"},
                 "id": str(uuid4()),
-                "presentation": self._of_catalogue(member["presentation@odata.bind"]),
+                "presentation": self._of_catalog(member["presentation@odata.bind"]),
             }
             for member in value.get("presentationValues", [])
         ]
         kept = {name: inner for name, inner in value.items() if name != "definition@odata.bind"}
-        definition = self._of_catalogue(value["definition@odata.bind"])
+        definition = self._of_catalog(value["definition@odata.bind"])
         return {**kept, "id": str(uuid4()), "definition": definition, "presentationValues": presentations}
 
-    def _of_catalogue(self, url: str) -> Document:
+    def _of_catalog(self, url: str) -> Document:
         place = _TEMPLATE_URL.search(url)
-        known = self._catalogue.get((place[2] or place[1]) if place is not None else "")
+        known = self._catalog.get((place[2] or place[1]) if place is not None else "")
         if known is None:
             raise RefusedWriteError(f"{url}: there is no such definition")
         return deepcopy(known)

@@ -43,7 +43,7 @@ async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanConten
     """The target is copied as it is now; the source's versions are the plan's."""
     wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
     sources = await _sources(here, wanted)
-    sandbox = Sandbox(await _objects(there, plan), _catalogue(sources.values()))
+    sandbox = Sandbox(await _objects(there, plan), _catalog(sources.values()))
     refused = _applied(sandbox, wanted)
     written = [_written(sandbox, item, sources[item.type_key, item.source_id], refused) for item in wanted]
     found = await _simulated(here, there, written, refused)
@@ -86,7 +86,7 @@ async def _objects(there: Side, plan: PlanContent) -> dict[str, list[JsonObject]
     return objects
 
 
-def _catalogue(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
+def _catalog(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for source in sources:
         for value in objects_in((source.document or {}).get("definitionValues")):

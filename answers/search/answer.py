@@ -140,7 +140,7 @@ def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
 
 
 search_basis = queries.basis
-catalogues = queries.catalogues
+catalogs = queries.catalogs
 
 
 async def settings_meant(session: AsyncSession, name: str) -> list[str]:
@@ -212,7 +212,7 @@ class NamedSettings(NamedTuple):
 
 
 async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
-    """Adds display names from the catalogue of the session's tenant."""
+    """Adds display names from the definitions of the session's tenant."""
     settings = sorted({setting for tenant in found for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
     known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}

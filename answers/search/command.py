@@ -122,8 +122,8 @@ def settings(
         async with opened_database(configured) as database:
             async with database.portfolio() as session:
                 settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
-                catalogues = await answer.catalogues(session)
-            for tenant_id in catalogues:
+                catalogs = await answer.catalogs(session)
+            for tenant_id in catalogs:
                 async with database.tenant(tenant_id, read_only=True) as session:
                     named = await answer.with_names(session, settings.tenants)
                 if named.names:

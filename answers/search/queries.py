@@ -337,7 +337,7 @@ CROSS JOIN LATERAL (
 ) AS named
 """)
 
-_CATALOGUES = text("""
+_CATALOGS = text("""
 SELECT tenant.tenant_id
 FROM tenant CROSS JOIN LATERAL (
     SELECT listed_from FROM collection_coverage AS c
@@ -346,8 +346,8 @@ FROM tenant CROSS JOIN LATERAL (
 ORDER BY listed_from DESC LIMIT :most
 """)
 
-CATALOGUES = 3
-"""Tenants whose catalogue is searched: all tenants have Microsoft's."""
+CATALOGS = 3
+"""Tenants whose catalog is searched: all tenants have Microsoft's."""
 
 
 async def is_known(session: AsyncSession, setting: str) -> bool:
@@ -360,13 +360,13 @@ async def known_settings(session: AsyncSession) -> list[str]:
     return list((await session.execute(_KNOWN)).scalars())
 
 
-async def catalogues(session: AsyncSession) -> list[UUID]:
-    """Tenants that read the catalogue of definitions last."""
-    return list((await session.execute(_CATALOGUES, {"most": CATALOGUES})).scalars())
+async def catalogs(session: AsyncSession) -> list[UUID]:
+    """Tenants that read the catalog of definitions last."""
+    return list((await session.execute(_CATALOGS, {"most": CATALOGS})).scalars())
 
 
 async def definitions_called(session: AsyncSession, name: str) -> list[str]:
-    tenants = await catalogues(session)
+    tenants = await catalogs(session)
     if not tenants:
         return []
     return sorted((await session.execute(_DEFINITIONS, {"tenant_ids": tenants, "name": name})).scalars())

@@ -26,7 +26,7 @@ class SettingState(StrEnum):
 class SettingValue(BaseModel, frozen=True):
     """How many items of a tenant set a value; null stands for values that are hidden or too long to be searched for.
 
-    `name` is the display name of a choice, where a catalogue of definitions was read.
+    `name` is the display name of a choice, where a catalog of definitions was read.
     """
 
     value: str | None

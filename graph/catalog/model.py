@@ -61,7 +61,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
     parent_filter: str | None = None
     """`$filter` for the parents to list; None for all."""
     opt_in: bool = False
-    """Left out of `--all`: data, logs, Microsoft's catalogues, and collections that Microsoft does not publish."""
+    """Left out of `--all`: data, logs, Microsoft's catalogs, and collections that Microsoft does not publish."""
     expand: str | None = None
     select: tuple[PropertyName, ...] = ()
     """`$select`, if Graph's default list omits wanted properties."""

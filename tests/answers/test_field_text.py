@@ -24,7 +24,7 @@ NAMES = {
     ("assignmentFilters", CORPORATE): "Corporate Windows",
     ("servicePrincipals", APP): "Exchange Online",
 }
-CATALOGUE = {
+CATALOG = {
     (DEFINITIONS, TELEMETRY): "Allow Telemetry",
     (DEFINITIONS, f"{TELEMETRY}_1"): "Basic",
     (DEFINITIONS, f"{TELEMETRY}_0"): "Security",
@@ -103,7 +103,7 @@ def policy(*settings: Any) -> dict[str, Any]:
     return {"settings": list(settings)}
 
 
-def test_a_setting_is_the_last_parts_of_its_id_where_the_catalogue_is_not_read() -> None:
+def test_a_setting_is_the_last_parts_of_its_id_where_the_catalog_is_not_read() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
     (line,) = said("configurationPolicies", before, after)
     assert "allowtelemetry: 1 → 0" in line
@@ -111,14 +111,14 @@ def test_a_setting_is_the_last_parts_of_its_id_where_the_catalogue_is_not_read()
     assert said("configurationPolicies", policy(), after) == [f"system_allowtelemetry: + 0 ({TELEMETRY}_0)"]
 
 
-def test_a_setting_has_the_catalogues_names_where_it_is_read() -> None:
+def test_a_setting_has_the_catalogs_names_where_it_is_read() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
-    assert said("configurationPolicies", before, after, CATALOGUE) == ["Allow Telemetry: Basic → Security"]
-    assert said("configurationPolicies", after, policy(), CATALOGUE) == ["Allow Telemetry: - Security"]
-    (field,) = changed("configurationPolicies", before, after, CATALOGUE)
+    assert said("configurationPolicies", before, after, CATALOG) == ["Allow Telemetry: Basic → Security"]
+    assert said("configurationPolicies", after, policy(), CATALOG) == ["Allow Telemetry: - Security"]
+    (field,) = changed("configurationPolicies", before, after, CATALOG)
     assert (field.label, field.before, field.before_named) == ("Allow Telemetry", f"{TELEMETRY}_1", "Basic")
     unknown = policy(setting(f"{TELEMETRY}_7"))
-    assert said("configurationPolicies", policy(), unknown, CATALOGUE) == ["Allow Telemetry: + 7"]
+    assert said("configurationPolicies", policy(), unknown, CATALOG) == ["Allow Telemetry: + 7"]
 
 
 def test_the_children_of_a_setting_are_lines_of_their_own() -> None:
@@ -279,9 +279,9 @@ SHAPES = st.recursive(
 def test_whatever_graph_sends_something_is_said(before: Any, after: Any, name: str) -> None:
     for type_key in ("configurationPolicies", "groupPolicyConfigurations", "conditionalAccessPolicies"):
         for old, new in (({name: before}, {name: after}), ({name: [before]}, {name: [after]}), ({}, {name: after})):
-            for field in changed(type_key, old, new, CATALOGUE):
+            for field in changed(type_key, old, new, CATALOG):
                 assert field.text or field.hidden
-        assert all(isinstance(line, str) for line in document_lines({name: after}, {}, CATALOGUE))
+        assert all(isinstance(line, str) for line in document_lines({name: after}, {}, CATALOG))
 
 
 def test_a_hidden_value_is_hidden_in_an_object_too() -> None:

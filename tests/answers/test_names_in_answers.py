@@ -46,7 +46,7 @@ def tenant_id() -> UUID:
     return uuid4()
 
 
-async def test_a_setting_has_the_names_of_the_catalogue_in_all_answers(
+async def test_a_setting_has_the_names_of_the_catalog_in_all_answers(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     await sync(database, tenant_id, [definition()], DEFINITIONS)

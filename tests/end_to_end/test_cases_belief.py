@@ -48,7 +48,7 @@ def test_06_app_permission_granted(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_07_catalogue_app_unassigned(stage: Stage) -> None:
+def test_07_catalog_app_unassigned(stage: Stage) -> None:
     case = Case("07-catalogue-app-unassigned")
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)

@@ -235,7 +235,7 @@ def test_app_protection_policies_are_in_the_entry_of_their_type() -> None:
     assert typed.keys() <= COLLECTIONS.keys()
 
 
-def test_data_and_catalogues_come_only_when_they_are_named() -> None:
+def test_data_and_catalogs_come_only_when_they_are_named() -> None:
     assert {key for key, entry in COLLECTIONS.items() if entry.opt_in} == OPT_IN
     assert load_catalog().everything() == COLLECTIONS.keys() - OPT_IN
     ordinary = {entry.category for entry in COLLECTIONS.values() if not entry.opt_in}

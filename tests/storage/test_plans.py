@@ -306,7 +306,7 @@ async def test_what_a_question_rests_on_is_looked_up_for_the_tenants_that_are_as
     async with filled.portfolio() as session:
         assert (await search_basis(session, [MINE], None)).never_read == 0
         assert await tenant_states(session, [MINE], [])
-        assert await search.catalogues(session) == []
+        assert await search.catalogs(session) == []
         assert len((await coverage_of_tenants(session, [MINE, THEIRS]))[THEIRS]) == len(ITEM_TYPES)
     read = [node for node in explained.nodes if node.table == "collection_coverage"]
     assert len(read) >= 5

@@ -91,10 +91,10 @@ async def comparisons(database: Database, *type_keys: str) -> list[ItemCompariso
         return [item async for item in Comparison(here, there, type_keys).items()]
 
 
-def applied(content: PlanContent, target: Documents, catalogue: Mapping[str, dict[str, Any]]) -> Documents:
+def applied(content: PlanContent, target: Documents, catalog: Mapping[str, dict[str, Any]]) -> Documents:
     """The target's documents after all requests of a plan, in their order."""
     by_path = {COLLECTIONS[type_key].path: documents for type_key, documents in target.items()}
-    sandbox = Sandbox({**{COLLECTIONS[key].path: () for key in type_keys_of(content)}, **by_path}, catalogue)
+    sandbox = Sandbox({**{COLLECTIONS[key].path: () for key in type_keys_of(content)}, **by_path}, catalog)
     requests = [(request, item) for item in content.items for request in item.requests]
     requests.sort(key=lambda planned: planned[0].number)
     for request, item in requests:

@@ -118,7 +118,7 @@ def referred_to(documents: dict[str, list[dict[str, Any]]]) -> dict[str, list[di
     }
 
 
-def catalogue_of(documents: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def catalog_of(documents: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """The definitions of administrative templates and their presentations."""
     known: dict[str, dict[str, Any]] = {}
     for document in documents["groupPolicyConfigurations"]:
@@ -170,7 +170,7 @@ async def test_a_tenant_without_policies_becomes_the_same(database: Database) ->
     content = await plan(database)
     assert (content.counts.create, content.counts.nothing_to_do, content.counts.blocked) == (202, 5, 26)
     await assert_proven(database, content)
-    written = applied(content, target, catalogue_of(source))
+    written = applied(content, target, catalog_of(source))
     created = {item.source_id for item in content.items if item.action is PlanAction.CREATE}
     assert audiences(kept(source, created)) == audiences(
         {key: found for key, found in written.items() if key not in {"roleScopeTags", "authenticationStrengthPolicies"}}
@@ -206,7 +206,7 @@ async def test_a_tenant_whose_items_were_edited_becomes_the_same(database: Datab
     target = branch(source)
     await read(database, SOURCE, source)
     await read(database, TARGET, target)
-    written = applied(await plan(database), target, catalogue_of(source))
+    written = applied(await plan(database), target, catalog_of(source))
     changed = {
         key: [edited(document, number) for number, document in enumerate(found)] if key in write_rules() else found
         for key, found in written.items()
@@ -217,7 +217,7 @@ async def test_a_tenant_whose_items_were_edited_becomes_the_same(database: Datab
     assert content.counts.create == 0
     assert all(item.fields and item.requests for item in content.items if item.action is PlanAction.UPDATE)
     await assert_proven(database, content)
-    restored = applied(content, changed, catalogue_of(source))
+    restored = applied(content, changed, catalog_of(source))
     await read(database, TARGET, restored)
     await assert_the_same(database, content)
     again = await plan(database)
