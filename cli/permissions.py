@@ -21,7 +21,7 @@ def permissions(
         bool, typer.Option("--manifest", help="Print them as JSON for the app's manifest in Entra.")
     ] = False,
 ) -> None:
-    """The smallest set of application permissions that reads a selection, and the collections that need each.
+    """A small set of application permissions that reads a selection, and the collections that need each.
 
     The default selection is all collections. Every permission is for reading only. A permission is left out if others
     of the set cover its collections, so a smaller selection may need permissions that a larger one does not.

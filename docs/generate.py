@@ -40,8 +40,9 @@ def catalog() -> str:
         "Generated from `graph/catalog/*.toml` by `make docs`. More about one: `python starter.py catalog KEY`.",
         "What an app must be granted to read a selection: `python starter.py permissions`.",
         "",
-        f"{len(known.collections)} collections. Those marked *opt-in* are no configuration: data of devices, the audit",
-        "log, Microsoft's own catalogs. `--all` leaves them out, `--type` and `--category` name them.",
+        f"{len(known.collections)} collections. Those marked *opt-in* are data of devices, logs, Microsoft's own",
+        "catalogs, and configuration that Microsoft does not publish. `--all` leaves them out, `--type` and",
+        "`--category` name them.",
         "",
         "A detail is a further GET for each item, below the endpoint's path.",
     ]

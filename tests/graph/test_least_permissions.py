@@ -1,4 +1,4 @@
-"""The fewest permissions, by Microsoft's map: none that is not needed, and none that nothing names."""
+"""Few permissions, by Microsoft's map: none that is not needed, and none that nothing names."""
 
 from graph.catalog import Collection, load_catalog
 from graph.catalog.facts import permissions_of
