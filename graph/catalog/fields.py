@@ -39,7 +39,7 @@ _INTERVALS = {
     ThrottleFamily.REPORTS: timedelta(seconds=2),
 }
 
-WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogs"})
+WITHOUT_SETTINGS = frozenset({"audit", "device-data", "directory", "microsoft-catalogues"})
 """Categories of logs, data and objects that set nothing."""
 
 PropertyName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
