@@ -11,6 +11,7 @@ from answers.notifications.records import (
     PlacedNotification,
     SnoozeRecord,
 )
+from inventory.item_ids import item_key
 from inventory.notifications import NotificationKind, NotificationState
 from inventory.user_errors import NeverReadError, UserError
 from storage.documents import database_time
@@ -55,7 +56,8 @@ async def snooze(
         raise UserError("a snooze has a reason, for those who come later")
     if not await is_recorded(session):
         raise NeverReadError("no run of this tenant is recorded, so there is nothing to snooze")
-    about = {"kind": kind, "type_key": type_key, "external_id": external_id}
+    key = None if external_id is None else item_key(external_id)
+    about = {"kind": kind, "type_key": type_key, "external_id": key}
     return await queries.add_snooze(session, {"until": until, "reason": reason, "snoozed_by": snoozed_by, **about})
 
 

@@ -64,7 +64,8 @@ def map_references(
 
     record = asyncio.run(without_collisions(ask))
     if isinstance(record, str):
-        output.stdout.print(f"{type_key} {visible(record)} is no longer mapped")
+        unmapped = {"type_key": type_key, "source_id": record, "mapped": False}
+        output.print_result(unmapped, f"{type_key} {visible(record)} is no longer mapped")
     elif output_options().as_json:
         output.print_json(record)
     else:

@@ -18,6 +18,8 @@ from tests.receiver import SECRET, Receiver, receiving
 
 CONTOSO = UUID(int=1)
 
+GROUP = "11111111-aaaa-4bbb-8ccc-dddddddddddd"
+
 TARGET = """
 [[target]]
 name = "{name}"
@@ -136,7 +138,8 @@ async def test_what_was_told_is_listed_within_80_columns(database: Database, sta
 async def test_a_snooze_has_an_end_and_a_reason_and_can_be_ended(database: Database, starter: Starter) -> None:
     await noted(database)
     begun = await starter(
-        "snooze", "contoso", "--kind", "change", "--type", "groups", "--until", "2d", "--why", "x", "--json"
+        *("snooze", "contoso", "--kind", "change", "--type", "groups", "--item", GROUP.upper()),
+        *("--until", "2d", "--why", "x", "--json"),
     )
     assert begun.code == 0, begun.stderr
     (record,) = begun.objects()
@@ -144,8 +147,10 @@ async def test_a_snooze_has_an_end_and_a_reason_and_can_be_ended(database: Datab
     (listed,) = (await starter("snoozes", "contoso", "--json")).objects()
     assert listed == record
     assert (listed["kind"], listed["type_key"], listed["reason"]) == ("change", "groups", "x")
+    assert listed["external_id"] == GROUP
     table = await starter("snoozes", "contoso", columns=80)
     assert "change groups" in table.stdout
+    assert GROUP in table.stdout
     assert max(map(len, table.stdout.splitlines())) <= 80
     ended = await starter("unsnooze", "contoso", listed["snooze_id"][:8], "--json")
     assert record_of(ended.objects()[0], "notify unsnooze") == "snooze"

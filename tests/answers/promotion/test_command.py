@@ -274,8 +274,8 @@ async def test_an_operator_maps_what_has_another_name(promote: Terminal, databas
     assert PILOT_THERE in str(planned["requests"])
     listed = await promote("map", "golden", "branch", "--json")
     assert listed.objects() == [mapped]
-    done = await promote("map", *words[:6], "--remove", "--reason", "CHG-8")
-    assert (done.code, done.stdout) == (0, f"groups {STAFF} is no longer mapped\n")
+    done = await promote("map", *words[:6], "--remove", "--reason", "CHG-8", "--json")
+    assert done.objects() == [{"type_key": "groups", "source_id": STAFF, "mapped": False}]
     again = await promote("map", *words[:6], "--remove", "--reason", "CHG-8")
     assert (again.code, "groups Staff is not mapped" in again.stderr) == (2, True)
     assert [action for _, action, _ in await audited(database)] == [
