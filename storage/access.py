@@ -15,7 +15,7 @@ when the path changes.
 VISIBLE_TENANTS = "tenant_inventory_visible_tenants"
 """Like `ALL_TENANTS`, for some tenants only. Any role may use it, since it only hides rows."""
 
-REVISION = "0051"
+REVISION = "0052"
 """The newest migration, repeated so that commands need not load Alembic."""
 
 SETTABLE = "CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END"

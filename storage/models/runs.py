@@ -73,6 +73,7 @@ class SyncRun(Base):
         Index("sync_run_recent", "tenant_id", "queued_at"),
         Index("sync_run_recent_overall", "queued_at"),
         Index("sync_run_recent_of_watch", "queued_at", postgresql_where=text("kind = 'watch'")),
+        Index("sync_run_ended", "tenant_id", "finished_at"),
         Index("sync_run_open_lease", "lease_expires_at", postgresql_where=text("finished_at IS NULL")),
     )
 

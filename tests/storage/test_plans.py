@@ -17,6 +17,8 @@ from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.coverage import queries as coverage
 from answers.dependencies import queries as dependencies
+from answers.drift.baseline_queries import latest_ended_run
+from answers.drift.queries import drift_in_numbers
 from answers.item_filter import ItemFilter, WantedSetting
 from answers.item_states import StateChoice
 from answers.items import queries as items
@@ -326,6 +328,17 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
     assert "sync_run_recent_of_watch" in {node.by for node in explained.nodes}
     explained.assert_by_index()
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
+
+
+async def test_whether_a_run_has_ended_since_is_looked_up(filled: Database, explained: Explained) -> None:
+    baseline = "INSERT INTO baseline (name, kind, at, set_by, evaluated_at) VALUES ('x', 'moment', now(), 'x', now())"
+    async with filled.tenant(MINE) as session:
+        await session.execute(text(baseline))
+        (drift,) = await drift_in_numbers(session, [MINE])
+        assert not drift.is_behind
+        assert await latest_ended_run(session) is not None
+        await session.rollback()
+    assert {node.by for node in explained.nodes if node.table == "sync_run"} == {"sync_run_ended"}
 
 
 async def test_notifications_are_read_in_the_order_of_their_list(filled: Database, explained: Explained) -> None:
