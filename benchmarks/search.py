@@ -57,8 +57,14 @@ _FILL = (
     )
     SELECT tenant_id, CAST(md5(tenant_id || ' ' || number) AS uuid), 'sync/search', encode(sha256('all'), 'hex'),
         jsonb_build_object('type_keys', CAST(%(type_keys)s AS text[])), 'success', at, at, at + interval '1 minute'
-    FROM tenant CROSS JOIN generate_series(0, 39) AS number
-        CROSS JOIN LATERAL (SELECT timestamptz '2026-11-01Z' - number * interval '1 day' AS at) AS moments
+    FROM tenant CROSS JOIN generate_series(0, %(runs)s - 1) AS number
+        CROSS JOIN LATERAL (SELECT timestamptz '2026-11-01Z' - number * interval '4 hours' AS at) AS moments
+    """,
+    "ANALYZE sync_run",
+    """
+    INSERT INTO sync_run_collection (tenant_id, run_id, type_key, outcome, pages, items)
+    SELECT tenant_id, run_id, type_key, 'complete', 1, 5
+    FROM sync_run CROSS JOIN unnest((CAST(%(type_keys)s AS text[]))[1:8]) AS type_key
     """,
     """
     INSERT INTO collection_coverage (
@@ -150,7 +156,11 @@ FROM pg_class WHERE oid = CAST(%s AS regclass)
 """
 
 
-def fill(url: str, items: int, tenants: int, settings: int) -> None:
+RUNS = 6 * 365
+"""Of each tenant: a year of them, every four hours."""
+
+
+def fill(url: str, items: int, tenants: int, settings: int, runs: int) -> None:
     """Makes the items, and prints the sizes of the tables that the questions read."""
     collections = load_catalog().collections
     with_settings = [key for key in FIRST_RELEASE if collections[key].has_settings]
@@ -158,6 +168,7 @@ def fill(url: str, items: int, tenants: int, settings: int) -> None:
         "items": items,
         "tenants": tenants,
         "settings": settings,
+        "runs": runs,
         "type_keys": list(FIRST_RELEASE),
         "with_settings": with_settings,
         "ruled": list(collections),
@@ -297,6 +308,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--tenants", type=int, default=500)
     parser.add_argument("--settings", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each tenant (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--url", help="of a database that an earlier call has filled, where there is one")
     arguments = parser.parse_args()
@@ -307,7 +319,7 @@ def main() -> None:
         url = postgres.url
         began = time.perf_counter()
         print(f"{arguments.items:,} items of {arguments.tenants} tenants; {facts()}", flush=True)
-        fill(url, arguments.items, arguments.tenants, arguments.settings)
+        fill(url, arguments.items, arguments.tenants, arguments.settings, arguments.runs)
         print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
         played(lambda: measure(url, arguments.tenants, arguments.rounds))
 

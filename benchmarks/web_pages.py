@@ -49,7 +49,7 @@ from benchmarks.machine import (
     processor_seconds_of,
     spread,
 )
-from benchmarks.search import fill
+from benchmarks.search import RUNS, fill
 from inventory.outcomes import RunStatus
 from inventory.people import Person, Role
 from inventory.portfolio import TenantChoice
@@ -89,6 +89,10 @@ _COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body, size) FROM STDI
 
 # Triggers and keys would take minutes.
 _FILL_VERSIONS = (
+    """
+    INSERT INTO baseline (tenant_id, name, kind, at, set_by, evaluated_at)
+    SELECT tenant_id, 'month', 'moment', '2026-11-01Z', 'ada', clock_timestamp() FROM tenant
+    """,
     "SET session_replication_role = replica",
     """
     CREATE TEMPORARY TABLE numbered AS
@@ -348,6 +352,7 @@ def main() -> None:
     parser.add_argument("--tenants", type=int, default=500)
     parser.add_argument("--settings", type=int, default=10)
     parser.add_argument("--versions", type=int, default=10)
+    parser.add_argument("--runs", type=int, default=RUNS, help="of each tenant (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--pages", type=int, default=20, help="that each of the people reads")
@@ -365,7 +370,7 @@ def main() -> None:
             began = time.perf_counter()
             sizes = f"{arguments.items:,} items of {arguments.versions} versions, {arguments.tenants} tenants"
             print(f"{sizes}; {facts()}", flush=True)
-            fill(url, arguments.items, arguments.tenants, arguments.settings)
+            fill(url, arguments.items, arguments.tenants, arguments.settings, arguments.runs)
             fill_versions(url, arguments.tenants, arguments.versions)
             print(f"  filled in {time.perf_counter() - began:.0f} s", flush=True)
             played(lambda: play(url, *rest, postgres_pid=postgres.child.pid))
