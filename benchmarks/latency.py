@@ -1,10 +1,11 @@
 """A tenant whose Graph is slow to answer, against the longest chain of requests that cannot be avoided.
 
-    python -m benchmarks.latency [--rounds 5] [--latency-ms 150] [--everything]
+    python -m benchmarks.latency [--rounds 5] [--latency-ms 150] [--everything] [--limits]
 
 Forty collections of fifty items, every request answered after 150 ms, two cores for everything. With `--everything` a
 run reads all collections of `--all`, and then all but those of a throttle family that is asked
-one request at a time (Conditional Access); `--latency-ms 0` shows the product's own time. The longest chain is
+one request at a time (Conditional Access); `--latency-ms 0` shows the product's own time; with `--limits`, Graph
+throttles as Microsoft has published (https://learn.microsoft.com/graph/throttling-limits). The longest chain is
 counted from what was asked: of one collection, each page needs the one before, its details need its last page, and what
 stands under a detail needs that; collections of a throttle family that is asked one request at a time need each other,
 and a second after each answer. The detail calls of a collection do not need each other.
@@ -19,7 +20,7 @@ from datetime import timedelta
 from benchmarks.machine import FIRST_RELEASE, Machine, facts, played, spread
 from graph.catalog import load_catalog
 from inventory.selection import Selection
-from local.simulated_graph import Kind, RecordedRequest, SimulatedGraph
+from local.simulated_graph import REAL_BUDGETS, Kind, RecordedRequest, SimulatedGraph
 from process_exit import run_to_exit
 
 ITEMS = 50
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--latency-ms", type=int, default=150)
     parser.add_argument("--everything", action="store_true", help="all collections")
+    parser.add_argument("--limits", action="store_true", help="Graph throttles as Microsoft has published")
     arguments = parser.parse_args()
     latency = timedelta(milliseconds=arguments.latency_ms)
     catalog = load_catalog()
@@ -60,7 +62,8 @@ def main() -> None:
         rest = tuple(key for key in type_keys if not catalog.collections[key].details)
         without = "without details"
     others = Selection(type_keys=rest)
-    graph = SimulatedGraph(tenants=arguments.rounds, items_per_collection=ITEMS, latency=latency)
+    budgets = REAL_BUDGETS if arguments.limits else None
+    graph = SimulatedGraph(tenants=arguments.rounds, items_per_collection=ITEMS, latency=latency, budgets=budgets)
     print(f"{len(type_keys)} collections of {ITEMS} items, {arguments.latency_ms} ms a request; {facts()}")
     with Machine(graph, DETAIL_REFRESH_HOURS="168") as machine:
 
@@ -70,7 +73,7 @@ def main() -> None:
                 ("second sync, nothing changed", selection),
                 (f"the {len(rest)} collections {without}, nothing changed", others),
             ):
-                seconds, requests, chains = [], [], []
+                seconds, requests, throttled, chains = [], [], [], []
                 for tenant in graph.tenants:
                     before = len(graph.requests(Kind.INNER, tenant.id))
                     began = time.perf_counter()
@@ -78,10 +81,13 @@ def main() -> None:
                     seconds.append(time.perf_counter() - began)
                     asked = graph.requests(Kind.INNER, tenant.id)[before:]
                     requests.append(len(asked))
+                    throttled.append(record.counts.throttled)
                     chains.append(longest_chain(asked, wanted.type_keys, latency))
                     if record.status != "success":
                         raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
                 line = f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s"
+                if arguments.limits:
+                    line += f", {spread(throttled, 0)} throttled"
                 if min(chains) > 0:
                     times = [took / chain for took, chain in zip(seconds, chains, strict=True)]
                     line += f", {spread(times)} times that, goal {GOAL}"
