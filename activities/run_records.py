@@ -157,6 +157,7 @@ class RunRecordActivities:
             cancel_requested_by=request.cancel_requested_by,
             cancel_reason=request.cancel_reason,
             logs=self._catalog.logs,
+            confirmable=self._catalog.confirmable,
         )
         async with self._database.tenant(tenant_id) as session:
             finished = await runs.finish_run(session, _identity(request.run, None), ending)

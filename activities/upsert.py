@@ -1,5 +1,6 @@
 """The activity that merges fetched waves into the inventory."""
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from activities.messages.merges import UpsertItems, UpsertItemsResult
@@ -35,14 +36,18 @@ class UpsertActivities:
                     deep=request.deep,
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-                unlisted = (
-                    await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
-                )
-                pending = (
-                    await details.count_pending(session, request.run_id, request.detailed) if request.detailed else {}
-                )
+                left = await _left(session, request)
                 await runs.renew_lease(session, request.run_id, LEASE)
         except merging.StagedRowsLostError:
-            return UpsertItemsResult(lost=True)
-        counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
+            # Counted all the same: if an empty page of these waves ended a listing, nothing counts again.
+            async with self._database.tenant(request.tenant_id, read_only=True) as session:
+                return UpsertItemsResult(lost=True, **await _left(session, request))
+        counted = {**left, "lost": False, "lost_tokens": merged.lost}
         return UpsertItemsResult.model_validate({**merged._asdict(), **counted})
+
+
+async def _left(session: AsyncSession, request: UpsertItems) -> dict[str, dict[str, int]]:
+    """What is left to confirm and to detail of the collections that the waves end."""
+    unlisted = await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
+    pending = await details.count_pending(session, request.run_id, request.detailed) if request.detailed else {}
+    return {"unlisted": unlisted, "pending": pending}

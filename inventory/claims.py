@@ -20,10 +20,12 @@ class Evidence(NamedTuple):
     """Collections that the tenant cannot have, by Graph's answers."""
     undetailed: Set[str]
     """Collections with items whose details were not read."""
+    unconfirmed: Set[str]
+    """Collections with unlisted items that were to be asked for by id, and were not."""
 
 
 def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Claims:
-    """A collection is complete or skipped only if the recorded pages show it.
+    """A collection is complete or skipped only if the recorded pages show it, and its unlisted items are confirmed.
 
     A collection of `type_keys` without a claim counts as incomplete.
     """
@@ -40,7 +42,7 @@ def proven(claims: Claims, type_keys: Iterable[str], evidence: Evidence) -> Clai
 
 
 def _proven(type_key: str, claim: CollectionResult, evidence: Evidence) -> CollectionResult:
-    if claim.outcome is Outcome.COMPLETE and type_key not in evidence.listed:
+    if claim.outcome is Outcome.COMPLETE and (type_key not in evidence.listed or type_key in evidence.unconfirmed):
         return _unproven(claim, Outcome.INCOMPLETE)
     if claim.outcome is Outcome.SKIPPED and type_key not in evidence.refused:
         return _unproven(claim, Outcome.FAILED)

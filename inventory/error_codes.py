@@ -119,7 +119,8 @@ EXPLANATIONS: dict[ErrorCode, Explanation] = {
         "Upgrade the workers, or take the type key out of the selection.",
     ),
     ErrorCode.LISTING_UNPROVEN: Explanation(
-        "The workflow reported a complete listing, but the pages in the database do not show it.",
+        "The workflow reported a complete listing, but the database does not show it: a page is not recorded, or an"
+        " item that no page showed was not asked for by its id.",
         "Run again. If it happens again, look for workers of an earlier release, and who else may start workflows"
         " in the Temporal namespace.",
     ),

@@ -16,6 +16,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import COMPLETED_STATUSES, COUNT_NAMES, CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
 from storage.absences import IS_CONFIRMED, mark_absent
+from storage.confirmations import count_unlisted
 from storage.coverage import record_coverage
 from storage.details import settle
 from storage.errors import DatabaseClockError
@@ -263,6 +264,8 @@ class RunEnd(NamedTuple):
     cancel_reason: str | None = None
     logs: Collection[str] = frozenset()
     """Collections with expiring entries, which never count as missing or not read."""
+    confirmable: Collection[str] = frozenset()
+    """Collections whose unlisted items a run asks for by id."""
 
 
 class ClosedRecord(NamedTuple):
@@ -392,7 +395,11 @@ async def _proven(
     seen = await seen_pages(session, run_id)
     if seen is None:
         return claims
-    return proven(claims, selection.type_keys, Evidence(seen.listed, seen.refused, frozenset(incomplete)))
+    complete = {key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE}
+    to_confirm = sorted(complete & set(ending.confirmable))
+    unconfirmed = await count_unlisted(session, run_id, to_confirm) if to_confirm else {}
+    evidence = Evidence(seen.listed, seen.refused, frozenset(incomplete), frozenset(unconfirmed))
+    return proven(claims, selection.type_keys, evidence)
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:

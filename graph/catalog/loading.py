@@ -106,6 +106,11 @@ class Catalog:
     def logs(self) -> frozenset[str]:
         return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
 
+    @property
+    def confirmable(self) -> frozenset[str]:
+        """Collections whose unlisted items a run asks for by id."""
+        return frozenset(key for key, collection in self.collections.items() if collection.confirmable)
+
     def in_categories(self, names: Iterable[str]) -> set[str]:
         """Raises `UnknownCategoryError`."""
         wanted, known = set(names), self.categories()

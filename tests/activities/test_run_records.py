@@ -21,14 +21,15 @@ from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
+from inventory.missing import Confidence, State
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.records import RunRecord
 from inventory.selection import Selection
-from storage import listed_pages, portfolio, queries, references
+from storage import confirmations, listed_pages, portfolio, queries, references
 from storage.database import Database
 from tests.activities.intercepted import intercepted
-from tests.storage.support import ONE_CREATED, observation, record_wave, sync
+from tests.storage.support import ONE_CREATED, items, observation, record_wave, sync
 
 TENANT = UUID(int=7)
 
@@ -118,6 +119,28 @@ async def test_expired_entries_of_a_log_are_not_counted_as_missing_or_not_read(
     finish = ending(run).model_copy(update={"collections": collections, "status": RunStatus.PARTIAL})
     counts = (await environment.run(records.finish_run, finish)).counts
     assert counts.missing + counts.not_read == 1, "the group"
+
+
+@pytest.mark.parametrize(
+    ("is_asked", "outcome", "code"),
+    [(True, Outcome.COMPLETE, None), (False, Outcome.INCOMPLETE, ErrorCode.LISTING_UNPROVEN)],
+)
+async def test_a_listing_is_complete_only_if_each_item_that_it_omits_was_asked_for_by_id(
+    database: Database, tmp_path: Path, is_asked: bool, outcome: Outcome, code: ErrorCode | None
+) -> None:
+    await sync(database, TENANT, [observation("groups", "1")], "groups")
+    run = new_run("groups")
+    records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
+    await environment.run(records.begin_run, run)
+    await listed(database, run)
+    if is_asked:
+        async with database.tenant(TENANT) as session:
+            await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("groups", "1")])
+    await environment.run(records.finish_run, ending(run))
+    recorded = (await record_of(database, run)).collections["groups"]
+    assert (recorded.outcome, recorded.error_code) == (outcome, code)
+    missing = (await items(database, TENANT))["1"]
+    assert (missing.state, missing.confidence) == (State.MISSING, Confidence.HIGH if is_asked else Confidence.LOW)
 
 
 async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:

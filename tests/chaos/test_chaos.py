@@ -4,10 +4,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.schedule import Event, Schedule
+from tests.chaos.schedule import Edit, Event, Schedule
 from tests.chaos.suite import play_all
 
 FIRST_SEED = 20_001
+
+ONLY_LOOKED_AT = Schedule(
+    seed=0,
+    type_keys=("deviceConfigurations",),
+    faults=(),
+    edits=(Edit(0.2, "change", "deviceConfigurations", 0, logged_after=0.0),),
+    starts=(),
+    events=(),
+    looks=(1.0, 3.0, 5.0),
+    rows_held_seconds=0.05,
+)
+"""No run reads the edit before a look does; elsewhere that depends on the machine."""
 
 
 def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None:
@@ -31,9 +43,10 @@ def test_nothing_is_lost_doubled_or_falsely_missing(tmp_path: Path, seeds: int, 
     # One of each pair of what can happen to a server, early enough to meet runs under way.
     schedules[0] = Schedule.of(FIRST_SEED, events=0.0).with_event(0.5, Event.KILL_WORKER)
     schedules[-1] = Schedule.of(FIRST_SEED + seeds - 1, events=0.0).with_event(2.0, Event.CRASH_POSTGRES)
-    report = play_all(schedules, tmp_path, at_once=seeds)
+    schedules.append(ONLY_LOOKED_AT)
+    report = play_all(schedules, tmp_path, at_once=len(schedules))
     told = [f"{play.schedule.describe()}\n{violation}" for play in report.failed for violation in play.violations]
     assert not [*told, *report.of_all], "\n".join([*told, *report.of_all])
     assert sum(report.faults.values()) >= faults
-    assert {Event.KILL_WORKER, Event.CRASH_POSTGRES, "rows_moved", "looks"} <= set(report.events)
-    assert seeds < 8 or "items_read_by_a_look" in report.events
+    happened = {Event.KILL_WORKER, Event.CRASH_POSTGRES, "rows_moved", "looks", "items_read_by_a_look"}
+    assert happened <= set(report.events)

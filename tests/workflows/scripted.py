@@ -149,7 +149,7 @@ class Script:
             await self.before_upsert(request)
         if self.losses:
             self.losses -= 1
-            return UpsertItemsResult(lost=True)
+            return UpsertItemsResult(lost=True, **self._left(request))
         waves = [request.promised_rows, *(wave.rows for wave in request.more_waves)]
         lost = []
         if self.part_losses and request.more_waves:
@@ -159,9 +159,14 @@ class Script:
         return UpsertItemsResult(
             created=sum(waves),
             lost_tokens=lost,
-            unlisted={key: self.unlisted.get(key, 0) for key in request.ended},
-            pending={key: self.pending[key] for key in request.detailed},
+            **self._left(request),
         )
+
+    def _left(self, request: UpsertItems) -> dict[str, dict[str, int]]:
+        return {
+            "unlisted": {key: self.unlisted.get(key, 0) for key in request.ended},
+            "pending": {key: self.pending[key] for key in request.detailed},
+        }
 
     @activity.defn(name="confirm_missing")
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:

@@ -315,6 +315,21 @@ async def test_nothing_is_confirmed_while_a_lost_page_is_not_read_again(skipping
     assert len(script.confirms) == 1
 
 
+async def test_a_listing_that_ended_with_an_empty_page_is_confirmed_and_detailed_though_its_merge_was_lost(
+    skipping: WorkflowEnvironment,
+) -> None:
+    script = Script({"a": [3], "b": [0]}, losses=1, unlisted={"b": 1}, pending={"b": 2})
+
+    async def serve_again(request: UpsertItems) -> None:
+        if len(script.upserts) == 1:
+            script.pages = {"a": [3]}
+
+    script.before_upsert = serve_again
+    assert (await run(skipping, script)).status is RunStatus.SUCCESS
+    assert [request.type_keys for request in script.confirms] == [["b"]]
+    assert [[share.type_key for share in request.shares] for request in script.details] == [["b"]]
+
+
 async def test_what_a_listing_did_not_show_is_asked_for_by_id(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2], "b": [1], "c": [0]}, unlisted={"a": 5, "c": 1})
     result = await run(skipping, script)
