@@ -36,18 +36,19 @@ class UpsertActivities:
                     deep=request.deep,
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-                left = await _left(session, request)
+                unlisted, pending = await _left(session, request)
                 await runs.renew_lease(session, request.run_id, LEASE)
         except merging.StagedRowsLostError:
             # Counted all the same: if an empty page of these waves ended a listing, nothing counts again.
             async with self._database.tenant(request.tenant_id, read_only=True) as session:
-                return UpsertItemsResult(lost=True, **await _left(session, request))
-        counted = {**left, "lost": False, "lost_tokens": merged.lost}
+                unlisted, pending = await _left(session, request)
+            return UpsertItemsResult(lost=True, unlisted=unlisted, pending=pending)
+        counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
         return UpsertItemsResult.model_validate({**merged._asdict(), **counted})
 
 
-async def _left(session: AsyncSession, request: UpsertItems) -> dict[str, dict[str, int]]:
-    """What is left to confirm and to detail of the collections that the waves end."""
+async def _left(session: AsyncSession, request: UpsertItems) -> tuple[dict[str, int], dict[str, int]]:
+    """Unlisted and pending items of the collections that the waves end."""
     unlisted = await confirming.count_unlisted(session, request.run_id, request.ended) if request.ended else {}
     pending = await details.count_pending(session, request.run_id, request.detailed) if request.detailed else {}
-    return {"unlisted": unlisted, "pending": pending}
+    return unlisted, pending

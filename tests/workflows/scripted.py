@@ -149,24 +149,20 @@ class Script:
             await self.before_upsert(request)
         if self.losses:
             self.losses -= 1
-            return UpsertItemsResult(lost=True, **self._left(request))
+            return self._left(request).model_copy(update={"lost": True})
         waves = [request.promised_rows, *(wave.rows for wave in request.more_waves)]
         lost = []
         if self.part_losses and request.more_waves:
             self.part_losses -= 1
             lost = [request.more_waves[-1].fetch_token]
             waves.pop()
-        return UpsertItemsResult(
-            created=sum(waves),
-            lost_tokens=lost,
-            **self._left(request),
-        )
+        return self._left(request).model_copy(update={"created": sum(waves), "lost_tokens": lost})
 
-    def _left(self, request: UpsertItems) -> dict[str, dict[str, int]]:
-        return {
-            "unlisted": {key: self.unlisted.get(key, 0) for key in request.ended},
-            "pending": {key: self.pending[key] for key in request.detailed},
-        }
+    def _left(self, request: UpsertItems) -> UpsertItemsResult:
+        return UpsertItemsResult(
+            unlisted={key: self.unlisted.get(key, 0) for key in request.ended},
+            pending={key: self.pending[key] for key in request.detailed},
+        )
 
     @activity.defn(name="confirm_missing")
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
