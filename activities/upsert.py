@@ -21,28 +21,33 @@ class UpsertActivities:
     async def upsert_items(self, request: UpsertItems) -> UpsertItemsResult:
         """Merges waves in one transaction. Idempotent by fetch token: later attempts return the first one's result."""
         try:
-            async with self._database.tenant(request.tenant_id) as session:
-                merged = await merging.merge(
-                    session,
-                    request.run_id,
-                    request.fetch_token,
-                    promised_rows=request.promised_rows,
-                    together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
-                    restarted=request.restarted,
-                    detail_refresh=request.detail_refresh,
-                    refreshes={
-                        key: (refresh.period, refresh.read_before) for key, refresh in request.refreshes.items()
-                    },
-                    deep=request.deep,
-                    comparison=self._observers.comparison(request.tenant_id),
-                )
-                unlisted, pending = await _left(session, request)
-                await runs.renew_lease(session, request.run_id, LEASE)
+            try:
+                return await self._merged(request)
+            except merging.ItemsMovedError:
+                # The first attempt waited for rows of another transaction; this one finds them where they are now.
+                return await self._merged(request)
         except merging.StagedRowsLostError:
             # Counted all the same: if an empty page of these waves ended a listing, nothing counts again.
             async with self._database.tenant(request.tenant_id, read_only=True) as session:
                 unlisted, pending = await _left(session, request)
             return UpsertItemsResult(lost=True, unlisted=unlisted, pending=pending)
+
+    async def _merged(self, request: UpsertItems) -> UpsertItemsResult:
+        async with self._database.tenant(request.tenant_id) as session:
+            merged = await merging.merge(
+                session,
+                request.run_id,
+                request.fetch_token,
+                promised_rows=request.promised_rows,
+                together_with={wave.fetch_token: wave.rows for wave in request.more_waves},
+                restarted=request.restarted,
+                detail_refresh=request.detail_refresh,
+                refreshes={key: (refresh.period, refresh.read_before) for key, refresh in request.refreshes.items()},
+                deep=request.deep,
+                comparison=self._observers.comparison(request.tenant_id),
+            )
+            unlisted, pending = await _left(session, request)
+            await runs.renew_lease(session, request.run_id, LEASE)
         counted = {"unlisted": unlisted, "pending": pending, "lost": False, "lost_tokens": merged.lost}
         return UpsertItemsResult.model_validate({**merged._asdict(), **counted})
 

@@ -56,7 +56,11 @@ class DocumentComparison(Protocol):
 
 
 class StagedRowsLostError(Exception):
-    """A crash lost the staged rows of all tokens, or an item that was staged as unchanged has changed since."""
+    """A crash lost the staged rows of all tokens."""
+
+
+class ItemsMovedError(StagedRowsLostError):
+    """An item that was staged as unchanged has changed since, or its row has: only another transaction can tell."""
 
 
 _CLAIM = text(
@@ -123,7 +127,7 @@ async def merge(
     if any(staged[token].same for token in tokens if token in staged):
         same = await merge_same(session, run_id, tokens, restarted=restarted, named=NAMED_DUPLICATES)
         if same.lost:
-            raise StagedRowsLostError(
+            raise ItemsMovedError(
                 f"{counted(same.lost, 'unchanged item has', 'unchanged items have')} changed since the read"
             )
         merged = _with(merged, same)

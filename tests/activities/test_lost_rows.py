@@ -1,18 +1,28 @@
-"""What a merge tells that finds no staged rows, since PostgreSQL lost them in a crash."""
+"""A merge that finds no staged rows, since PostgreSQL lost them in a crash, or items that have moved meanwhile."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.messages.merges import PromisedWave, UpsertItems
+from activities.messages.merges import PromisedWave, UpsertItems, UpsertItemsResult
 from activities.observers import Observers, SensitivityRules
 from activities.upsert import UpsertActivities
 from graph.catalog import load_catalog
+from storage import staging
 from storage.database import Database
-from tests.storage.support import begin, land, listed, sync
+from storage.staging import SameItems
+from tests.storage.support import begin, end, land, listed, observation, sync, until_it_waits
 
 TENANT = UUID(int=7)
+DIGEST = b"A" * 16
+
+
+async def upserted(database: Database, request: UpsertItems) -> UpsertItemsResult:
+    activities = UpsertActivities(database, Observers(load_catalog(), SensitivityRules(), database))
+    return await ActivityEnvironment().run(activities.upsert_items, request)
 
 
 @pytest.mark.parametrize("empty_page_is_of_its_own_wave", [False, True])
@@ -22,7 +32,6 @@ async def test_it_counts_what_is_left_of_listings_that_an_empty_page_of_it_ended
     await sync(database, TENANT, [listed("groups", "1")], "groups")
     run = await begin(database, TENANT, "groups")
     await land(database, TENANT, run, [listed("groups", "3")])
-    upsert = UpsertActivities(database, Observers(load_catalog(), SensitivityRules(), database))
     request = UpsertItems(
         tenant_id=TENANT,
         run_id=run.run_id,
@@ -32,8 +41,27 @@ async def test_it_counts_what_is_left_of_listings_that_an_empty_page_of_it_ended
         ended=["groups"],
         detailed=["groups"],
     )
-    told = await ActivityEnvironment().run(upsert.upsert_items, request)
+    told = await upserted(database, request)
     assert (told.lost, told.lost_tokens) == (
         (False, [request.fetch_token]) if empty_page_is_of_its_own_wave else (True, [])
     )
     assert (told.created, told.unlisted, told.pending) == (0, {"groups": 1}, {"groups": 1})
+
+
+async def test_unchanged_items_whose_rows_another_transaction_moves_are_merged_without_a_further_read(
+    database: Database, database_url: str
+) -> None:
+    run = await begin(database, TENANT, "groups")
+    await land(database, TENANT, run, [observation("groups", "1")._replace(raw_digest=DIGEST)])
+    await end(database, TENANT, run)
+    run = await begin(database, TENANT, "groups")
+    token = uuid4()
+    async with database.tenant(TENANT) as session:
+        await staging.stage(session, run.run_id, token, [], [SameItems("groups", ["1"], [DIGEST])])
+    request = UpsertItems(tenant_id=TENANT, run_id=run.run_id, fetch_token=token, promised_rows=1)
+    async with database.tenant(TENANT) as other:
+        await other.execute(text("UPDATE inventory_item SET graph_id = graph_id"))
+        merging = asyncio.create_task(upserted(database, request))
+        await until_it_waits(database_url, merging)
+    told = await merging
+    assert (told.lost, told.unchanged) == (False, 1)

@@ -1,10 +1,12 @@
 """Runs and observations for the storage tests, made in as few words as they need."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import psycopg
 from sqlalchemy import text
 
 from graph.catalog import AUDIT_EVENTS, load_catalog
@@ -23,6 +25,7 @@ from storage.database import Database
 from storage.first_form import FirstFormItem
 from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument, link_recreated
+from tests.patience import until_async
 
 LEASE = timedelta(minutes=10)
 SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
@@ -85,6 +88,19 @@ class Comparison:
 
     async def are_changes(self, versions: Sequence[NewVersion]) -> list[bool]:
         return [changed_by(version, self._comparability) != [] for version in versions]
+
+
+async def until_it_waits(database_url: str, write: asyncio.Task[Any]) -> None:
+    """Until the write waits for another transaction, or is done."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+
+        async def waits() -> bool:
+            looked = await connection.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            return write.done() or await looked.fetchone() is not None
+
+        await until_async(waits)
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:

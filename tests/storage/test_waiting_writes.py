@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from uuid import uuid4
 
-import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,8 +17,7 @@ from storage.database import Database
 from storage.references import catch_up
 from storage.runs import RunIdentity
 from storage.titles import give_titles
-from tests.patience import until_async
-from tests.storage.support import begin, land, listed, observation, sync
+from tests.storage.support import begin, land, listed, observation, sync, until_it_waits
 from tests.storage.test_titles import ASSIGNMENTS, ROLES, assignment
 
 TENANT = uuid4()
@@ -69,15 +67,7 @@ async def write_beside_a_move(
     async with database.tenant(TENANT) as other:
         await other.execute(MOVE)
         writing = asyncio.create_task(waiting())
-        async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
-
-            async def waits() -> bool:
-                looked = await connection.execute(
-                    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-                )
-                return writing.done() or await looked.fetchone() is not None
-
-            await until_async(waits)
+        await until_it_waits(database_url, writing)
     await writing
     async with database.tenant(TENANT) as session:
         statement = text(f"SELECT {expected} AND graph_id = 'X' FROM inventory_item WHERE external_id = '1'")
