@@ -1,4 +1,4 @@
-"""The change feed on a database alone: what is a change, what is none, and what the answer rests on."""
+"""The change feed on a database alone: changes, their evidence and audit events, and the summary."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,14 +39,14 @@ def policy(external_id: str, **properties: Any) -> Observation:
 
 
 class Feed:
-    """Reads on from where it was read to."""
+    """Reads the changes on from its last position."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._since: datetime | None = None
 
     async def news(self, **window: Any) -> list[ChangeRecord]:
-        """What was noticed since the last call."""
+        """The changes noticed since the last call."""
         async with self._database.tenant(TENANT, read_only=True) as session:
             now = await database_time(session)
             asked = Window(self._since or datetime.fromisoformat("2000-01-01T00:00:00Z"), now, **window)
@@ -55,7 +55,7 @@ class Feed:
         return found
 
     async def told(self) -> list[Told]:
-        """The same in short."""
+        """The kinds and ids of these changes."""
         return sorted((change.kind, change.external_id) for change in await self.news())
 
 
@@ -64,13 +64,13 @@ def feed(database: Database) -> Feed:
     return Feed(database)
 
 
-async def test_the_first_complete_listing_is_no_news(database: Database, feed: Feed) -> None:
+async def test_the_first_complete_listing_is_no_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A, status=RunStatus.PARTIAL, outcomes=FAILED)
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     assert await feed.told() == []
 
 
-async def test_each_change_is_told_once(database: Database, feed: Feed) -> None:
+async def test_each_change_is_reported_once(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
     await feed.told()
     changed = [policy("1", displayName="Other"), policy("2", passwordRequired=False), policy("4", extra=1)]
@@ -89,7 +89,7 @@ async def test_each_change_is_told_once(database: Database, feed: Feed) -> None:
     assert await feed.told() == [(ChangeKind.CAME_BACK, "3")]
 
 
-async def test_a_change_is_told_field_by_field_with_when_and_on_what_it_rests(database: Database, feed: Feed) -> None:
+async def test_a_change_has_fields_times_and_evidence(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     await feed.told()
     run = await begin(database, TENANT, A)
@@ -114,7 +114,7 @@ async def test_a_change_is_told_field_by_field_with_when_and_on_what_it_rests(da
     assert gone.item_kind == "Compliance policies"
 
 
-async def test_an_item_made_again_under_another_id_is_told_as_one_change(database: Database, feed: Feed) -> None:
+async def test_an_item_recreated_under_another_id_is_one_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.told()
     await sync(database, TENANT, [policy("2")], A)
@@ -126,9 +126,7 @@ async def test_an_item_made_again_under_another_id_is_told_as_one_change(databas
     )
 
 
-async def test_what_a_faulty_run_saw_before_the_old_one_was_missed_is_told_as_one_change_in_the_end(
-    database: Database, feed: Feed
-) -> None:
+async def test_a_recreation_first_seen_by_a_faulty_run_becomes_one_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("9", level=9)], A)
     await feed.told()
     whole, of_the_faulty_run = Feed(database), Feed(database)
@@ -166,9 +164,7 @@ async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, 
     assert await feed.told() == [(ChangeKind.MISSING, "2")]
 
 
-async def test_details_that_come_later_are_no_change_and_what_changed_beside_them_is(
-    database: Database, feed: Feed
-) -> None:
+async def test_details_read_later_are_no_change_but_edits_beside_them_are(database: Database, feed: Feed) -> None:
     rules = ObservationRules(type_key="configurationPolicies", has_details=True)
 
     async def run(description: str, whole: dict[str, Any] | None) -> None:
@@ -193,7 +189,7 @@ async def test_details_that_come_later_are_no_change_and_what_changed_beside_the
     assert await feed.told() == [(ChangeKind.CHANGED, "1")]
 
 
-async def test_what_changed_while_details_could_not_be_read_is_told_with_them(database: Database, feed: Feed) -> None:
+async def test_a_change_from_an_incomplete_version_omits_newly_read_details(database: Database, feed: Feed) -> None:
     rules = ObservationRules(type_key="configurationPolicies", has_details=True)
     await sync(database, TENANT, [listed("configurationPolicies", "1", description="first")], "configurationPolicies")
     await feed.told()
@@ -217,15 +213,15 @@ def _named(listing: dict[str, Any]) -> dict[str, Any]:
     return {"external_id": listing["id"], **{name: value for name, value in listing.items() if name != "id"}}
 
 
-async def test_what_a_new_release_leaves_out_is_no_change(database: Database, feed: Feed) -> None:
-    """`version` is volatile in the catalog; a release to which it was not has stored it."""
+async def test_a_newly_volatile_property_is_no_change(database: Database, feed: Feed) -> None:
+    """An earlier release stored `version`; the catalog now calls it volatile."""
     await sync(database, TENANT, [policy("1", version=1)], A)
     await feed.told()
     await sync(database, TENANT, [policy("1")], A)
     assert await feed.told() == []
 
 
-async def test_a_detail_that_a_new_release_reads_is_no_change(database: Database, feed: Feed) -> None:
+async def test_a_newly_read_detail_is_no_change(database: Database, feed: Feed) -> None:
     lifetimes = "tokenLifetimePolicies"
     await sync(database, TENANT, [observation(lifetimes, "1", level=1)], lifetimes)
     await feed.told()
@@ -236,7 +232,7 @@ async def test_a_detail_that_a_new_release_reads_is_no_change(database: Database
     assert [field.path for field in change.fields or ()] == ["appliesTo[app]"]
 
 
-async def test_a_version_before_which_all_is_forgotten_has_no_fields(database: Database, feed: Feed) -> None:
+async def test_a_change_has_no_fields_if_the_earlier_version_is_deleted(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.told()
     await sync(database, TENANT, [policy("1", extra=1)], A)
@@ -246,7 +242,7 @@ async def test_a_version_before_which_all_is_forgotten_has_no_fields(database: D
     assert (change.kind, change.fields) == (ChangeKind.CHANGED, None)
 
 
-async def test_a_feed_is_read_page_by_page_in_one_order(database: Database, feed: Feed) -> None:
+async def test_paging_through_the_feed_keeps_its_order(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy(str(number)) for number in range(30)], A, B)
     some = [policy(str(number), extra=1) for number in range(20)]
     await sync(database, TENANT, [*some, observation(B, "g")], A, B)
@@ -276,7 +272,7 @@ async def _summary(database: Database) -> ChangesSummary:
         return await ChangeFeed(session, TENANT, Window(now, now, None, sorted(load_catalog().logs))).summary()
 
 
-async def test_the_summary_names_what_was_not_read_to_its_end(database: Database) -> None:
+async def test_the_summary_names_collections_not_read_to_their_end(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     outcomes = {
         **FAILED,
@@ -293,7 +289,7 @@ async def test_the_summary_names_what_was_not_read_to_its_end(database: Database
     assert (not_read.type_key, not_read.reason, not_read.listed_at) == (A, "failed:graph_throttled", listed_at)
 
 
-async def test_what_a_get_by_id_has_not_found_is_told_as_confirmed(database: Database, feed: Feed) -> None:
+async def test_an_item_not_found_by_id_is_missing_with_confirmed_evidence(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.told()
     run = await begin(database, TENANT, A)
@@ -304,7 +300,7 @@ async def test_what_a_get_by_id_has_not_found_is_told_as_confirmed(database: Dat
     assert (gone.kind, gone.evidence, gone.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)
 
 
-async def test_another_tenant_has_no_part_in_it(database: Database, feed: Feed) -> None:
+async def test_another_tenants_changes_are_not_in_the_feed(database: Database, feed: Feed) -> None:
     other = UUID(int=9)
     await sync(database, other, [policy("1")], A)
     await sync(database, other, [policy("1", extra=1)], A)
@@ -319,13 +315,11 @@ async def _now(database: Database) -> datetime:
         return await database_time(session)
 
 
-def _who(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
+def _attribution(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
     return change.audit.status, [event.event_id for event in change.audit.events]
 
 
-async def test_a_change_names_all_events_of_its_time_that_explain_it_latest_first(
-    database: Database, feed: Feed
-) -> None:
+async def test_a_change_names_all_events_that_explain_it_latest_first(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.news()
     at = await _now(database)
@@ -338,14 +332,14 @@ async def test_a_change_names_all_events_of_its_time_that_explain_it_latest_firs
     ]
     await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_EVENTS)
     (change,) = await feed.news(type_keys=[A])
-    assert _who(change) == (AuditStatus.FOUND, ["second", "first"])
+    assert _attribution(change) == (AuditStatus.FOUND, ["second", "first"])
     assert [(event.actor, event.operation) for event in change.audit.events] == [
         ("Autopilot", "Patch"),
         (ADA, "Patch"),
     ]
 
 
-async def test_what_appears_was_created_and_what_is_missing_was_deleted(database: Database, feed: Feed) -> None:
+async def test_create_and_delete_events_explain_appeared_and_missing_items(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("3")], A)
     await feed.news()
     at = await _now(database)
@@ -355,14 +349,14 @@ async def test_what_appears_was_created_and_what_is_missing_was_deleted(database
         for external_id in ("1", "2")
     ]
     await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_EVENTS)
-    told = {change.kind: _who(change) for change in await feed.news(type_keys=[A])}
+    told = {change.kind: _attribution(change) for change in await feed.news(type_keys=[A])}
     assert told == {
         ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
         ChangeKind.MISSING: (AuditStatus.FOUND, ["Delete 1"]),
     }
 
 
-async def test_not_in_the_audit_log_is_said_once_the_log_was_read_after_the_change_was_noticed(
+async def test_not_found_needs_an_audit_log_read_after_the_change(
     database: Database,
 ) -> None:
     async def audit() -> AuditStatus:
@@ -381,24 +375,22 @@ async def test_not_in_the_audit_log_is_said_once_the_log_was_read_after_the_chan
     assert await audit() is AuditStatus.NOT_FOUND
 
 
-async def test_a_log_that_was_read_by_the_run_that_noticed_a_change_may_have_been_read_before_it(
-    database: Database, feed: Feed
-) -> None:
+async def test_a_log_read_by_the_noticing_run_may_predate_the_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A, AUDIT_EVENTS)
     await feed.news()
     await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_EVENTS)
     (change,) = await feed.news()
-    assert _who(change) == (AuditStatus.NOT_READ, [])
+    assert _attribution(change) == (AuditStatus.NOT_READ, [])
 
 
-async def test_the_log_of_intune_does_not_tell_who_changed_what_entra_has(database: Database, feed: Feed) -> None:
+async def test_intunes_log_does_not_explain_changes_of_other_services(database: Database, feed: Feed) -> None:
     types = (B, "cloudPc.provisioningPolicies", "leftTheCatalog")
     await sync(database, TENANT, [observation(key, "1") for key in types], *types)
     await feed.news()
     event = audit_event("assigned to it", "1", at=await _now(database))
     await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_EVENTS)
     await sync(database, TENANT, [event], AUDIT_EVENTS)
-    told = [_who(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
+    told = [_attribution(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
     assert told == [(AuditStatus.NOT_READ, []), *[(AuditStatus.NOT_AUDITED, [])] * 2]
 
 
@@ -406,10 +398,10 @@ async def test_the_log_of_intune_does_not_tell_who_changed_what_entra_has(databa
     ("type_key", "status"),
     [("deviceManagementScripts", AuditStatus.FOUND), ("assignmentFilters", AuditStatus.NOT_READ)],
 )
-async def test_details_that_lists_did_not_tell_of_may_have_been_changed_before_a_list_was_read(
+async def test_events_before_the_last_listing_explain_only_unlisted_details(
     database: Database, feed: Feed, monkeypatch: pytest.MonkeyPatch, type_key: str, status: AuditStatus
 ) -> None:
-    """No list of scripts shows assignments: a script is listed as it was until its details are read again."""
+    """Lists of scripts omit assignments, so a changed script looks unchanged until its details are read again."""
     monkeypatch.setattr("answers.changes.audit.CLOCK_DIFFERENCE", timedelta(0))
     item = observation(type_key, "1", payload="first")
     await sync(database, TENANT, [item], type_key)
@@ -432,7 +424,7 @@ async def test_the_summary_says_whether_the_audit_log_was_read(database: Databas
 
 
 @pytest.mark.parametrize(("type_key", "is_old"), [("servicePrincipals", True), ("deviceHealthScripts", False)])
-async def test_the_summary_names_details_that_are_older_than_the_list_and_that_no_list_tells_of(
+async def test_the_summary_names_old_details_that_lists_do_not_show(
     database: Database, type_key: str, is_old: bool
 ) -> None:
     await sync(database, TENANT, [observation(type_key, "1"), observation(type_key, "2")], type_key)

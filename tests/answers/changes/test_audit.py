@@ -1,4 +1,4 @@
-"""Which audit events explain what was observed."""
+"""The audit events that explain an observed change."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -49,7 +49,7 @@ READ = log(NOON + HOUR)
         (AuditAction.CHANGED, {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}),
     ],
 )
-def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, explained_by: set[str]) -> None:
+def test_an_events_operation_decides_which_changes_it_explains(action: AuditAction, explained_by: set[str]) -> None:
     changing = {"Patch", "Action", "Assign", "SetReference", "RemoveReference", "Update"}
     operations = {"Create", "create", "Add", "Delete", "Get", *changing}
     found = {
@@ -66,7 +66,7 @@ def test_an_event_explains_what_its_operation_brings_about(action: AuditAction, 
     "activity",
     ["Restore Group", "Restore application", "Restore service principal", "Restore administrative unit"],
 )
-def test_a_restored_object_appears_whatever_operation_its_event_names(activity: str, operation: str | None) -> None:
+def test_restore_events_with_any_operation_explain_an_appearance(activity: str, operation: str | None) -> None:
     restored = event(operation).model_copy(update={"activity": activity})
     assert {
         action
@@ -82,7 +82,7 @@ def test_a_restored_consent_is_a_change_of_its_service_principal() -> None:
 
 
 @pytest.mark.parametrize("result", ["Failure", "ClientError", "", None])
-def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
+def test_failed_operations_explain_nothing(result: str | None) -> None:
     events = [event("Patch", result=result)]
     assert attribution(events, AuditAction.CHANGED, NOON, NOON, READ, log=AUDIT_EVENTS) == Attribution(
         status=AuditStatus.NOT_FOUND, log=AUDIT_EVENTS
@@ -99,7 +99,7 @@ def test_what_was_tried_in_vain_explains_nothing(result: str | None) -> None:
         (READ, AuditStatus.NOT_FOUND),
     ],
 )
-def test_not_in_the_log_takes_a_listing_that_began_after_the_change_was_observed(
+def test_not_found_needs_a_log_listing_begun_after_the_observation(
     covered: Coverage | None, status: AuditStatus
 ) -> None:
     assert attribution([], AuditAction.CHANGED, NOON - HOUR, NOON, covered, log=AUDIT_EVENTS).status is status
@@ -107,7 +107,7 @@ def test_not_in_the_log_takes_a_listing_that_began_after_the_change_was_observed
     assert known.status is AuditStatus.FOUND, "an event that was read explains, whatever has not been read"
 
 
-def test_an_object_of_another_log_is_not_said_to_be_missing_from_this_one() -> None:
+def test_an_object_without_an_audit_log_is_not_audited() -> None:
     for events in ([], [event("Delete")]):
         asked = attribution(events, AuditAction.GONE, NOON, NOON, READ, log=None)
         assert asked == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
@@ -119,7 +119,7 @@ def test_an_object_of_another_log_is_not_said_to_be_missing_from_this_one() -> N
     st.none() | st.integers(-100, 50),
     st.integers(50, 100),
 )
-def test_all_events_of_the_time_and_no_others_are_named_newest_first(
+def test_exactly_the_matching_events_in_the_window_are_named_newest_first(
     drawn: list[tuple[int, str, bool]], action: AuditAction, after: int | None, until: int
 ) -> None:
     events = [

@@ -1,4 +1,4 @@
-"""The audit events of objects: found by the ids that they name and by the time."""
+"""Audit events found by object id and time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,12 +23,12 @@ async def found(
     return {object_id: [event.event_id for event in of_object] for (_, object_id), of_object in events.items()}
 
 
-async def test_an_event_is_found_by_each_object_that_it_names(database: Database) -> None:
+async def test_an_event_is_found_by_each_object_it_names(database: Database) -> None:
     await sync(database, TENANT, [audit_event("e", "1", "2"), audit_event("f", "3")], AUDIT_EVENTS)
     assert await found(database, "1", "2", "4") == {"1": ["e"], "2": ["e"]}
 
 
-async def test_an_event_says_who_did_what_with_which_result(database: Database) -> None:
+async def test_an_event_has_an_actor_operation_and_result(database: Database) -> None:
     await sync(database, TENANT, [audit_event("e", "1", activityDateTime="2026-03-02T09:30:00.1234567Z")], AUDIT_EVENTS)
     async with database.tenant(TENANT, read_only=True) as session:
         (event,) = (await audit_events(session, ["1"], None, AUDITED_AT))[AUDIT_EVENTS, "1"]
@@ -53,7 +53,7 @@ async def test_an_event_says_who_did_what_with_which_result(database: Database) 
         (None, None, None),
     ],
 )
-async def test_the_actor_may_be_an_application_or_not_be_said(
+async def test_the_actor_may_be_an_application_or_unknown(
     database: Database, actor: Any, name: str | None, actor_id: str | None
 ) -> None:
     await sync(database, TENANT, [audit_event("e", "1", actor=actor)], AUDIT_EVENTS)
@@ -62,7 +62,7 @@ async def test_the_actor_may_be_an_application_or_not_be_said(
     assert (event.actor, event.actor_id) == (name, actor_id)
 
 
-async def test_events_are_of_the_time_that_is_asked_about_as_far_as_clocks_tell(database: Database) -> None:
+async def test_events_are_selected_by_time_within_the_clock_difference(database: Database) -> None:
     hours = [AUDITED_AT + timedelta(hours=hour) for hour in range(4)]
     await sync(database, TENANT, [audit_event(str(n), "1", at=at) for n, at in enumerate(hours)], AUDIT_EVENTS)
     assert await found(database, "1", until=hours[3]) == {"1": ["3", "2", "1", "0"]}, "newest first"
@@ -88,7 +88,7 @@ async def test_events_are_of_the_time_that_is_asked_about_as_far_as_clocks_tell(
         {"resources": [{"resourceId": {"odd": "1"}}, {"resourceId": "1"}]},
     ],
 )
-async def test_an_event_that_cannot_be_joined_is_stored_all_the_same(
+async def test_an_event_without_usable_ids_or_time_is_still_stored(
     database: Database, properties: dict[str, Any]
 ) -> None:
     merged = await sync(
@@ -98,7 +98,7 @@ async def test_an_event_that_cannot_be_joined_is_stored_all_the_same(
     assert await found(database, "1") == {"1": ["f"]}
 
 
-async def test_events_that_an_earlier_release_has_stored_are_found_once_they_are_listed_again(
+async def test_events_of_an_earlier_release_are_found_after_a_new_listing(
     database: Database,
 ) -> None:
     event = audit_event("e", "1")
@@ -111,7 +111,7 @@ async def test_events_that_an_earlier_release_has_stored_are_found_once_they_are
     assert await found(database, "1") == {"1": ["e"]}
 
 
-async def test_an_item_that_is_no_audit_event_is_none(database: Database) -> None:
+async def test_other_items_are_not_found_as_audit_events(database: Database) -> None:
     event = audit_event("e", "1")
     await sync(database, TENANT, [observation("groups", "g")._replace(meta=event.meta)], "groups")
     assert await found(database, "1") == {}

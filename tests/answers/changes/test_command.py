@@ -22,7 +22,7 @@ TENANT = UUID(int=21)
 
 
 async def three_runs(database: Database) -> list[runs.RunIdentity]:
-    """Three runs: the first is no news; of the policies, the second notices three changes and the third four."""
+    """Three runs: the first notices no changes, the others notice `SECOND` and `THIRD`."""
     first = [observation(POLICIES, external_id, displayName=f"Policy {external_id}") for external_id in "abcd"]
     group = [observation(GROUPS, "g", displayName="Everyone", extra=number) for number in range(RUNS)]
     second = [
@@ -46,7 +46,7 @@ async def three_runs(database: Database) -> list[runs.RunIdentity]:
 pytestmark = pytest.mark.filled.with_args(three_runs)
 
 
-def told(lines: list[Any]) -> list[tuple[str, str]]:
+def kinds_and_ids(lines: list[Any]) -> list[tuple[str, str]]:
     return [(line["kind"], line["external_id"]) for line in lines]
 
 
@@ -54,13 +54,13 @@ SECOND = {("renamed", "a"), ("appeared", "e"), ("missing", "d"), ("changed", "g"
 THIRD = {("changed", "a"), ("came_back", "d"), ("changed", "g")}
 
 
-async def test_json_is_a_line_a_change_and_the_summary_last(
+async def test_json_has_a_line_for_each_change_and_ends_with_the_summary(
     starter: CommandLine, filled: list[runs.RunIdentity]
 ) -> None:
     done = await starter("changes", "--json")
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
-    assert set(told(lines)) == SECOND | THIRD
+    assert set(kinds_and_ids(lines)) == SECOND | THIRD
     assert [line["run_id"] for line in lines] == [
         str(run.run_id) for run, some in ((filled[1], SECOND), (filled[2], THIRD)) for _ in some
     ]
@@ -74,7 +74,7 @@ async def test_json_is_a_line_a_change_and_the_summary_last(
     assert (last["summary"]["listed"], last["summary"]["not_read"], last["summary"]["goes_on_after"]) == (2, [], None)
 
 
-async def test_people_read_what_became_of_what_field_by_field(starter: CommandLine) -> None:
+async def test_text_shows_changes_field_by_field(starter: CommandLine) -> None:
     done = await starter("changes", "--type", POLICIES)
     assert done.code == 0, done.stderr
     assert 'renamed from "Policy a"  Compliance policy: Other' in done.stdout
@@ -86,7 +86,7 @@ async def test_people_read_what_became_of_what_field_by_field(starter: CommandLi
     assert "groups" not in done.stdout
 
 
-async def test_people_read_who_did_it(starter: CommandLine, database: Database) -> None:
+async def test_text_names_the_actor_of_a_change(starter: CommandLine, database: Database) -> None:
     unread = await starter("changes")
     for owner, log in (("Intune", "auditEvents"), ("Entra", "directoryAudits")):
         assert unread.stderr.count(f"{owner}'s audit log was not read; sync --type {log} reads it") == 1
@@ -105,7 +105,7 @@ async def test_people_read_who_did_it(starter: CommandLine, database: Database) 
 
 
 def blocks(shown: str) -> list[list[str]]:
-    """The line of each change, and those below it."""
+    """The line of each change, with the lines below it."""
     found: list[list[str]] = []
     for line in shown.splitlines():
         if line.startswith(" "):
@@ -116,7 +116,7 @@ def blocks(shown: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("named", ["run", "time"])
-async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
+async def test_since_shows_changes_noticed_after_a_run_or_time(
     starter: CommandLine, filled: list[runs.RunIdentity], named: str
 ) -> None:
     since = str(filled[1].run_id)
@@ -124,18 +124,18 @@ async def test_since_a_run_or_a_time_tells_what_was_noticed_after_it(
         lines = (await starter("changes", "--json")).objects()
         since = max(line["noticed_at"] for line in lines[:-1] if line["run_id"] == since)
     *lines, _ = (await starter("changes", "--since", since, "--json")).objects()
-    assert set(told(lines)) == THIRD
+    assert set(kinds_and_ids(lines)) == THIRD
 
 
-async def test_run_tells_what_that_run_noticed(starter: CommandLine, filled: list[runs.RunIdentity]) -> None:
+async def test_run_shows_the_changes_that_the_run_noticed(starter: CommandLine, filled: list[runs.RunIdentity]) -> None:
     for run, expected in zip(filled, (set(), SECOND, THIRD), strict=True):
         *lines, last = (await starter("changes", "--run", str(run.run_id), "--json")).objects()
-        assert set(told(lines)) == expected
+        assert set(kinds_and_ids(lines)) == expected
         assert last["summary"]["run_id"] == str(run.run_id)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None:
+async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) -> None:
     *whole, _ = (await starter("changes", "--json")).objects()
     pages: list[Any] = []
     place: list[str] = []
@@ -165,14 +165,14 @@ async def test_pages_come_to_the_whole(starter: CommandLine, limit: int) -> None
         (["--type", "nothingOfTheKind"], "nothingOfTheKind"),
     ],
 )
-async def test_wrong_usage_is_told_in_one_line(starter: CommandLine, arguments: list[str], said: str) -> None:
+async def test_wrong_usage_is_reported_in_one_line(starter: CommandLine, arguments: list[str], said: str) -> None:
     done = await starter("changes", *arguments)
     assert (done.code, done.stdout) == (2, "")
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-async def test_a_time_is_local_or_with_utc_in_utc(
+async def test_times_are_local_unless_utc_is_requested(
     database: Database, starter: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sync(database, TENANT, [observation("groups", "a")], "groups")

@@ -1,4 +1,4 @@
-"""Two tenants compared on a database alone: what belongs together, what says the same, what cannot be told."""
+"""Two tenants compared on a database alone: matched, equal and undecided items."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +46,7 @@ def observed(type_key: str, document: dict[str, Any]) -> Observation:
 
 
 def whole(type_key: str, document: dict[str, Any]) -> Observation:
-    """An item with all the details that are read of it, which may be those of an earlier release."""
+    """An item read with all its details, perhaps only those of an earlier release."""
     return observed(type_key, document)._replace(list_hash=None)
 
 
@@ -89,18 +89,18 @@ async def fill(database: Database, here: Iterable[Observation], there: Iterable[
     await sync(database, THERE, there, *TYPES)
 
 
-def told(items: Iterable[ItemComparison], type_key: str = POLICIES) -> dict[str, Status]:
+def statuses(items: Iterable[ItemComparison], type_key: str = POLICIES) -> dict[str, Status]:
     return {(item.here or item.there)[0].display_name or "": item.status for item in items if item.type_key == type_key}
 
 
-async def test_items_of_one_name_are_compared_and_the_others_are_on_one_side(database: Database) -> None:
+async def test_items_match_by_name_and_the_rest_are_on_one_side(database: Database) -> None:
     await fill(
         database,
         [policy("Same"), policy("Other"), policy("Mine", level=5), policy("  PIN  code")],
         [policy("Same"), policy("Other", level=2), policy("Theirs", level=7), policy("Pin Code")],
     )
     items, record = await compared(database)
-    assert told(items) == {
+    assert statuses(items) == {
         "Same": Status.SAME,
         "Other": Status.DIFFERENT,
         "Mine": Status.ONLY_HERE,
@@ -121,13 +121,13 @@ async def test_items_of_one_name_are_compared_and_the_others_are_on_one_side(dat
     }
 
 
-async def test_the_same_content_under_another_name_belongs_together(database: Database) -> None:
+async def test_equal_content_under_another_name_matches_as_renamed(database: Database) -> None:
     await fill(database, [policy("Old", level=9)], [policy("New", level=9)])
     ((item,), _) = await compared(database)
     assert (item.status, item.matched_by) == (Status.RENAMED, MatchedBy.CONTENT)
 
 
-async def test_several_of_one_name_are_ambiguous_unless_their_content_tells_them_apart(database: Database) -> None:
+async def test_duplicate_names_are_ambiguous_unless_content_distinguishes_them(database: Database) -> None:
     await fill(
         database,
         [policy("Twin", level=1), policy("Twin", level=2), policy("Apart", level=1), policy("Apart", level=2)],
@@ -161,12 +161,12 @@ def scene(prefix: str, **differently: Any) -> list[Observation]:
     ]
 
 
-async def test_ids_are_compared_by_what_they_mean(database: Database) -> None:
+async def test_references_are_compared_by_the_objects_they_name(database: Database) -> None:
     await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb"))
-    assert told((await compared(database))[0]) == {"Assigned": Status.SAME}
+    assert statuses((await compared(database))[0]) == {"Assigned": Status.SAME}
 
 
-async def test_ids_in_upper_case_are_the_same_ids(database: Database) -> None:
+async def test_ids_match_regardless_of_case(database: Database) -> None:
     def served(policy_id: str, group_id: str, spelled: Callable[[str], str]) -> list[Observation]:
         assignments = [assigned(spelled(policy_id), group_id)]
         return [group("Pilot", spelled(group_id)), policy("P", spelled(policy_id), assignments=assignments)]
@@ -174,20 +174,20 @@ async def test_ids_in_upper_case_are_the_same_ids(database: Database) -> None:
     here = served("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.upper)
     there = served("1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.lower)
     await fill(database, here, there)
-    assert told((await compared(database))[0]) == {"P": Status.SAME}
+    assert statuses((await compared(database))[0]) == {"P": Status.SAME}
 
 
 @pytest.mark.parametrize(
     "differently", [{"rule": "(device.model -eq 'Y')"}, {"pilot": "Pilots"}], ids=["the filter's rule", "the group"]
 )
-async def test_what_an_id_means_can_be_different(database: Database, differently: dict[str, Any]) -> None:
+async def test_references_to_different_objects_differ(database: Database, differently: dict[str, Any]) -> None:
     await fill(database, scene("aaaaaaaa"), scene("bbbbbbbb", **differently))
     (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
     assert item.status is Status.DIFFERENT
     assert {field.path.partition("[")[0] for field in item.fields} == {"assignments"}
 
 
-async def test_an_id_whose_meaning_is_not_known_is_never_the_same(database: Database) -> None:
+async def test_an_unresolved_id_leaves_its_item_undecided(database: Database) -> None:
     unknown = "cccccccc-0000-0000-0000-000000000000"
     await fill(database, scene("aaaaaaaa", other=unknown), scene("bbbbbbbb", other=unknown))
     (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
@@ -196,7 +196,7 @@ async def test_an_id_whose_meaning_is_not_known_is_never_the_same(database: Data
 
 
 @pytest.mark.parametrize("there", ["11111111-0000-4000-8000-000000000001", "22222222-0000-4000-8000-000000000002"])
-async def test_people_are_not_read_so_policies_that_name_them_are_undecided(database: Database, there: str) -> None:
+async def test_policies_that_name_unread_users_are_undecided(database: Database, there: str) -> None:
     def excluding(user_id: str) -> Observation:
         users = {"includeUsers": ["All"], "excludeUsers": [user_id]}
         document = {"id": str(uuid4()), "displayName": "MFA", "state": "enabled", "conditions": {"users": users}}
@@ -208,7 +208,7 @@ async def test_people_are_not_read_so_policies_that_name_them_are_undecided(data
     assert item.status is Status.UNDECIDED
 
 
-async def test_a_name_that_two_groups_have_means_neither(database: Database) -> None:
+async def test_a_name_shared_by_two_groups_identifies_neither(database: Database) -> None:
     second = group("Pilot", "dddddddd-pilot-0000-0000-000000000000")
     await fill(database, [*scene("aaaaaaaa"), second], scene("bbbbbbbb"))
     (item,) = (item for item in (await compared(database))[0] if item.type_key == POLICIES)
@@ -218,7 +218,7 @@ async def test_a_name_that_two_groups_have_means_neither(database: Database) -> 
 @pytest.mark.parametrize(
     ("outcome", "state"), [(FAILED, CoverageState.NOT_COVERED), (SKIPPED, CoverageState.CANNOT_HAVE)]
 )
-async def test_what_was_not_read_is_left_out_and_what_cannot_be_had_is_an_answer(
+async def test_failed_collections_are_left_out_but_skipped_collections_are_compared(
     database: Database, outcome: tuple[Outcome, ErrorCode | None], state: CoverageState
 ) -> None:
     await sync(database, HERE, [policy("One")], *TYPES)
@@ -228,13 +228,15 @@ async def test_what_was_not_read_is_left_out_and_what_cannot_be_had_is_an_answer
     (policies,) = (collection for collection in record.collections if collection.type_key == POLICIES)
     assert (policies.here.state, policies.there.state) == (CoverageState.COMPLETE, state)
     assert policies.is_compared == (state is CoverageState.CANNOT_HAVE)
-    assert told(items) == ({"One": Status.ONLY_HERE} if policies.is_compared else {})
+    assert statuses(items) == ({"One": Status.ONLY_HERE} if policies.is_compared else {})
 
 
-async def test_what_is_absent_is_not_compared(database: Database) -> None:
+async def test_absent_items_are_not_compared(database: Database) -> None:
     await fill(database, [policy("One"), policy("Gone", "gone")], [policy("One"), policy("Gone", "gone too")])
     await sync(database, HERE, [policy("Two")], *TYPES)
-    assert "Gone" not in {name for name, status in told((await compared(database))[0]).items() if status is Status.SAME}
+    assert "Gone" not in {
+        name for name, status in statuses((await compared(database))[0]).items() if status is Status.SAME
+    }
 
 
 _TURNED = {Status.ONLY_HERE: Status.ONLY_THERE, Status.ONLY_THERE: Status.ONLY_HERE}
@@ -245,7 +247,7 @@ items_of_a_tenant = st.lists(st.tuples(st.sampled_from(["One", "one", "Two", "Th
 @pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(items_of_a_tenant, items_of_a_tenant)
-async def test_a_comparison_turned_around_says_the_same(
+async def test_a_reversed_comparison_has_mirrored_results(
     database: Database, here: list[tuple[str, int]], there: list[tuple[str, int]]
 ) -> None:
     await sync(database, HERE, [policy(name, level=level) for name, level in here], POLICIES)
@@ -279,14 +281,14 @@ def lifetime(name: str, **properties: Any) -> Observation:
     return whole(LIFETIMES, {"id": str(uuid4()), "displayName": name, **properties})
 
 
-async def test_what_an_earlier_release_did_not_read_is_no_difference(database: Database) -> None:
-    """Details that the catalog gained since are in the one tenant's documents and not yet in the other's."""
+async def test_details_read_in_one_tenant_only_are_no_difference(database: Database) -> None:
+    """A later release reads these details, so only the documents of one tenant have them yet."""
     await sync(database, HERE, [lifetime("Same"), lifetime("Other", level=1)], LIFETIMES)
     later = [lifetime("Same", appliesTo=[{"id": str(uuid4())}]), lifetime("Other", level=2, appliesTo=[])]
     await sync(database, THERE, later, LIFETIMES)
     for turned in (False, True):
         items, _ = await compared(database, [LIFETIMES], turned=turned)
-        assert told(items, LIFETIMES) == {"Same": Status.UNDECIDED, "Other": Status.DIFFERENT}
+        assert statuses(items, LIFETIMES) == {"Same": Status.UNDECIDED, "Other": Status.DIFFERENT}
         assert {path.path for item in items for path in item.fields} == {"level"}
         assert all(Uncertainty.DETAIL_NOT_READ in item.uncertain for item in items)
     rows, _ = await matrix(database, LIFETIMES)
@@ -296,10 +298,10 @@ async def test_what_an_earlier_release_did_not_read_is_no_difference(database: D
     }
     await sync(database, HERE, [lifetime("Same", appliesTo=[]), lifetime("Other", level=1, appliesTo=[])], LIFETIMES)
     items, _ = await compared(database, [LIFETIMES])
-    assert told(items, LIFETIMES) == dict.fromkeys(("Same", "Other"), Status.DIFFERENT)
+    assert statuses(items, LIFETIMES) == dict.fromkeys(("Same", "Other"), Status.DIFFERENT)
 
 
-async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(database: Database) -> None:
+async def test_a_golden_tenants_matrix_has_a_row_for_each_item(database: Database) -> None:
     await fill(
         database, [policy("One"), policy("Two")], [policy("One"), policy("Two", level=2), policy("More", level=8)]
     )
@@ -315,7 +317,7 @@ async def test_a_golden_tenant_against_many_is_a_row_for_each_of_its_items(datab
     assert [tenant.tenant_id for tenant in record.without_inventory] == [FOURTH]
 
 
-async def test_a_tenant_is_covered_as_it_is_when_its_items_are_looked_at(database: Database) -> None:
+async def test_matrix_coverage_is_read_together_with_the_items(database: Database) -> None:
     await fill(database, [policy("One")], [policy("One")])
     async with database.tenant(HERE, read_only=True, snapshot=True) as golden:
         here, there = (TenantRecord(tenant_id=tenant_id, name=str(tenant_id)) for tenant_id in (HERE, THERE))
@@ -331,7 +333,7 @@ async def test_a_tenant_is_covered_as_it_is_when_its_items_are_looked_at(databas
     assert (cell.status, policies.is_compared) == (CellStatus.NOT_COVERED, False)
 
 
-async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(database: Database) -> None:
+async def test_collections_unread_in_the_golden_tenant_are_named_without_rows(database: Database) -> None:
     await sync(database, HERE, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: FAILED})
     await sync(database, THERE, [policy("One")], POLICIES)
     rows, record = await matrix(database)
@@ -341,7 +343,7 @@ async def test_what_the_golden_tenant_was_not_read_of_has_no_row_and_is_said(dat
 
 
 def under_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:
-    """The document as another tenant has it: its own id is another, wherever it stands; order and times differ."""
+    """The document as in another tenant: another id wherever its own occurs, another order and other times."""
 
     def renewed(value: Any) -> Any:
         if isinstance(value, str):
@@ -360,7 +362,7 @@ def under_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:
 
 
 @needs_graph_data
-async def test_real_documents_under_other_ids_differ_in_what_is_edited_and_nothing_else(database: Database) -> None:
+async def test_real_documents_under_other_ids_differ_only_in_edited_fields(database: Database) -> None:
     paths = {"deviceManagement/deviceConfigurations": "deviceConfigurations",
              "deviceManagement/deviceCompliancePolicies": POLICIES}  # fmt: skip
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -387,7 +389,7 @@ async def test_real_documents_under_other_ids_differ_in_what_is_edited_and_nothi
     assert told_same == {name for _, name in found} - edited
 
 
-async def test_a_log_is_compared_only_where_it_is_named(database: Database) -> None:
+async def test_a_log_is_compared_only_if_it_is_requested(database: Database) -> None:
     event = observed("auditEvents", {"id": str(uuid4()), "activityType": "Patch"})
     for tenant_id in (HERE, THERE):
         await sync(database, tenant_id, [event, policy("One")], POLICIES, "auditEvents")
@@ -423,7 +425,7 @@ def principal(app_id: str, name: str) -> Observation:
         (APP_IDS[0], APP_IDS[2], Status.DIFFERENT),
     ],
 )
-async def test_an_app_id_means_its_application_or_itself(
+async def test_an_app_id_identifies_its_application_or_itself(
     database: Database, here: str, there: str, status: Status
 ) -> None:
     types = (ACCESS, PRINCIPALS)
@@ -437,7 +439,7 @@ async def test_an_app_id_means_its_application_or_itself(
         assert [item.status for item in items] == [status]
 
 
-async def test_a_registration_has_an_app_id_of_its_own_in_each_tenant(database: Database) -> None:
+async def test_registrations_that_differ_only_in_their_app_ids_are_the_same(database: Database) -> None:
     for tenant, app_id in ((HERE, APP_IDS[0]), (THERE, APP_IDS[1])):
         key = {"keyId": app_id[::-1], "displayName": "deployment"}
         registered = observation(

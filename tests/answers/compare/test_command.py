@@ -53,7 +53,7 @@ def run(database_url: str, tmp_path: Path) -> Terminal:
     return Terminal(database_url, tmp_path, "compare", tenants=TENANTS)
 
 
-async def test_two_tenants_as_json(run: Terminal) -> None:
+async def test_json_has_a_line_for_each_item_and_a_final_record(run: Terminal) -> None:
     done = await run("alpha", "beta", "--json")
     assert (done.code, done.stderr) == (0, "")
     *lines, last = done.objects()
@@ -68,7 +68,7 @@ async def test_two_tenants_as_json(run: Terminal) -> None:
     assert (record.here.name, record.there.name, record.counts.different) == ("alpha", "beta", 1)
 
 
-async def test_two_tenants_for_people(run: Terminal) -> None:
+async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> None:
     done = await run("alpha", "beta", "--fields")
     assert done.code == 0
     assert "different in 1 field  " in done.stdout
@@ -80,7 +80,7 @@ async def test_two_tenants_for_people(run: Terminal) -> None:
 
 
 @pytest.mark.parametrize("others", [("--all",), ("--tag", "emea"), ("beta", "gamma")])
-async def test_a_golden_tenant_against_others(run: Terminal, others: tuple[str, ...]) -> None:
+async def test_a_golden_tenant_is_compared_with_others(run: Terminal, others: tuple[str, ...]) -> None:
     done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
     assert done.code == 0, done.stderr
     *lines, last = done.objects()
@@ -92,7 +92,7 @@ async def test_a_golden_tenant_against_others(run: Terminal, others: tuple[str, 
     assert "different (1)" in people.stdout
 
 
-async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Terminal, database: Database) -> None:
+async def test_an_unread_collection_is_named_and_makes_the_exit_code_3(run: Terminal, database: Database) -> None:
     failed: dict[str, tuple[Outcome, ErrorCode | None]] = {
         POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED),
         "groups": (Outcome.COMPLETE, None),
@@ -106,14 +106,14 @@ async def test_what_was_not_read_is_named_and_the_exit_code_is_3(run: Terminal, 
     assert "not compared with beta" in matrix.stderr
 
 
-async def test_what_the_golden_tenant_alone_has_can_be_asked_for(run: Terminal) -> None:
+async def test_only_here_shows_items_that_the_other_tenants_lack(run: Terminal) -> None:
     done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
     *lines, _ = done.objects()
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
 @pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
-async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Terminal, options: tuple[str, ...]) -> None:
+async def test_unread_tenants_are_not_reported_as_equal(run: Terminal, options: tuple[str, ...]) -> None:
     unread, other = str(UUID(int=41)), str(UUID(int=42))
     said = "never read: no run has completed, so nothing is compared\n"
     for tenants, line in (
@@ -125,7 +125,7 @@ async def test_tenants_of_which_nothing_was_read_are_not_called_equal(run: Termi
         assert (await run(*tenants, *options, "--json")).code == 3
 
 
-async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: Terminal, database: Database) -> None:
+async def test_by_setting_compares_nothing_without_read_policy_collections(run: Terminal, database: Database) -> None:
     delta, epsilon = UUID(int=34), UUID(int=35)
     for tenant_id in (delta, epsilon):
         await sync(database, tenant_id, [], "groups")
@@ -134,14 +134,14 @@ async def test_a_comparison_by_setting_of_tenants_without_policies_says_so(run: 
     assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
 
 
-async def test_what_is_all_zeros_is_left_out(run: Terminal) -> None:
+async def test_zero_counts_are_not_printed(run: Terminal) -> None:
     assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
     assert "the same" not in (await run("alpha", "beta")).stdout, "there are no groups"
     done = await run("alpha", "beta", "--type", "groups")
     assert done.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
 
 
-async def test_what_is_the_same_is_said_of_collections_that_have_items(database: Database, run: Terminal) -> None:
+async def test_the_last_line_counts_only_collections_with_items(database: Database, run: Terminal) -> None:
     one, other = UUID(int=36), UUID(int=37)
     for tenant_id in (one, other):
         await sync(database, tenant_id, [policy("p", "P")], POLICIES, "groups")
@@ -165,13 +165,13 @@ WRONG: list[tuple[str, ...]] = [
 ]
 
 
-async def test_wrong_usage_is_told_in_one_line(run: Terminal) -> None:
+async def test_wrong_usage_is_reported_in_one_line(run: Terminal) -> None:
     for words in WRONG:
         done = await run(*words)
         assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
 
 
-async def test_settings_and_applications_are_compared_by_name(database: Database, run: Terminal) -> None:
+async def test_settings_and_applications_are_shown_by_name(database: Database, run: Terminal) -> None:
     setting, app = "device_vendor_msft_policy_config_system_allowtelemetry", "00000002-0000-0ff1-ce00-000000000000"
     options = [{"itemId": f"{setting}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
     named = observation("configurationSettings", setting, displayName="Allow Telemetry", options=options)
@@ -196,7 +196,7 @@ async def test_settings_and_applications_are_compared_by_name(database: Database
 
 
 async def stale(database: Database, tenant_id: UUID, external_id: str) -> None:
-    """Lets the settings of a policy have been unreadable since New Year."""
+    """Marks the settings of a policy as unreadable since New Year."""
     statement = text(
         "UPDATE inventory_item SET stale_since = '2026-01-01T00:00:00Z', stale_parts = CAST(:parts AS jsonb)"
         " WHERE external_id = :external_id"
@@ -233,7 +233,7 @@ async def test_stale_items_are_named_by_every_output(
         assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
 
 
-async def test_two_tenants_by_setting(database: Database, run: Terminal) -> None:
+async def test_two_tenants_are_compared_by_setting(database: Database, run: Terminal) -> None:
     for tenant_id, name, minimum in ((A, "Alpha baseline", "10.1"), (B, "Beta baseline", "10.2")):
         kind = "#microsoft.graph.windows10CompliancePolicy"
         document = {"displayName": name, "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
@@ -258,7 +258,7 @@ async def test_two_tenants_by_setting(database: Database, run: Terminal) -> None
 
 
 @pytest.mark.parametrize(("tenant_id", "tenant"), [(A, "alpha"), (B, "beta")])
-async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_settings(
+async def test_by_setting_names_stale_policies_and_marks_their_settings_uncertain(
     database: Database, run: Terminal, tmp_path: Path, tenant_id: UUID, tenant: str
 ) -> None:
     for owner, minimum in ((A, "10.1"), (B, "10.2")):
@@ -293,7 +293,9 @@ async def test_by_setting_names_the_stale_policies_and_is_not_sure_of_their_sett
     assert "stale since" in written
 
 
-async def test_a_golden_tenant_against_others_by_setting(database: Database, run: Terminal, tmp_path: Path) -> None:
+async def test_a_golden_tenant_is_compared_with_others_by_setting(
+    database: Database, run: Terminal, tmp_path: Path
+) -> None:
     kind = "#microsoft.graph.windows10CompliancePolicy"
     settings: dict[UUID, dict[str, object]] = {
         A: {"osMinimumVersion": "10.1", "bitLockerEnabled": True, "secureBootEnabled": True},
@@ -328,7 +330,7 @@ async def test_a_golden_tenant_against_others_by_setting(database: Database, run
     assert "cannot be told" in page.read_text()
 
 
-async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Database, run: Terminal) -> None:
+async def test_golden_by_setting_names_unread_tenants_and_collections(database: Database, run: Terminal) -> None:
     unread = str(UUID(int=41))
     kind = "#microsoft.graph.windows10CompliancePolicy"
     await sync(database, A, [observation(POLICIES, "p", **{"@odata.type": kind, "osMinimumVersion": "1"})], POLICIES)
@@ -346,7 +348,9 @@ async def test_a_golden_tenant_by_setting_says_what_was_not_read(database: Datab
     assert done.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
 
 
-async def test_by_setting_as_a_page(database: Database, run: Terminal, tmp_path: Path) -> None:
+async def test_the_page_by_setting_shows_conflicts_and_escapes_values(
+    database: Database, run: Terminal, tmp_path: Path
+) -> None:
     hostile = "<script>alert(1)</script>"
     for tenant_id, minimum in ((A, hostile), (B, "10.2")):
         document = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy", "osMinimumVersion": minimum}
@@ -371,7 +375,7 @@ async def test_by_setting_as_a_page(database: Database, run: Terminal, tmp_path:
         (("alpha", "beta", "--type", "groups"), "no settings are compared there"),
     ],
 )
-async def test_by_setting_says_what_it_cannot_do(run: Terminal, words: tuple[str, ...], message: str) -> None:
+async def test_by_setting_refuses_unsupported_options(run: Terminal, words: tuple[str, ...], message: str) -> None:
     done = await run(*words, "--by-setting")
     assert done.code == 2
     assert message in " ".join(done.stderr.split())

@@ -1,4 +1,4 @@
-"""Two tenants by setting on a database: policies are read, and what cannot be told is named."""
+"""Two tenants by setting on a database: policies are read, and uncertain policies are named."""
 
 from typing import Any, LiteralString
 from uuid import UUID
@@ -55,7 +55,7 @@ def test_the_collections_of_settings_are_in_the_catalog() -> None:
     assert set(SETTING_COLLECTIONS) <= load_catalog().collections.keys()
 
 
-async def test_a_conflict_names_values_policies_and_whom_they_are_assigned_to(database: Database) -> None:
+async def test_a_conflict_names_values_policies_and_assignments(database: Database) -> None:
     pilot = "11111111-2222-4333-8444-555555555555"
     definition = {
         "displayName": "Allow Cortana",
@@ -93,7 +93,7 @@ async def test_a_conflict_names_values_policies_and_whom_they_are_assigned_to(da
     assert (record.counts.shared, record.counts.different, record.counts.differs_within) == (2, 1, 1)
 
 
-async def test_a_hidden_oma_uri_is_never_the_same_as_the_setting_of_its_csp(database: Database) -> None:
+async def test_a_hidden_oma_uri_value_is_undecided_against_its_csp_setting(database: Database) -> None:
     path = "./Device/Vendor/MSFT/Policy/Config/Experience/AllowCortana"
     await sync(database, HERE, [observed(CONFIGURATIONS, "OMA", custom({"omaUri": path, "value": 1}))], *TYPES)
     await sync(database, THERE, [observed(CATALOG, "Catalog", policy(choice(CORTANA, "1")))], *TYPES)
@@ -103,7 +103,7 @@ async def test_a_hidden_oma_uri_is_never_the_same_as_the_setting_of_its_csp(data
     assert settings[CORTANA].here[0].value is None
 
 
-async def test_a_collection_that_was_not_read_is_left_out_of_both_sides_and_named(database: Database) -> None:
+async def test_an_unread_collection_is_left_out_of_both_sides_and_named(database: Database) -> None:
     compliance = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy", "bitLockerEnabled": True}
     baseline = observed(CATALOG, "Baseline", policy(choice(CORTANA, "1")))
     await sync(database, HERE, [baseline, observed(COMPLIANCE, "Compliance", compliance)], *TYPES)
@@ -127,7 +127,7 @@ async def test_a_collection_that_was_not_read_is_left_out_of_both_sides_and_name
         ("DELETE FROM item_version WHERE tenant_id = %s", SettingUncertainty.NO_DOCUMENT),
     ],
 )  # fmt: skip
-async def test_a_policy_of_which_not_all_is_known_is_named_and_makes_nothing_the_same(
+async def test_an_incompletely_known_policy_is_named_and_makes_settings_uncertain(
     database: Database, database_url: str, statement: LiteralString, reason: SettingUncertainty
 ) -> None:
     baseline = observed(CATALOG, "Baseline", policy(choice(CORTANA, "1")))
@@ -144,7 +144,7 @@ async def test_a_policy_of_which_not_all_is_known_is_named_and_makes_nothing_the
 
 
 @pytest.mark.parametrize("value", [True, False])
-async def test_a_typed_property_conflicts_only_where_both_set_it(database: Database, value: bool) -> None:
+async def test_a_typed_property_conflicts_only_if_both_tenants_set_it(database: Database, value: bool) -> None:
     kind = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy"}
     one = observed(COMPLIANCE, "One", kind | {"osMinimumVersion": "10.1", "tpmRequired": True})
     two = observed(COMPLIANCE, "Two", kind | {"osMinimumVersion": "10.2", "tpmRequired": value})

@@ -1,4 +1,4 @@
-"""Two tenants by setting: rules on settings alone."""
+"""Rules for comparing two tenants by setting."""
 
 from collections.abc import Sequence
 
@@ -67,7 +67,7 @@ def mirrored(comparison: SettingComparison) -> SettingComparison:
 
 
 @given(holdings, holdings)
-def test_a_comparison_the_other_way_round_is_its_mirror(here: list[HeldSetting], there: list[HeldSetting]) -> None:
+def test_a_reversed_comparison_is_mirrored(here: list[HeldSetting], there: list[HeldSetting]) -> None:
     gaps = [SettingUncertainty.COLLECTION_NOT_READ]
     forth = compared(here, there, {}, gaps_here=gaps)
     back = compared(there, here, {}, gaps_there=gaps)
@@ -75,7 +75,7 @@ def test_a_comparison_the_other_way_round_is_its_mirror(here: list[HeldSetting],
 
 
 @given(holdings)
-def test_a_tenant_conflicts_with_itself_in_nothing(here: list[HeldSetting]) -> None:
+def test_a_tenant_never_conflicts_with_itself(here: list[HeldSetting]) -> None:
     found = compared(here, here, {})
     assert {setting.status for setting in found} <= {Status.SAME, Status.UNDECIDED}
     certain = {held.setting.key for held in here} - {
@@ -85,8 +85,7 @@ def test_a_tenant_conflicts_with_itself_in_nothing(here: list[HeldSetting]) -> N
 
 
 @given(holdings, holdings)
-def test_hidden_values_make_no_conflict_and_no_agreement(here: list[HeldSetting], there: list[HeldSetting]) -> None:
-    """Whatever stands behind the hidden values: a conflict stays one, and an agreement has none."""
+def test_conflicts_and_agreements_hold_for_any_hidden_values(here: list[HeldSetting], there: list[HeldSetting]) -> None:
     found = statuses(here, there)
     for guess in ("0", "1", "2"):
         shown = statuses(*([_shown(held, guess) for held in side] for side in (here, there)))
@@ -98,13 +97,13 @@ def test_hidden_values_make_no_conflict_and_no_agreement(here: list[HeldSetting]
 
 
 def _shown(held: HeldSetting, guess: str) -> HeldSetting:
-    """The holding as it would be if its value were known."""
+    """The setting with its value known: `guess` if it was hidden."""
     if held.is_known:
         return held._replace(doubts=frozenset())
     return held._replace(setting=held.setting._replace(value=guess, is_hidden=False), doubts=frozenset())
 
 
-def test_policies_of_any_name_conflict_in_one_setting() -> None:
+def test_policies_with_different_names_conflict_by_setting() -> None:
     [found] = compared([holding("a", "1", "Baseline")], [holding("a", "0", "Hardening")], {"a": "Cortana", "a_1": "On"})
     assert (found.status, found.label) == (Status.DIFFERENT, "Cortana")
     assert [(held.value, [policy.display_name for policy in held.policies]) for held in found.there] == [
@@ -112,7 +111,7 @@ def test_policies_of_any_name_conflict_in_one_setting() -> None:
     ]
 
 
-def test_several_values_within_one_tenant_are_said() -> None:
+def test_conflicting_values_within_one_tenant_are_flagged() -> None:
     here, there = [holding("a", "1", "p"), holding("a", "0", "q")], [holding("a", "1")]
     [found] = compared(here, there, {})
     assert (found.status, found.differs_within_here, found.differs_within_there) == (Status.DIFFERENT, True, False)
@@ -121,7 +120,7 @@ def test_several_values_within_one_tenant_are_said() -> None:
     assert counts_of([found, alike]).differs_within == 2
 
 
-def test_what_leaves_the_device_as_it_is_sets_nothing() -> None:
+def test_unset_values_do_not_count_as_settings() -> None:
     unset = holding("a", "false", unset=True)
     [found] = compared([holding("a", "true")], [unset], {})
     assert found.status is Status.ONLY_HERE
@@ -130,12 +129,12 @@ def test_what_leaves_the_device_as_it_is_sets_nothing() -> None:
 
 
 @pytest.mark.parametrize("doubt", [SettingUncertainty.STALE, SettingUncertainty.DETAILS_INCOMPLETE])
-def test_what_rests_on_an_old_or_partial_policy_is_never_the_same(doubt: SettingUncertainty) -> None:
+def test_settings_of_stale_or_partial_policies_are_undecided(doubt: SettingUncertainty) -> None:
     [found] = compared([holding("a", "1", doubts=[doubt])], [holding("a", "1")], {})
     assert (found.status, found.uncertain) == (Status.UNDECIDED, [doubt])
 
 
-def test_a_setting_of_one_side_is_uncertain_where_the_other_was_not_read_to_its_end() -> None:
+def test_a_one_sided_setting_is_uncertain_if_the_other_side_has_gaps() -> None:
     gap = SettingUncertainty.COLLECTION_NOT_READ
     [found] = compared([holding("a", "1")], [], {}, gaps_there=[gap])
     assert (found.status, found.uncertain) == (Status.ONLY_HERE, [gap])
@@ -159,7 +158,7 @@ def test_conflicts_come_first_then_by_label() -> None:
         ("oma:./vendor/msft/wifi/profile/office", "./vendor/msft/wifi/profile/office"),
     ],
 )
-def test_a_setting_without_a_name_goes_by_the_last_parts_of_its_key(key: str, label: str) -> None:
+def test_an_unnamed_setting_is_labelled_by_the_end_of_its_key(key: str, label: str) -> None:
     [found] = compared([holding(key, "1")], [], {})
     assert found.label == label
 
@@ -170,7 +169,7 @@ AUSTRALIA = "ACSC Windows Hardening Guidelines.json"
 
 @needs_graph_data
 def test_two_published_baselines_conflict_where_their_choices_differ() -> None:
-    """Counted apart from our rules: the definitions that both choose, and what each chooses."""
+    """The expected conflicts are counted from the documents, without our rules."""
     found: dict[str, tuple[list[HeldSetting], dict[str, str]]] = {}
     for path, document in published_documents("deviceManagement/configurationPolicies"):
         if path.endswith((MICROSOFT, AUSTRALIA)):
@@ -195,7 +194,7 @@ def test_two_published_baselines_conflict_where_their_choices_differ() -> None:
     assert (counts.shared, counts.different) == (116, 12)
 
 
-def test_the_counts_say_why_settings_cannot_be_told() -> None:
+def test_the_counts_explain_undecided_settings() -> None:
     hidden = [holding("a", None), holding("b", "1"), holding("c", "1")]
     counts = counts_of(compared(hidden, [holding("a", "1"), holding("b", None), holding("c", "0")], {}))
     assert (counts.different, counts.undecided, counts.hidden) == (1, 2, 2)

@@ -1,4 +1,4 @@
-"""Drift of one tenant: its policies, its baselines, and what an evaluation of them finds."""
+"""One tenant's policies, baselines and evaluated drift."""
 
 from datetime import datetime
 from typing import Any

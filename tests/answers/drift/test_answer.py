@@ -1,4 +1,4 @@
-"""Drift on a database alone: findings, how long they last, what they rest on, and decisions about them."""
+"""Drift on a database alone: findings, their periods and coverage, and decisions about them."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -44,7 +44,7 @@ async def decide(database: Database, finding: DriftFindingRecord, decision: Deci
         )
 
 
-async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database) -> None:
+async def test_an_unchanged_tenant_has_no_drift(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     baseline = await golden(database)
     assert (baseline.covered, baseline.pinned, baseline.not_covered) == ([A], 2, [])
@@ -54,7 +54,7 @@ async def test_a_tenant_that_is_as_its_baseline_has_no_drift(database: Database)
     assert [collection.type_key for collection in found.report.compared] == [A]
 
 
-async def test_each_deviation_is_found_and_ends_with_its_cause(database: Database) -> None:
+async def test_each_deviation_has_a_finding_until_it_is_reverted(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2, extra=True), policy("2"), policy("4")], A)
@@ -72,7 +72,7 @@ async def test_each_deviation_is_found_and_ends_with_its_cause(database: Databas
     assert after.report.counts.resolved == 4
 
 
-async def test_a_finding_keeps_its_fingerprint_and_its_beginning(database: Database) -> None:
+async def test_a_finding_keeps_its_fingerprint_and_first_seen_time(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2)], A)
@@ -90,9 +90,7 @@ async def test_a_finding_keeps_its_fingerprint_and_its_beginning(database: Datab
 
 
 @pytest.mark.parametrize("status", [RunStatus.PARTIAL, RunStatus.FAILED])
-async def test_what_was_not_read_to_its_end_makes_no_finding_and_ends_none(
-    database: Database, status: RunStatus
-) -> None:
+async def test_a_failed_collection_opens_and_resolves_no_finding(database: Database, status: RunStatus) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2), policy("2")], A)
@@ -106,7 +104,7 @@ async def test_what_was_not_read_to_its_end_makes_no_finding_and_ends_none(
     ]
 
 
-async def test_what_the_baseline_did_not_cover_is_left_out_and_named(database: Database) -> None:
+async def test_collections_outside_a_baselines_coverage_are_left_out(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await sync(
         database,
@@ -127,7 +125,7 @@ async def test_what_the_baseline_did_not_cover_is_left_out_and_named(database: D
     ]
 
 
-async def test_a_decision_survives_runs_and_falls_when_the_value_changes(database: Database) -> None:
+async def test_a_decision_survives_runs_and_lapses_when_the_value_changes(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2)], A)
@@ -144,7 +142,7 @@ async def test_a_decision_survives_runs_and_falls_when_the_value_changes(databas
     assert expected.decision is Decision.EXPECTED
 
 
-async def test_a_decision_ends_when_it_was_said_to(database: Database) -> None:
+async def test_a_decision_expires_at_its_end_time(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2)], A)
@@ -158,7 +156,7 @@ async def test_a_decision_ends_when_it_was_said_to(database: Database) -> None:
     assert (expired.decision, expired.decided and expired.decided.fallen) == (Decision.OPEN, DecisionLapse.EXPIRED)
 
 
-async def test_a_decision_outlives_a_baseline_that_is_dropped_and_set_again(database: Database) -> None:
+async def test_a_decision_survives_dropping_and_resetting_its_baseline(database: Database) -> None:
     run = await begin(database, TENANT, A)
     await land(database, TENANT, run, [policy("1")])
     await end(database, TENANT, run)
@@ -175,7 +173,7 @@ async def test_a_decision_outlives_a_baseline_that_is_dropped_and_set_again(data
     assert finding.decision is Decision.ACCEPTED
 
 
-async def test_retention_keeps_what_a_baseline_needs(database: Database) -> None:
+async def test_retention_keeps_versions_pinned_by_a_baseline(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await golden(database)
     for level in (2, 3, 4):
@@ -186,7 +184,7 @@ async def test_retention_keeps_what_a_baseline_needs(database: Database) -> None
     assert (finding.before, finding.after) == (1, 4)
 
 
-async def test_what_cannot_be_a_baseline_is_refused(database: Database) -> None:
+async def test_unknown_runs_and_the_own_tenant_are_no_baselines(database: Database) -> None:
     async with database.tenant(TENANT) as session:
         with pytest.raises(UnknownBaselineError):
             await evaluate(session, TENANT, "golden")
@@ -196,7 +194,7 @@ async def test_what_cannot_be_a_baseline_is_refused(database: Database) -> None:
             await set_tenant(session, "golden", TENANT, TENANT, "ada", None)
 
 
-async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Database) -> None:
+async def test_another_tenants_current_inventory_can_be_the_baseline(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), policy("2"), policy("4", level=9)], A)
     mine = {"displayName": "Policy 1"}, {"displayName": "Policy 2"}, {"displayName": "Policy 3"}
     await sync(database, OTHER, [policy(f"o{n}", **properties) for n, properties in enumerate(mine, start=1)], A)
@@ -215,7 +213,7 @@ async def test_another_tenants_inventory_is_a_baseline_as_it_is(database: Databa
     assert [collection.type_key for collection in left.report.left_out] == [A]
 
 
-async def test_of_several_of_one_name_nothing_is_said(database: Database) -> None:
+async def test_items_with_duplicate_names_are_left_out_as_ambiguous(database: Database) -> None:
     await sync(
         database, TENANT, [policy("1", displayName="Twin", level=1), policy("2", displayName="Twin", level=2)], A
     )
@@ -231,8 +229,8 @@ async def test_of_several_of_one_name_nothing_is_said(database: Database) -> Non
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 4))])
-async def test_findings_are_those_of_a_plain_model(database: Database, seed: int) -> None:
-    """The model: dictionaries of what the tenant held when the baseline was set, and of what a run has seen since."""
+async def test_findings_match_a_plain_model(database: Database, seed: int) -> None:
+    """The model: dictionaries of the tenant's items at the baseline and at the latest complete run."""
     random = Random(seed)
     held: dict[str, dict[str, Any]] = {str(number): {"level": 1, "mode": "x"} for number in range(6)}
 
@@ -281,7 +279,7 @@ async def test_findings_are_those_of_a_plain_model(database: Database, seed: int
                     accepted[key] = (finding.before, finding.after)
 
 
-async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: Database) -> None:
+async def test_a_decision_about_an_item_holds_until_it_is_revoked(database: Database) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2, mode="x"), policy("2", level=2)], A)
@@ -327,7 +325,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_taken_back(database: D
     ]
 
 
-async def test_a_decision_about_a_field_that_is_over_opens_its_findings_again(database: Database) -> None:
+async def test_an_expired_decision_about_a_field_reopens_its_findings(database: Database) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2)], A)
@@ -347,7 +345,7 @@ async def test_a_decision_about_a_field_that_is_over_opens_its_findings_again(da
     assert (decision.state, decision.covers) == (DecisionState.EXPIRED, 0)
 
 
-async def test_the_countries_that_came_and_went_are_one_finding_and_one_decision(database: Database) -> None:
+async def test_added_and_removed_list_members_are_one_finding_with_one_decision(database: Database) -> None:
     listed = [f"{first}{second}" for first in "ABCDEFGHIJKLMN" for second in "ABCDEFGHIJKLM"]
     await sync(database, TENANT, [policy("1", countries=["ZZ"])], A)
     await golden(database)
@@ -368,7 +366,7 @@ async def test_the_countries_that_came_and_went_are_one_finding_and_one_decision
     assert changed.decided.fallen is DecisionLapse.VALUE_CHANGED, "another country is another value"
 
 
-async def test_a_pattern_means_the_same_to_postgresql(database: Database) -> None:
+async def test_postgresql_and_python_match_patterns_alike(database: Database) -> None:
     random = Random(5)
     words = ["a", "b.c", "settings", "@odata.type", "x-y z", "(d)", "[]", "[m]", "[group 1, x]", "[a.b]c]", ".", "*"]
     pairs = [
@@ -398,7 +396,7 @@ async def test_a_log_does_not_drift(database: Database) -> None:
     assert (found.findings, [collection.type_key for collection in found.report.compared]) == ([], [A])
 
 
-async def test_a_finding_in_old_details_is_not_checked_and_one_that_the_list_shows_is(database: Database) -> None:
+async def test_only_findings_in_old_details_are_unchecked(database: Database) -> None:
     app = partial(observation, "mobileApps", "1", relationships=[])
     await sync(database, TENANT, [app(assignments=[], publisher="A")], "mobileApps")
     await golden(database)

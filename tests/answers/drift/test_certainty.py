@@ -1,4 +1,4 @@
-"""Drift where not all is known: hidden values, forgotten versions, details and ids that nobody could read."""
+"""Drift with incomplete knowledge: hidden values, deleted versions, unread details and unresolved ids."""
 
 from datetime import timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def unresolved(found: Drift) -> dict[str, DriftFindingRecord]:
     return {finding.path: finding for finding in found.findings if finding.resolved_at is None}
 
 
-async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database: Database) -> None:
+async def test_a_decision_about_a_hidden_value_lapses_when_the_value_changes(database: Database) -> None:
     await sync(database, TENANT, [secretive("a")], A)
     await golden(database)
     await sync(database, TENANT, [secretive("b")], A)
@@ -51,7 +51,7 @@ async def test_a_decision_about_a_hidden_value_falls_when_it_is_another(database
     assert fallen.decided.fallen is DecisionLapse.VALUE_CHANGED
 
 
-async def test_a_value_that_a_rule_has_begun_to_hide_is_no_drift(database: Database) -> None:
+async def test_a_newly_hidden_value_is_no_drift(database: Database) -> None:
     await sync(database, TENANT, [observation(A, "1", displayName="Policy 1", password="a")], A)
     await golden(database)
     await sync(database, TENANT, [secretive("a")], A)
@@ -63,7 +63,7 @@ SECRET = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
 
 
 def with_secret(mark: dict[str, Any] | None, *others: str) -> Observation:
-    """A policy with a masked secret; a release before the marks stored nothing in the place of its value."""
+    """A policy with a masked secret; releases before the marks stored no value (`mark` is None)."""
     value = {"@odata.type": SECRET, **({} if mark is None else {"value": mark})}
     instances = [
         {"settingDefinitionId": "password", "simpleSettingValue": value},
@@ -74,7 +74,7 @@ def with_secret(mark: dict[str, Any] | None, *others: str) -> Observation:
 
 
 @pytest.mark.parametrize("is_in_baseline", [False, True], ids=["an added item", "an added setting"])
-async def test_a_decision_outlasts_a_new_reading_of_what_it_is_about(database: Database, is_in_baseline: bool) -> None:
+async def test_a_decision_survives_new_rules_for_hashes_and_marks(database: Database, is_in_baseline: bool) -> None:
     before = [observation(POLICIES, "1", displayName="One", settings=[])] if is_in_baseline else []
     await sync(database, TENANT, before, POLICIES)
     await golden(database)
@@ -92,7 +92,7 @@ async def test_a_decision_outlasts_a_new_reading_of_what_it_is_about(database: D
     assert (fallen.fingerprint, fallen.decision) == (finding.fingerprint, Decision.OPEN)
 
 
-async def test_a_decision_falls_with_the_baseline_though_the_item_is_the_same(database: Database) -> None:
+async def test_a_decision_lapses_when_the_baseline_value_changes(database: Database) -> None:
     for level in (1, 2):
         await sync(database, TENANT, [policy(level=level)], A)
     async with database.tenant(TENANT, read_only=True) as session:
@@ -115,7 +115,7 @@ def lifetime(**properties: Any) -> Observation:
     return observation(LIFETIMES, "1", displayName="One", **properties)
 
 
-async def test_a_detail_that_a_release_has_begun_to_read_is_no_drift(database: Database) -> None:
+async def test_a_newly_read_detail_is_no_drift(database: Database) -> None:
     await sync(database, TENANT, [lifetime(level=1)], LIFETIMES)
     await golden(database)
     await sync(database, TENANT, [lifetime(level=1, appliesTo=[{"id": UNKNOWN}])], LIFETIMES)
@@ -124,7 +124,7 @@ async def test_a_detail_that_a_release_has_begun_to_read_is_no_drift(database: D
     assert set(unresolved(await evaluated(database))) == {"level"}
 
 
-async def test_against_another_tenant_a_detail_that_one_was_read_without_is_no_drift(database: Database) -> None:
+async def test_a_detail_read_in_one_tenant_only_opens_and_resolves_no_finding(database: Database) -> None:
     await sync(database, OTHER, [lifetime(level=1, appliesTo=[])], LIFETIMES)
     await sync(database, TENANT, [lifetime(level=2, appliesTo=[{"kind": "app"}])], LIFETIMES)
     async with database.tenant(TENANT) as session:
@@ -138,7 +138,7 @@ async def test_against_another_tenant_a_detail_that_one_was_read_without_is_no_d
     assert set(unresolved(await against_other(database))) == {"level"}
 
 
-async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_look_at_it(database: Database) -> None:
+async def test_a_deviation_starts_with_its_version_and_not_its_evaluation(database: Database) -> None:
     await sync(database, TENANT, [policy()], A)
     await golden(database)
     for properties in ({"mode": "x"}, {"level": 2}, {"level": 2, "mode": "x"}, {"level": 3, "mode": "x"}):
@@ -153,7 +153,7 @@ async def test_a_deviation_began_with_the_version_that_has_it_and_not_with_the_l
     assert {finding.last_seen_at for finding in found.values()} == {max(observed.values())}
 
 
-async def test_an_item_that_comes_back_deviates_from_then_on(database: Database) -> None:
+async def test_a_returned_items_deviation_starts_at_its_return(database: Database) -> None:
     await sync(database, TENANT, [policy(), policy("2")], A)
     await golden(database)
     for items in ([policy(level=2), policy("2")], [policy("2")], [policy(level=2), policy("2")]):
@@ -164,7 +164,7 @@ async def test_an_item_that_comes_back_deviates_from_then_on(database: Database)
     assert finding.first_seen_at == finding.last_seen_at > observed
 
 
-async def test_what_its_list_shows_anew_and_no_details_tell_keeps_its_findings(database: Database) -> None:
+async def test_an_item_with_unread_details_keeps_its_findings_unchecked(database: Database) -> None:
     await sync(database, TENANT, [policy(body="a")], A)
     await golden(database)
     await sync(database, TENANT, [policy(body="b")], A)
@@ -186,7 +186,7 @@ async def test_what_its_list_shows_anew_and_no_details_tell_keeps_its_findings(d
     assert (await evaluated(database)).findings == [], "what it said before is not what it says now"
 
 
-async def test_of_a_forgotten_version_nothing_is_said_but_that_it_is_forgotten(database: Database) -> None:
+async def test_an_item_whose_baseline_version_is_deleted_is_left_out(database: Database) -> None:
     await sync(database, TENANT, [policy(), policy("2")], A)
     async with database.tenant(TENANT, read_only=True) as session:
         then = await database_time(session)
@@ -202,7 +202,7 @@ async def test_of_a_forgotten_version_nothing_is_said_but_that_it_is_forgotten(d
     assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "forgotten")]
 
 
-async def test_what_is_evaluated_against_the_wrong_thing_records_nothing(database: Database) -> None:
+async def test_evaluating_a_tenant_baseline_without_its_tenant_raises(database: Database) -> None:
     await sync(database, TENANT, [policy()], A)
     await sync(database, OTHER, [policy()], A)
     async with database.tenant(TENANT) as session:
@@ -211,7 +211,7 @@ async def test_what_is_evaluated_against_the_wrong_thing_records_nothing(databas
         await evaluated(database)
 
 
-async def test_against_another_tenant_an_id_that_nobody_knows_is_no_drift(database: Database) -> None:
+async def test_an_unresolved_id_opens_and_resolves_no_finding_against_another_tenant(database: Database) -> None:
     theirs = {"displayName": "Policy 1", "assignments": []}
     await sync(database, OTHER, [policy("9", **theirs)], A)
     await sync(database, TENANT, [policy(assignments=[assigned(UNKNOWN)], level=2)], A)
@@ -229,7 +229,7 @@ async def test_against_another_tenant_an_id_that_nobody_knows_is_no_drift(databa
     assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "undecided")]
 
 
-async def test_against_another_tenant_what_became_ambiguous_keeps_its_findings(database: Database) -> None:
+async def test_an_item_that_becomes_ambiguous_keeps_its_findings_unchecked(database: Database) -> None:
     await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
     await sync(database, TENANT, [policy()], A)
     async with database.tenant(TENANT) as session:

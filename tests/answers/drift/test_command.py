@@ -33,7 +33,7 @@ def run(database_url: str, tmp_path: Path) -> Terminal:
 
 @pytest.fixture
 async def drifted(database: Database) -> Any:
-    """Sets the tenant up, and hands out what makes it drift."""
+    """Sets the tenant up and returns a function that makes it drift."""
     group = observation("groups", PILOT, displayName="Pilot")
     await sync(database, TENANT, [policy("1", assignments=[]), policy("2"), group], A, "groups")
 
@@ -57,7 +57,7 @@ async def test_a_baseline_is_set_listed_and_dropped(run: Terminal, drifted: Any)
     assert again.stderr.count("\n") == 1
 
 
-async def test_drift_is_shown_with_names_and_decided_upon(run: Terminal, drifted: Any) -> None:
+async def test_drift_is_shown_with_names_and_can_be_decided(run: Terminal, drifted: Any) -> None:
     await run("baseline", "set", TENANT, "golden")
     await drifted()
     shown = await run("drift", TENANT, "--json")
@@ -79,7 +79,7 @@ async def test_drift_is_shown_with_names_and_decided_upon(run: Terminal, drifted
     assert "accepted by ada: pilot" in (await run("drift", TENANT, "--all")).stdout
 
 
-async def test_a_limit_bounds_what_is_shown_and_never_the_exit_code(
+async def test_a_limit_bounds_the_output_but_not_the_exit_code(
     run: Terminal, database: Database, tmp_path: Path
 ) -> None:
     names = {TENANT: "alpha", OTHER: "beta", UUID(int=13): "gamma"}
@@ -109,7 +109,7 @@ async def test_a_limit_bounds_what_is_shown_and_never_the_exit_code(
     assert (page.code, page.stderr.count("\n")) == (2, 1)
 
 
-async def test_an_item_or_a_field_is_decided_listed_and_taken_back(run: Terminal, drifted: Any) -> None:
+async def test_decisions_about_items_and_fields_are_made_listed_and_revoked(run: Terminal, drifted: Any) -> None:
     await run("baseline", "set", TENANT, "golden")
     await drifted()
     await run("drift", TENANT)
@@ -162,7 +162,7 @@ async def test_a_threshold_makes_the_exit_code_4(
         assert (await run("drift", TENANT, *options)).code == 0
 
 
-async def test_a_gate_does_not_pass_on_what_was_not_read(run: Terminal, drifted: Any, database: Database) -> None:
+async def test_fail_on_does_not_pass_with_unread_collections(run: Terminal, drifted: Any, database: Database) -> None:
     unread = await run("drift", UUID(int=99), "--fail-on", "high")
     assert (unread.code, unread.stdout) == (3, "")
     await run("baseline", "set", TENANT, "golden")
@@ -171,9 +171,7 @@ async def test_a_gate_does_not_pass_on_what_was_not_read(run: Terminal, drifted:
     assert (await run("drift", TENANT, "--fail-on", "high")).code == 3
 
 
-async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
-    run: Terminal, drifted: Any, database: Database
-) -> None:
+async def test_an_unread_collection_makes_the_exit_code_3(run: Terminal, drifted: Any, database: Database) -> None:
     await run("baseline", "set", TENANT, "golden")
     failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
     outcomes = {A: failed, "groups": failed}
@@ -188,7 +186,7 @@ async def test_a_collection_that_was_not_read_makes_the_exit_code_3(
     ]
 
 
-async def test_another_tenant_as_a_baseline(run: Terminal, drifted: Any, database: Database) -> None:
+async def test_another_tenant_can_be_the_baseline(run: Terminal, drifted: Any, database: Database) -> None:
     await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
     set_one = await run("baseline", "set", TENANT, "other", "--tenant", OTHER)
     assert set_one.code == 0, set_one.stderr
@@ -198,7 +196,7 @@ async def test_another_tenant_as_a_baseline(run: Terminal, drifted: Any, databas
     assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 
 
-async def test_tenants_of_a_tag_are_held_against_a_golden_tenant(
+async def test_tagged_tenants_are_compared_with_a_golden_tenant(
     run: Terminal, database: Database, tmp_path: Path
 ) -> None:
     names = {TENANT: "alpha", OTHER: "golden one", UUID(int=13): "gamma", UUID(int=14): "delta"}
@@ -250,13 +248,13 @@ WRONG = [
 ]
 
 
-async def test_wrong_usage_is_told_in_one_line(run: Terminal, drifted: Any) -> None:
+async def test_wrong_usage_is_reported_in_one_line(run: Terminal, drifted: Any) -> None:
     for words in WRONG:
         done = await run(*words)
         assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
 
 
-async def test_a_tenant_and_a_command_stand_in_the_same_place(
+async def test_a_tenant_may_stand_in_place_of_a_subcommand(
     run: Terminal, drifted: Any, tmp_path: Path, database_url: str
 ) -> None:
     await run("baseline", "set", TENANT, "golden")

@@ -1,4 +1,4 @@
-"""Decisions about items and fields: what a pattern covers, which decision counts, and what takes it back."""
+"""Decisions about items and fields: the paths that a pattern covers, precedence and revocation."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ BY_GENERALITY = [
     DecisionScope(type_key="k", external_id="1", field="st*"),
     DecisionScope(type_key="k", external_id="1", field="state"),
 ]
-"""Scopes that cover it, the more specific ones later."""
+"""Scopes that cover `STATE`, from general to specific."""
 
 names = st.sampled_from(("a", "b", "settings", "@odata.type"))
 members = st.sampled_from(("", "[]", "[x]", "[group 1, include filter 2]", "[a.b]", "[a.b]c]"))
@@ -105,17 +105,17 @@ def test_a_pattern_covers_paths(field: str, path: str, covers: bool) -> None:
 
 
 @given(paths.filter(bool))
-def test_a_path_is_a_pattern_for_itself(path: str) -> None:
+def test_a_path_as_a_pattern_covers_itself(path: str) -> None:
     assert DecisionScope(field=path).covers(FindingPlace("golden", "k", "1", path))
 
 
-def test_a_scope_says_what_it_is_about() -> None:
+def test_a_scope_needs_a_field_or_an_item() -> None:
     for nothing in ({}, {"type_key": "k"}, {"external_id": "1"}, {"baseline": "golden"}):
         with pytest.raises(ValidationError):
             DecisionScope(**nothing)
 
 
-def test_the_more_specific_decision_counts() -> None:
+def test_a_more_specific_decision_takes_precedence() -> None:
     for number, scope in enumerate(BY_GENERALITY):
         more_general = [decided(other, Decision.EXPECTED, decided_at=NOW) for other in BY_GENERALITY[:number]]
         found = decision_in_force(OPEN, [decided(scope), *more_general], STATE, NOW)
@@ -125,7 +125,7 @@ def test_the_more_specific_decision_counts() -> None:
 
 
 @given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places)
-def test_what_counts_holds_and_nothing_that_holds_is_more_specific(
+def test_only_the_most_specific_unexpired_decision_is_in_force(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace
 ) -> None:
     found = decision_in_force(own, scoped, place, NOW)
@@ -148,7 +148,7 @@ def test_what_counts_holds_and_nothing_that_holds_is_more_specific(
 
 
 @given(own_decisions, st.lists(decisions, max_size=5, unique_by=fingerprint_of), places, st.data())
-def test_a_decision_that_is_taken_back_is_as_if_it_had_not_been_made(
+def test_a_revoked_decision_has_no_effect(
     own: CurrentDecision, scoped: list[ScopeDecision], place: FindingPlace, data: st.DataObject
 ) -> None:
     taken_back: Iterable[int] = data.draw(st.sets(st.sampled_from(range(len(scoped)))) if scoped else st.just(set()))

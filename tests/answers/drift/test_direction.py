@@ -1,4 +1,4 @@
-"""The table of directions: what weakens and what strengthens, and that each row is about what there is."""
+"""The direction table: changes that weaken or strengthen protection, and rows that name existing properties."""
 
 import re
 from typing import Any
@@ -77,7 +77,7 @@ ADDED_EXCLUSIONS = [
 
 
 @pytest.mark.parametrize(("type_key", "kind", "path", "before", "after"), WEAKENED)
-def test_the_way_back_strengthens_and_is_less_severe(
+def test_a_weakening_is_severe_and_its_reversal_strengthens(
     type_key: str, kind: FindingKind, path: str, before: Any, after: Any
 ) -> None:
     assert direction_of(type_key, kind, path, before, after) is ProtectionEffect.WEAKENS
@@ -87,14 +87,14 @@ def test_the_way_back_strengthens_and_is_less_severe(
 
 
 @pytest.mark.parametrize(("type_key", "path", "value"), ADDED_EXCLUSIONS)
-def test_an_added_exclusion_weakens_and_a_removed_one_strengthens(type_key: str, path: str, value: Any) -> None:
+def test_added_exclusions_weaken_and_removed_exclusions_strengthen(type_key: str, path: str, value: Any) -> None:
     assert direction_of(type_key, ADDED, path, None, value) is ProtectionEffect.WEAKENS
     assert direction_of(type_key, REMOVED, path, value, None) is ProtectionEffect.STRENGTHENS
     assert severity_of(type_key, ADDED, path, None, value) is Severity.HIGH
     assert severity_of(type_key, REMOVED, path, value, None) is Severity.LOW
 
 
-def test_a_removed_requirement_weakens_and_what_an_added_alternative_does_is_not_known() -> None:
+def test_a_removed_requirement_weakens_but_an_added_alternative_has_no_direction() -> None:
     path = "grantControls.builtInControls[]"
     assert direction_of(ACCESS, REMOVED, path, "mfa", None) is ProtectionEffect.WEAKENS
     assert direction_of(ACCESS, ADDED, path, None, "compliantDevice") is None
@@ -111,11 +111,11 @@ def test_a_removed_requirement_weakens_and_what_an_added_alternative_does_is_not
         "pinRequiredInsteadOfBiometric",
     ],
 )
-def test_what_leads_either_way_has_no_direction(name: str) -> None:
+def test_settings_with_an_ambiguous_effect_have_no_direction(name: str) -> None:
     assert direction_of("iosManagedAppProtections", CHANGED, name, False, True) is None
 
 
-def test_what_is_hidden_or_of_another_kind_has_no_direction() -> None:
+def test_hidden_unknown_and_unordered_values_have_no_direction() -> None:
     assert direction_of(ACCESS, CHANGED, "state", None, None) is None
     assert direction_of(ACCESS, CHANGED, "state", "enabled", "someNewState") is None
     assert direction_of(ACCESS, FindingKind.ITEM_MISSING, "", None, None) is None
@@ -140,7 +140,7 @@ def test_what_is_hidden_or_of_another_kind_has_no_direction() -> None:
         ("conditions.signInRiskLevels[]", None, ["high"], None),
     ],
 )
-def test_a_list_weakens_if_what_came_or_what_is_gone_does(
+def test_a_lists_direction_follows_its_added_and_removed_members(
     path: str, gone: JsonValue, came: JsonValue, direction: ProtectionEffect | None
 ) -> None:
     kind = CHANGED if gone and came else ADDED if came else REMOVED
@@ -148,7 +148,7 @@ def test_a_list_weakens_if_what_came_or_what_is_gone_does(
 
 
 @pytest.mark.parametrize("row", direction_rules(), ids=lambda row: row.why)
-def test_a_row_names_what_microsoft_publishes(row: DirectionRule) -> None:
+def test_a_row_names_published_properties_and_its_source(row: DirectionRule) -> None:
     known = load_catalog()
     assert row.types <= known.collections.keys()
     assert row.categories <= set(known.categories())

@@ -1,4 +1,4 @@
-"""The table of what protects by being there, and that drift says so when it is gone."""
+"""The presence table: items that protect by existing, and drift that reports their loss."""
 
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,12 @@ ANTIVIRUS = {"templateReference": {"templateFamily": "endpointSecurityAntivirus"
         ("no such collection", {"state": "enabled"}, None),
     ],
 )
-def test_what_is_enabled_or_assigned_protects(type_key: str, document: JsonObject, found: JsonObject | None) -> None:
+def test_enabled_or_assigned_policies_protect(type_key: str, document: JsonObject, found: JsonObject | None) -> None:
     assert protection(type_key, document) == found
 
 
 @pytest.mark.parametrize("rule", presence_rules(), ids=lambda rule: rule.why)
-def test_a_row_names_what_microsoft_publishes(rule: PresenceRule) -> None:
+def test_a_row_names_published_properties_and_its_source(rule: PresenceRule) -> None:
     known = load_catalog()
     assert rule.types <= known.collections.keys()
     assert rule.categories <= set(known.categories())
@@ -83,7 +83,7 @@ def weakening(found: Drift) -> dict[str, ProtectionEffect | None]:
     return {finding.external_id: finding.direction for finding in found.findings}
 
 
-async def test_a_gone_policy_that_was_enabled_weakens_and_fails_a_pipeline(database: Database) -> None:
+async def test_a_missing_enabled_policy_weakens_and_fails_a_pipeline(database: Database) -> None:
     await sync(database, TENANT, ALL, ACCESS)
     async with database.tenant(TENANT) as session:
         await set_moment(session, "golden", None, "ada", None)
@@ -99,7 +99,7 @@ async def test_a_gone_policy_that_was_enabled_weakens_and_fails_a_pipeline(datab
     assert (found.report.open_weakening, found.report.items[0].weakening) == (1, 1)
 
 
-async def test_a_missing_item_says_in_words_why_it_is_known_to_be_gone(
+async def test_a_missing_items_evidence_is_shown_in_words(
     look: CommandLine, database: Database, tmp_path: Path
 ) -> None:
     await sync(database, TENANT, ALL, ACCESS)
@@ -112,7 +112,7 @@ async def test_a_missing_item_says_in_words_why_it_is_known_to_be_gone(
     assert f"<b>Missing:</b> {words}." in (tmp_path / "drift.html").read_text()
 
 
-async def test_a_tenant_without_a_policy_of_the_golden_one_is_weaker(database: Database) -> None:
+async def test_lacking_an_enabled_policy_of_the_golden_tenant_weakens(database: Database) -> None:
     await sync(database, GOLDEN, ALL, ACCESS)
     await sync(database, TENANT, [], ACCESS)
     async with database.tenant(TENANT) as session, database.tenant(GOLDEN, read_only=True) as golden:

@@ -1,4 +1,4 @@
-"""Drift as rules: fingerprints, decisions, severity."""
+"""Drift rules: fingerprints, decisions, severity."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,22 +39,22 @@ documents = st.dictionaries(
 )
 
 
-def said(document: dict[str, Any], *, is_whole: bool = True) -> DriftDocument:
+def as_document(document: dict[str, Any], *, is_whole: bool = True) -> DriftDocument:
     return DriftDocument(orjson.dumps(document), is_whole)
 
 
 def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [
         fingerprint(TENANT, "golden", "groups", "1", deviation)
-        for deviation in deviations(said(before), said(after), RULES)
+        for deviation in deviations(as_document(before), as_document(after), RULES)
     ]
 
 
-def test_what_an_earlier_release_did_not_ask_for_is_no_drift() -> None:
+def test_newly_requested_properties_are_no_drift() -> None:
     asking = RULES._replace(asked_for=frozenset({"owners"}))
 
     def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-        return [deviation.path for deviation in deviations(said(before), said(after), asking)]
+        return [deviation.path for deviation in deviations(as_document(before), as_document(after), asking)]
 
     assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
     assert told({"a": 1, "owners": []}, {"a": 2}) == ["a"]
@@ -62,14 +62,14 @@ def test_what_an_earlier_release_did_not_ask_for_is_no_drift() -> None:
     assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
 
 
-def test_what_a_baseline_of_form_0_was_not_read_with_is_no_drift() -> None:
+def test_properties_that_a_form_0_baseline_lacks_are_no_drift() -> None:
     expanding = RULES._replace(expanded=frozenset({"policy"}))
     before: dict[str, Any] = {"a": 1, "links": [{"id": "1"}], "nothing": None}
     after = {**before, "new": 1, "apps": [{"size": 2}], "links": [{"id": "1", "policy": {"id": "2"}, "size": 3}]}
 
     def told(before: dict[str, Any], after: dict[str, Any], *, is_sorted: bool) -> list[str]:
-        baseline = said(before)._replace(is_sorted=is_sorted)
-        return [deviation.path for deviation in deviations(baseline, said(after), expanding)]
+        baseline = as_document(before)._replace(is_sorted=is_sorted)
+        return [deviation.path for deviation in deviations(baseline, as_document(after), expanding)]
 
     assert told(before, after, is_sorted=True) == []
     assert told(before, {**after, "a": 2, "nothing": 3}, is_sorted=True) == ["a", "nothing"]
@@ -78,7 +78,7 @@ def test_what_a_baseline_of_form_0_was_not_read_with_is_no_drift() -> None:
 
 
 @given(documents, documents, st.randoms())
-def test_findings_are_the_same_whatever_the_order(before: dict[str, Any], after: dict[str, Any], random: Any) -> None:
+def test_findings_do_not_depend_on_order(before: dict[str, Any], after: dict[str, Any], random: Any) -> None:
     found = fingerprints(before, after)
     assert len(set(found)) == len(found), "no two findings have the same fingerprint"
     shuffled = {
@@ -90,20 +90,20 @@ def test_findings_are_the_same_whatever_the_order(before: dict[str, Any], after:
 
 
 @given(documents, documents, documents)
-def test_a_fingerprint_is_of_the_field_and_not_of_its_value(
+def test_a_fingerprint_identifies_the_field_and_not_its_value(
     before: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    changed = deviations(said({**before, "f": 1}), said({**one, "f": "2"}), RULES)
-    again = deviations(said({**before, "f": 1}), said({**other, "f": "3"}), RULES)
+    changed = deviations(as_document({**before, "f": 1}), as_document({**one, "f": "2"}), RULES)
+    again = deviations(as_document({**before, "f": 1}), as_document({**other, "f": "3"}), RULES)
     (first,) = (deviation for deviation in changed if deviation.path == "f")
     (second,) = (deviation for deviation in again if deviation.path == "f")
     assert fingerprint(TENANT, "g", "t", "1", first) == fingerprint(TENANT, "g", "t", "1", second)
     assert first.value_hash != second.value_hash
 
 
-def test_a_fingerprint_is_of_its_tenant_baseline_item_field_and_kind() -> None:
-    (found,) = deviations(said({"f": 1}), said({"f": 2}), RULES)
-    (added,) = deviations(said({}), said({"f": 2}), RULES)
+def test_a_fingerprint_depends_on_tenant_baseline_item_and_kind() -> None:
+    (found,) = deviations(as_document({"f": 1}), as_document({"f": 2}), RULES)
+    (added,) = deviations(as_document({}), as_document({"f": 2}), RULES)
     known = {
         fingerprint(TENANT, "g", "t", "1", found),
         fingerprint(OTHER, "g", "t", "1", found),
@@ -112,21 +112,21 @@ def test_a_fingerprint_is_of_its_tenant_baseline_item_field_and_kind() -> None:
         fingerprint(TENANT, "g", "t", "2", found),
         fingerprint(TENANT, "g", "t", "1", added),
         fingerprint(TENANT, "g", "t", "1", item_missing()),
-        fingerprint(TENANT, "g", "t", "1", item_added(said({"f": 1}), RULES)),
+        fingerprint(TENANT, "g", "t", "1", item_added(as_document({"f": 1}), RULES)),
     }
     assert len(known) == 8
 
 
-def test_what_the_rules_leave_out_is_no_deviation_and_what_details_add_is_none_either() -> None:
-    assert deviations(said({"version": 1, "f": 1}), said({"version": 2, "f": 1}), RULES) == []
-    incomplete = said({"f": 1, "body": None}, is_whole=False)
-    assert deviations(incomplete, said({"f": 1, "body": "x", "settings": []}), RULES) == []
-    assert [deviation.path for deviation in deviations(incomplete, said({"f": 2, "body": "x"}), RULES)] == ["f"]
+def test_volatile_properties_and_added_details_are_no_deviations() -> None:
+    assert deviations(as_document({"version": 1, "f": 1}), as_document({"version": 2, "f": 1}), RULES) == []
+    incomplete = as_document({"f": 1, "body": None}, is_whole=False)
+    assert deviations(incomplete, as_document({"f": 1, "body": "x", "settings": []}), RULES) == []
+    assert [deviation.path for deviation in deviations(incomplete, as_document({"f": 2, "body": "x"}), RULES)] == ["f"]
 
 
-def test_the_number_of_a_setting_is_no_deviation() -> None:
+def test_renumbered_settings_are_no_deviation() -> None:
     def settings(*definitions: str) -> DriftDocument:
-        return said(
+        return as_document(
             {"settings": [{"id": str(n), "settingInstance": {"settingDefinitionId": definition_id}}
                           for n, definition_id in enumerate(definitions)]}
         )  # fmt: skip
@@ -146,7 +146,7 @@ def test_a_decision_holds_for_its_value_until_its_end(decision: Decision) -> Non
     assert at(until, until=until) == CurrentDecision(Decision.OPEN, DecisionLapse.EXPIRED)
 
 
-def test_without_a_decision_or_with_one_taken_back_a_finding_is_open() -> None:
+def test_findings_are_open_without_a_decision_or_after_its_revocation() -> None:
     assert current_decision(None, None, None, b"v", NOW) == current_decision(Decision.OPEN, b"v", None, b"v", NOW)
     assert current_decision(None, None, None, b"v", NOW) == CurrentDecision(Decision.OPEN)
 
@@ -163,11 +163,13 @@ def test_without_a_decision_or_with_one_taken_back_a_finding_is_open() -> None:
         ("groups", FindingKind.CHANGED, "description", Severity.LOW),
     ],
 )
-def test_severity_follows_the_rules(type_key: str, kind: FindingKind, path: str, severity: Severity) -> None:
+def test_severity_depends_on_collection_kind_and_path(
+    type_key: str, kind: FindingKind, path: str, severity: Severity
+) -> None:
     assert severity_of(type_key, kind, path) is severity
 
 
-def test_everything_has_a_severity() -> None:
+def test_every_collection_has_a_severity() -> None:
     for type_key in load_catalog().collections:
         assert severity_of(type_key, FindingKind.CHANGED, "anything[x].else") in Severity, type_key
     assert severity_of("no such collection", FindingKind.ITEM_ADDED, "") in Severity
@@ -177,8 +179,8 @@ countries = st.sets(st.sampled_from("ABCDEFGH"))
 
 
 @given(countries, countries)
-def test_the_plain_members_of_a_list_are_one_deviation(old: set[str], new: set[str]) -> None:
-    found = deviations(said({"countries": sorted(old)}), said({"countries": sorted(new)}), RULES)
+def test_changed_plain_list_members_are_one_deviation(old: set[str], new: set[str]) -> None:
+    found = deviations(as_document({"countries": sorted(old)}), as_document({"countries": sorted(new)}), RULES)
     if old == new:
         assert found == []
         return
@@ -189,11 +191,13 @@ def test_the_plain_members_of_a_list_are_one_deviation(old: set[str], new: set[s
 
 
 @given(countries.filter(bool), countries.filter(bool), countries.filter(bool))
-def test_a_list_that_changes_again_stays_the_same_finding(old: set[str], new: set[str], newer: set[str]) -> None:
+def test_a_list_keeps_its_finding_when_it_changes_again(old: set[str], new: set[str], newer: set[str]) -> None:
     first, second = (
         [
             (fingerprint(TENANT, "golden", "k", "1", deviation), deviation.value_hash)
-            for deviation in deviations(said({"countries": sorted(old)}), said({"countries": sorted(values)}), RULES)
+            for deviation in deviations(
+                as_document({"countries": sorted(old)}), as_document({"countries": sorted(values)}), RULES
+            )
         ]
         for values in (new, newer)
     )

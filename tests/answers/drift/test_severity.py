@@ -1,4 +1,4 @@
-"""The table of severities: what each rule names is there in what Graph shows."""
+"""The severity table: each rule names collections and properties that Graph shows."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -20,7 +20,7 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 
 
 def places(value: Any, path: str = "") -> Iterable[str]:
-    """The ways of properties in a document, without the members of lists."""
+    """The property paths of a document, without the members of lists."""
     if isinstance(value, dict):
         for name, child in value.items():
             inner = f"{path}.{name}" if path else name
@@ -33,13 +33,13 @@ def places(value: Any, path: str = "") -> Iterable[str]:
 
 @cache
 def shown() -> dict[str, frozenset[str]]:
-    """What the documents of each collection have: of the sample tenant, and of the real ones where they are here.
+    """The property paths of each collection, from the sample tenant and from the real documents if they are present.
 
     The sample tenant keeps assignments apart from the documents.
     """
     by_path: dict[str, set[str]] = {}
     for path, endpoint in ENDPOINTS.items():
-        with suppress(KeyError):  # a view on the documents of others has none of its own
+        with suppress(KeyError):  # a view of other collections' documents has none of its own
             for document in sample_documents(endpoint, TENANT, 8):
                 by_path.setdefault(path, set()).update(places(document))
     if GRAPH_DATA.is_dir():
@@ -61,7 +61,7 @@ def in_scope(rule: SeverityRule) -> set[str]:
 
 
 @pytest.mark.parametrize("rule", severity_rules(), ids=lambda rule: rule.why)
-def test_a_rule_names_what_there_is(rule: SeverityRule) -> None:
+def test_a_rule_names_existing_collections_and_properties(rule: SeverityRule) -> None:
     known = load_catalog()
     assert rule.types <= known.collections.keys()
     assert rule.categories <= set(known.categories())
@@ -71,8 +71,7 @@ def test_a_rule_names_what_there_is(rule: SeverityRule) -> None:
 
 
 @pytest.mark.parametrize("rule", severity_rules(), ids=lambda rule: rule.why)
-def test_a_rule_is_heard(rule: SeverityRule) -> None:
-    """None stands behind others that fit all that it fits."""
+def test_no_rule_is_shadowed_by_earlier_rules(rule: SeverityRule) -> None:
     member = f"[{rule.members[0]} x]" if rule.members else ""
     found = {
         next(
@@ -108,7 +107,7 @@ def test_a_rule_is_heard(rule: SeverityRule) -> None:
         ("mobileApps", FindingKind.CHANGED, "descriptionOfNothing", Severity.MEDIUM),
     ],
 )
-def test_severity_is_that_of_the_first_rule_that_fits(
+def test_the_first_matching_rule_decides_the_severity(
     type_key: str, kind: FindingKind, path: str, severity: Severity
 ) -> None:
     assert severity_of(type_key, kind, path) is severity

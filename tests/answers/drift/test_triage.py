@@ -1,4 +1,4 @@
-"""The order in which people look at drift, and what fails a pipeline."""
+"""The order in which drift is shown, and the findings that fail a pipeline."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -54,13 +54,13 @@ def marks(found: Iterable[DriftFindingRecord]) -> list[str]:
     return sorted(record.fingerprint for record in found)
 
 
-def soon(record: DriftFindingRecord) -> tuple[bool, int]:
+def urgency(record: DriftFindingRecord) -> tuple[bool, int]:
     order = [None, *Severity]
     return not record.is_open, order.index(None if weakens(record) else record.severity)
 
 
 @given(findings)
-def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFindingRecord]) -> None:
+def test_each_item_is_listed_once_with_weakening_findings_first(found: list[DriftFindingRecord]) -> None:
     items = by_item(found)
     assert sorted(record.fingerprint for item in items for record in item) == sorted(
         record.fingerprint for record in found
@@ -68,12 +68,12 @@ def test_each_item_stands_once_and_what_weakens_comes_first(found: list[DriftFin
     assert len({item[0].external_id for item in items}) == len(items)
     for item in items:
         assert len({record.external_id for record in item}) == 1
-        assert [soon(record) for record in item] == sorted(map(soon, item))
-    assert [soon(item[0]) for item in items] == sorted(soon(item[0]) for item in items)
+        assert [urgency(record) for record in item] == sorted(map(urgency, item))
+    assert [urgency(item[0]) for item in items] == sorted(urgency(item[0]) for item in items)
 
 
 @given(findings)
-def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRecord]) -> None:
+def test_the_items_of_a_report_hold_all_open_findings(found: list[DriftFindingRecord]) -> None:
     opened = [record for record in found if record.is_open]
     items = items_of(found)
     assert sum(item.open for item in items) == len(opened)
@@ -84,7 +84,7 @@ def test_the_items_of_a_report_have_all_open_findings(found: list[DriftFindingRe
 
 
 @given(findings)
-def test_a_threshold_fails_on_all_that_a_higher_one_does(found: list[DriftFindingRecord]) -> None:
+def test_a_lower_threshold_fails_whenever_a_higher_threshold_does(found: list[DriftFindingRecord]) -> None:
     high, medium, low = (
         [record for record in found if fails(record, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
     )

@@ -1,4 +1,4 @@
-"""Tenants for the tests of plans: their documents as Graph shows them, and a plan applied to a copy of one."""
+"""Tenants for tests of plans: documents as Graph shows them, and a plan applied to a copy of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -49,7 +49,7 @@ async def plan(
 
 
 async def plan_between(database_url: str, source: UUID, target: UUID, person: Person) -> PlanRecord:
-    """A plan that is stored, by connections of its own: those of a web page are counted."""
+    """A stored plan, made over its own connections, because tests count the connections of a web page."""
     database = Database(database_url, pool_size=2)
     async with database.tenant(source, read_only=True, snapshot=True) as one, database.tenant(target) as other:
         here = await side(TenantRecord(tenant_id=source, name="Contoso"), one)
@@ -62,7 +62,7 @@ async def plan_between(database_url: str, source: UUID, target: UUID, person: Pe
 async def simulated(
     database: Database, content: PlanContent, source: UUID = SOURCE, target: UUID = TARGET
 ) -> Simulation:
-    """The plan on a copy in memory, as `promote simulate` has it."""
+    """Runs the plan on a copy in memory, like `promote simulate`."""
     record = PlanRecord(
         plan_id=UUID(int=1),
         plan_hash="",
@@ -113,13 +113,13 @@ def type_keys_of(content: PlanContent) -> list[str]:
 
 
 def empty_parts(type_key: str) -> dict[str, Any]:
-    """What further requests answer for an object that has none of it."""
+    """The details of an object without any, as Graph answers further requests."""
     lists = ("apps", "assignments", "definitionValues", "settings")
     return {name: [] for name in COLLECTIONS[type_key].detail_properties if name in lists}
 
 
 def audiences(documents: Documents) -> Counter[str]:
-    """How often documents name someone, by collection, place and role: what must arrive whole."""
+    """The number of references by collection, path and role: a promotion must keep each."""
     return Counter(
         f"{type_key} {reference.path} {reference.role}"
         for type_key, found in documents.items()

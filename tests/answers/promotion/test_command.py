@@ -84,7 +84,7 @@ async def made(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], 
     return items, record
 
 
-async def test_a_plan_says_what_would_become_of_each_item(promote: Terminal) -> None:
+async def test_a_plan_names_each_items_action_and_requests(promote: Terminal) -> None:
     items, record = await made(promote)
     told = {item["title"]: item["action"] for item in items}
     assert told == {"New": "create", "Changed": "update", "Same": "nothing_to_do", "For staff": "blocked"}
@@ -108,7 +108,7 @@ async def test_a_plan_says_what_would_become_of_each_item(promote: Terminal) -> 
     assert '"Staff"' in reason["text"]
 
 
-async def test_a_plan_is_shown_to_people(promote: Terminal) -> None:
+async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
     done = await promote("plan", "golden", "branch")
     assert done.code == 3
     assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in done.stdout
@@ -121,7 +121,7 @@ async def test_a_plan_is_shown_to_people(promote: Terminal) -> None:
     assert listed.stdout.count("open") == 2
 
 
-async def test_a_plan_is_the_same_whenever_it_is_shown(promote: Terminal) -> None:
+async def test_later_runs_do_not_change_a_stored_plan(promote: Terminal) -> None:
     items, record = await made(promote)
     await read_later(promote, passcodeMinimumLength=5)
     *shown, again = (await promote("show", "branch", record["plan_id"], "--json")).objects()
@@ -134,7 +134,7 @@ async def read_later(promote: Terminal, **properties: Any) -> None:
     await database.close()
 
 
-async def test_somebody_else_approves_a_plan_once(promote: Terminal, database: Database) -> None:
+async def test_only_another_person_approves_a_plan_and_only_once(promote: Terminal, database: Database) -> None:
     _, record = await made(promote)
     own = await promote("approve", "branch", record["plan_id"], "--reason", "mine")
     assert (own.code, "somebody else approves it" in own.stderr) == (4, True)
@@ -169,14 +169,14 @@ async def approve(promote: Terminal, record: dict[str, Any]) -> Ended:
     return await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
 
 
-async def test_an_approval_is_refused_where_the_target_has_changed(promote: Terminal) -> None:
+async def test_an_approval_is_refused_if_the_target_has_changed(promote: Terminal) -> None:
     _, record = await made(promote)
     await read_later(promote, description="edited meanwhile")
     done = await approve(promote, record)
     assert (done.code, '"Changed" was changed in the target' in done.stderr) == (4, True)
 
 
-async def test_an_approval_is_refused_where_a_new_item_has_been_made(promote: Terminal) -> None:
+async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote: Terminal) -> None:
     _, record = await made(promote)
     database = Database(promote.environment["DATABASE_URL"])
     there = branch()
@@ -187,7 +187,7 @@ async def test_an_approval_is_refused_where_a_new_item_has_been_made(promote: Te
     assert (done.code, '"New" was made in the target' in done.stderr) == (4, True)
 
 
-async def test_an_approval_is_refused_where_a_group_is_gone(promote: Terminal) -> None:
+async def test_an_approval_is_refused_if_a_referenced_group_is_gone(promote: Terminal) -> None:
     _, record = await made(promote)
     database = Database(promote.environment["DATABASE_URL"])
     await read(database, TARGET, {**branch(), "groups": []})
@@ -196,14 +196,14 @@ async def test_an_approval_is_refused_where_a_group_is_gone(promote: Terminal) -
     assert (done.code, '"Pilot" was gone from the target' in done.stderr) == (4, True)
 
 
-async def test_an_approval_is_refused_when_the_plan_has_expired(promote: Terminal, database_url: str) -> None:
+async def test_an_approval_is_refused_if_the_plan_has_expired(promote: Terminal, database_url: str) -> None:
     _, record = await made(promote)
     as_owner(database_url, "UPDATE promotion_plan SET expires_at = clock_timestamp()")
     done = await approve(promote, record)
     assert (done.code, "the plan has expired" in done.stderr) == (4, True)
 
 
-async def test_a_plan_that_was_tampered_with_is_not_shown(promote: Terminal, database_url: str) -> None:
+async def test_a_tampered_plan_is_neither_shown_nor_approved(promote: Terminal, database_url: str) -> None:
     _, record = await made(promote)
     as_owner(database_url, "UPDATE promotion_plan SET content_hash = sha256('x')")
     for words in (("show", "branch", record["plan_id"]), ("approve", "branch", record["plan_id"], "--reason", "x")):
@@ -212,7 +212,7 @@ async def test_a_plan_that_was_tampered_with_is_not_shown(promote: Terminal, dat
 
 
 def as_owner(database_url: str, statement: str) -> None:
-    """Changes rows as nobody may: without the trigger that forbids it."""
+    """Changes a row with the trigger that forbids changes disabled."""
     with psycopg.connect(database_url) as connection:
         connection.execute("ALTER TABLE promotion_plan DISABLE TRIGGER promotion_plan_never_changes")
         connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(TARGET)])
@@ -253,17 +253,17 @@ async def test_a_tenant_is_not_promoted_into_itself(promote: Terminal) -> None:
     assert (done.code, "name two different tenants" in done.stderr) == (2, True)
 
 
-async def test_a_tenant_never_read_has_no_plan(promote: Terminal) -> None:
+async def test_a_plan_for_an_unread_tenant_is_refused(promote: Terminal) -> None:
     done = await promote("plan", "golden", str(UUID(int=99)))
     assert (done.code, "was never read" in done.stderr) == (3, True)
 
 
-async def test_no_plan_is_listed_where_there_is_none(promote: Terminal) -> None:
+async def test_the_list_of_a_tenant_without_plans_is_empty(promote: Terminal) -> None:
     assert "no plan for this tenant" in (await promote("list", "golden")).stdout
     assert (await promote("list", "golden", "--json")).objects() == []
 
 
-async def test_an_operator_maps_what_has_another_name(promote: Terminal, database: Database) -> None:
+async def test_an_operator_maps_objects_with_different_names(promote: Terminal, database: Database) -> None:
     words = ("golden", "branch", "--type", "groups", "--from", "Staff", "--to", "Pilot", "--reason", "CHG-7", "--json")
     (mapped,) = (await promote("map", *words)).objects()
     assert (mapped["source_id"], mapped["target_id"], mapped["mapped_by"]) == (STAFF, PILOT_THERE, "ada")
@@ -285,7 +285,7 @@ async def test_an_operator_maps_what_has_another_name(promote: Terminal, databas
     ]
 
 
-async def test_a_mapping_to_what_is_gone_blocks(promote: Terminal) -> None:
+async def test_a_mapping_to_a_missing_object_blocks_the_item(promote: Terminal) -> None:
     words = ("--type", "groups", "--from", "Staff", "--to", "Pilot", "--reason", "CHG-7")
     await promote("map", "golden", "branch", *words)
     database = Database(promote.environment["DATABASE_URL"])
@@ -296,12 +296,12 @@ async def test_a_mapping_to_what_is_gone_blocks(promote: Terminal) -> None:
     assert (planned["action"], planned["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
 
 
-async def test_a_mapping_names_objects_that_there_are(promote: Terminal) -> None:
+async def test_a_mapping_of_unknown_objects_is_refused(promote: Terminal) -> None:
     done = await promote("map", "golden", "branch", "--type", "groups", "--from", "x", "--to", "y", "--reason", "z")
     assert (done.code, "groups has no item 'x'" in done.stderr) == (2, True)
 
 
-async def test_a_plan_is_simulated_and_nothing_is_stored(promote: Terminal, database: Database) -> None:
+async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Database) -> None:
     _, record = await made(promote)
     before = await rows_of(database)
     done = await promote("simulate", "branch", record["plan_id"])
@@ -315,7 +315,7 @@ async def test_a_plan_is_simulated_and_nothing_is_stored(promote: Terminal, data
     assert await rows_of(database) == before
 
 
-async def test_a_simulation_tells_what_did_not_become_the_same(promote: Terminal, database_url: str) -> None:
+async def test_a_simulation_names_fields_that_still_differ(promote: Terminal, database_url: str) -> None:
     _, record = await made(promote)
     with_other_body(database_url, b'"passcodeMinimumLength":8', b'"passcodeMinimumLength":7')
     done = await promote("simulate", "branch", record["plan_id"])
@@ -324,7 +324,7 @@ async def test_a_simulation_tells_what_did_not_become_the_same(promote: Terminal
 
 
 def with_other_body(database_url: str, old: bytes, new: bytes) -> None:
-    """Puts another body into all requests of the stored plan, with a hash that matches."""
+    """Replaces a value in the request bodies of the stored plan, with a matching hash."""
     with psycopg.connect(database_url) as connection:
         connection.execute("ALTER TABLE promotion_plan DISABLE TRIGGER promotion_plan_never_changes")
         row = connection.execute("SELECT content FROM promotion_plan").fetchone()

@@ -1,4 +1,4 @@
-"""What a reviewer is shown first: protection that weakens, and people or devices whom an item would reach."""
+"""The effects that a reviewer sees first: weaker protection, and the people or devices that an item reaches."""
 
 from typing import Any
 
@@ -53,13 +53,15 @@ def kinds(item: PlannedItem) -> list[EffectKind]:
         ([assignment("allDevices")], [assignment("allDevices", None, FILTER)], EffectKind.REACHES_EVERYONE),
     ],
 )
-def test_whom_an_item_reaches(wanted: list[Documents], current: list[Documents], expected: EffectKind) -> None:
+def test_changed_assignments_widen_or_narrow_the_audience(
+    wanted: list[Documents], current: list[Documents], expected: EffectKind
+) -> None:
     item = updated(CONFIGURATIONS, {"assignments": wanted}, {"assignments": current})
     assert kinds(item) == [expected]
 
 
-def test_an_audience_says_what_becomes_of_each(  # the group of the source has another id in the target
-) -> None:
+def test_each_audience_is_kept_added_or_removed() -> None:
+    # The group of the source has another id in the target.
     item = updated(
         CONFIGURATIONS,
         {"assignments": [assignment("allDevices"), assignment("exclusionGroup", GROUP)], "x": 1},
@@ -82,7 +84,7 @@ def test_an_audience_says_what_becomes_of_each(  # the group of the source has a
         ({}, {"excluded": [THERE]}, [EffectKind.REACHES_MORE]),
     ],
 )
-def test_a_weaker_conditional_access_policy_is_told(
+def test_conditional_access_changes_have_effects_and_a_severity(
     wanted: Documents, current: Documents, expected: list[EffectKind]
 ) -> None:
     one, other = (access(1, **{"excluded": [], **said}).document for said in (wanted, current))
@@ -93,20 +95,20 @@ def test_a_weaker_conditional_access_policy_is_told(
     assert item.severity is (Severity.HIGH if EffectKind.WEAKENS in expected else Severity.LOW)
 
 
-def test_a_compliance_policy_that_asks_less_weakens() -> None:
+def test_a_compliance_policy_with_fewer_requirements_weakens() -> None:
     item = updated(COMPLIANCE, {"passcodeRequired": False}, {"passcodeRequired": True})
     assert (kinds(item), item.severity) == ([EffectKind.WEAKENS], Severity.HIGH)
     assert "passcodeRequired would protect less" in item.effects[0].text
 
 
-def test_nobody_loses_a_new_item_and_a_new_policy_takes_effect() -> None:
+def test_a_new_policy_narrows_no_audience_and_takes_effect_if_enabled() -> None:
     new = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
     assert [effect.kind for effect in new.effects] == [EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT]
     off = only(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED)
     assert EffectKind.TAKES_EFFECT not in [effect.kind for effect in off.effects]
 
 
-def test_the_worst_is_first_and_what_is_blocked_follows() -> None:
+def test_items_are_ordered_worst_first_then_blocked_then_unchanged() -> None:
     weakened = updated(COMPLIANCE, {"passcodeRequired": False}, {"passcodeRequired": True})
     widened = updated(CONFIGURATIONS, {"assignments": [assignment("allDevices")]}, {"assignments": []})
     described = updated(COMPLIANCE, {"description": "new"}, {"description": "old"})

@@ -1,4 +1,4 @@
-"""Plans of generated tenants with renamed groups, missing filters, twins and circles, held against a plain oracle."""
+"""Plans of generated tenants with renamed groups, missing filters, twins and circles, checked by a plain oracle."""
 
 import asyncio
 from collections import Counter
@@ -28,7 +28,7 @@ class Assigned(NamedTuple):
 
 
 class Made(NamedTuple):
-    """An item of the source: whom it is for, the items to which it is bound, and whether the target has it, or two."""
+    """An item of the source: its assignments, the items to which it is bound, and its state in the target."""
 
     assigned: list[Assigned]
     needs: set[int]
@@ -36,7 +36,7 @@ class Made(NamedTuple):
 
 
 class Tenants(NamedTuple):
-    """What the target has of the source's groups and filters, and the items of both."""
+    """The state of each of the source's groups and filters in the target, and the items."""
 
     groups: list[str]
     filters: list[str]
@@ -136,17 +136,17 @@ def target_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
 
 
 def writable(found: Tenants) -> set[int]:
-    """The items that a plan may write, by rules that know nothing of the product."""
+    """The items that a plan may write, by rules that share no code with the product."""
     able = {
         number
         for number, made in enumerate(found.made)
         if made.in_target != "twice"
         and all(said.group is None or found.groups[said.group] == "same" for said in made.assigned)
-        # A new item does not have its own id yet, and what one is bound to cannot change later.
+        # A new item has no id of its own yet, and the bindings of an existing item cannot change.
         and not (number in made.needs if made.in_target == "missing" else made.needs)
     }
     while True:
-        # New items follow those that they refer to; what is there already can be referred to at once.
+        # New items follow the items that they refer to; an existing item can be referred to at once.
         done = {number for number in able if found.made[number].in_target != "missing"}
         while ready := {
             number
@@ -160,8 +160,8 @@ def writable(found: Tenants) -> set[int]:
         able = rest
 
 
-def told(documents: dict[str, list[dict[str, Any]]]) -> dict[str, Counter[str]]:
-    """Whom each item is for, by names: no reference may be lost."""
+def assignments_by_name(documents: dict[str, list[dict[str, Any]]]) -> dict[str, Counter[str]]:
+    """The assignments of each item, by the names of groups and filters."""
     names = {
         document["id"]: document["displayName"] for key in (GROUPS, FILTERS) for document in documents.get(key, ())
     }
@@ -176,7 +176,7 @@ def told(documents: dict[str, list[dict[str, Any]]]) -> dict[str, Counter[str]]:
 
 
 @pytest.mark.parametrize("examples", [4, pytest.param(300, marks=pytest.mark.slow)])
-def test_what_is_not_blocked_becomes_the_same_and_nothing_is_lost(database_url: str, examples: int) -> None:
+def test_unblocked_items_become_the_same_and_lose_no_reference(database_url: str, examples: int) -> None:
     @given(tenants)
     @settings(max_examples=examples)
     def holds(found: Tenants) -> None:
@@ -206,7 +206,7 @@ async def planned_and_applied(database: Database, one: UUID, other: UUID, found:
     simulation = await simulated(database, content, one, other)
     assert [item for item in simulation.items if not item.is_proven] == []
     written = {key: list(documents) for key, documents in applied(content, target, {}).items()}
-    arrived, wanted = told({**target, **written}), told(source)
+    arrived, wanted = assignments_by_name({**target, **written}), assignments_by_name(source)
     assert {name: arrived[name] for name in arrived if int(name.split()[1]) in expected} == {
         name: wanted[name] for name in wanted if int(name.split()[1]) in expected
     }

@@ -1,4 +1,4 @@
-"""Operators map references to objects that documents name by an alternate key, or that nobody has read."""
+"""Operators map references to objects that documents name by an alternate key, or that no run has read."""
 
 from typing import Any
 from uuid import UUID
@@ -52,7 +52,7 @@ async def two_tenants(database: Database) -> None:
 
 
 async def run(database: Database, tenant_id: UUID, documents: Documents) -> None:
-    """A run, at whose end references are kept."""
+    """A run that stores its references at the end."""
     await read(database, tenant_id, documents)
     await catch_up(database, tenant_id, {key: COLLECTIONS[key].reading_rules for key in documents})
 
@@ -77,7 +77,7 @@ async def planned(promote: Terminal, name: str) -> dict[str, Any]:
     ("source", "target"),
     [(OWN_APP_HERE, OWN_APP_THERE), ("Portal", "Portal EU"), (OWN_APP_HERE.upper(), "Portal EU")],
 )
-async def test_an_app_that_policies_name_by_its_app_id_is_mapped(promote: Terminal, source: str, target: str) -> None:
+async def test_an_app_referenced_by_its_app_id_is_mapped(promote: Terminal, source: str, target: str) -> None:
     before = await planned(promote, "Own app")
     assert [reason["code"] for reason in before["reasons"]] == ["reference_unresolved"]
     assert "use promote map" in before["reasons"][0]["unblocked_by"]
@@ -88,8 +88,8 @@ async def test_an_app_that_policies_name_by_its_app_id_is_mapped(promote: Termin
     assert after["requests"][0]["body"]["conditions"]["applications"]["includeApplications"] == [OWN_APP_THERE]
 
 
-async def test_what_only_references_name_is_mapped(promote: Terminal) -> None:
-    """As the reasons of the blocked item promise: nobody has read the app, and the group is deleted."""
+async def test_objects_known_only_from_references_are_mapped(promote: Terminal) -> None:
+    """The blocked item's reasons advise it: no run has read the app, and the group is deleted."""
     before = await planned(promote, "Unread app")
     assert len(before["reasons"]) == 2
     assert all("use promote map" in reason["unblocked_by"] for reason in before["reasons"])
@@ -105,7 +105,7 @@ async def test_what_only_references_name_is_mapped(promote: Terminal) -> None:
     assert [STAFF_THERE] in [sent.get("users", {}).get("excludeGroups") for sent in conditions]
 
 
-async def test_an_id_that_nothing_names_is_refused(promote: Terminal) -> None:
+async def test_a_mapping_of_an_unknown_id_is_refused(promote: Terminal) -> None:
     for source, target in ((OWN_APP_THERE, OWN_APP_THERE), (UNREAD_APP, UNREAD_APP)):
         words = ("--type", PRINCIPALS, "--from", source, "--to", target, "--reason", "z")
         done = await promote("map", "golden", "branch", *words)
@@ -113,13 +113,13 @@ async def test_an_id_that_nothing_names_is_refused(promote: Terminal) -> None:
 
 
 @pytest.mark.parametrize("source", [OWN_APP_HERE, "portal", OWN_APP_HERE.upper(), principal(1, "", "")["id"].upper()])
-async def test_a_mapping_is_taken_back_by_every_name_that_it_can_be_made_by(promote: Terminal, source: str) -> None:
+async def test_a_mapping_is_removed_by_any_name_of_its_source(promote: Terminal, source: str) -> None:
     await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
     assert (await removed(promote, PRINCIPALS, source)).code == 0
     assert (await promote("map", "golden", "branch", "--json")).objects() == []
 
 
-async def test_a_mapping_of_what_only_references_name_is_taken_back_once_they_are_gone_or_it_is_read(
+async def test_a_mapping_is_removable_after_its_source_is_read_or_unreferenced(
     promote: Terminal, database: Database
 ) -> None:
     await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
@@ -134,7 +134,7 @@ async def removed(promote: Terminal, type_key: str, source: str) -> Ended:
     return await promote("map", "golden", "branch", *words)
 
 
-async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -> None:
+async def test_an_approval_is_refused_if_the_mapped_app_is_gone(promote: Terminal) -> None:
     await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
     _, record = await made(promote, "--item", "Own app")
     database = Database(promote.environment["DATABASE_URL"])
@@ -146,7 +146,7 @@ async def test_an_approval_is_refused_where_the_app_is_gone(promote: Terminal) -
     assert (again["action"], again["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
 
 
-async def test_a_simulation_takes_mapped_objects_for_those_of_the_source(promote: Terminal) -> None:
+async def test_a_simulation_finds_no_difference_in_mapped_references(promote: Terminal) -> None:
     await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
     await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
     await mapping(promote, "groups", DELETED_GROUP, "Staff")

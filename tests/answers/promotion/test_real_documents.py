@@ -63,7 +63,7 @@ def golden() -> dict[str, list[dict[str, Any]]]:
 
 
 def as_graph_shows(sent: Any) -> list[dict[str, Any]]:
-    """Values of administrative templates, which were published as they are sent, as Graph shows them."""
+    """Administrative template values as Graph shows them; the published documents have the form that is sent."""
 
     def bound(value: dict[str, Any], name: str) -> dict[str, Any]:
         object_id = re.findall(r"\('([^']+)'\)", value[f"{name}@odata.bind"])[-1]
@@ -91,7 +91,7 @@ def as_graph_shows(sent: Any) -> list[dict[str, Any]]:
 
 
 def referred_to(documents: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """The groups, roles, apps and strengths of authentication that documents name."""
+    """The groups, roles, apps and authentication strengths that documents name."""
     ids: dict[str, set[str]] = {key: set() for key in ("groups", "directoryRoleDefinitions", "servicePrincipals")}
     strengths: dict[str, dict[str, Any]] = {}
     for type_key, found in documents.items():
@@ -101,7 +101,7 @@ def referred_to(documents: dict[str, list[dict[str, Any]]]) -> dict[str, list[di
                     ids.setdefault(collection_of(target_type), set()).add(reference.target_id)
             strength = (document.get("grantControls") or {}).get("authenticationStrength")
             if strength:
-                # Some publishers had Graph name all types.
+                # Some publishers requested type annotations from Graph.
                 strength.pop("@odata.type", None)
                 strengths[strength["id"]] = strength
     return {
@@ -134,14 +134,14 @@ def kept(documents: Documents, ids: set[str]) -> Documents:
 
 
 def branch(source: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """A tenant that has the golden one's groups under other ids, what Microsoft gives every tenant, and no policy."""
+    """A tenant with the golden tenant's groups under other ids, the same built-in objects, and no policy."""
     same = ("roleScopeTags", "directoryRoleDefinitions", "servicePrincipals", "authenticationStrengthPolicies")
     groups = [{**group, "id": own_id(group["id"])} for group in source["groups"]]
     return {key: [] for key in source} | {"groups": groups} | {key: source[key] for key in same}
 
 
 async def assert_the_same(database: Database, content: PlanContent) -> None:
-    """Whatever was not blocked is the same in both tenants, but for what no request can carry."""
+    """Each unblocked item is the same in both tenants, except in fields that no request can send."""
     items = {(item.type_key, item.source_id): item for item in content.items}
     told = Counter[PlanAction]()
     for compared in await comparisons(database, *type_keys_of(content)):
@@ -155,14 +155,14 @@ async def assert_the_same(database: Database, content: PlanContent) -> None:
 
 
 async def assert_proven(database: Database, content: PlanContent) -> None:
-    """The simulation says of each written item that it becomes as in the source, and stores nothing."""
+    """The simulation proves that each written item becomes as in the source."""
     found = await simulated(database, content)
     assert [item for item in found.items if not item.is_proven] == []
     assert found.record.proven == found.record.written == content.counts.create + content.counts.update
 
 
 @needs_graph_data
-async def test_a_tenant_without_policies_becomes_the_same(database: Database) -> None:
+async def test_promotion_makes_a_tenant_without_policies_the_same(database: Database) -> None:
     source = golden()
     target = branch(source)
     await read(database, SOURCE, source)
@@ -183,7 +183,7 @@ async def test_a_tenant_without_policies_becomes_the_same(database: Database) ->
 
 
 def edited(document: dict[str, Any], number: int) -> dict[str, Any]:
-    """The document as somebody has changed it: a text, what is gone, what came, and for whom it is."""
+    """The document after edits of its description, scope tags, assignments, settings or conditions."""
     changed = dict(document)
     if number % 3 == 0:
         changed["description"] = f"edited {number}"
@@ -201,7 +201,7 @@ def edited(document: dict[str, Any], number: int) -> dict[str, Any]:
 
 @pytest.mark.slow
 @needs_graph_data
-async def test_a_tenant_whose_items_were_edited_becomes_the_same(database: Database) -> None:
+async def test_promotion_makes_a_tenant_with_edited_items_the_same(database: Database) -> None:
     source = golden()
     target = branch(source)
     await read(database, SOURCE, source)

@@ -1,4 +1,4 @@
-"""What a plan refuses and in which order it writes, on made-up tenants whose result is known."""
+"""The items that a plan blocks and the order of its requests, on made-up items with known results."""
 
 from collections import Counter
 from typing import Any
@@ -45,12 +45,12 @@ def codes(item: PlannedItem) -> set[BlockCode]:
 
 
 def wifi(number: int, *needs: int) -> PromotionItem:
-    """A profile that is bound to others."""
+    """A profile that is bound to other items."""
     bound = [{"id": item_id(needed)} for needed in needs]
     return PromotionItem(CONFIGURATIONS, version(number, rootCertificatesForServerValidation=bound))
 
 
-def test_new_items_follow_what_they_refer_to() -> None:
+def test_new_items_follow_the_items_they_refer_to() -> None:
     first, second, third = plan(wifi(1, 2), wifi(2, 3), wifi(3)).values()
     assert [item.source_id for item in (first, second, third)] == [item_id(3), item_id(2), item_id(1)]
     (create,) = third.requests
@@ -60,7 +60,7 @@ def test_new_items_follow_what_they_refer_to() -> None:
     ]
 
 
-def test_a_circle_blocks_its_items_by_name_and_what_refers_to_them() -> None:
+def test_a_circle_blocks_its_items_and_the_items_referring_to_them() -> None:
     found = plan(wifi(1, 2), wifi(2, 1), wifi(3, 1), wifi(4))
     assert codes(found[item_id(1)]) >= {BlockCode.CIRCLE}
     assert '"Item 1" → "Item 2" → "Item 1"' in found[item_id(1)].reasons[0].text or (
@@ -78,7 +78,7 @@ def test_a_new_item_that_refers_to_itself_is_blocked() -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(st.integers(1, 7), st.sets(st.integers(1, 8), max_size=2), max_size=7))
 def test_no_request_uses_an_id_before_it_is_created(needs: dict[int, set[int]]) -> None:
-    """Whatever refers to what: each reference is created before, or its item and all that need it are blocked."""
+    """For any references: an object is created before its use, or its item and all dependents are blocked."""
     found = plan(*(wifi(number, *needed) for number, needed in needs.items()))
     created: set[str] = set()
     requests = sorted(
@@ -92,7 +92,7 @@ def test_no_request_uses_an_id_before_it_is_created(needs: dict[int, set[int]]) 
     writable = {number for number, needed in needs.items() if needed <= needs.keys()}
     while any(not needs[number] <= writable for number in writable):
         writable = {number for number in writable if needs[number] <= writable}
-    # What is left may hold circles: take away what is done until nothing is.
+    # The rest may hold circles: add items whose needs are done until no item is ready.
     done: set[int] = set()
     while ready := {number for number in writable - done if needs[number] <= done}:
         done |= ready
@@ -126,13 +126,13 @@ def test_conditional_access_is_created_without_effect_first() -> None:
     assert GROUP not in str(item.requests)
 
 
-def test_a_disabled_policy_is_created_as_it_is() -> None:
+def test_a_disabled_policy_is_created_in_one_request() -> None:
     (create,) = only(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED).requests
     assert create.body["state"] == "disabled"
     assert create.body["conditions"]["users"]["excludeGroups"] == [THERE]
 
 
-def test_an_exclusion_that_leads_nowhere_blocks_the_item() -> None:
+def test_an_unresolved_exclusion_blocks_the_item() -> None:
     for reason in UnresolvedReason:
         mapped = {(("groups",), GROUP): MappedTarget("groups", None, "Break glass", reason)}
         item = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), mapped)
@@ -141,7 +141,7 @@ def test_an_exclusion_that_leads_nowhere_blocks_the_item() -> None:
         assert (item.action, codes(item), item.requests) == (PlanAction.BLOCKED, {wanted}, [])
 
 
-def test_a_property_that_the_source_lacks_is_emptied() -> None:
+def test_properties_that_the_source_lacks_are_cleared() -> None:
     source = version(1, settings=[], description=None, inner={"kept": 1})
     target = version(2, description="old", extra=["x"], inner={"kept": 1, "gone": 2})._replace(title="Item 1")
     target.document["displayName"] = "Item 1"  # type: ignore[index]
@@ -150,14 +150,14 @@ def test_a_property_that_the_source_lacks_is_emptied() -> None:
     assert update.body == {"description": None, "extra": [], "inner": {"kept": 1, "gone": None}}
 
 
-def test_a_property_that_is_fixed_blocks_an_update_and_no_creation() -> None:
+def test_a_fixed_property_blocks_an_update_but_not_a_creation() -> None:
     source = version(1, platforms="windows10", settings=[])
     target = version(2, platforms="macOS", settings=[])
     assert codes(only(PromotionItem(SETTINGS, source, target))) == {BlockCode.FIXED}
     assert only(PromotionItem(SETTINGS, source)).action is PlanAction.CREATE
 
 
-def test_a_hidden_value_blocks_where_it_would_be_sent() -> None:
+def test_a_hidden_value_blocks_only_if_it_would_be_sent() -> None:
     hidden = version(1, scriptContent={"sensitive": "0" * 64}, description="new")
     assert codes(only(PromotionItem(SCRIPTS, hidden))) == {BlockCode.HIDDEN_VALUE}
     same = version(2, scriptContent={"sensitive": "0" * 64}, description="old", displayName="Item 1")
@@ -165,7 +165,7 @@ def test_a_hidden_value_blocks_where_it_would_be_sent() -> None:
     assert update.body == {"description": "new"}
 
 
-def test_what_is_not_known_blocks() -> None:
+def test_missing_damaged_incomplete_or_stale_documents_block() -> None:
     stale = Staleness.model_validate({"since": "2026-11-29T00:00:00Z"})
     base = version(1, settings=[])
     for changed, code in (
@@ -178,7 +178,7 @@ def test_what_is_not_known_blocks() -> None:
         assert codes(only(PromotionItem(SETTINGS, base, changed._replace(external_id=item_id(2))))) == {code}
 
 
-def test_what_no_request_can_write_blocks() -> None:
+def test_items_that_no_request_can_write_are_blocked() -> None:
     for type_key, properties, code in (
         ("windowsUpdateRings", {}, BlockCode.NO_WRITE_RULES),
         ("roleScopeTags", {"isBuiltIn": True, "assignments": []}, BlockCode.BUILT_IN),
@@ -196,7 +196,7 @@ def test_what_no_request_can_write_blocks() -> None:
         assert codes(only(PromotionItem(type_key, version(1, **properties)))) == {code}, code
 
 
-def test_the_tenants_id_is_the_other_tenants() -> None:
+def test_the_source_tenants_id_becomes_the_target_tenants_id() -> None:
     item = only(PromotionItem(CONFIGURATIONS, version(1, url=f"https://example/{TENANTS.source}")))
     assert item.requests[0].body["url"] == f"https://example/{TENANTS.target}"
 
@@ -214,7 +214,7 @@ assignments = st.lists(
 
 @settings(deadline=None)
 @given(assignments, st.sets(group_ids))
-def test_assignments_arrive_whole_or_the_item_is_blocked(listed: list[dict[str, Any]], missing: set[str]) -> None:
+def test_all_assignments_are_sent_or_the_item_is_blocked(listed: list[dict[str, Any]], missing: set[str]) -> None:
     source = version(1, assignments=listed)
     rules = load_catalog().collections[CONFIGURATIONS].references
     whole: Any = {"assignments": listed}

@@ -1,4 +1,4 @@
-"""One source planned into many tenants, and from a baseline."""
+"""Plans from one source for many tenants, and plans from a baseline."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def tenant_lines() -> str:
 
 
 def of_branch(number: int) -> dict[str, list[dict[str, Any]]]:
-    """Branches are not alike: some have the second group, one has a group twice, one was not read to its end."""
+    """Branches differ: some have the second group, one has a duplicate group, one has unread policies."""
     there = branch()
     if number % 2:
         there["groups"].append({"id": STAFF, "displayName": "Staff"})
@@ -59,7 +59,7 @@ def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
 
 
 @pytest.mark.filled.with_args(many_tenants)
-async def test_a_golden_tenant_is_planned_into_ten_others(promote: Terminal) -> None:
+async def test_one_command_plans_a_golden_tenant_into_ten_others(promote: Terminal) -> None:
     done = await promote("plan", "golden", "--tag", "branch", "--json")
     assert done.code == 3
     *rows, plans = done.objects()
@@ -96,7 +96,7 @@ async def test_the_matrix_of_ten_tenants_fits_80_columns(promote: Terminal) -> N
 
 
 @pytest.mark.filled.with_args(many_tenants)
-async def test_tenants_that_are_no_targets_are_refused(promote: Terminal) -> None:
+async def test_missing_identical_or_conflicting_targets_are_refused(promote: Terminal) -> None:
     for words in (("golden",), ("golden", "golden"), ("golden", "--tag", "branch", "--all-tenants")):
         assert (await promote("plan", *words)).code == 2, words
 
@@ -115,7 +115,7 @@ async def a_baseline(database: Database) -> None:
 
 
 @pytest.mark.filled.with_args(a_baseline)
-async def test_a_plan_takes_items_as_a_baseline_has_them(promote: Terminal) -> None:
+async def test_a_plan_uses_the_item_versions_of_a_baseline(promote: Terminal) -> None:
     *items, record = (await promote("plan", "golden", "branch-1", "--baseline", "march", "--json")).objects()
     told = {item["title"]: item for item in items if item["type_key"] == POLICIES}
     assert {title: item["action"] for title, item in told.items()} == {
@@ -143,7 +143,7 @@ async def test_a_tenant_is_restored_to_its_own_baseline(promote: Terminal) -> No
 
 
 @pytest.mark.filled.with_args(a_baseline)
-async def test_a_baseline_that_is_another_tenant_is_that_tenant(promote: Terminal) -> None:
+async def test_a_baseline_on_another_tenant_makes_that_tenant_the_source(promote: Terminal) -> None:
     *_, record = (await promote("plan", "branch-1", "branch-2", "--baseline", "model", "--json")).objects()
     assert record["source"]["name"] == "golden"
     unknown = await promote("plan", "golden", "branch-1", "--baseline", "april")
@@ -151,7 +151,7 @@ async def test_a_baseline_that_is_another_tenant_is_that_tenant(promote: Termina
 
 
 async def half_a_baseline(database: Database) -> None:
-    """A baseline that was set when one collection had not been read."""
+    """A baseline set before one collection was read."""
     whole = golden()
     await read(database, SOURCE, {key: found for key, found in whole.items() if key != FILTERS})
     async with database.tenant(SOURCE) as session:
@@ -162,7 +162,7 @@ async def half_a_baseline(database: Database) -> None:
 
 
 @pytest.mark.filled.with_args(half_a_baseline)
-async def test_what_a_baseline_does_not_cover_is_not_planned(promote: Terminal) -> None:
+async def test_collections_outside_a_baselines_coverage_are_not_planned(promote: Terminal) -> None:
     done = await promote("plan", "golden", "branch-1", "--baseline", "march", "--type", FILTERS)
     assert done.code == 3
     assert f"not planned: {FILTERS}" in " ".join(done.stderr.split())
