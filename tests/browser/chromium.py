@@ -1,4 +1,4 @@
-"""Debian's Chromium under Playwright, and what pages did in it."""
+"""Debian's Chromium under Playwright, with a record of console errors and requests."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -15,21 +15,21 @@ EXECUTABLE = next(
 needs_chromium = pytest.mark.skipif(not EXECUTABLE, reason="there is no chromium here; a package manager has it")
 
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]
-"""As root, and without /dev/shm: containers give it 64 MB, and a page that finds it full stands still for ever."""
+"""For root, without /dev/shm: containers give it 64 MB, and a page hangs when it is full."""
 
 WIDE = ViewportSize(width=1200, height=900)
 
 
 class Visit:
-    """A browser with cookies of its own, and one page of it."""
+    """A browser with its own cookies and one page."""
 
     def __init__(self, context: BrowserContext, page: Page) -> None:
         self.context = context
         self.page = page
         self.complaints: list[str] = []
-        """Errors of pages, and what the Content-Security-Policy refused."""
+        """Page errors and violations of the Content-Security-Policy."""
         self.requests: set[str] = set()
-        """The addresses beside files that pages have asked for."""
+        """The URLs that pages requested, except files."""
         page.on("console", lambda message: self.complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self._note(request.url))
@@ -41,7 +41,7 @@ class Visit:
 
 @asynccontextmanager
 async def visit(*, script: bool = True) -> AsyncIterator[Visit]:
-    """Opens Chromium; without `script` pages run none."""
+    """Opens Chromium, with JavaScript only if `script` is set."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         try:

@@ -1,4 +1,4 @@
-"""What the tests in a browser share."""
+"""Fixtures of the browser tests."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def graph() -> Iterator[SimulatedGraph]:
 
 @pytest.fixture
 def week(system: System) -> System:
-    """The product after a week of its tenants, which the page then has in the database: it has forms for them there."""
+    """The product after a simulated week; its tenants are in the database, where the page's forms can change them."""
     live_a_week(system)
     secrets = system.folder / "secrets"
     there = (system.folder / "tenants.toml").read_text().replace(f"{secrets}/", "")
@@ -32,7 +32,7 @@ def week(system: System) -> System:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Where pictures go: BROWSER_PICTURES, or nowhere that lasts."""
+    """The folder for pictures: BROWSER_PICTURES, or else a temporary folder."""
     folder = Path(os.environ.get("BROWSER_PICTURES", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder

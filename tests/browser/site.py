@@ -1,4 +1,4 @@
-"""The page as a process of its own, and somebody who has signed in."""
+"""The page in its own process, and a sign-in to it."""
 
 import json
 
@@ -7,7 +7,7 @@ from tests.end_to_end.system import System
 
 
 async def sign_in(visitor: Visit, week: System) -> str:
-    """Starts the page and signs in; the page's address."""
+    """Starts the page, signs in and returns the page's address."""
     process = week.popen("web", "--port=0", "--json", log=week.folder / "web.log")
     assert process.stdout is not None
     addresses: dict[str, str] = json.loads(process.stdout.readline())

@@ -1,4 +1,4 @@
-"""A run's page in Chromium follows the run, under the Content-Security-Policy that the page sends."""
+"""A run's page in Chromium follows the run under the page's Content-Security-Policy."""
 
 import asyncio
 import signal
@@ -27,7 +27,7 @@ MILLISECONDS = PATIENCE_SECONDS * 1000
 
 @pytest.fixture
 def page(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The addresses of the page, beside no Temporal."""
+    """The addresses of a page without a Temporal."""
     environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
     with running(environment, "--port=0", "--json") as process:
         yield addresses(process)
@@ -35,7 +35,7 @@ def page(database_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @needs_chromium
 @pytest.mark.slow
-async def test_a_page_renews_itself_until_its_run_has_ended(database: Database, page: dict[str, str]) -> None:
+async def test_page_updates_until_its_run_ends(database: Database, page: dict[str, str]) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     async with visit() as visitor:
         await visitor.page.goto(page["sign_in_url"])
@@ -53,7 +53,7 @@ async def test_a_page_renews_itself_until_its_run_has_ended(database: Database, 
 
 @needs_chromium
 @pytest.mark.slow
-async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, page: dict[str, str]) -> None:
+async def test_page_updates_when_its_scripts_load_late(database: Database, page: dict[str, str]) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     async with visit() as visitor:
         held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
@@ -67,7 +67,7 @@ async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, 
         await visitor.page.goto(address, wait_until="commit")
         route = await asyncio.wait_for(held, PATIENCE_SECONDS)
         await visitor.page.wait_for_function("window.htmx", timeout=MILLISECONDS)
-        # Tasks that htmx has queued by now run before this one.
+        # Runs after the tasks that htmx has queued.
         await visitor.page.evaluate("new Promise(done => setTimeout(() => setTimeout(done)))")
         await route.continue_()
         await end(database, CONTOSO, run)
@@ -77,7 +77,7 @@ async def test_a_page_renews_itself_whose_scripts_come_late(database: Database, 
 @needs_chromium
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", ["no answer", "an error"])
-async def test_a_page_whose_first_stream_fails_asks_again_and_stops_when_the_run_has_ended(
+async def test_page_retries_a_failed_stream_and_stops_after_the_run(
     database: Database, page: dict[str, str], failure: str
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)
@@ -119,9 +119,7 @@ async def _soon(holds: bool) -> bool:
 
 @needs_chromium
 @pytest.mark.slow
-async def test_the_page_of_a_portfolio_run_renews_itself_until_it_has_ended(
-    database: Database, page: dict[str, str]
-) -> None:
+async def test_portfolio_run_page_updates_until_the_run_ends(database: Database, page: dict[str, str]) -> None:
     run_id, of_tenant = uuid4(), uuid4()
     identity = portfolio.PortfolioIdentity(
         run_id, "portfolio/nightly", Selection(type_keys=(POLICIES,)), TenantChoice(everyone=True), None, None
@@ -151,7 +149,7 @@ async def test_the_page_of_a_portfolio_run_renews_itself_until_it_has_ended(
 
 @needs_chromium
 @pytest.mark.slow
-async def test_without_script_a_link_loads_the_page_again(database: Database, page: dict[str, str]) -> None:
+async def test_link_reloads_the_page_without_javascript(database: Database, page: dict[str, str]) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     async with visit(script=False) as visitor:
         await visitor.page.goto(page["sign_in_url"])
@@ -162,7 +160,7 @@ async def test_without_script_a_link_loads_the_page_again(database: Database, pa
 
 
 @pytest.mark.slow
-async def test_ctrl_c_ends_the_page_while_somebody_watches_a_run(
+async def test_ctrl_c_stops_the_page_during_a_live_stream(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)

@@ -1,4 +1,4 @@
-"""The navigation on a narrow screen: two words, which open by a key and without script."""
+"""The navigation on a narrow screen: two menus, which open by keyboard and without JavaScript."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, needs_chromium]
 CONTOSO = uuid4()
 NARROW = ViewportSize(width=320, height=640)
 LINES = 5
-"""Of text, with what stands between them."""
+"""The header's greatest height, in lines of text with their spacing."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def links(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name=name, exact=True).get_by_role("link")
 
 
-async def test_a_key_opens_the_navigation_of_a_narrow_screen(site: dict[str, str], database: Database) -> None:
+async def test_keyboard_opens_the_navigation_on_a_narrow_screen(site: dict[str, str], database: Database) -> None:
     async with visit(script=False) as visitor:
         page = visitor.page
         await open_tenant(page, site, database)
@@ -50,7 +50,7 @@ async def test_a_key_opens_the_navigation_of_a_narrow_screen(site: dict[str, str
         header = await page.locator("header").bounding_box()
         assert header is not None
         assert header["height"] < LINES * 24
-        for _ in range(5):  # over the way to the content, the brand, the sign-out and the other menu
+        for _ in range(5):  # past the skip link, the brand, the sign-out and the other menu
             await page.keyboard.press("Tab")
         assert await page.locator(":focus").inner_text() == "Contoso"
         await page.keyboard.press("Enter")
@@ -64,7 +64,7 @@ async def test_a_key_opens_the_navigation_of_a_narrow_screen(site: dict[str, str
         await expect(page.locator("h1")).to_have_text("Changes")
 
 
-async def test_the_open_navigation_can_be_used_by_everybody(
+async def test_navigation_is_accessible_open_and_closed(
     site: dict[str, str], database: Database, pictures: Path
 ) -> None:
     async with visit() as visitor:

@@ -1,4 +1,4 @@
-"""How long a page of the documentation is on paper."""
+"""The printed length of a documentation page."""
 
 import re
 from pathlib import Path

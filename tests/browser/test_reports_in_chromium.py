@@ -1,6 +1,6 @@
 """The reports of the simulated tenants, opened in a browser and printed: `make browser`.
 
-With BROWSER_PICTURES=FOLDER the pictures and the PDFs are kept there.
+BROWSER_PICTURES=FOLDER keeps the pictures and the PDFs there.
 """
 
 from pathlib import Path
@@ -48,7 +48,7 @@ def reports(week: System) -> dict[str, Path]:
     return made
 
 
-async def test_reports_open_without_a_complaint_and_ask_for_nothing(reports: dict[str, Path], pictures: Path) -> None:
+async def test_reports_open_without_errors_or_requests(reports: dict[str, Path], pictures: Path) -> None:
     async with visit() as visitor:
         for name, report in reports.items():
             (pictures / report.name).write_bytes(report.read_bytes())
@@ -64,8 +64,8 @@ async def test_reports_open_without_a_complaint_and_ask_for_nothing(reports: dic
     assert visitor.requests == set()
 
 
-async def test_the_browser_complains_where_a_page_runs_a_script_or_fetches(tmp_path: Path) -> None:
-    """What the test above relies on."""
+async def test_browser_records_script_errors_and_requests(tmp_path: Path) -> None:
+    """The test above relies on this record."""
     page = tmp_path / "page.html"
     page.write_text('<script>console.error("seen")</script><img src="http://127.0.0.1:9/pixel.png">')
     async with visit() as visitor:

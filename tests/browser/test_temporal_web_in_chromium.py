@@ -1,4 +1,4 @@
-"""Temporal Web, opened in Chromium while payloads are encrypted: what it shows to whom."""
+"""Temporal Web in Chromium, with encrypted payloads."""
 
 import json
 import secrets
@@ -38,7 +38,7 @@ def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str,
         yield system
 
 
-async def test_temporal_web_shows_inputs_and_summaries_to_somebody_who_has_signed_in(
+async def test_temporal_web_shows_inputs_and_summaries_only_after_sign_in(
     system: System, temporal: EmbeddedTemporal, web_port: int, pictures: Path
 ) -> None:
     system.start_worker()
@@ -69,7 +69,7 @@ async def test_temporal_web_shows_inputs_and_summaries_to_somebody_who_has_signe
 
 
 async def _send_session_to(page: Page, endpoint: str) -> None:
-    """Has Temporal Web send the cookie of the session, in its own dialog; the dev server has no option for it."""
+    """Makes Temporal Web send the session's cookie, in its dialog: the dev server has no option for it."""
     await page.locator("[data-testid^=data-encoder-status]").click()
     await page.get_by_test_id("use-local-endpoint-input").check()
     await page.get_by_test_id("data-encoder-endpoint-input").fill(endpoint)

@@ -1,6 +1,6 @@
 """The web page in a browser, over a week of simulated tenants: `make browser`.
 
-With BROWSER_PICTURES=FOLDER the pictures are kept there.
+BROWSER_PICTURES=FOLDER keeps the pictures there.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ RULES = {
 """https://www.deque.com/axe/core-documentation/api-documentation/"""
 
 PAGE_SECONDS = 120
-"""A page takes two. Chromium stood still once, without a limit of its own: then another one opens the page."""
+"""A page takes two. Chromium once hung without a timeout; then a new browser opens the page."""
 
 EACH = 2
-"""Pages of a route that are walked; their addresses differ in the query or in the tenant."""
+"""The number of pages to check per route; their addresses differ in the query or in the tenant."""
 
 
 class Route:
-    """A route that answers GET with a page, and the addresses of it that links have shown."""
+    """A route that answers GET with a page, and its addresses found in links."""
 
     def __init__(self, route: APIRoute) -> None:
         self.path = route.path
@@ -65,7 +65,7 @@ def route_of(routes: list[Route], address: str) -> Route | None:
 
 
 def unseen_route(routes: list[Route], address: str) -> Route | None:
-    """The route of an address, where few of its pages were seen; notes the address."""
+    """The route of an address, if fewer than `EACH` of its addresses are noted; notes the address."""
     route = route_of(routes, address)
     if route is None or address in route.addresses or len(route.addresses) >= EACH:
         return None
@@ -86,14 +86,14 @@ _LINKS = """() => {
 
 
 async def links_of(page: Page) -> list[str]:
-    """The addresses of this site to which a page links, or leads by a form that asks."""
+    """The addresses of this site in a page's links and GET forms."""
     addresses: list[str] = await page.evaluate(_LINKS)
     here = "{0.scheme}://{0.netloc}".format(urlsplit(page.url))
     return [address.removeprefix(here).partition("#")[0] for address in addresses if address.startswith(f"{here}/")]
 
 
 async def problems_of(page: Page, pictures: Path, name: str) -> list[str]:
-    """What is wrong with the page that is open."""
+    """The problems of the open page."""
     problems = []
     if len((await page.content()).encode()) > PAGE_BYTES:
         problems.append(f"more than {PAGE_BYTES} bytes")
@@ -115,7 +115,7 @@ async def problems_of(page: Page, pictures: Path, name: str) -> list[str]:
     return problems
 
 
-async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week: System, pictures: Path) -> None:
+async def test_every_page_is_linked_and_accessible(week: System, pictures: Path) -> None:
     routes = page_routes()
     problems: dict[str, list[str]] = {}
     waiting, stood_still = ["/"], ""
@@ -127,7 +127,7 @@ async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week:
                 try:
                     async with asyncio.timeout(PAGE_SECONDS):
                         if route is not None:
-                            waiting += await walked(visitor.page, site, waiting[0], route, pictures, problems)
+                            waiting += await check_page(visitor.page, site, waiting[0], route, pictures, problems)
                 except TimeoutError:
                     assert waiting[0] != stood_still, f"Chromium stands still on {waiting[0]}"
                     stood_still = waiting[0]
@@ -139,10 +139,10 @@ async def test_every_page_is_reached_by_links_and_can_be_used_by_everybody(week:
     assert [route.path for route in routes if not route.addresses] == [], "no link leads there"
 
 
-async def walked(
+async def check_page(
     page: Page, site: str, path: str, route: Route, pictures: Path, problems: dict[str, list[str]]
 ) -> list[str]:
-    """Opens a page, adds what is wrong with it to `problems`, and says where it leads to."""
+    """Opens a page, adds its problems to `problems` and returns its links."""
     answer = await page.goto(f"{site}{path}")
     assert answer is not None
     found = await problems_of(page, pictures, f"{route.name}-{len(route.addresses)}")
@@ -153,9 +153,7 @@ async def walked(
     return await links_of(page)
 
 
-async def test_the_first_key_skips_to_the_content_and_pages_are_printed_without_their_frame(
-    week: System, pictures: Path
-) -> None:
+async def test_first_tab_skips_to_content_and_print_omits_navigation(week: System, pictures: Path) -> None:
     async with visit(script=False) as visitor:
         await sign_in(visitor, week)
         await visitor.page.keyboard.press("Tab")
@@ -167,8 +165,8 @@ async def test_the_first_key_skips_to_the_content_and_pages_are_printed_without_
         assert (await visitor.page.pdf(path=pictures / "web-portfolio.pdf")).startswith(b"%PDF")
 
 
-async def test_a_page_that_cannot_be_used_is_found(pictures: Path) -> None:
-    """What the walk relies on."""
+async def test_accessibility_problems_are_found(pictures: Path) -> None:
+    """The test of every page relies on these checks."""
     async with visit() as visitor:
         await visitor.page.set_content(
             '<html><body><img src="x.png"><p style="color: #aaa; width: 400px">grey</p></body></html>'

@@ -1,4 +1,4 @@
-"""What an engineer does in a week, on the pages, in a browser: with script and without."""
+"""An engineer's week on the pages, in a browser with and without JavaScript."""
 
 import re
 
@@ -21,12 +21,12 @@ async def test_a_week_of_work(week: System, script: bool) -> None:
         page.set_default_timeout(PATIENCE_MS)
         await sign_in(visitor, week)
         await _see_which_tenant_needs_work(page)
-        await _see_who_changed_what(page)
-        await _see_why_something_was_not_read(page)
+        await _see_the_author_of_a_change(page)
+        await _see_the_missing_permission(page)
         await _decide_on_drift(page)
         await _set_a_baseline(page)
         await _decide_on_a_plan(page)
-        await _see_what_deviates_from_the_golden_tenant(page)
+        await _see_deviations_from_the_golden_tenant(page)
         await _find(page)
         await _start_a_run(page, script=script)
         await _read_the_audit_records(page)
@@ -48,14 +48,14 @@ async def _see_which_tenant_needs_work(page: Page) -> None:
     await _says(page, "6 of 7 collections read")
 
 
-async def _see_who_changed_what(page: Page) -> None:
+async def _see_the_author_of_a_change(page: Page) -> None:
     await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Changes").click()
     await _says(page, "by ada@contoso.example")
     await _go(page, "Kiosk baseline (pilot)")
     await _says(page, "What changed from version 1 to 2")
 
 
-async def _see_why_something_was_not_read(page: Page) -> None:
+async def _see_the_missing_permission(page: Page) -> None:
     await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Coverage").click()
     await _says(page, "Policy.Read.All")
 
@@ -97,7 +97,7 @@ async def _decide_on_a_plan(page: Page) -> None:
     await _says(page, "after the freeze")
 
 
-async def _see_what_deviates_from_the_golden_tenant(page: Page) -> None:
+async def _see_deviations_from_the_golden_tenant(page: Page) -> None:
     await _go(page, "Compare")
     golden = page.locator("input[name=golden]:not([type=hidden])")
     await golden.fill("Contoso")

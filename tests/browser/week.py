@@ -18,7 +18,7 @@ CATALOG = "deviceManagement/configurationPolicies"
 
 
 def live_a_week(system: System) -> None:
-    """Leaves the tenants' week in the database; a worker is running afterwards."""
+    """Writes the tenants' week to the database and leaves a worker running."""
     system.environment["LOGNAME"] = "ada"
     system.start_worker()
     _roll_out(system)
@@ -28,7 +28,7 @@ def live_a_week(system: System) -> None:
     assert system.starter("baseline", "set", mine.name, "golden", "--reason", "as approved in March").code == 0
     _edit(system)
     system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=mine.id, path="/namedLocations"))
-    # The log has to be read after all else, so that it is known to be whole.
+    # The log is read last, so that it is known to be complete.
     for selection in (SELECTION, ("--type", "auditEvents")):
         assert system.starter("sync", mine.name, *selection, "--json").code in (0, 3)
     done = system.starter("portfolio", "sync", "--tenant", mine.name, "--type", "assignmentFilters", "--json")
@@ -41,7 +41,7 @@ def live_a_week(system: System) -> None:
 
 
 def _roll_out(system: System) -> None:
-    """Compliance policies that are meant to be the same in all tenants, and are not quite."""
+    """Adds compliance policies that should be the same in all tenants and differ slightly."""
     for number, tenant in enumerate(system.graph.tenants):
         for document in tenant.documents(COMPLIANCE):
             tenant.remove(COMPLIANCE, document["id"])
@@ -60,7 +60,7 @@ def _roll_out(system: System) -> None:
 
 
 def _watch(system: System) -> None:
-    """Watch is on: it may not read one log, and the other one names items that were edited."""
+    """Turns watch on: it may not read one log, and the other log names edited items."""
     mine = system.tenant
     system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=mine.id, path="/directoryAudits"))
     printers = mine.documents(CONFIGURATIONS)[1]["id"]
@@ -71,7 +71,7 @@ def _watch(system: System) -> None:
 
 
 def _decide(system: System) -> None:
-    """The text about two findings."""
+    """Decides two findings."""
     mine = system.tenant.name
     findings = [record for record in system.starter("drift", mine, "--json").objects() if "fingerprint" in record]
     for finding, decision, reason in zip(
@@ -85,7 +85,7 @@ def _decide(system: System) -> None:
 
 
 def _edit(system: System) -> None:
-    """What administrators do in a week, some of it with an audit event."""
+    """Makes a week's edits by administrators, some with an audit event."""
     tenant = system.graph.tenants[0]
     kiosk, printers, *_ = [document["id"] for document in tenant.documents(CONFIGURATIONS)]
     groups = [document["id"] for document in tenant.documents("groups", "v1.0")]

@@ -1,4 +1,4 @@
-"""A stream of the page as it is sent: httpx's transport for ASGI shows an answer only when it has ended."""
+"""A page's stream while it is sent: httpx's ASGI transport returns an answer only after its end."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ class Stream:
         self.left = asyncio.Event()
 
     async def send(self, message: Message) -> None:
-        """What the application sends."""
+        """Receives a message from the application."""
         await self._messages.put(message)
 
     async def _next(self) -> Message:
@@ -26,12 +26,12 @@ class Stream:
             return await self._messages.get()
 
     async def status(self) -> int:
-        """The status of the answer, with which it begins."""
+        """The answer's status, which its first message has."""
         status: int = (await self._next())["status"]
         return status
 
     async def event(self) -> str | None:
-        """The next event, without comments that keep the connection alive; None at the end."""
+        """The next event, without keep-alive comments; None at the end."""
         while True:
             message = await self._next()
             text: str = message.get("body", b"").decode()
@@ -43,7 +43,7 @@ class Stream:
 
 @asynccontextmanager
 async def streamed(app: ASGIApp, client: httpx.AsyncClient, path: str) -> AsyncIterator[Stream]:
-    """The answer to a GET of a signed-in client; leaving the block is closing the browser."""
+    """The answer to a GET of a signed-in client; leaving the block closes the browser."""
     stream = Stream()
     request = client.build_request("GET", path)
     scope = {

@@ -26,7 +26,7 @@ from web.site import Site
 
 @pytest.fixture(autouse=True)
 def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages wait for a Temporal that answers, however busy the machine is."""
+    """Pages wait long enough for Temporal on a busy machine."""
     for module in (live_runs, run_routes, schedule_routes, watch_routes):
         monkeypatch.setattr(module, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
 
@@ -60,7 +60,7 @@ async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """Whoever started the page and opened its link: of every role, and without a word of where forms come from."""
+    """The person who started the page and opened its link: an administrator, whose forms name no origin."""
     async with browser(app) as client:
         assert (await client.get(await new_link(database, "", "ada"))).status_code == 303
         yield client
@@ -68,6 +68,6 @@ async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.Asy
 
 @pytest.fixture
 async def of_role(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
-    """A client for each role. Its person sees all tenants, and it sends forms as the page itself would."""
+    """A client for each role. Its person sees all tenants, and its forms name the page's origin."""
     async with AsyncExitStack() as stack:
         yield {role: await stack.enter_async_context(signed_in_as(app, database, person_of(role))) for role in Role}

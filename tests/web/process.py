@@ -1,4 +1,4 @@
-"""The web page as a process of its own."""
+"""The web page in its own process."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.forking import CHECKOUT, Fork
 
 
 def environment_of(database_url: str, folder: Path, tenant_id: UUID) -> dict[str, str]:
-    """What `starter.py web` needs, with one tenant named Contoso."""
+    """The environment of `starter.py web`, with one tenant named Contoso."""
     tenants = folder / "tenants.toml"
     tenants.write_text(
         f'[[tenant]]\nid = "{tenant_id}"\nname = "Contoso"\nclient_id = "{tenant_id}"\nmanaged_identity = true\n'
@@ -42,13 +42,13 @@ class Page:
         )
 
     def addresses(self) -> dict[str, Any]:
-        """What it says of itself, once it does."""
+        """The addresses that it prints; waits for them."""
         self.fork.wait_until(lambda: self._stdout.read_text().endswith("\n"))
         found: dict[str, Any] = json.loads(self._stdout.read_text())
         return found
 
     def errors(self) -> str:
-        """What it has said on stderr."""
+        """Its stderr so far."""
         return self._stderr.read_text()
 
 
@@ -79,7 +79,7 @@ def running(environment: dict[str, str], *options: str) -> Iterator[subprocess.P
 
 
 def addresses(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a page that was started with `--json` says of itself."""
+    """The addresses that a page with `--json` prints."""
     assert process.stdout is not None
     found: dict[str, Any] = json.loads(process.stdout.readline())
     return found

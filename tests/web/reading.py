@@ -20,5 +20,5 @@ def rows_of(page: str, caption: str = "") -> list[str]:
 
 
 def next_of(page: str) -> str:
-    """The query string of the link to the next page; empty on the last one."""
+    """The query string of the link to the next page; empty on the last page."""
     return unescape(page.partition('rel="next" href="')[2].partition('"')[0])

@@ -1,4 +1,4 @@
-"""What tests of the web page share: three tenants, browsers without a window, signed-in people."""
+"""Three tenants, clients of the web page and signed-in people for its tests."""
 
 import secrets
 from collections.abc import AsyncIterator, Collection
@@ -34,7 +34,7 @@ HOSTILE = '<script>alert(1)</script>\u202e"'
 def page_beside(
     temporal_address: str, database: Database, database_url: str, tenants_file: Path, queue: str = "tenant-inventory"
 ) -> FastAPI:
-    """The page beside the Temporal of this address, which may be none."""
+    """The page with this address of Temporal, where none need answer."""
     settings = Settings(
         database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
     )
@@ -43,7 +43,7 @@ def page_beside(
 
 
 def write_tenants(path: Path) -> Path:
-    """A tenants file with the three."""
+    """Writes a tenants file with the three tenants."""
     entries = [(CONTOSO, "Contoso", ["emea"]), (FABRIKAM, "Fabrikam", []), (UNREAD, "Never read", [])]
     path.write_text(
         "".join(
@@ -57,14 +57,14 @@ def write_tenants(path: Path) -> Path:
 
 @asynccontextmanager
 async def browser(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the page that nobody has signed in with, as far as a browser goes: it sends its origin."""
+    """A client of the page without a session; its forms name no origin."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
 def person_of(role: Role) -> Person:
-    """Somebody of a role."""
+    """A person of a role."""
     return Person(person_id=f"local/{role}", name=f"the {role}", role=role)
 
 
@@ -72,7 +72,7 @@ def person_of(role: Role) -> Person:
 async def signed_in_as(
     app: ASGIApp, database: Database, person: Person, tenants: Collection[UUID] | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client in which this person is signed in and sees these tenants, or all; it sends forms as the page would."""
+    """A client with a session of this person, who sees these tenants or all; its forms name the page's origin."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         await web_sessions.add_link(session, digest(token), person, timedelta(hours=1))
@@ -87,12 +87,12 @@ async def signed_in_as(
 
 
 async def words_of(client: httpx.AsyncClient, address: str, status: int = 200) -> str:
-    """A page of this status."""
+    """The text of a page, which answers with this status."""
     answer = await client.get(address)
     assert answer.status_code == status, answer.text
     return answer.text
 
 
 async def json_of(client: httpx.AsyncClient, address: str) -> Any:
-    """An answer below `/api`."""
+    """The JSON of an address."""
     return (await client.get(address)).json()

@@ -1,4 +1,4 @@
-"""The page of access and the page of acts: who may change what, and who reads whose acts."""
+"""The pages of access rules and of acts: permissions, and visibility of acts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ def form(**fields: str) -> dict[str, str]:
     return {"request_id": str(uuid4()), "confirmed": "yes", **fields}
 
 
-async def test_an_administrator_grants_excludes_and_revokes_with_effect_at_once(of_role: Clients) -> None:
+async def test_access_rules_take_effect_at_once_and_are_audited(of_role: Clients) -> None:
     admin, reader = of_role[Role.ADMIN], of_role[Role.READER]
     page = await words_of(admin, "/access")
     assert "the reader" in page
@@ -43,7 +43,7 @@ async def test_an_administrator_grants_excludes_and_revokes_with_effect_at_once(
     ]
 
 
-async def test_a_rule_about_a_person_and_a_tenant(of_role: Clients) -> None:
+async def test_rule_hides_or_shows_a_tenant_for_a_person(of_role: Clients) -> None:
     admin, operator = of_role[Role.ADMIN], of_role[Role.OPERATOR]
     for who in ("the operator", "local/operator"):
         hide = form(who=who, what=f"tenant:{CONTOSO}", is_excluded="true")
@@ -67,7 +67,7 @@ async def test_a_rule_about_a_person_and_a_tenant(of_role: Clients) -> None:
         ({"who": "reader", "what": "all", "confirmed": ""}, "not ticked"),
     ],
 )
-async def test_a_rule_about_nobody_or_nothing_is_refused(of_role: Clients, fields: dict[str, str], line: str) -> None:
+async def test_invalid_access_rule_is_refused(of_role: Clients, fields: dict[str, str], line: str) -> None:
     before = await json_of(of_role[Role.ADMIN], "/api/access")
     answer = await of_role[Role.ADMIN].post("/access", data=form(**fields))
     assert answer.status_code == 400
@@ -83,7 +83,7 @@ async def test_ending_sessions_signs_a_person_out_everywhere(of_role: Clients) -
 
 
 @pytest.mark.parametrize("role", [Role.READER, Role.OPERATOR, Role.APPROVER])
-async def test_nobody_else_sees_or_changes_access(of_role: Clients, role: Role) -> None:
+async def test_only_administrators_see_and_change_access_rules(of_role: Clients, role: Role) -> None:
     client = of_role[role]
     assert "/access" not in await words_of(client, "/")
     for path in ("/access", "/api/access"):
@@ -97,7 +97,7 @@ async def test_nobody_else_sees_or_changes_access(of_role: Clients, role: Role) 
     await words_of(of_role[Role.ADMIN], "/")
 
 
-async def several_acts(database: Database) -> None:
+async def record_acts(database: Database) -> None:
     async with database.no_tenant() as session:
         for role in (Role.OPERATOR, Role.APPROVER):
             person = person_of(role)
@@ -105,10 +105,8 @@ async def several_acts(database: Database) -> None:
             await audit.record(session, person, Action.PINNED, tenant_id=FABRIKAM, subject=HOSTILE, reason=HOSTILE)
 
 
-async def test_a_person_reads_the_persons_own_acts_and_an_administrator_everybodys(
-    database: Database, of_role: Clients
-) -> None:
-    await several_acts(database)
+async def test_only_administrators_read_other_peoples_acts(database: Database, of_role: Clients) -> None:
+    await record_acts(database)
     own = {act["person_id"] for act in await json_of(of_role[Role.OPERATOR], "/api/audit?person=local/approver")}
     assert own == {"local/operator"}
     assert "by approver" not in await words_of(of_role[Role.OPERATOR], "/audit?person=local/approver")
@@ -118,8 +116,8 @@ async def test_a_person_reads_the_persons_own_acts_and_an_administrator_everybod
     }
 
 
-async def test_acts_are_found_by_person_tenant_action_and_day(database: Database, of_role: Clients) -> None:
-    await several_acts(database)
+async def test_acts_are_filtered_by_person_tenant_action_and_day(database: Database, of_role: Clients) -> None:
+    await record_acts(database)
     admin = of_role[Role.ADMIN]
     today = datetime.now(UTC).date()
     tomorrow = today + timedelta(days=1)
@@ -144,7 +142,7 @@ async def test_acts_are_found_by_person_tenant_action_and_day(database: Database
     await words_of(admin, "/audit?action=nonsense", 422)
 
 
-async def test_acts_go_on_page_by_page(database: Database, of_role: Clients) -> None:
+async def test_acts_are_paginated(database: Database, of_role: Clients) -> None:
     async with database.no_tenant() as session:
         await session.execute(
             text(

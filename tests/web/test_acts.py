@@ -1,4 +1,4 @@
-"""What every act on the web page has: a role, one transaction with its audit record, and a form that works once."""
+"""Every act on the web page has a role, one transaction with its audit record, and a form that works once."""
 
 import asyncio
 from typing import Annotated, Any, get_args
@@ -96,13 +96,13 @@ async def test_an_act_and_its_record_are_committed_before_the_answer(app: FastAP
     assert seen == [["Contoso"], [(person.person_id, "operator", "pinned", CONTOSO, "Contoso", "a test")]]
 
 
-async def test_an_act_that_fails_leaves_no_record(database: Database, of_role: Clients) -> None:
+async def test_failed_act_leaves_no_audit_record(database: Database, of_role: Clients) -> None:
     answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename?fail=1", data=form())
     assert answer.status_code == 500
     assert (await acts(database), await names(database, CONTOSO)) == ([], [])
 
 
-async def test_a_form_that_is_sent_twice_does_its_act_once(database: Database, of_role: Clients) -> None:
+async def test_repeated_form_acts_once(database: Database, of_role: Clients) -> None:
     sent = form()
     answers = await asyncio.gather(
         *(of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename", data=sent) for _ in range(4))
@@ -117,7 +117,7 @@ async def test_a_form_that_is_sent_twice_does_its_act_once(database: Database, o
     assert [act[3] for act in await acts(database)] == [CONTOSO, FABRIKAM, None]
 
 
-async def test_a_lower_role_is_told_which_one_the_act_takes(database: Database, of_role: Clients) -> None:
+async def test_refusal_names_the_role_that_an_act_needs(database: Database, of_role: Clients) -> None:
     for role, client in of_role.items():
         answer = await client.post("/note", data=form())
         may = role.includes(Role.OPERATOR)
@@ -127,7 +127,7 @@ async def test_a_lower_role_is_told_which_one_the_act_takes(database: Database, 
     assert {act[1] for act in await acts(database)} == {"operator", "approver", "admin"}
 
 
-async def test_a_form_without_its_id_or_with_nul_is_refused(database: Database, of_role: Clients) -> None:
+async def test_form_without_id_or_with_nul_is_refused(database: Database, of_role: Clients) -> None:
     operator = of_role[Role.OPERATOR]
     assert (await operator.post(f"/tenants/{CONTOSO}/rename", data={"name": "x"})).status_code == 422
     assert (await operator.post(f"/tenants/{CONTOSO}/rename", data=form(request_id="1"))).status_code == 422
@@ -136,7 +136,7 @@ async def test_a_form_without_its_id_or_with_nul_is_refused(database: Database, 
     assert await acts(database) == []
 
 
-async def test_a_tenants_transaction_records_and_sees_acts_on_it_alone(database: Database) -> None:
+async def test_tenant_session_writes_and_reads_only_its_own_acts(database: Database) -> None:
     person = person_of(Role.ADMIN)
     async with database.tenant(CONTOSO) as session:
         await audit.record(session, person, Action.PINNED, tenant_id=CONTOSO)
@@ -154,10 +154,10 @@ async def test_a_tenants_transaction_records_and_sees_acts_on_it_alone(database:
 
 
 ON_PAGES_OF_THEIR_OWN = {"/tenants/{tenant_id}/sync", "/schedules"}
-"""Acts that a page of their own describes: its button is the second step."""
+"""Acts that have their own page, whose button is the confirmation."""
 
 
-def test_every_route_that_acts_names_its_role_is_confirmed_and_works_once() -> None:
+def test_every_acting_route_has_role_confirmation_and_request_id() -> None:
     for router in ROUTERS:
         for route in router.routes:
             assert isinstance(route, APIRoute)

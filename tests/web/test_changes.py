@@ -1,4 +1,4 @@
-"""The feed of changes on the web page: of one tenant and of several, newest first, and what it rests on."""
+"""The feed of changes on the web page, of one tenant or several, and its coverage."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,14 +39,14 @@ def policy(external_id: str, **properties: Any) -> Observation:
     return observation(COMPLIANCE, external_id, **{"displayName": f"Policy {external_id}", **properties})
 
 
-async def grown(database: Database, tenant_id: UUID, *steps: Sequence[Observation]) -> None:
-    """Runs that see these policies, one after the other."""
+async def sync_steps(database: Database, tenant_id: UUID, *steps: Sequence[Observation]) -> None:
+    """One run per step, which sees the step's policies."""
     for seen in steps:
         await sync(database, tenant_id, seen, COMPLIANCE)
 
 
-async def test_changes_are_listed_newest_first_in_words(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await grown(
+async def test_changes_are_described_newest_first(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_steps(
         database,
         CONTOSO,
         [policy("1", level=1), policy("2")],
@@ -67,10 +67,10 @@ async def test_changes_are_listed_newest_first_in_words(database: Database, sign
     assert [record["kind"] for record in await json_of(signed_in, f"/api{CHANGES}")] == kinds
 
 
-async def test_a_feed_is_narrowed_by_collection_kind_time_run_and_author(
+async def test_feed_is_filtered_by_collection_kind_time_run_and_author(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await grown(database, CONTOSO, [policy("1", level=1)], [policy("1", level=2), policy("2")])
+    await sync_steps(database, CONTOSO, [policy("1", level=1)], [policy("1", level=2), policy("2")])
     noticed = [datetime.fromisoformat(record["noticed_at"]) for record in await json_of(signed_in, f"/api{CHANGES}")]
     await sync(
         database,
@@ -100,9 +100,9 @@ async def test_a_feed_is_narrowed_by_collection_kind_time_run_and_author(
     await words_of(signed_in, f"{CHANGES}?after=nonsense", 404)
 
 
-async def test_pages_follow_each_other_without_a_gap(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_pagination_shows_each_change_once(database: Database, signed_in: httpx.AsyncClient) -> None:
     names = [f"p{number:03}" for number in range(120)]
-    await grown(database, CONTOSO, [policy("0")], [policy("0"), *(policy(name) for name in names)])
+    await sync_steps(database, CONTOSO, [policy("0")], [policy("0"), *(policy(name) for name in names)])
     seen: list[str] = []
     address: str | None = CHANGES
     while address is not None:
@@ -122,12 +122,12 @@ async def test_pages_follow_each_other_without_a_gap(database: Database, signed_
     assert got == seen
 
 
-async def test_a_sparse_filter_looks_on_page_by_page(
+async def test_sparse_filter_continues_on_later_pages(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("answers.changes.answer.EVENTS_LOOKED_AT", 10)
     names = [f"p{number:03}" for number in range(120)]
-    await grown(
+    await sync_steps(
         database, CONTOSO, [policy("0", level=1)], [policy("0", level=2)], [policy("0", level=2), *map(policy, names)]
     )
     page = await words_of(signed_in, f"{CHANGES}?kind=changed")
@@ -144,10 +144,10 @@ async def test_a_sparse_filter_looks_on_page_by_page(
     assert "Policy 0" in row
 
 
-async def test_several_tenants_are_one_feed(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_feed_merges_several_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
     for level in (1, 2, 3):
         for tenant_id in (CONTOSO, FABRIKAM):
-            await grown(database, tenant_id, [policy("1", level=level)])
+            await sync_steps(database, tenant_id, [policy("1", level=level)])
     rows = rows_of(await words_of(signed_in, "/changes"))
     found = [(row.split("Policy")[0].split()[-1], row.split("level: ")[1].split(" by ")[0]) for row in rows]
     assert found == [("Fabrikam", "2 → 3"), ("Contoso", "2 → 3"), ("Fabrikam", "1 → 2"), ("Contoso", "1 → 2")]
@@ -162,10 +162,10 @@ async def test_several_tenants_are_one_feed(database: Database, signed_in: httpx
     assert "1 tenant never read" in await words_of(signed_in, "/changes")
 
 
-async def test_a_persons_feed_has_the_persons_tenants_alone(app: FastAPI, database: Database) -> None:
+async def test_feed_has_only_visible_tenants(app: FastAPI, database: Database) -> None:
     for level in (1, 2):
         for tenant_id in (CONTOSO, FABRIKAM):
-            await grown(database, tenant_id, [policy("1", level=level)])
+            await sync_steps(database, tenant_id, [policy("1", level=level)])
     async with signed_in_as(app, database, person_of(Role.READER), [CONTOSO]) as client:
         page = await words_of(client, "/changes")
         assert len(rows_of(page)) == 1
@@ -174,7 +174,7 @@ async def test_a_persons_feed_has_the_persons_tenants_alone(app: FastAPI, databa
         await words_of(client, f"/tenants/{FABRIKAM}/changes", 404)
 
 
-async def test_what_was_not_read_and_never_read_says_so(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_feed_names_unread_tenants_and_collections(database: Database, signed_in: httpx.AsyncClient) -> None:
     assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/changes")
     await sync(database, CONTOSO, [observation(POLICIES, "p1")], POLICIES, LOCATIONS)
     assert "No change was noticed" in await words_of(signed_in, CHANGES)
@@ -192,14 +192,14 @@ async def test_what_was_not_read_and_never_read_says_so(database: Database, sign
     assert "1 collection not read" in page
 
 
-async def test_huge_and_hostile_changes_stay_small_and_are_text(
+async def test_large_hostile_changes_fit_the_page_and_are_escaped(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def large(number: int, edition: str) -> Observation:
         fields = {f"field{place}{HOSTILE}": HOSTILE * 50 + edition for place in range(12)}
         return policy(f"{HOSTILE}{number}", displayName=HOSTILE * 40, **fields)
 
-    await grown(database, CONTOSO, *([large(number, edition) for number in range(60)] for edition in "ab"))
+    await sync_steps(database, CONTOSO, *([large(number, edition) for number in range(60)] for edition in "ab"))
     page = await words_of(signed_in, CHANGES)
     assert len(page.encode()) < 100_000
     assert "<script" not in page

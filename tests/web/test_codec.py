@@ -1,4 +1,4 @@
-"""The codec server of Temporal Web: who may read payloads, and from which site."""
+"""The codec server of Temporal Web: its permissions and its allowed origin."""
 
 import os
 from pathlib import Path
@@ -50,7 +50,7 @@ def operator(of_role: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
     return client
 
 
-async def asked(client: httpx.AsyncClient, address: str, *payloads: Payload) -> list[Payload]:
+async def call_codec(client: httpx.AsyncClient, address: str, *payloads: Payload) -> list[Payload]:
     answer = await client.post(address, json=MessageToDict(Payloads(payloads=payloads)))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -59,27 +59,27 @@ async def asked(client: httpx.AsyncClient, address: str, *payloads: Payload) -> 
     return list(ParseDict(answer.json(), Payloads()).payloads)
 
 
-async def test_payloads_of_every_key_of_the_ring_are_shown_in_their_order(operator: httpx.AsyncClient) -> None:
+async def test_payloads_of_every_key_are_decoded_in_order(operator: httpx.AsyncClient) -> None:
     other = Payload(metadata={"encoding": b"json/plain"}, data=b'"other"')
     sealed = [*await EncryptionCodec([OLD]).encode([PLAIN]), PLAIN, *await EncryptionCodec([NEW]).encode([other])]
-    assert await asked(operator, DECODE, *sealed) == [PLAIN, PLAIN, other]
-    assert await asked(operator, DECODE) == []
+    assert await call_codec(operator, DECODE, *sealed) == [PLAIN, PLAIN, other]
+    assert await call_codec(operator, DECODE) == []
 
 
-async def test_a_payload_of_an_unknown_key_stays_as_it_is_beside_the_others(operator: httpx.AsyncClient) -> None:
+async def test_payload_of_unknown_key_stays_encrypted(operator: httpx.AsyncClient) -> None:
     (unknown,) = await EncryptionCodec([os.urandom(32)]).encode([PLAIN])
     (known,) = await EncryptionCodec([NEW]).encode([PLAIN])
-    assert await asked(operator, DECODE, unknown, known) == [unknown, PLAIN]
+    assert await call_codec(operator, DECODE, unknown, known) == [unknown, PLAIN]
 
 
-async def test_what_a_person_sends_is_encrypted_under_the_newest_key(operator: httpx.AsyncClient) -> None:
-    (sealed,) = await asked(operator, ENCODE, PLAIN)
+async def test_encoding_uses_the_newest_key(operator: httpx.AsyncClient) -> None:
+    (sealed,) = await call_codec(operator, ENCODE, PLAIN)
     assert (sealed.metadata["encoding"], sealed.metadata[KEY_ID]) == (ENCODING, key_id(NEW))
     assert await EncryptionCodec([NEW]).decode([sealed]) == [PLAIN]
 
 
 @pytest.mark.parametrize("address", [DECODE, ENCODE])
-async def test_it_takes_an_operator_who_sees_every_tenant(
+async def test_codec_requires_at_least_role_operator(
     app: FastAPI, database: Database, of_role: dict[Role, httpx.AsyncClient], address: str
 ) -> None:
     async def status(client: httpx.AsyncClient) -> int:
@@ -98,7 +98,7 @@ async def test_it_takes_an_operator_who_sees_every_tenant(
         assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB, "or Temporal Web cannot say what is wrong"
 
 
-async def test_somebody_who_sees_some_tenants_reads_no_payload(app: FastAPI, database: Database) -> None:
+async def test_codec_requires_access_to_all_tenants(app: FastAPI, database: Database) -> None:
     async with signed_in_as(app, database, person_of(Role.ADMIN), [CONTOSO]) as client:
         answer = await client.post(DECODE, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)
         assert answer.status_code == 403
@@ -106,7 +106,7 @@ async def test_somebody_who_sees_some_tenants_reads_no_payload(app: FastAPI, dat
 
 
 @pytest.mark.parametrize("address", [DECODE, ENCODE])
-async def test_a_preflight_lets_temporal_web_send_its_headers_and_the_session(app: FastAPI, address: str) -> None:
+async def test_preflight_allows_temporal_web_headers_and_credentials(app: FastAPI, address: str) -> None:
     asks = {
         "Origin": TEMPORAL_WEB,
         "Access-Control-Request-Method": "POST",
@@ -124,14 +124,14 @@ async def test_a_preflight_lets_temporal_web_send_its_headers_and_the_session(ap
         assert "access-control-allow-origin" not in refused.headers
 
 
-async def test_no_other_site_reads_or_writes_payloads(operator: httpx.AsyncClient) -> None:
+async def test_other_origins_are_refused(operator: httpx.AsyncClient) -> None:
     for origin in ("https://evil.example", "http://temporal.example:8233", "null"):
         answer = await operator.post(DECODE, json={"payloads": []}, headers={"Origin": origin})
         assert answer.status_code == 403
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_temporal_web_may_post_to_no_other_address(operator: httpx.AsyncClient) -> None:
+async def test_only_the_codec_accepts_temporal_webs_origin(operator: httpx.AsyncClient) -> None:
     answer = await operator.post("/sign-out")
     assert answer.status_code == 403
     answer = await operator.get("/api/tenants")
@@ -141,23 +141,23 @@ async def test_temporal_web_may_post_to_no_other_address(operator: httpx.AsyncCl
 @pytest.mark.parametrize(
     "body", [b"", b"[1]", b'{"payloads": 1}', b'{"payloads": [{"data": 1}]}', b"\xff", b"{" * 9999]
 )
-async def test_what_is_no_list_of_payloads_is_refused(operator: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_payload_list_is_refused(operator: httpx.AsyncClient, body: bytes) -> None:
     answer = await operator.post(DECODE, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert "not payloads in JSON" in answer.json()["detail"]
 
 
-async def test_a_request_that_is_too_long_is_refused(operator: httpx.AsyncClient) -> None:
+async def test_too_long_request_is_refused(operator: httpx.AsyncClient) -> None:
     answer = await operator.post(DECODE, content=b" " * (LONGEST_REQUEST + 1))
     assert answer.status_code == 400
     assert "longer than" in answer.json()["detail"]
 
 
-async def test_other_methods_are_not_answered(operator: httpx.AsyncClient) -> None:
+async def test_get_is_not_allowed(operator: httpx.AsyncClient) -> None:
     assert (await operator.get(DECODE)).status_code == 405
 
 
-async def test_without_the_address_of_temporal_web_no_site_is_answered(
+async def test_codec_refuses_all_origins_without_temporal_web_url(
     database: Database, settings: Settings, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
     app = create_app(Site(settings.model_copy(update={"temporal_web_url": None}), database))
@@ -165,7 +165,7 @@ async def test_without_the_address_of_temporal_web_no_site_is_answered(
         assert (await client.post(DECODE, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)).status_code == 403
 
 
-async def test_a_process_of_its_own_serves_the_codec_and_no_page(database: Database, settings: Settings) -> None:
+async def test_codec_only_process_serves_no_pages(database: Database, settings: Settings) -> None:
     app = create_app(Site(settings, database), only_codec=True)
     async with browser(app) as client:
         assert (await client.get("/")).status_code == 401
@@ -173,12 +173,12 @@ async def test_a_process_of_its_own_serves_the_codec_and_no_page(database: Datab
         assert "You are signed in" in (await client.get("/")).text
         (sealed,) = await EncryptionCodec([NEW]).encode([PLAIN])
         client.headers.update(FROM_TEMPORAL_WEB)
-        assert await asked(client, DECODE, sealed) == [PLAIN]
+        assert await call_codec(client, DECODE, sealed) == [PLAIN]
         assert (await client.get("/runs")).status_code == 404
         assert (await client.get("/api/tenants")).status_code == 404
 
 
-async def test_the_answer_is_what_temporal_web_reads(operator: httpx.AsyncClient) -> None:
+async def test_answer_has_protobuf_json_format(operator: httpx.AsyncClient) -> None:
     """Names in camel case, bytes in Base64: https://protobuf.dev/programming-guides/json/."""
     (sealed,) = await EncryptionCodec([NEW]).encode([PLAIN])
     answer = await operator.post(DECODE, json=MessageToDict(Payloads(payloads=[sealed])))

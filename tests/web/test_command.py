@@ -1,4 +1,4 @@
-"""`starter.py web` as a process: it listens on the loopback interface, and its address signs a person in."""
+"""`starter.py web` as a process: it listens on the loopback interface, and its printed address signs a person in."""
 
 import re
 import signal
@@ -23,7 +23,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     return environment_of(database_url, tmp_path, uuid4())
 
 
-def test_the_printed_address_signs_in_and_ctrl_c_ends_the_page(environment: dict[str, str]) -> None:
+def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[str, str]) -> None:
     with running(environment, "--port=0", "--json") as process:
         told = addresses(process)
         assert told["url"].startswith("http://127.0.0.1:")
@@ -43,7 +43,7 @@ def test_the_printed_address_signs_in_and_ctrl_c_ends_the_page(environment: dict
     assert token not in output + errors, "the log does not hold what signs somebody in"
 
 
-def test_an_error_that_nobody_foresaw_is_logged_without_what_it_quotes(database_url: str, tmp_path: Path) -> None:
+def test_unexpected_error_is_logged_without_stored_values(database_url: str, tmp_path: Path) -> None:
     tenant_id, run_id = uuid4(), uuid4()
     with psycopg.connect(database_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant_id)])
@@ -66,7 +66,7 @@ def test_an_error_that_nobody_foresaw_is_logged_without_what_it_quotes(database_
     assert re.search(r"Exception in ASGI application: RowError at \w+\.py:\d+ < ", line)
 
 
-def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str], tmp_path: Path) -> None:
+def test_used_port_is_a_one_line_error(environment: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = starter("web", f"--port={port}", environment=environment, folder=tmp_path)
@@ -75,9 +75,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(environment: dict[str, str], t
     assert done.stderr.count("\n") == 1
 
 
-def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_listening_on_all_interfaces_requires_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
     done = starter("web", "--listen=0.0.0.0", "--port=0", environment=environment, folder=tmp_path)
     assert done.code == 2
     assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in done.stderr
@@ -85,7 +83,7 @@ def test_beyond_this_machine_it_is_served_with_sign_in_and_encrypted_alone(
 
 
 @pytest.mark.slow
-def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
+def test_page_with_certificate_serves_tls_and_offers_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
     authority = trustme.CA()
     issued = authority.issue_cert("localhost")
     certificate, key, secret = (tmp_path / name for name in ("certificate.pem", "key.pem", "secret"))
@@ -113,7 +111,7 @@ def test_with_its_own_certificate_it_speaks_tls_and_people_sign_in(environment: 
         process.communicate(timeout=PATIENCE_SECONDS)
 
 
-def test_a_page_is_sent_without_waiting_for_acknowledgements() -> None:
+def test_accepted_connections_set_tcp_nodelay() -> None:
     with listener("127.0.0.1", 0) as bound, socket.create_connection(bound.getsockname()):
         accepted, _ = bound.accept()
         with accepted:

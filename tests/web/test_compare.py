@@ -1,4 +1,4 @@
-"""Tenants compared on the web page: two by policy and by setting, and a golden one with many."""
+"""Comparisons on the web page: two tenants by policy and by setting, and a golden tenant with many."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -30,16 +30,16 @@ async def read(database: Database, tenant_id: UUID, *seen: Observation) -> None:
     await sync(database, tenant_id, seen, COMPLIANCE)
 
 
-async def differing(database: Database) -> None:
-    """Two tenants that share a policy, differ in one, and have one each."""
+async def sync_different_policies(database: Database) -> None:
+    """Two tenants with an equal policy, a different policy, and a policy each that the other lacks."""
     await read(database, CONTOSO, policy("Same"), policy("Level", level=1), policy("Ours", ours=True))
     await read(database, FABRIKAM, policy("Same"), policy("Level", level=2), policy("Theirs", theirs=[1]))
 
 
-async def test_differences_stand_first_and_what_is_the_same_is_counted(
+async def test_comparison_lists_differences_and_counts_equal_items(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await differing(database)
+    await sync_different_policies(database)
     page = await words_of(signed_in, f"/compare?{TWO}")
     words = text_of(page)
     assert "1 collection compared" in words
@@ -63,10 +63,10 @@ async def test_differences_stand_first_and_what_is_the_same_is_counted(
     assert last["status"] == "only_there"
 
 
-async def test_what_was_not_read_on_both_sides_is_left_out_by_name(
+async def test_comparison_names_collections_that_a_tenant_did_not_read(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await differing(database)
+    await sync_different_policies(database)
     await sync(
         database,
         FABRIKAM,
@@ -83,18 +83,16 @@ async def test_what_was_not_read_on_both_sides_is_left_out_by_name(
     assert "Never read was never read" in never
 
 
-async def set_differently(database: Database) -> None:
-    """Two tenants whose policies set the same to another value."""
+async def sync_different_settings(database: Database) -> None:
+    """Two tenants whose policies give a setting different values."""
     for tenant_id, value in ((CONTOSO, 0), (FABRIKAM, 1)):
         document = {"displayName": f"Policy {value}", **catalog_policy(choice(CORTANA, str(value)))}
         found = observation(CONFIGURATIONS, str(uuid4()), **document)
         await sync(database, tenant_id, [found], CONFIGURATIONS)
 
 
-async def test_settings_are_compared_whatever_policies_hold_them(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
-    await set_differently(database)
+async def test_settings_are_compared_across_policies(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_different_settings(database)
     page = await words_of(signed_in, f"/compare?{TWO}&by=setting")
     (row,) = rows_of(page)
     assert "allowcortana" in row
@@ -105,8 +103,10 @@ async def test_settings_are_compared_whatever_policies_hold_them(
     assert "No setting ended so" in await words_of(signed_in, f"/compare?{TWO}&by=setting&only=same")
 
 
-async def test_a_golden_tenant_is_held_against_those_of_a_tag(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await differing(database)
+async def test_golden_tenant_is_compared_with_tenants_of_a_tag(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await sync_different_policies(database)
     page = await words_of(signed_in, f"/compare?golden={FABRIKAM}&tag=emea")
     words = text_of(page)
     assert "1 tenant against Fabrikam" in words
@@ -126,10 +126,10 @@ async def test_a_golden_tenant_is_held_against_those_of_a_tag(database: Database
     )
 
 
-async def test_a_golden_tenant_is_held_against_others_by_setting(
+async def test_golden_tenant_is_compared_with_others_by_setting(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await set_differently(database)
+    await sync_different_settings(database)
     page = await words_of(signed_in, f"/compare?golden={CONTOSO}&by=setting")
     words = text_of(page)
     assert "2 tenants against Contoso by setting" in words
@@ -148,7 +148,7 @@ async def test_a_golden_tenant_is_held_against_others_by_setting(
     assert "The same by setting" in await words_of(signed_in, f"/compare?golden={FABRIKAM}")
 
 
-async def test_the_choice_says_how_much_is_known_of_the_tenants(
+async def test_choice_of_tenants_shows_oldest_reading_and_unread_tenants(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     assert "3 tenants; nothing was read yet. 3 tenants never read" in text_of(await words_of(signed_in, "/compare"))
@@ -159,7 +159,7 @@ async def test_the_choice_says_how_much_is_known_of_the_tenants(
     assert "1 tenant with the tag emea; the oldest reading" in text_of(await words_of(signed_in, "/compare?tag=emea"))
 
 
-async def test_nothing_chosen_and_nonsense_say_what_to_do(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_missing_or_invalid_choice_is_explained(database: Database, signed_in: httpx.AsyncClient) -> None:
     page = await words_of(signed_in, "/compare")
     assert "choose two tenants" in page
     assert page.count('list="tenants"') == 3
@@ -177,7 +177,7 @@ async def test_nothing_chosen_and_nonsense_say_what_to_do(database: Database, si
     assert "Neither tenant was ever read" in await words_of(signed_in, f"/compare?{TWO}")
 
 
-async def test_many_hostile_differences_are_small_pages_of_text(
+async def test_many_hostile_differences_are_small_escaped_pages(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     for tenant_id, edition in ((CONTOSO, "a"), (FABRIKAM, "b")):
@@ -197,7 +197,7 @@ async def test_many_hostile_differences_are_small_pages_of_text(
     assert "<script" not in golden
 
 
-async def test_an_answer_is_kept_for_a_minute_and_no_longer() -> None:
+async def test_answers_are_cached_for_a_minute_up_to_a_limit() -> None:
     now, asked = 0.0, list[str]()
     recent_answers = RecentAnswers(lambda: now)
 

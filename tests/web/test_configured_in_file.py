@@ -1,4 +1,4 @@
-"""Tenants that are kept in the tenants file are shown, and changed there."""
+"""The page shows the tenants of a tenants file and does not change them."""
 
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ from inventory.people import Role
 from tests.web.support import CONTOSO, words_of
 
 
-async def test_the_page_shows_them_and_changes_nothing(of_role: dict[Role, httpx.AsyncClient]) -> None:
+async def test_tenants_of_the_file_are_shown_and_not_changed(of_role: dict[Role, httpx.AsyncClient]) -> None:
     admin = of_role[Role.ADMIN]
     page = await words_of(admin, "/configured-tenants")
     assert "Contoso" in page

@@ -1,4 +1,4 @@
-"""The pages of the configured tenants: administrators change those that are kept in the database."""
+"""The pages of configured tenants: administrators change tenants in the database."""
 
 import asyncio
 from pathlib import Path
@@ -58,7 +58,7 @@ def names(entries: list[dict[str, str]]) -> list[str]:
     return [entry["name"] for entry in entries]
 
 
-async def test_a_tenant_is_added_changed_and_removed_with_records(of_role: Clients, table: TableSource) -> None:
+async def test_tenant_is_added_changed_and_removed_with_audit_records(of_role: Clients, table: TableSource) -> None:
     admin, added = of_role[Role.ADMIN], uuid4()
     assert "Contoso" in await words_of(admin, "/")
     new = form(name="Tailspin", tenant_id=str(added), tags="emea, vip", reason="a new customer")
@@ -109,7 +109,7 @@ NOT_VALID: list[tuple[dict[str, str], str]] = [
 ]
 
 
-async def test_what_is_not_valid_changes_nothing(of_role: Clients) -> None:
+async def test_invalid_form_changes_nothing(of_role: Clients) -> None:
     admin = of_role[Role.ADMIN]
     before = await json_of(admin, f"/api{PATH}")
     for fields, line in NOT_VALID:
@@ -119,14 +119,14 @@ async def test_what_is_not_valid_changes_nothing(of_role: Clients) -> None:
         assert await json_of(admin, f"/api{PATH}") == before, fields
 
 
-async def test_a_hostile_name_is_shown_as_text(of_role: Clients) -> None:
+async def test_hostile_name_is_escaped(of_role: Clients) -> None:
     admin, added = of_role[Role.ADMIN], uuid4()
     assert (await admin.post(PATH, data=form(name=HOSTILE, tenant_id=str(added)))).status_code in (303, 400)
     for address in (PATH, f"{PATH}/{CONTOSO}", "/"):
         assert "<script>alert" not in await words_of(admin, address)
 
 
-async def test_two_that_add_the_same_name_at_once_add_one(table: TableSource, of_role: Clients) -> None:
+async def test_concurrent_forms_add_a_name_once(table: TableSource, of_role: Clients) -> None:
     admin = of_role[Role.ADMIN]
     answers = await asyncio.gather(
         *(admin.post(PATH, data=form(name="Tailspin", tenant_id=str(uuid4()))) for _ in range(5))
@@ -135,7 +135,7 @@ async def test_two_that_add_the_same_name_at_once_add_one(table: TableSource, of
     assert names(await json_of(admin, f"/api{PATH}")).count("Tailspin") == 1
 
 
-async def test_administrators_alone_see_and_change_them_and_only_tenants_they_see(of_role: Clients) -> None:
+async def test_configured_tenants_require_role_admin_and_tenant_access(of_role: Clients) -> None:
     for role in (Role.READER, Role.OPERATOR, Role.APPROVER):
         for address in (PATH, f"/api{PATH}", f"{PATH}.csv", f"{PATH}/new", f"{PATH}/{CONTOSO}"):
             assert (await of_role[role].get(address)).status_code == 403, (role, address)
@@ -150,6 +150,6 @@ async def test_administrators_alone_see_and_change_them_and_only_tenants_they_se
         assert (await admin.post(address, data=form(name="Contoso"))).status_code == 404
 
 
-async def test_an_unknown_tenant_is_not_there(of_role: Clients) -> None:
+async def test_unknown_tenant_is_not_found(of_role: Clients) -> None:
     for tenant_id in (uuid4(), UUID(int=0)):
         assert (await of_role[Role.ADMIN].get(f"{PATH}/{tenant_id}")).status_code == 404

@@ -1,4 +1,4 @@
-"""The connections of a web process: a crowd waits in turns, and who reads slowly holds none."""
+"""The database connections of a web process: many requests wait in turns, and slow readers hold none."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def small(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def crowded(small: Database, database_url: str, tenants_file: Path) -> FastAPI:
-    """A site with the fewest connections that it works with."""
+    """A site with the fewest connections that suffice."""
     settings = Settings(database_url=SecretStr(database_url), tenants_file=tenants_file, _env_file=None)
     return create_app(Site(settings, small))
 
@@ -45,14 +45,14 @@ async def client(crowded: FastAPI, small: Database) -> AsyncIterator[httpx.Async
 
 
 @pytest.mark.slow
-async def test_all_pages_at_once_over_few_connections_come_to_their_end(client: httpx.AsyncClient) -> None:
+async def test_concurrent_pages_finish_with_few_connections(client: httpx.AsyncClient) -> None:
     asked = [address for address in addresses() if not address.endswith("/live")] * 2
     async with asyncio.timeout(PATIENCE_SECONDS):
         answers = await asyncio.gather(*(client.get(address) for address in asked))
     assert [(answer.url.path, answer.text) for answer in answers if answer.status_code == 500] == []
 
 
-async def test_pages_that_ask_one_tenant_after_the_other_wait_for_no_turn(
+async def test_pages_that_read_tenants_in_sequence_need_no_turn(
     crowded: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_turns, "WAIT_SECONDS", 0)
@@ -75,7 +75,7 @@ async def test_pages_that_ask_one_tenant_after_the_other_wait_for_no_turn(
 
 
 @pytest.mark.parametrize("path", ["/tenants/{}/items", "/tenants/{}/items.csv", "/", "/changes", "/compare", "/audit"])
-async def test_who_reads_slowly_holds_no_connection(
+async def test_slow_reader_holds_no_connection(
     crowded: FastAPI, client: httpx.AsyncClient, database: Database, path: str
 ) -> None:
     path, cookie = path.format(CONTOSO), client.cookies[COOKIE]

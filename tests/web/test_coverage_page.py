@@ -1,4 +1,4 @@
-"""The coverage page: what must be done, since when, and what is all right."""
+"""The coverage page: failing collections with remedy and duration, and complete collections."""
 
 import httpx
 from sqlalchemy import text
@@ -22,7 +22,7 @@ async def read(database: Database, **outcomes: tuple[Outcome, ErrorCode | None])
     await sync(database, CONTOSO, [observation(POLICIES, "p")], *types, status=status, outcomes=of_each)
 
 
-async def test_what_must_be_done_is_grouped_with_the_permission_that_mends_it(
+async def test_failing_collections_are_grouped_by_missing_permission(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     skipped = (Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
@@ -39,7 +39,7 @@ async def test_what_must_be_done_is_grouped_with_the_permission_that_mends_it(
     assert len(page) < 100_000
 
 
-async def test_a_collection_is_failing_since_the_first_run_after_its_last_reading(
+async def test_failing_since_is_first_run_after_last_complete_listing(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     throttled = (Outcome.INCOMPLETE, ErrorCode.GRAPH_THROTTLED)
@@ -60,7 +60,7 @@ async def test_a_collection_is_failing_since_the_first_run_after_its_last_readin
     }
 
 
-async def test_an_unread_tenant_and_a_whole_one_say_so(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_page_distinguishes_unread_and_complete_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
     assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/coverage")
     await read(database)
     page = await words_of(signed_in, PAGE)

@@ -1,6 +1,6 @@
-"""Every route, as every role, asked for what belongs to a tenant that the person does not see: nothing is told or done.
+"""No route, for any role, shows or changes a tenant that the person does not see.
 
-A new route is in the walk by itself: its addresses, query strings and forms are read from the route.
+New routes are covered: their addresses, query strings and forms are read from the route.
 """
 
 import re
@@ -38,24 +38,24 @@ from web.application import ROUTERS
 from web.roles import Needs
 
 MARK = "zzTheirSecretzz"
-"""In every name and document of the tenant that nobody here sees; in no request."""
+"""In every name and document of the hidden tenant, and in no request."""
 
 THEIR_ITEM, THEIR_BASELINE = "their-item", "their-baseline"
 GROUPS = "groups"
 
 
 class Theirs(NamedTuple):
-    """What names things of the hidden tenant."""
+    """Identifiers of the hidden tenant's rows."""
 
     run_id: UUID
     portfolio_run_id: UUID
     fingerprint: str
     snooze_id: UUID
     plans: dict[UUID, UUID]
-    """Of each tenant a plan that holds the hidden one's content: into it, and from it."""
+    """By target tenant: a plan into the hidden tenant, and a plan from it."""
 
     def words(self) -> list[str]:
-        """What may be written where a request names something."""
+        """The words by which a request could name these rows."""
         tenant = [str(FABRIKAM), "Fabrikam", f"tenant:{FABRIKAM}"]
         places = [f"{FABRIKAM}/{POLICIES}/{THEIR_ITEM}", f"{POLICIES}/{THEIR_ITEM}"]
         return [
@@ -91,13 +91,13 @@ def routes() -> list[APIRoute]:
 
 
 def role_of(route: APIRoute) -> Role:
-    """The role that a route takes."""
+    """The role that a route needs."""
     needed = [dependency.call.role for dependency in route.dependant.dependencies if isinstance(dependency.call, Needs)]
     return max(needed, key=list(Role).index, default=Role.READER)
 
 
 def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
-    """The route's address in a tenant, with the hidden tenant's own run and item in it."""
+    """The route's address in a tenant, with the hidden tenant's run and item."""
     values = {
         "tenant_id": str(tenant_id),
         "run_id": str(theirs.run_id),
@@ -115,9 +115,9 @@ async def theirs(database: Database, database_url: str) -> Theirs:
 
 
 async def fill(database: Database, database_url: str, mark: str, more: str = "") -> Theirs:
-    """Two tenants: ours of one item, and theirs with a row of most kinds.
+    """Fills two tenants: ours with one item, theirs with a row of most kinds.
 
-    Its texts have `mark` in them, and its documents `more`, too.
+    Their texts contain `mark`, and their documents also `more`.
     """
     await sync(database, CONTOSO, [observation(POLICIES, "ours", displayName="Ours")], POLICIES, GROUPS)
     for note in ("before", "after"):
@@ -152,7 +152,7 @@ async def fill(database: Database, database_url: str, mark: str, more: str = "")
 
 
 def their_rows(database_url: str) -> dict[str, str]:
-    """All rows of the hidden tenant, as a digest by table; seen by a superuser."""
+    """A digest of the hidden tenant's rows for each table, read by a superuser."""
     with psycopg.connect(database_url) as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.columns JOIN information_schema.tables USING (table_name)"
@@ -177,7 +177,7 @@ def unchanged(database_url: str, theirs: Theirs) -> Iterator[None]:
 
 @pytest.fixture
 async def clients(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
-    """Somebody of each role who sees the one tenant alone."""
+    """A person of each role, who sees only our tenant."""
     async with AsyncExitStack() as stack:
         yield {
             role: await stack.enter_async_context(signed_in_as(app, database, person_of(role), [CONTOSO]))
@@ -186,7 +186,7 @@ async def clients(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, 
 
 
 def form_of(fields: Fields, **changed: str) -> dict[str, str]:
-    """A form with something in every field."""
+    """A form with a value in every field."""
     plain = {"request_id": str(uuid4()), "confirmed": "yes", "reason": "a test", "version": "1"}
     filled = {name: plain.get(name, "x") for name in fields.form}
     return {**filled, **changed}
@@ -199,7 +199,7 @@ def assert_tells_nothing(answer: httpx.Response, asked: str) -> None:
         assert "Fabrikam" not in answer.text, asked
 
 
-async def test_no_route_of_a_tenant_answers_whoever_does_not_see_it(
+async def test_hidden_tenants_routes_refuse_every_role(
     clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
 ) -> None:
     for route, role in product(routes(), Role):
@@ -214,7 +214,7 @@ async def test_no_route_of_a_tenant_answers_whoever_does_not_see_it(
                 assert_tells_nothing(answer, address)
 
 
-async def test_no_address_of_ones_own_tenant_shows_another_ones_things(
+async def test_visible_tenants_routes_show_no_hidden_rows(
     clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
 ) -> None:
     for route, role in product(routes(), (Role.READER, Role.ADMIN)):
@@ -223,7 +223,7 @@ async def test_no_address_of_ones_own_tenant_shows_another_ones_things(
             assert_tells_nothing(await clients[role].get(address), address)
 
 
-async def test_a_lower_role_acts_nowhere(
+async def test_lower_role_is_refused_every_act(
     clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
 ) -> None:
     acting = [route for route in routes() if "POST" in (route.methods or ())]
@@ -237,12 +237,12 @@ async def test_a_lower_role_acts_nowhere(
 
 @pytest.fixture
 def admin(clients: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
-    """Whoever may do the most: a lower role may do none of what this one may not."""
+    """The highest role: a lower role may do nothing that this role may not."""
     return clients[Role.ADMIN]
 
 
 @pytest.mark.slow
-async def test_no_query_string_leads_to_a_tenant_that_is_not_seen(
+async def test_query_strings_do_not_reach_a_hidden_tenant(
     admin: httpx.AsyncClient, theirs: Theirs, unchanged: None
 ) -> None:
     tried = 0
@@ -259,7 +259,7 @@ async def test_no_query_string_leads_to_a_tenant_that_is_not_seen(
 
 
 def queries(names: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Each name with each word; and the names that make a question together."""
+    """Each name with each word, and the pairs of names that make a question together."""
     for name in names:
         for word in words:
             yield {name: word}
@@ -274,7 +274,7 @@ def queries(names: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, st
 
 
 @pytest.mark.slow
-async def test_no_form_reaches_a_tenant_that_is_not_seen(
+async def test_forms_do_not_reach_a_hidden_tenant(
     admin: httpx.AsyncClient, database: Database, theirs: Theirs, unchanged: None
 ) -> None:
     tried = 0

@@ -1,4 +1,4 @@
-"""The pages of references: what reaches a group, references to nothing, items that nobody gets, who gets what."""
+"""The pages of references: a group's items, dangling references, unassigned items and assignments."""
 
 import csv
 import io
@@ -40,21 +40,19 @@ def group(external_id: str, name: str) -> Observation:
     return observation(GROUPS, external_id, displayName=name)
 
 
-async def synced(database: Database, *items: Observation, tenant_id: Any = CONTOSO) -> None:
-    """One clean run, and its references read."""
+async def sync_with_references(database: Database, *items: Observation, tenant_id: Any = CONTOSO) -> None:
+    """One successful run, with its references read."""
     await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS)
     await references.catch_up(database, tenant_id, load_catalog().reading_rules(), in_turn=True)
 
 
 def row_of(page: str, name: str) -> str:
-    """The row of a table whose heading is this name."""
+    """The table row whose heading is this name."""
     return next(row for row in page.split("<tr>") if f">{name}</bdi>" in row.partition("</th>")[0])
 
 
-async def test_a_group_shows_what_reaches_it_and_what_excludes_it(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
-    await synced(
+async def test_group_shows_items_that_include_or_exclude_it(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_with_references(
         database,
         group(PILOT, "Pilot devices"),
         profile("in", target("group", PILOT), name="Baseline"),
@@ -79,10 +77,10 @@ async def test_a_group_shows_what_reaches_it_and_what_excludes_it(
     ]
 
 
-async def test_an_item_shows_what_it_needs_through_several_steps(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
-    await synced(database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT), name="Baseline"))
+async def test_item_lists_dependencies_to_the_chosen_depth(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_with_references(
+        database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT), name="Baseline")
+    )
     page = await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=Baseline&depth=2")
     assert "Pilot devices" in page.partition("<h2>It needs</h2>")[2]
     assert "<h2>Reaches it</h2>" not in page
@@ -91,15 +89,15 @@ async def test_an_item_shows_what_it_needs_through_several_steps(
 
 
 def drawn_on(page: str) -> ElementTree.Element:
-    """The picture of the page."""
+    """The page's picture."""
     svg = page[page.index('<svg class="neighbours"') : page.index("</svg>") + 6]
     return ElementTree.fromstring(svg)  # noqa: S314 - the page is our own
 
 
-async def test_dependencies_are_drawn_whole_with_what_needs_the_item_on_its_left(
+async def test_picture_draws_dependents_to_the_left_of_the_item(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await synced(
+    await sync_with_references(
         database,
         group(PILOT, f"Pilot {HOSTILE}"),
         profile("in", target("group", PILOT), target("exclusionGroup", "gone"), name="Baseline"),
@@ -118,11 +116,11 @@ async def test_dependencies_are_drawn_whole_with_what_needs_the_item_on_its_left
     assert "<svg" not in await words_of(signed_in, f"{OF}/dependencies?type={GROUPS}&item={NOBODYS}")
 
 
-async def test_a_picture_says_what_it_leaves_out_and_the_page_stays_small(
+async def test_large_picture_counts_omitted_objects_and_fits_the_page(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     many = [profile(f"p{number:03}", target("group", PILOT), name="A long name " * 20) for number in range(90)]
-    await synced(database, group(PILOT, "Pilot devices"), *many)
+    await sync_with_references(database, group(PILOT, "Pilot devices"), *many)
     page = await words_of(signed_in, f"{OF}/dependencies?reaches={PILOT}")
     shown = sum(1 for _ in drawn_on(page).iter("rect"))
     assert shown in (21, 9)
@@ -130,12 +128,10 @@ async def test_a_picture_says_what_it_leaves_out_and_the_page_stays_small(
     assert len(page) < 100_000
 
 
-async def test_an_item_that_is_not_there_is_said_beside_the_form(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_unknown_item_is_reported_beside_the_form(database: Database, signed_in: httpx.AsyncClient) -> None:
     page = await words_of(signed_in, f"/tenants/{UNREAD}/dependencies?reaches=Pilot")
     assert "never read" in page
-    await synced(database, group(PILOT, "Pilot devices"))
+    await sync_with_references(database, group(PILOT, "Pilot devices"))
     page = await words_of(signed_in, f"{OF}/dependencies?reaches=Pilot+device")
     assert "did you mean" in page
     assert '<form class="filter"' in page
@@ -143,13 +139,11 @@ async def test_an_item_that_is_not_there_is_said_beside_the_form(
     assert "Name an item" in await words_of(signed_in, f"{OF}/dependencies")
 
 
-async def test_references_to_nothing_are_listed_and_what_was_not_read_is_not_called_nothing(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_dangling_references_exclude_unread_targets(database: Database, signed_in: httpx.AsyncClient) -> None:
     everything = [group(PILOT, "Pilot devices"), profile("in", target("group", PILOT), name="Baseline")]
-    await synced(database, *everything)
+    await sync_with_references(database, *everything)
     assert "No reference leads to nothing" in await words_of(signed_in, f"{OF}/dangling")
-    await synced(database, everything[1])
+    await sync_with_references(database, everything[1])
     page = await words_of(signed_in, f"{OF}/dangling")
     assert "Pilot devices" in row_of(page, "Baseline"), "by its last name"
     assert "gone" in row_of(page, "Baseline")
@@ -178,8 +172,8 @@ async def test_references_to_nothing_are_listed_and_what_was_not_read_is_not_cal
     assert "graph permission missing" in page
 
 
-async def test_items_that_nobody_gets_are_listed(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await synced(
+async def test_unassigned_items_are_listed(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_with_references(
         database,
         group(PILOT, "Pilot devices"),
         profile("none", name="Forgotten"),
@@ -197,10 +191,10 @@ async def test_items_that_nobody_gets_are_listed(database: Database, signed_in: 
     assert len((await signed_in.get(f"{OF}/unassigned.csv")).text.splitlines()) == 3
 
 
-async def test_references_that_are_not_read_yet_are_named_and_a_page_reads_none(
+async def test_page_names_unread_references_and_does_not_read_them(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await synced(database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT)))
+    await sync_with_references(database, group(PILOT, "Pilot devices"), profile("in", target("group", PILOT)))
     await sync(database, CONTOSO, [group(PILOT, "Pilot devices"), profile("in")], CONFIGURATIONS, GROUPS)
     for _ in range(2):
         page = await words_of(signed_in, f"{OF}/unassigned")
@@ -214,10 +208,10 @@ async def test_references_that_are_not_read_yet_are_named_and_a_page_reads_none(
     assert ">Profile in<" in page
 
 
-async def test_rules_of_a_new_release_leave_all_items_of_a_collection_open(
+async def test_new_reading_rules_mark_a_collections_references_unread(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await synced(database, group(PILOT, "Pilot devices"), profile("in"))
+    await sync_with_references(database, group(PILOT, "Pilot devices"), profile("in"))
     async with database.tenant(CONTOSO) as session:
         rules = dict(load_catalog().reading_rules())
         rules[CONFIGURATIONS] = rules[CONFIGURATIONS]._replace(has_settings=False)
@@ -231,11 +225,11 @@ async def test_rules_of_a_new_release_leave_all_items_of_a_collection_open(
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
-async def test_a_page_over_tenants_shows_each_and_links_to_its_own(
+async def test_page_over_tenants_links_to_each_tenants_page(
     database: Database, signed_in: httpx.AsyncClient, question: str
 ) -> None:
-    await synced(database, *(profile(f"p{number:02}") for number in range(12)))
-    await synced(database, profile("x", target("group", PILOT), name="Lonely"), tenant_id=FABRIKAM)
+    await sync_with_references(database, *(profile(f"p{number:02}") for number in range(12)))
+    await sync_with_references(database, profile("x", target("group", PILOT), name="Lonely"), tenant_id=FABRIKAM)
     page = await words_of(signed_in, f"/{question}")
     assert "Tenants 1 to 3 of 3" in page
     contoso, fabrikam = (
@@ -257,8 +251,8 @@ async def test_a_page_over_tenants_shows_each_and_links_to_its_own(
     await words_of(signed_in, f"/{question}?after=nonsense", 404)
 
 
-async def test_long_lists_go_on_page_by_page(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await synced(
+async def test_long_lists_are_paginated(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_with_references(
         database, *(profile(f"p{number:03}", target("group", PILOT), name="One name") for number in range(230))
     )
     for question in (f"dangling?type={CONFIGURATIONS}", f"dependencies?reaches={PILOT}"):
@@ -275,10 +269,8 @@ async def test_long_lists_go_on_page_by_page(database: Database, signed_in: http
     await words_of(signed_in, f'{OF}/dangling?after=["\\u0000"]', 200)
 
 
-async def test_hostile_names_are_text_on_every_page_of_references(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
-    await synced(
+async def test_hostile_names_are_escaped_on_reference_pages(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_with_references(
         database,
         group(PILOT, HOSTILE),
         profile("in", {**target("group", PILOT), "intent": HOSTILE}, target("group", HOSTILE), name=HOSTILE),
@@ -301,8 +293,10 @@ async def test_hostile_names_are_text_on_every_page_of_references(
         assert "\u202e" not in page.partition("</form>")[2].partition("</form>")[2], address
 
 
-async def test_who_gets_what_is_in_names_item_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await synced(
+async def test_assignments_are_listed_by_item_with_group_names(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await sync_with_references(
         database,
         group(PILOT, "Pilot devices"),
         profile("in", target("group", PILOT), target("exclusionGroup", "gone"), name="Baseline"),
@@ -335,9 +329,9 @@ async def test_who_gets_what_is_in_names_item_by_item(database: Database, signed
     assert "Not all assignments are known of Device configuration profiles: failed: graph throttled" in page
 
 
-async def test_assignments_go_on_item_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_assignments_are_paginated_by_item(database: Database, signed_in: httpx.AsyncClient) -> None:
     many = [target("group", f"g{number}") for number in range(60)]
-    await synced(
+    await sync_with_references(
         database, profile("p000", *many), *(profile(f"p{number:03}", target("allUsers")) for number in range(1, 120))
     )
     seen: list[str] = []
@@ -363,13 +357,13 @@ async def test_assignments_go_on_item_by_item(database: Database, signed_in: htt
     assert len([record for record in records if record["record"] == "assignment"]) == 60
 
 
-async def test_assignments_of_all_tenants_are_shown_tenant_by_tenant(
+async def test_assignments_over_tenants_are_grouped_by_tenant(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = profile("in", target("group", PILOT), name="Baseline")
     many = [profile(f"p{number:03}", target("allUsers")) for number in range(routes.OF_A_TENANT)]
-    await synced(database, group(PILOT, "Pilot devices"), shared, *many)
-    await synced(database, profile("other", target("allDevices"), name="Baseline"), tenant_id=FABRIKAM)
+    await sync_with_references(database, group(PILOT, "Pilot devices"), shared, *many)
+    await sync_with_references(database, profile("other", target("allDevices"), name="Baseline"), tenant_id=FABRIKAM)
     page = await words_of(signed_in, "/assignments")
     assert "3 tenants" in page
     assert page.count(">Baseline</bdi>") == 2

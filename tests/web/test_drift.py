@@ -1,4 +1,4 @@
-"""Drift on the web page: findings and what they rest on, decisions, baselines, and who may make them."""
+"""Drift on the web page: findings with their coverage, decisions, baselines and permissions."""
 
 import re
 from pathlib import Path
@@ -42,7 +42,7 @@ async def read(database: Database, tenant_id: UUID, *seen: Observation) -> None:
 
 
 def act(**fields: Any) -> dict[str, Any]:
-    """A form that somebody has filled in and confirmed."""
+    """A completed and confirmed form."""
     return {"request_id": str(uuid4()), "confirmed": "yes", "reason": "as agreed", **fields}
 
 
@@ -53,7 +53,7 @@ async def sent(client: httpx.AsyncClient, address: str, form: dict[str, Any], st
 
 
 async def with_drift(database: Database, client: httpx.AsyncClient) -> list[dict[str, Any]]:
-    """Contoso with a baseline from which two policies deviate; the findings."""
+    """Gives Contoso a baseline from which policies deviate; returns the findings."""
     await read(database, CONTOSO, policy("1", state="enabled"), policy("2", note=1), policy("3"))
     await sent(client, BASELINES, act(name="golden", of="moment"))
     await read(database, CONTOSO, policy("1", state="disabled"), policy("2", note=2))
@@ -67,9 +67,7 @@ async def acts(database: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in rows]
 
 
-async def test_findings_are_listed_by_item_and_evaluated_when_a_run_has_ended(
-    database: Database, of_role: Clients
-) -> None:
+async def test_findings_are_listed_by_item_and_updated_after_a_run(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     found = await with_drift(database, approver)
     assert (found[0]["external_id"], found[0]["kind"]) == ("1", "changed")
@@ -88,7 +86,7 @@ async def test_findings_are_listed_by_item_and_evaluated_when_a_run_has_ended(
     assert len([row for row in rows_of(everything) if "resolved" in row]) == 3
 
 
-async def test_an_evaluation_is_not_repeated_until_a_run_ends(database: Database, of_role: Clients) -> None:
+async def test_drift_is_evaluated_once_after_each_run(database: Database, of_role: Clients) -> None:
     await with_drift(database, of_role[Role.APPROVER])
 
     async def evaluated_at() -> str:
@@ -105,7 +103,7 @@ async def test_an_evaluation_is_not_repeated_until_a_run_ends(database: Database
     assert await evaluated_at() == "None", "another baseline of the name was never evaluated"
 
 
-async def test_ticked_findings_are_decided_with_a_reason_and_taken_back(database: Database, of_role: Clients) -> None:
+async def test_selected_findings_are_decided_and_decisions_withdrawn(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     found = await with_drift(database, approver)
     ticked = [finding["fingerprint"] for finding in found[:2]]
@@ -134,7 +132,7 @@ async def test_ticked_findings_are_decided_with_a_reason_and_taken_back(database
     assert "2 findings" in said[-2][2]
 
 
-async def test_items_and_fields_are_decided_whatever_their_values(database: Database, of_role: Clients) -> None:
+async def test_decisions_about_items_and_fields_cover_later_values(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     found = await with_drift(database, approver)
     by_item = {finding["external_id"]: finding["fingerprint"] for finding in found}
@@ -153,7 +151,7 @@ async def test_items_and_fields_are_decided_whatever_their_values(database: Data
     assert "taken back" in await words_of(approver, f"{DRIFT}/decisions?all=1")
 
 
-async def test_a_decision_that_says_nothing_is_refused(database: Database, of_role: Clients) -> None:
+async def test_invalid_decision_is_refused(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     found = await with_drift(database, approver)
     ticked = [found[0]["fingerprint"]]
@@ -176,7 +174,7 @@ async def test_a_decision_that_says_nothing_is_refused(database: Database, of_ro
     assert {action for _, action, _, _ in await acts(database)} == {"baseline_set"}
 
 
-async def test_lower_roles_decide_and_set_nothing(database: Database, of_role: Clients) -> None:
+async def test_lower_roles_may_not_decide_or_set_baselines(database: Database, of_role: Clients) -> None:
     found = await with_drift(database, of_role[Role.APPROVER])
     ticked = found[0]["fingerprint"]
     before = await acts(database)
@@ -195,7 +193,7 @@ async def test_lower_roles_decide_and_set_nothing(database: Database, of_role: C
     assert await acts(database) == before
 
 
-async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database: Database, of_role: Clients) -> None:
+async def test_baseline_from_run_or_tenant_is_set_and_removed(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     await read(database, CONTOSO, policy("1", state="enabled"))
     run = (await json_of(approver, f"/api/tenants/{CONTOSO}/runs"))[0]["run_id"]
@@ -225,7 +223,7 @@ async def test_a_baseline_is_of_a_run_or_another_tenant_and_is_removed(database:
     await words_of(approver, f"{DRIFT}?baseline=theirs", 404)
 
 
-async def test_a_file_of_findings_has_all_of_them(database: Database, of_role: Clients) -> None:
+async def test_csv_has_all_findings(database: Database, of_role: Clients) -> None:
     numbers = range(1_001)
     await read(database, CONTOSO, *(policy(str(number), note="before") for number in numbers))
     async with database.tenant(CONTOSO) as session:
@@ -235,7 +233,7 @@ async def test_a_file_of_findings_has_all_of_them(database: Database, of_role: C
     assert len(lines) == 1 + len(numbers)
 
 
-async def test_tenants_of_a_tag_are_held_against_a_golden_one(database: Database, of_role: Clients) -> None:
+async def test_golden_baseline_is_set_for_tenants_of_a_tag(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     for tenant_id, state in ((CONTOSO, "enabled"), (FABRIKAM, "disabled")):
         await read(database, tenant_id, policy("1", state=state))
@@ -255,7 +253,7 @@ async def test_tenants_of_a_tag_are_held_against_a_golden_one(database: Database
     assert [action for _, action, _, _ in await acts(database)] == ["baseline_set"]
 
 
-async def test_a_tenant_that_gets_no_golden_baseline_leaves_the_others_theirs(
+async def test_golden_baseline_is_set_for_others_if_a_tenant_fails(
     database: Database, of_role: Clients, tenants_file: Path
 ) -> None:
     approver = of_role[Role.APPROVER]
@@ -272,9 +270,7 @@ def give_all_the_tag(tenants_file: Path) -> None:
     tenants_file.write_text(tenants_file.read_text().replace("tags = []", 'tags = ["emea"]'))
 
 
-async def test_a_tenant_whose_rows_are_locked_has_an_outcome(
-    database: Database, database_url: str, of_role: Clients
-) -> None:
+async def test_locked_tenant_is_reported_as_not_set(database: Database, database_url: str, of_role: Clients) -> None:
     await read(database, CONTOSO, policy("1"))
     form = act(golden=str(FABRIKAM), tag="emea")
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -286,7 +282,7 @@ async def test_a_tenant_whose_rows_are_locked_has_an_outcome(
     assert "not set Contoso: a lock was not free in time" in answer
 
 
-async def test_no_baseline_never_read_and_partly_read_say_so(database: Database, of_role: Clients) -> None:
+async def test_pages_name_missing_baseline_and_unread_data(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     assert "never read" in await words_of(reader, f"/tenants/{UNREAD}/drift")
     assert "never read" in await words_of(reader, f"/tenants/{UNREAD}/baselines")
@@ -311,7 +307,7 @@ async def test_no_baseline_never_read_and_partly_read_say_so(database: Database,
     await words_of(reader, f"/tenants/{uuid4()}/drift", 404)
 
 
-async def test_a_list_goes_on_behind_a_finding_that_is_decided_meanwhile(database: Database, of_role: Clients) -> None:
+async def test_pagination_continues_after_a_decided_finding(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
     await read(database, CONTOSO, *(policy(str(number), note=1) for number in range(5)))
     await sent(approver, BASELINES, act(name="golden", of="moment"))
@@ -332,7 +328,7 @@ async def test_a_list_goes_on_behind_a_finding_that_is_decided_meanwhile(databas
     await words_of(approver, f"/drift?after={FABRIKAM}/golden", 404)
 
 
-async def test_many_hostile_findings_are_small_pages_of_text(database: Database, of_role: Clients) -> None:
+async def test_many_hostile_findings_are_small_escaped_pages(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
 
     def large(number: int, edition: str) -> Observation:
@@ -357,7 +353,7 @@ async def test_many_hostile_findings_are_small_pages_of_text(database: Database,
     assert len((await words_of(approver, f"{DRIFT}/decide?{query}")).encode()) < 100_000
 
 
-async def test_a_golden_tenant_of_somebody_else_is_not_read_for_a_person(
+async def test_golden_tenant_is_hidden_from_people_without_access(
     app: FastAPI, database: Database, of_role: Clients
 ) -> None:
     for tenant_id, state in ((CONTOSO, "enabled"), (FABRIKAM, "disabled")):

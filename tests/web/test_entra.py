@@ -1,4 +1,4 @@
-"""Signing in with Entra ID: from the page to the simulated authority and back, and every way that ends at the door."""
+"""Sign-in with Entra ID: from the page to the simulated authority and back, and its refusals."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -49,7 +49,7 @@ def graph(authority: SimulatedGraph) -> Iterator[SimulatedGraph]:
 def apps(
     graph: SimulatedGraph, database: Database, database_url: str, tenants_file: Path, tmp_path: Path
 ) -> list[FastAPI]:
-    """Two pages behind one address, which share the database alone."""
+    """Two pages behind one address, which share only the database."""
     tenant = graph.tenants[0]
     secret = tmp_path / "secret"
     secret.write_text(tenant.client_secret)
@@ -74,7 +74,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def at_entra(graph: SimulatedGraph, address: str, person: SimulatedPerson) -> str:
-    """The path to which Entra sends the person back."""
+    """The path to which Entra redirects the person."""
     async with httpx.AsyncClient(verify=ssl_context(graph.ca_file), timeout=PATIENCE_SECONDS, trust_env=False) as entra:
         answer = await entra.get(f"{address}&login_hint={person.name}")
     assert answer.status_code == 302, answer.text
@@ -91,7 +91,7 @@ async def sign_in(
     return await client.get(await at_entra(graph, begun.headers["location"], person))
 
 
-async def test_a_person_signs_in_and_comes_back_to_the_page_asked_for(
+async def test_sign_in_returns_to_the_requested_page(
     graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
 ) -> None:
     wanted = f"/tenants/{CONTOSO}/items?type=groups&after=x"
@@ -112,7 +112,7 @@ async def test_a_person_signs_in_and_comes_back_to_the_page_asked_for(
     await words_of(client, "/", 401)
 
 
-async def test_a_sign_in_begun_at_one_process_ends_at_another(
+async def test_sign_in_finishes_at_another_process(
     apps: list[FastAPI], graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
     begun = await client.get("/sign-in?next=/runs")
@@ -125,19 +125,19 @@ async def test_a_sign_in_begun_at_one_process_ends_at_another(
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_an_app_role_is_the_persons_role(graph: SimulatedGraph, client: httpx.AsyncClient, role: Role) -> None:
+async def test_app_role_becomes_the_persons_role(graph: SimulatedGraph, client: httpx.AsyncClient, role: Role) -> None:
     await sign_in(graph, client, PEOPLE[role])
     page = await words_of(client, "/")
     assert ("Contoso" in page) is (role is Role.ADMIN), "the others see no tenant until a rule lets them"
     assert (f", {role}." in page) is (role is not Role.ADMIN)
 
 
-async def test_the_highest_of_several_app_roles_counts(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+async def test_highest_app_role_counts(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
     await sign_in(graph, client, BOTH)
     assert ", approver." in await words_of(client, "/")
 
 
-async def test_whoever_has_no_app_role_is_told_so(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+async def test_sign_in_without_app_role_is_refused(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
     answer = await sign_in(graph, client, NOBODY)
     assert answer.status_code == 403
     assert "has no role here" in answer.text
@@ -146,9 +146,7 @@ async def test_whoever_has_no_app_role_is_told_so(graph: SimulatedGraph, client:
 
 
 @pytest.mark.parametrize("fault", [SignInFault.WRONG_NONCE, SignInFault.EXPIRED, SignInFault.FOREIGN_KEY])
-async def test_a_token_that_is_not_right_signs_nobody_in(
-    graph: SimulatedGraph, client: httpx.AsyncClient, fault: SignInFault
-) -> None:
+async def test_invalid_token_is_refused(graph: SimulatedGraph, client: httpx.AsyncClient, fault: SignInFault) -> None:
     graph.sign_ins.fault = fault
     answer = await sign_in(graph, client, PEOPLE[Role.ADMIN])
     assert answer.status_code == 403
@@ -156,7 +154,7 @@ async def test_a_token_that_is_not_right_signs_nobody_in(
     assert COOKIE not in client.cookies
 
 
-async def test_a_code_works_once_and_in_the_browser_that_began(
+async def test_code_works_once_and_only_in_its_browser(
     app: FastAPI, graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
     begun = await client.get("/sign-in")
@@ -171,7 +169,7 @@ async def test_a_code_works_once_and_in_the_browser_that_began(
     assert "begun no sign-in" in await words_of(client, back, 403), "replayed"
 
 
-async def test_a_flow_that_is_too_old_is_none(
+async def test_expired_sign_in_flow_is_refused(
     graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
 ) -> None:
     begun = await client.get("/sign-in")
@@ -182,10 +180,10 @@ async def test_a_flow_that_is_too_old_is_none(
     assert "too long ago" in await words_of(client, back, 403)
 
 
-async def test_a_session_that_somebody_planted_is_not_taken_on(
+async def test_sign_in_replaces_a_planted_session(
     app: FastAPI, graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
-    """Session fixation: the session is new, and the one before is over."""
+    """Against session fixation: a sign-in begins a new session and ends the previous session."""
     await sign_in(graph, client, PEOPLE[Role.READER])
     planted = client.cookies[COOKIE]
     await sign_in(graph, client, PEOPLE[Role.ADMIN])
@@ -195,7 +193,7 @@ async def test_a_session_that_somebody_planted_is_not_taken_on(
         await words_of(attacker, "/", 401)
 
 
-async def test_the_cookies_are_the_browsers_alone(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
+async def test_cookies_are_host_only_http_only_and_secure(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
     begun = await client.get("/sign-in")
     done = await client.get(await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN]))
     set_cookies = [*begun.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]
@@ -224,18 +222,18 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize("address", ELSEWHERE)
-def test_nobody_is_sent_to_another_site(address: str) -> None:
+def test_addresses_of_other_sites_are_replaced(address: str) -> None:
     assert own_page(address) == "/"
 
 
-async def test_an_address_of_another_site_leads_to_the_first_page(
+async def test_sign_in_with_foreign_address_leads_to_the_first_page(
     graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
     for address in ("https://evil.example/", "//evil.example"):
         assert (await sign_in(graph, client, PEOPLE[Role.ADMIN], address)).headers["location"] == "/"
 
 
-async def test_an_authority_that_does_not_answer_is_said(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_unreachable_authority_is_reported(app: FastAPI, client: httpx.AsyncClient) -> None:
     registration = TenantConfig(id=uuid4(), name="x", client_id="x", client_secret_file=Path("/nowhere"))
     app.state.site.entra = EntraSignIn(
         registration, [registration.id], ssl_context(None), authority_url="https://127.0.0.1:1"
@@ -243,7 +241,7 @@ async def test_an_authority_that_does_not_answer_is_said(app: FastAPI, client: h
     assert "cannot be read" in await words_of(client, "/sign-in", 503)
 
 
-async def test_without_an_app_registration_there_is_no_such_way(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_entra_sign_in_is_absent_without_app_registration(app: FastAPI, client: httpx.AsyncClient) -> None:
     app.state.site.entra = None
     for path in ("/sign-in", "/sign-in/entra?code=x&state=y"):
         assert "Sign in with Microsoft" not in await words_of(client, path, 401)

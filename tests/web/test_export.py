@@ -1,4 +1,4 @@
-"""The archive of a tenant's documents: what is in it, who may have it, and its audit record."""
+"""The archive of a tenant's documents: contents, permissions and audit record."""
 
 import io
 import json
@@ -21,8 +21,8 @@ from tests.web.support import CONTOSO, HOSTILE, LOCATIONS, POLICIES, UNREAD, wor
 PAGE = f"/tenants/{CONTOSO}/export"
 
 
-async def asked(client: httpx.AsyncClient, page: str = PAGE, **fields: str) -> httpx.Response:
-    """The answer to the form."""
+async def request_export(client: httpx.AsyncClient, page: str = PAGE, **fields: str) -> httpx.Response:
+    """The answer to the export form."""
     return await client.post(page, data={"request_id": str(uuid4()), "confirmed": "yes", **fields})
 
 
@@ -35,7 +35,7 @@ def unpacked(answer: httpx.Response) -> ZipFile:
 
 
 async def exports(database: Database, tenant_id: UUID = CONTOSO) -> list[tuple[str, str | None]]:
-    """Who exported what, by the audit records."""
+    """Person and subject of each export in the audit records."""
     async with database.no_tenant() as session:
         await session.execute(text("RESET ROLE"))
         found = await session.execute(
@@ -45,7 +45,7 @@ async def exports(database: Database, tenant_id: UUID = CONTOSO) -> list[tuple[s
         return [(row.person, row.subject) for row in found]
 
 
-async def some(database: Database) -> None:
+async def sync_policies(database: Database) -> None:
     refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     await sync(
         database,
@@ -58,11 +58,11 @@ async def some(database: Database) -> None:
     )
 
 
-async def test_the_archive_has_every_document_and_says_what_is_not_known(
+async def test_archive_has_every_document_and_names_unread_collections(
     database: Database, of_role: dict[Role, httpx.AsyncClient], tmp_path: Path
 ) -> None:
-    await some(database)
-    answer = await asked(of_role[Role.OPERATOR])
+    await sync_policies(database)
+    answer = await request_export(of_role[Role.OPERATOR])
     assert answer.headers["content-disposition"] == 'attachment; filename="Contoso.zip"'
     archive = unpacked(answer)
     documents = [name for name in archive.namelist() if name.startswith("conditional-access/")]
@@ -80,67 +80,67 @@ async def test_the_archive_has_every_document_and_says_what_is_not_known(
 async def test_the_same_documents_make_the_same_bytes(
     database: Database, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
-    await some(database)
-    first, second = [(await asked(of_role[Role.OPERATOR], decoded="true")).content for _ in range(2)]
+    await sync_policies(database)
+    first, second = [(await request_export(of_role[Role.OPERATOR], decoded="true")).content for _ in range(2)]
     assert first == second
     assert [name for name in ZipFile(io.BytesIO(first)).namelist() if name.endswith(".txt")]
 
 
-async def test_a_category_and_a_moment_are_chosen(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
-    await some(database)
+async def test_archive_is_limited_to_a_category_as_of_a_run(
+    database: Database, of_role: dict[Role, httpx.AsyncClient]
+) -> None:
+    await sync_policies(database)
     async with database.tenant(CONTOSO) as session:
         run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state="off")], POLICIES)
-    then = unpacked(await asked(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
+    then = unpacked(await request_export(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
     (policy,) = [name for name in then.namelist() if "Require MFA" in name]
     assert json.loads(then.read(policy))["state"] == "enabled"
     assert (await exports(database))[0][1] == f"conditional-access, as of {run_id}"
-    wrong = await asked(of_role[Role.OPERATOR], at="yesteryear")
+    wrong = await request_export(of_role[Role.OPERATOR], at="yesteryear")
     assert wrong.status_code == 404
-    assert (await asked(of_role[Role.OPERATOR], category="nonsense")).status_code == 400
+    assert (await request_export(of_role[Role.OPERATOR], category="nonsense")).status_code == 400
     assert len(await exports(database)) == 1, "what was not given out is not recorded"
 
 
-async def test_a_form_that_is_sent_twice_gives_one_archive(
-    database: Database, of_role: dict[Role, httpx.AsyncClient]
-) -> None:
-    await some(database)
+async def test_repeated_form_gives_one_archive(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
+    await sync_policies(database)
     client, request_id = of_role[Role.APPROVER], str(uuid4())
-    unpacked(await asked(client, request_id=request_id))
-    again = await asked(client, request_id=request_id)
+    unpacked(await request_export(client, request_id=request_id))
+    again = await request_export(client, request_id=request_id)
     assert (again.status_code, again.headers["location"]) == (303, f"{PAGE}?used=true")
     assert "That form was used" in await words_of(client, again.headers["location"])
     assert len(await exports(database)) == 1
 
 
-async def test_an_archive_is_no_readers_and_needs_a_tick(
+async def test_archive_requires_role_operator_and_confirmation(
     database: Database, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
-    await some(database)
+    await sync_policies(database)
     reader = of_role[Role.READER]
-    assert (await asked(reader)).status_code == 403
+    assert (await request_export(reader)).status_code == 403
     await words_of(reader, PAGE, 403)
     assert "/export" not in await words_of(reader, f"/tenants/{CONTOSO}/items")
     assert f'href="{PAGE}"' in await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}/items")
-    assert (await asked(of_role[Role.OPERATOR], confirmed="")).status_code == 400
+    assert (await request_export(of_role[Role.OPERATOR], confirmed="")).status_code == 400
     assert await exports(database) == []
 
 
 @pytest.mark.parametrize("tenant_id", [UNREAD, uuid4()], ids=["never read", "of nobody"])
-async def test_nothing_is_no_archive(
+async def test_unread_or_unknown_tenant_has_no_archive(
     database: Database, of_role: dict[Role, httpx.AsyncClient], tenant_id: UUID
 ) -> None:
-    answer = await asked(of_role[Role.OPERATOR], f"/tenants/{tenant_id}/export")
+    answer = await request_export(of_role[Role.OPERATOR], f"/tenants/{tenant_id}/export")
     assert answer.status_code == (400 if tenant_id == UNREAD else 404)
     assert await exports(database, tenant_id) == []
 
 
-async def test_an_archive_that_takes_too_long_says_what_to_do(
+async def test_slow_archive_suggests_a_category(
     database: Database, of_role: dict[Role, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await some(database)
+    await sync_policies(database)
     monkeypatch.setattr("answers.export.routes.EXPORT_SECONDS", 0)
-    answer = await asked(of_role[Role.OPERATOR])
+    answer = await request_export(of_role[Role.OPERATOR])
     assert answer.status_code == 503
     assert "choose a category" in answer.text
     assert await exports(database) == []

@@ -1,4 +1,4 @@
-"""Every page of a tenant whose names, documents and reasons have script, markup, a change of direction, a megabyte."""
+"""Every page of a tenant whose texts contain script, markup, direction overrides and a megabyte."""
 
 import httpx
 import pytest
@@ -18,7 +18,7 @@ NEEDING_MORE = {"/schedules", "/schedules/edit", "/configured-tenants/new", "/co
 
 
 @pytest.mark.slow
-async def test_no_page_has_more_than_the_words_of_a_hostile_tenant(
+async def test_every_page_escapes_and_cuts_hostile_texts(
     database: Database, database_url: str, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
     theirs = await fill(database, database_url, HOSTILE, MEGABYTE)

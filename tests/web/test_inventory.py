@@ -1,4 +1,4 @@
-"""The inventory page: what it finds, what its numbers say, and its file."""
+"""The inventory page: filters, counts and its CSV file."""
 
 import csv
 import io
@@ -52,7 +52,7 @@ async def some_items(database: Database) -> None:
 
 
 async def names_on(client: httpx.AsyncClient, query: str) -> list[str]:
-    """The names of the items that the page shows; the JSON has the same."""
+    """The names of the items that the page shows; checks that the JSON has the same names."""
     page = await words_of(client, f"{ITEMS}?{query}")
     known = ("Windows baseline", "Mac baseline", "Block legacy", "Head office")
     shown = [name for name in known if f">{name}<" in page]
@@ -60,7 +60,7 @@ async def names_on(client: httpx.AsyncClient, query: str) -> list[str]:
     return shown
 
 
-async def test_each_filter_leaves_only_items_that_match(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_filters_show_only_matching_items(database: Database, signed_in: httpx.AsyncClient) -> None:
     await some_items(database)
     assert len(await names_on(signed_in, "")) == 4
     for query, names in {
@@ -79,7 +79,7 @@ async def test_each_filter_leaves_only_items_that_match(database: Database, sign
         assert await names_on(signed_in, query) == names, query
 
 
-async def test_the_choices_say_how_many_items_each_has(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_filter_choices_show_item_counts(database: Database, signed_in: httpx.AsyncClient) -> None:
     await some_items(database)
     page = await words_of(signed_in, f"{ITEMS}?type={POLICIES}")
     assert ">Conditional Access policies (1)<" in page
@@ -101,7 +101,7 @@ def facets_on(page: str) -> dict[str, dict[str, tuple[int, str]]]:
     return found
 
 
-async def test_the_facets_count_what_their_links_show(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_facet_counts_equal_the_linked_items(database: Database, signed_in: httpx.AsyncClient) -> None:
     await some_items(database)
     counts = {
         name: {value: count for value, (count, _) in values.items()}
@@ -127,9 +127,7 @@ async def test_the_facets_count_what_their_links_show(database: Database, signed
                 assert len(shown) == count, (query, value, link)
 
 
-async def test_a_facet_ignores_its_own_filter_and_obeys_the_others(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_facet_ignores_only_its_own_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
     await some_items(database)
     facets = facets_on(await words_of(signed_in, f"{ITEMS}?platform=macos&state=present"))
     assert {value: count for value, (count, _) in facets["platform"].items()} == {"macOS": 1, "windows": 1}
@@ -138,7 +136,7 @@ async def test_a_facet_ignores_its_own_filter_and_obeys_the_others(
     assert 'href="?state=present">any platform</a>' in page
 
 
-async def test_facets_of_very_many_items_say_that_not_all_are_counted(
+async def test_facets_of_many_items_say_that_counts_are_partial(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(items_facets, "MOST_COUNTED", 3)
@@ -149,9 +147,7 @@ async def test_facets_of_very_many_items_say_that_not_all_are_counted(
     assert "items the first are counted" not in await words_of(signed_in, f"{ITEMS}?type={COMPLIANCE}")
 
 
-async def test_a_filter_that_cannot_be_read_is_said_beside_the_form(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_invalid_filter_is_reported_beside_the_form(database: Database, signed_in: httpx.AsyncClient) -> None:
     await some_items(database)
     for query, words in (
         ("setting=bitLokerEnabled", "did you mean"),
@@ -165,7 +161,7 @@ async def test_a_filter_that_cannot_be_read_is_said_beside_the_form(
     await words_of(signed_in, f"{ITEMS}?platform=amiga", 422)
 
 
-async def test_a_filter_stays_while_pages_are_turned(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_pagination_keeps_the_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
     found = [observation(POLICIES, f"p{999 - number}", displayName=f"Policy {number:03}") for number in range(130)]
     await sync(database, CONTOSO, found, POLICIES)
     page = await words_of(signed_in, f"{ITEMS}?name=policy&state=present")
@@ -182,7 +178,7 @@ async def test_a_filter_stays_while_pages_are_turned(database: Database, signed_
     await words_of(signed_in, f"{ITEMS}?after={POLICIES}/nothing", 404)
 
 
-async def test_the_file_has_all_items_of_the_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_csv_has_all_items_of_the_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
     found = [observation(POLICIES, f"p{number:03}", displayName=f"Policy {number:03}") for number in range(130)]
     await sync(database, CONTOSO, [*found, observation(POLICIES, "x", displayName="=1+1")], POLICIES)
     answer = await signed_in.get(f"{ITEMS}.csv?type={POLICIES}")
@@ -195,7 +191,7 @@ async def test_the_file_has_all_items_of_the_filter(database: Database, signed_i
     assert len(list(csv.DictReader(io.StringIO((await signed_in.get(f"{ITEMS}.csv?name=129")).text)))) == 1
 
 
-async def test_a_tenant_without_items_or_runs_says_so(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_page_distinguishes_empty_and_unread_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
     assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}/items?state=missing")
     await sync(database, CONTOSO, [], POLICIES)
     page = await words_of(signed_in, ITEMS)
@@ -203,14 +199,14 @@ async def test_a_tenant_without_items_or_runs_says_so(database: Database, signed
     assert "Conditional Access policies (0)" in page
 
 
-async def test_filters_are_text_wherever_they_are_shown(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_filter_values_are_escaped(database: Database, signed_in: httpx.AsyncClient) -> None:
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName=HOSTILE)], POLICIES)
     for name in ("name", "type", "category", "kind", "setting"):
         page = await signed_in.get(ITEMS, params={name: HOSTILE})
         assert "<script" not in page.text, name
 
 
-async def test_what_is_missing_is_filtered_by_evidence_and_goes_into_a_file(
+async def test_missing_items_are_filtered_on_the_page_and_in_csv(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     await some_items(database)

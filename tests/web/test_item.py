@@ -1,4 +1,4 @@
-"""The page of one item: document, versions, who did it, whom it is for, its neighbours, its drift, and pins."""
+"""The page of an item: document, versions and their authors, assignments, references, drift and pins."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,7 +28,7 @@ def policy(external_id: str, **properties: Any) -> Observation:
     return observation(COMPLIANCE, external_id, **{"displayName": f"Policy {external_id}", **properties})
 
 
-async def seen(database: Database, *found: Observation) -> None:
+async def sync_items(database: Database, *found: Observation) -> None:
     await sync(database, CONTOSO, found, COMPLIANCE)
 
 
@@ -43,7 +43,7 @@ def section(page: str, heading: str) -> str:
 
 async def test_two_versions_are_chosen_and_compared(database: Database, signed_in: httpx.AsyncClient) -> None:
     for level in (1, 2, 3):
-        await seen(database, policy("p1", level=level))
+        await sync_items(database, policy("p1", level=level))
     page = await words_of(signed_in, ITEM)
     assert "What changed from version 2 to 3" in page
     assert rows_of(page, "What changed") == ["level 2 3"]
@@ -60,9 +60,9 @@ def _api(what: str) -> str:
     return f"/api/tenants/{CONTOSO}/{what}/{COMPLIANCE}/p1"
 
 
-async def test_the_stored_document_is_a_file_and_json(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await seen(database, policy("p1", level=1, large=2**70))
-    await seen(database, policy("p1", level=2, large=2**70))
+async def test_stored_document_is_available_as_file_and_json(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_items(database, policy("p1", level=1, large=2**70))
+    await sync_items(database, policy("p1", level=2, large=2**70))
     file = await signed_in.get(f"/tenants/{CONTOSO}/documents/{COMPLIANCE}/p1?version=1")
     assert file.headers["content-disposition"] == 'attachment; filename="deviceCompliancePolicies-p1-1.json"'
     assert orjson.loads(file.content)["level"] == 1
@@ -75,9 +75,9 @@ async def test_the_stored_document_is_a_file_and_json(database: Database, signed
     await words_of(signed_in, f"/tenants/{FABRIKAM}/documents/{COMPLIANCE}/p1", 404)
 
 
-async def test_each_version_says_who_made_it(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await seen(database, policy("p1", level=1))
-    await seen(database, policy("p1", level=2))
+async def test_each_version_names_its_author(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await sync_items(database, policy("p1", level=1))
+    await sync_items(database, policy("p1", level=2))
     rows = rows_of(await words_of(signed_in, ITEM), 'id="versions"')
     assert all("has to read auditEvents" in row for row in rows)
     noticed = (await json_of(signed_in, _api("versions")))[0]["first_observed_at"]
@@ -87,11 +87,9 @@ async def test_each_version_says_who_made_it(database: Database, signed_in: http
     assert "nobody, by the audit log auditEvents" in rows[1]
 
 
-async def test_an_edit_belongs_to_the_version_that_a_run_noticed_after_it(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_edit_is_attributed_to_the_next_noticed_version(database: Database, signed_in: httpx.AsyncClient) -> None:
     for level in (1, 2, 3):
-        await seen(database, policy("p1", level=level))
+        await sync_items(database, policy("p1", level=level))
     now = datetime.now(UTC)
     days = {1: (10, 8), 2: (7, 3), 3: (2, None)}
     async with database.no_tenant() as session:
@@ -118,7 +116,7 @@ async def test_an_edit_belongs_to_the_version_that_a_run_noticed_after_it(
     assert "ada@contoso.example" not in rows[0]
 
 
-async def test_whom_it_is_for_and_its_neighbours(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_item_shows_assignments_and_references(database: Database, signed_in: httpx.AsyncClient) -> None:
     target = {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": "g1"}
     await sync(
         database,
@@ -140,13 +138,13 @@ async def test_whom_it_is_for_and_its_neighbours(database: Database, signed_in: 
     assert "More may need it" in section(group, "What needs it"), "most collections were never read"
 
 
-async def test_drift_and_decisions_stand_on_the_page(database: Database, of_role: Clients) -> None:
+async def test_item_shows_findings_and_decisions(database: Database, of_role: Clients) -> None:
     approver = of_role[Role.APPROVER]
-    await seen(database, policy("p1", level=1))
+    await sync_items(database, policy("p1", level=1))
     assert (
         await approver.post(f"/tenants/{CONTOSO}/baselines", data=act(name="golden", of="moment"))
     ).status_code == 303
-    await seen(database, policy("p1", level=2))
+    await sync_items(database, policy("p1", level=2))
     assert "deviates" not in await words_of(approver, ITEM), "not evaluated since"
     (finding,) = await json_of(approver, f"/api/tenants/{CONTOSO}/findings")
     assert "1 open finding of drift: level" in text_of(await words_of(approver, ITEM))
@@ -157,7 +155,7 @@ async def test_drift_and_decisions_stand_on_the_page(database: Database, of_role
 
 async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role: Clients) -> None:
     for level in (1, 2):
-        await seen(database, policy("p1", level=level))
+        await sync_items(database, policy("p1", level=level))
     approver, reader = of_role[Role.APPROVER], of_role[Role.READER]
     pins, unpins = (f"/tenants/{CONTOSO}/{what}/{COMPLIANCE}/p1" for what in ("pins", "unpins"))
     assert "Pin version" not in await words_of(reader, ITEM)
@@ -188,7 +186,7 @@ async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role
 async def test_a_megabyte_document_is_cut_and_linked(database: Database, signed_in: httpx.AsyncClient) -> None:
     for edition in ("a", "b"):
         script = [f"{HOSTILE} line {number} {edition} " + "x" * 200 for number in range(5_000)]
-        await seen(
+        await sync_items(
             database, policy("p1", scripts=script, **{f"field{n}": f"{HOSTILE * 50}{edition}" for n in range(80)})
         )
     page = await words_of(signed_in, ITEM)
@@ -201,18 +199,18 @@ async def test_a_megabyte_document_is_cut_and_linked(database: Database, signed_
     assert len((await signed_in.get(f"/tenants/{CONTOSO}/documents/{COMPLIANCE}/p1")).content) > 1_000_000
 
 
-async def test_the_newest_versions_are_shown_and_the_others_named(
+async def test_newest_versions_are_shown_and_earlier_versions_counted(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "ATTEMPTS", [{**routes.ATTEMPTS[0], "most": 2}])
     for level in range(5):
-        await seen(database, policy("p1", level=level))
+        await sync_items(database, policy("p1", level=level))
     page = await words_of(signed_in, ITEM)
     assert [row.split()[0] for row in rows_of(page, 'id="versions"')] == ["5", "4"]
     assert "3 earlier versions" in page
     assert len(await json_of(signed_in, _api("versions"))) == 5
 
 
-async def test_an_item_of_a_tenant_that_was_never_read_is_not_there(signed_in: httpx.AsyncClient) -> None:
+async def test_item_of_unread_tenant_is_not_found(signed_in: httpx.AsyncClient) -> None:
     await words_of(signed_in, item_path(UNREAD, POLICIES, "p1"), 404)
     assert await json_of(signed_in, f"/api/tenants/{UNREAD}/versions/{POLICIES}/p1") == []

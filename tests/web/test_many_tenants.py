@@ -1,4 +1,4 @@
-"""Pages of five hundred tenants, whose names and tags are as long as people's."""
+"""Pages of five hundred tenants with names and tags of realistic length."""
 
 from pathlib import Path
 from uuid import UUID
@@ -39,7 +39,7 @@ def tenants_file(tmp_path: Path) -> Path:
 
 
 def pages() -> list[str]:
-    """The address of each route that answers with a page and names nothing but a tenant."""
+    """The address of each page route whose only parameter, if any, is the tenant."""
     return [
         route.path.replace("{tenant_id}", str(FIRST))
         for router in ROUTERS
@@ -51,7 +51,7 @@ def pages() -> list[str]:
     ]
 
 
-async def test_no_page_is_long(database: Database, of_role: Clients) -> None:
+async def test_pages_of_many_tenants_stay_small(database: Database, of_role: Clients) -> None:
     for number in range(1, 4):
         found = [observation(POLICIES, "p1", displayName="Require MFA")]
         await sync(database, UUID(int=number), found, POLICIES, LOCATIONS)
@@ -63,7 +63,7 @@ async def test_no_page_is_long(database: Database, of_role: Clients) -> None:
     assert min(sizes[address] for address in ("/", "/schedules/edit", "/configured-tenants")) > PAGE_BYTES / 4
 
 
-async def test_configured_tenants_go_on_page_by_page(of_role: Clients) -> None:
+async def test_configured_tenants_are_paginated(of_role: Clients) -> None:
     admin = of_role[Role.ADMIN]
     wanted = [str(UUID(int=number)) for number in range(1, TENANTS + 1)]
     seen: list[str] = []

@@ -1,4 +1,4 @@
-"""Notifications on the web page: what was told, waits, failed, and the snoozes that operators begin and end."""
+"""Notifications on the web page: sent, pending and failed, and the snoozes of operators."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,8 +31,8 @@ def event(words: str, kind: NotificationKind = NotificationKind.CHANGE) -> Notif
     )
 
 
-async def noted(database: Database, tenant_id: UUID, *words: str, target: str = "ops") -> UUID:
-    """Events of one run for a target; the run."""
+async def record_events(database: Database, tenant_id: UUID, *words: str, target: str = "ops") -> UUID:
+    """Records events of a new run for a target; returns the run's id."""
     await sync(database, tenant_id, [observation(POLICIES, "a", name="one")], POLICIES)
     async with database.tenant(tenant_id) as session:
         newest = text("SELECT run_id FROM sync_run ORDER BY queued_at DESC LIMIT 1")
@@ -41,8 +41,8 @@ async def noted(database: Database, tenant_id: UUID, *words: str, target: str = 
     return run_id
 
 
-async def attempted(database: Database, state: NotificationState, answer: str) -> None:
-    """The next message of the tenant, and what came of it."""
+async def record_attempt(database: Database, state: NotificationState, answer: str) -> None:
+    """Claims Contoso's next message and records its result."""
     async with database.tenant(CONTOSO) as session:
         group = await notifications.claim(session, "ops", timedelta(minutes=1))
         assert group is not None
@@ -62,20 +62,20 @@ async def acts(database: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in found]
 
 
-async def held(database: Database) -> list[tuple[Any, ...]]:
+async def active_snoozes(database: Database) -> list[tuple[Any, ...]]:
     async with database.tenant(CONTOSO) as session:
         return [
             (record.kind, record.type_key, record.external_id, record.snoozed_by) for record in await snoozes(session)
         ]
 
 
-async def test_a_page_says_what_was_told_to_whom_and_what_failed_and_why(database: Database, of_role: Clients) -> None:
-    await noted(database, CONTOSO, "was told")
-    await attempted(database, NotificationState.SENT, "answered 204")
-    await noted(database, CONTOSO, HOSTILE)
-    await attempted(database, NotificationState.FAILED, f"answered 404 {HOSTILE}")
-    run_id = await noted(database, CONTOSO, "waits still")
-    await noted(database, FABRIKAM, "is of another")
+async def test_page_shows_notifications_with_target_state_and_error(database: Database, of_role: Clients) -> None:
+    await record_events(database, CONTOSO, "was told")
+    await record_attempt(database, NotificationState.SENT, "answered 204")
+    await record_events(database, CONTOSO, HOSTILE)
+    await record_attempt(database, NotificationState.FAILED, f"answered 404 {HOSTILE}")
+    run_id = await record_events(database, CONTOSO, "waits still")
+    await record_events(database, FABRIKAM, "is of another")
 
     page = await words_of(of_role[Role.READER], PAGE)
     assert HOSTILE not in page
@@ -97,17 +97,17 @@ async def test_a_page_says_what_was_told_to_whom_and_what_failed_and_why(databas
     assert (await words_of(of_role[Role.READER], f"{PAGE}.csv")).count("\r\n") == 4
 
 
-async def test_a_tenant_with_nothing_to_tell_says_how_to_try_targets(of_role: Clients) -> None:
+async def test_page_without_notifications_explains_how_to_test_targets(of_role: Clients) -> None:
     assert "starter.py notify test" in await words_of(of_role[Role.READER], PAGE)
 
 
 @pytest.mark.parametrize("of_all", [False, True])
-async def test_pages_go_on_where_they_ended(
+async def test_notifications_are_paginated(
     database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch, of_all: bool
 ) -> None:
     monkeypatch.setattr(routes, "PAGE", 2)
     address = "/notifications" if of_all else PAGE
-    await noted(database, CONTOSO, *(f"event {number}" for number in range(5)))
+    await record_events(database, CONTOSO, *(f"event {number}" for number in range(5)))
     seen: list[str] = []
     query = "?"
     while query:
@@ -119,25 +119,25 @@ async def test_pages_go_on_where_they_ended(
         assert (await of_role[Role.READER].get(address, params={"after": made_up})).status_code == 400
 
 
-async def test_an_operator_snoozes_once_and_ends_it_once(database: Database, of_role: Clients) -> None:
-    await noted(database, CONTOSO, "before")
+async def test_operator_begins_and_ends_a_snooze_once(database: Database, of_role: Clients) -> None:
+    await record_events(database, CONTOSO, "before")
     sent = form(kind="change", type=POLICIES, item="a")
     for _ in range(2):
         answer = await of_role[Role.OPERATOR].post(SNOOZES, data=sent)
         assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
-    assert await held(database) == [("change", POLICIES, "a", "the operator")]
+    assert await active_snoozes(database) == [("change", POLICIES, "a", "the operator")]
     assert await acts(database) == [("snoozed", "local/operator", "migration")]
 
     page = await words_of(of_role[Role.OPERATOR], PAGE)
     assert "migration" in page
-    await noted(database, CONTOSO, "not to be told")
+    await record_events(database, CONTOSO, "not to be told")
     assert "○ snoozed" in rows_of(await words_of(of_role[Role.READER], PAGE))[0]
 
     (record,) = await json_of(of_role[Role.READER], f"/api{SNOOZES}")
     for _ in range(2):
         end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": record["snooze_id"]}
         assert (await of_role[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)).status_code == 303
-    assert await held(database) == []
+    assert await active_snoozes(database) == []
     assert [action for action, *_ in await acts(database)] == ["snoozed", "snooze_ended"]
 
 
@@ -153,28 +153,28 @@ async def test_an_operator_snoozes_once_and_ends_it_once(database: Database, of_
         ({"kind": "nonsense"}, 422, "not valid"),
     ],
 )
-async def test_a_form_that_will_not_do_changes_nothing(
+async def test_invalid_form_changes_nothing(
     database: Database, of_role: Clients, changed: dict[str, str], status: int, said: str
 ) -> None:
-    await noted(database, CONTOSO, "before")
+    await record_events(database, CONTOSO, "before")
     answer = await of_role[Role.OPERATOR].post(SNOOZES, data=form(**changed))
     assert (answer.status_code, said in answer.text) == (status, True), answer.text
-    assert await held(database) == []
+    assert await active_snoozes(database) == []
     assert await acts(database) == []
 
 
-async def test_a_reader_neither_snoozes_nor_ends(database: Database, of_role: Clients) -> None:
-    await noted(database, CONTOSO, "before")
+async def test_reader_may_not_begin_or_end_a_snooze(database: Database, of_role: Clients) -> None:
+    await record_events(database, CONTOSO, "before")
     async with database.tenant(CONTOSO) as session:
         record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
     assert (await of_role[Role.READER].post(SNOOZES, data=form())).status_code == 403
     end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}
     assert (await of_role[Role.READER].post(f"{SNOOZES}/end", data=end)).status_code == 403
-    assert len(await held(database)) == 1
+    assert len(await active_snoozes(database)) == 1
 
 
-async def test_a_snooze_of_another_tenant_is_not_ended(database: Database, of_role: Clients) -> None:
-    await noted(database, FABRIKAM, "theirs")
+async def test_snooze_of_another_tenant_is_not_ended(database: Database, of_role: Clients) -> None:
+    await record_events(database, FABRIKAM, "theirs")
     async with database.tenant(FABRIKAM) as session:
         record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
     end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}

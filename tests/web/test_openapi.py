@@ -1,4 +1,4 @@
-"""The page's JSON, attacked by a fuzzer that knows its OpenAPI document alone: https://schemathesis.readthedocs.io."""
+"""A fuzzer attacks the page's JSON by its OpenAPI document: https://schemathesis.readthedocs.io."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ POLICIES = "conditionalAccessPolicies"
 
 
 async def signed_in(database: Database, url: str, role: Role) -> str:
-    """The cookie of a person of a role."""
+    """The session cookie of a person of this role."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         digest = hashlib.sha256(token.encode()).digest()
@@ -41,13 +41,13 @@ async def signed_in(database: Database, url: str, role: Role) -> str:
 
 
 PHASES = dict.fromkeys((Role.READER, Role.ADMIN), "coverage,fuzzing,stateful")
-"""The least role and the highest are tried in all ways; those between share their routes."""
+"""The lowest and the highest role run all phases; the roles between share their routes."""
 
 CONFIG = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 503]
 """
-"""A valid request may have no answer: of a setting that nobody has heard of, or while Temporal is away."""
+"""A valid request may be refused: a setting is unknown, or Temporal does not answer."""
 
 
 def attack(url: str, cookie: str, phases: str, folder: Path) -> subprocess.CompletedProcess[str]:

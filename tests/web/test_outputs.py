@@ -1,4 +1,4 @@
-"""A tenant of awkward documents: the table, `--json`, `--csv` and the page of each question tell the same records."""
+"""Each question's table, `--json`, `--csv` and page have the same records, for a tenant of awkward documents."""
 
 import asyncio
 import csv
@@ -96,7 +96,7 @@ def starter(tenants_file: Path, database_url: str, tmp_path: Path) -> "Starter":
 
 
 class Starter:
-    """Commands with so wide a terminal that no cell is folded."""
+    """Commands in a terminal so wide that no cell wraps."""
 
     def __init__(self, database_url: str, tenants_file: Path, folder: Path) -> None:
         self._environment = {
@@ -123,7 +123,7 @@ def rows_of_csv(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-class Asked(NamedTuple):
+class Question(NamedTuple):
     """A question: its command, and the addresses of its page, its records and its file."""
 
     command: str
@@ -132,7 +132,7 @@ class Asked(NamedTuple):
     api: str = ""
     file: str = ""
     words: tuple[str, ...] = ()
-    """Fields of a record whose words stand in the table and on the page."""
+    """Fields of a record that the table and the page show."""
 
 
 C, F = str(CONTOSO), str(FABRIKAM)
@@ -140,53 +140,55 @@ OF = f"/tenants/{C}"
 P0 = f"{PROFILES}/p0"
 TWO = f"left={C}&right={F}"
 QUESTIONS = (
-    Asked("items", (C,), f"{OF}/items", f"/api{OF}/items", f"{OF}/items.csv", ("title", "kind", "state")),
-    Asked("missing", (C,), f"{OF}/missing", f"/api{OF}/missing", f"{OF}/missing.csv", ("title", "kind", "confidence")),
-    Asked("changes", (C,), f"{OF}/changes", f"/api{OF}/changes", f"{OF}/changes.csv", ("title", "kind", "fields")),
-    Asked(
+    Question("items", (C,), f"{OF}/items", f"/api{OF}/items", f"{OF}/items.csv", ("title", "kind", "state")),
+    Question(
+        "missing", (C,), f"{OF}/missing", f"/api{OF}/missing", f"{OF}/missing.csv", ("title", "kind", "confidence")
+    ),
+    Question("changes", (C,), f"{OF}/changes", f"/api{OF}/changes", f"{OF}/changes.csv", ("title", "kind", "fields")),
+    Question(
         "drift", (C,), f"{OF}/drift", f"/api{OF}/findings", f"{OF}/drift.csv", ("title", "severity", "label", "text")
     ),
-    Asked("versions", (C, PROFILES, "p0"), f"{OF}/items/{P0}", f"/api{OF}/versions/{P0}", f"{OF}/versions.csv/{P0}"),
-    Asked("diff", (C, PROFILES, "p0"), f"{OF}/items/{P0}", words=("label", "text")),
-    Asked(
+    Question("versions", (C, PROFILES, "p0"), f"{OF}/items/{P0}", f"/api{OF}/versions/{P0}", f"{OF}/versions.csv/{P0}"),
+    Question("diff", (C, PROFILES, "p0"), f"{OF}/items/{P0}", words=("label", "text")),
+    Question(
         "dangling", (C,), f"{OF}/dangling", f"/api{OF}/dangling", f"{OF}/dangling.csv", ("item.title", "target.title")
     ),
-    Asked(
+    Question(
         "unassigned", (C,), f"{OF}/unassigned", f"/api{OF}/unassigned", f"{OF}/unassigned.csv", ("title", "evidence")
     ),
-    Asked(
+    Question(
         "assignments", (C,), f"{OF}/assignments", f"/api{OF}/assignments", f"{OF}/assignments.csv",
         ("title", "intent", "target_name"),
     ),
-    Asked(
+    Question(
         "dependencies", (C, GROUPS, PILOT), f"{OF}/dependencies?type={GROUPS}&item={PILOT}",
         f"/api{OF}/dependencies?type={GROUPS}&item={PILOT}", words=("item.title",),
     ),
-    Asked(
+    Question(
         "dependencies", (C, "--reaches", PILOT), f"{OF}/dependencies?reaches={PILOT}",
         f"/api{OF}/reach?reaches={PILOT}", words=("item.title",),
     ),
-    Asked(
+    Question(
         "compare", (C, F), f"/compare?{TWO}", f"/api/compare/items?{TWO}", f"/compare.csv?{TWO}", ("title", "status")
     ),
-    Asked(
+    Question(
         "compare", ("--golden", F, C), f"/compare?golden={F}&tag=emea",
         file=f"/compare/golden.csv?golden={F}&tag=emea", words=("title",),
     ),
-    Asked("runs", (C,), f"{OF}/runs", f"/api{OF}/runs", f"{OF}/runs.csv", ("status",)),
-    Asked("search", ("e",), "/search?name=e", "/api/search?name=e", "/search.csv?name=e", ("title", "state")),
-    Asked(
+    Question("runs", (C,), f"{OF}/runs", f"/api{OF}/runs", f"{OF}/runs.csv", ("status",)),
+    Question("search", ("e",), "/search?name=e", "/api/search?name=e", "/search.csv?name=e", ("title", "state")),
+    Question(
         "settings", ("count",), "/settings?setting=count", "/api/settings?setting=count", "/settings.csv?setting=count",
         ("state",),
     ),
-    Asked("status", (), "/", "/api/status", "/tenants.csv"),
+    Question("status", (), "/", "/api/status", "/tenants.csv"),
 )  # fmt: skip
 
 OF_ANOTHER_RECORD = {"cannot_say", "comparison", "matrix"}
 
 
 def is_row(line: Any) -> bool:
-    """Whether a line of JSON is a row of the table, and no summary of it."""
+    """Whether a line of JSON is a row of the table and not a summary."""
     if "summary" in line or "open_by_severity" in line:
         return False
     return not {line.get("answer"), line.get("record")} & OF_ANOTHER_RECORD
@@ -199,7 +201,7 @@ def at(record: Any, path: str) -> Any:
 
 
 def in_csv(value: Any) -> Any:
-    """The value as its cell has it, but for lists and objects, which are compared as JSON."""
+    """The value as its CSV cell; lists and objects are compared as JSON."""
     match value:
         case None:
             return ""
@@ -215,18 +217,18 @@ def in_csv(value: Any) -> Any:
 
 
 INVISIBLE = dict.fromkeys(map(ord, "\u202e\n"), "\ufffd")
-"""What would hide or move the words around it."""
+"""Characters that would hide or move the words around them."""
 
 
 def plain(text: str) -> str:
-    """The words of a text, whatever spaces, quotes around names, and underscores between them."""
+    """The words of a text; invisible characters and underscores count as spaces."""
     return " ".join(text.translate(INVISIBLE).replace("\ufffd", " ").replace("_", " ").split())
 
 
-def said(record: Any, field: str) -> list[str]:
-    """The words that people read of a field."""
+def shown_words(record: Any, field: str) -> list[str]:
+    """The words that the table and the page show of a field."""
     if field == "fields":
-        return [word for changed in record["fields"] or [] for word in said(changed, "text")]
+        return [word for changed in record["fields"] or [] for word in shown_words(changed, "text")]
     if field == "state" and str(record.get("evidence")).startswith("collection_"):
         return [f"not read {record['evidence'].removeprefix('collection_')}"]
     if field == "title" and "here" in record:
@@ -240,7 +242,7 @@ def said(record: Any, field: str) -> list[str]:
     return [str(at(record, field) or "")]
 
 
-def test_each_question_with_a_table_and_a_page_is_asked() -> None:
+def test_questions_cover_every_command_with_table_and_page() -> None:
     assert {asked.command for asked in QUESTIONS} == {*COMMANDS_OF_TENANTS, "search", "settings", "status"}
 
 
@@ -251,8 +253,8 @@ COMMANDS_OF_TENANTS = {
 
 
 @pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
-async def test_the_table_json_csv_and_the_page_say_the_same(
-    starter: Starter, signed_in: httpx.AsyncClient, asked: Asked
+async def test_table_json_csv_and_page_have_the_same_records(
+    starter: Starter, signed_in: httpx.AsyncClient, asked: Question
 ) -> None:
     wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
     lines = await starter.lines(asked.command, *asked.arguments, *wanted)
@@ -265,7 +267,7 @@ async def test_the_table_json_csv_and_the_page_say_the_same(
             value = at(record, field)
             found = orjson.loads(cell) if isinstance(value, (list, dict)) else cell
             assert found == in_csv(value), field
-    if asked.command == "compare":  # the pages leave out what is the same, unless they are asked for it
+    if asked.command == "compare":  # the pages show equal items only on request
         records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
         rows = [row for row in rows if '"same"' not in row.get("cells", "") and row.get("status") != "same"]
     if asked.file:
@@ -285,10 +287,10 @@ async def test_the_table_json_csv_and_the_page_say_the_same(
     assert answer.status_code == 200
     page = plain(text_of(answer.text.partition("<main")[2]))
     for record in records:
-        for word in [word for field in asked.words for word in said(record, field)]:
+        for word in [word for field in asked.words for word in shown_words(record, field)]:
             assert plain(word) in table, word
             assert plain(word).replace(": ", ":") in page.replace(": ", ":"), word
-    told = {plain(title) for record in lines for title in said_titles(record)}
+    told = {plain(title) for record in lines for title in shown_titles(record)}
     if not told:  # versions of one item
         return
     for name in {plain(name) for name in (*NAMES, "Gone | for good", "Nobody read <this>") if name} - told:
@@ -301,23 +303,23 @@ OF_LISTS = [
     for asked in QUESTIONS
     if asked.command not in ("changes", "drift", "versions", "diff", "runs", "search", "settings", "status")
 ]
-"""Questions whose records stand by collection and name."""
+"""Questions whose records are sorted by collection and name."""
 
 
 @pytest.mark.parametrize("asked", OF_LISTS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
-async def test_lists_go_by_collection_and_name_with_the_nameless_last_in_every_output(
-    starter: Starter, signed_in: httpx.AsyncClient, asked: Asked
+async def test_every_output_sorts_by_collection_and_name_unnamed_last(
+    starter: Starter, signed_in: httpx.AsyncClient, asked: Question
 ) -> None:
     wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
     records = [record for record in await starter.lines(asked.command, *asked.arguments, *wanted) if is_row(record)]
-    if asked.command == "compare":  # the table and the pages leave out what is the same
+    if asked.command == "compare":  # the table and the pages leave out equal items
         records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
     order = [item_of(record) for record in records]
     assert order == sorted(order, key=place)
     titles = [plain(title) for title in dict.fromkeys(item["title"] for item in order)]
     table = plain((await starter(asked.command, *asked.arguments)).partition("\n")[2])
     assert [table.index(title) for title in titles] == sorted(table.index(title) for title in titles)
-    if asked.command != "compare":  # whose page begins with what somebody can act on
+    if asked.command != "compare":  # its page begins with the differences to act on
         page = plain(text_of((await signed_in.get(asked.page)).text.partition("<main")[2]))
         assert [page.index(title) for title in titles] == sorted(page.index(title) for title in titles)
 
@@ -334,7 +336,7 @@ def place(item: Any) -> tuple[str, bool, str]:
 
 
 def nested(value: Any) -> Iterator[dict[str, Any]]:
-    """All records, those within others, too."""
+    """All records, including nested records."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())
@@ -346,7 +348,7 @@ def statuses(record: Any) -> list[str]:
     return [cell["status"] for cell in record.get("cells", [])]
 
 
-def said_titles(record: Any) -> list[str]:
+def shown_titles(record: Any) -> list[str]:
     found = [record.get("title"), (record.get("item") or {}).get("title"), record.get("display_name")]
     found += [
         item["title"] for side in ("here", "there") if isinstance(record.get(side), list) for item in record[side]

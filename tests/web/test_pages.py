@@ -1,4 +1,4 @@
-"""The web page over the real database: sign-in, scope, what pages say, and what they let nobody do."""
+"""The web page over the real database: sign-in, scope, content and protection."""
 
 import asyncio
 import re
@@ -47,12 +47,12 @@ from web.sign_in import COOKIE, new_link
 from web.site import Site, item_path
 
 
-def without_contoso(tenants_file: Path) -> None:
+def remove_contoso(tenants_file: Path) -> None:
     tenants_file.write_text(tenants_file.read_text().replace(str(CONTOSO), str(uuid4())))
 
 
 def addresses(method: str = "GET") -> list[str]:
-    """An address of every route behind sign-in that takes this method."""
+    """An address of every route behind sign-in that has this method."""
     values = {
         "tenant_id": str(CONTOSO),
         "run_id": str(uuid4()),
@@ -75,7 +75,7 @@ def addresses(method: str = "GET") -> list[str]:
     return filled
 
 
-def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
+def test_only_sign_in_and_static_files_are_open(app: FastAPI) -> None:
     mounted = [route.path for route in app.routes if isinstance(route, Mount)]
     assert mounted == ["/static"]
     assert not [route for route in app.routes if isinstance(route, Route)], "each route is in a router"
@@ -89,13 +89,13 @@ def test_nothing_but_sign_in_and_files_is_open(app: FastAPI) -> None:
     }
 
 
-def test_the_navigation_leads_to_pages() -> None:
+def test_navigation_links_to_existing_pages() -> None:
     pages = {route.path for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)}
     of_a_tenant = {f"/tenants/{{tenant_id}}{entry.path}" for entry in TENANT_NAVIGATION}
     assert {entry.path for entry in NAVIGATION} | of_a_tenant <= pages
 
 
-async def test_every_route_asks_who_is_there(anonymous: httpx.AsyncClient) -> None:
+async def test_every_route_requires_sign_in(anonymous: httpx.AsyncClient) -> None:
     asked = [("GET", address) for address in addresses()] + [("POST", address) for address in addresses("POST")]
     for method, address in asked:
         answer = await anonymous.request(method, address, headers=SAME_ORIGIN)
@@ -104,12 +104,12 @@ async def test_every_route_asks_who_is_there(anonymous: httpx.AsyncClient) -> No
         assert (answer.headers["content-type"] == "application/json") is address.startswith("/api/"), address
 
 
-async def test_a_made_up_cookie_signs_nobody_in(anonymous: httpx.AsyncClient) -> None:
+async def test_invented_cookie_is_refused(anonymous: httpx.AsyncClient) -> None:
     anonymous.cookies.set(COOKIE, "made-up")
     await words_of(anonymous, "/", 401)
 
 
-async def test_a_link_works_once(app: FastAPI, database: Database, anonymous: httpx.AsyncClient) -> None:
+async def test_sign_in_link_works_once(app: FastAPI, database: Database, anonymous: httpx.AsyncClient) -> None:
     link = await new_link(database, "", "ada")
     first = await anonymous.get(link)
     assert (first.status_code, first.headers["location"]) == (303, "/")
@@ -122,7 +122,7 @@ async def test_a_link_works_once(app: FastAPI, database: Database, anonymous: ht
         await words_of(other, "/", 401)
 
 
-async def test_an_expired_link_and_an_expired_session_sign_nobody_in(
+async def test_expired_links_and_sessions_are_refused(
     database: Database, anonymous: httpx.AsyncClient, signed_in: httpx.AsyncClient
 ) -> None:
     link = await new_link(database, "", "ada")
@@ -141,9 +141,7 @@ async def test_an_expired_link_and_an_expired_session_sign_nobody_in(
         assert left.one() == (1, 0), "what has expired is deleted when a link is made"
 
 
-async def test_signing_out_ends_the_session_and_both_are_audited(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_sign_out_ends_the_session_and_is_audited(database: Database, signed_in: httpx.AsyncClient) -> None:
     cookie = signed_in.cookies[COOKIE]
     answer = await signed_in.post("/sign-out", headers={"Origin": ORIGIN})
     assert answer.status_code == 200
@@ -155,7 +153,7 @@ async def test_signing_out_ends_the_session_and_both_are_audited(
         assert acts.all() == [("ada", "admin", "signed_in"), ("ada", "admin", "signed_out")]
 
 
-async def test_audit_records_are_only_added(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_audit_records_cannot_be_changed_or_deleted(database: Database, signed_in: httpx.AsyncClient) -> None:
     for statement in ("DELETE FROM audit_record", "UPDATE audit_record SET person = 'eve'"):
         with pytest.raises((StorageUnavailableError, ProgrammingError)):
             async with database.no_tenant() as session:
@@ -170,17 +168,17 @@ async def test_audit_records_are_only_added(database: Database, signed_in: httpx
     [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN}],
     ids=["nothing said", "another origin", "cross-site"],
 )
-async def test_a_post_from_elsewhere_is_refused(signed_in: httpx.AsyncClient, headers: dict[str, str]) -> None:
+async def test_cross_site_post_is_refused(signed_in: httpx.AsyncClient, headers: dict[str, str]) -> None:
     answer = await signed_in.post("/sign-out", headers=headers)
     assert answer.status_code == 403
     await words_of(signed_in, "/")
 
 
-async def test_another_host_name_is_refused(signed_in: httpx.AsyncClient) -> None:
+async def test_unknown_host_name_is_refused(signed_in: httpx.AsyncClient) -> None:
     assert (await signed_in.get("/", headers={"Host": "evil.example"})).status_code == 400
 
 
-async def test_every_answer_has_the_headers_that_protect_it(signed_in: httpx.AsyncClient) -> None:
+async def test_every_answer_has_security_headers(signed_in: httpx.AsyncClient) -> None:
     for address in [*addresses(), "/static/style.css", "/nothing-here", "/sign-in/wrong"]:
         headers = (await signed_in.get(address)).headers
         policy = headers["content-security-policy"]
@@ -192,25 +190,25 @@ async def test_every_answer_has_the_headers_that_protect_it(signed_in: httpx.Asy
         assert headers["cache-control"] == "no-store"
 
 
-async def test_a_tenant_that_was_never_read_says_so_on_every_page(signed_in: httpx.AsyncClient) -> None:
+async def test_pages_of_an_unread_tenant_say_so(signed_in: httpx.AsyncClient) -> None:
     for page in ("", "/items", "/missing", "/coverage"):
         assert "never read" in await words_of(signed_in, f"/tenants/{UNREAD}{page}")
     assert "No run yet" in await words_of(signed_in, f"/tenants/{UNREAD}/runs")
     assert "never read" in await words_of(signed_in, "/")
 
 
-async def test_a_tenant_out_of_the_tenants_file_is_not_there(
+async def test_tenant_removed_from_the_tenants_file_is_not_found(
     database: Database, tenants_file: Path, signed_in: httpx.AsyncClient
 ) -> None:
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA")], POLICIES)
     await words_of(signed_in, f"/tenants/{CONTOSO}/items")
-    await asyncio.to_thread(without_contoso, tenants_file)
+    await asyncio.to_thread(remove_contoso, tenants_file)
     for address in (f"/tenants/{CONTOSO}/items", f"/api/tenants/{CONTOSO}/items", f"/tenants/{CONTOSO}"):
         assert "Require MFA" not in await words_of(signed_in, address, 404)
     assert str(CONTOSO) not in await words_of(signed_in, "/")
 
 
-async def test_a_tenant_does_not_show_anothers_items_or_runs(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_tenant_shows_no_items_or_runs_of_another(database: Database, signed_in: httpx.AsyncClient) -> None:
     await sync(database, FABRIKAM, [observation(POLICIES, "p2", displayName="Theirs")], POLICIES)
     async with database.tenant(FABRIKAM) as session:
         run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
@@ -222,7 +220,7 @@ async def test_a_tenant_does_not_show_anothers_items_or_runs(database: Database,
     assert await json_of(signed_in, f"/api/tenants/{CONTOSO}/versions/{POLICIES}/p2") == []
 
 
-async def test_missing_and_not_read_are_told_apart(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_missing_and_not_read_are_distinguished(database: Database, signed_in: httpx.AsyncClient) -> None:
     everything = [
         observation(POLICIES, "p1", displayName="Require MFA"),
         observation(POLICIES, "p2", displayName="Block legacy"),
@@ -264,7 +262,7 @@ async def test_missing_and_not_read_are_told_apart(database: Database, signed_in
     assert "not read" in await words_of(signed_in, "/")
 
 
-async def test_an_item_shows_its_versions_and_what_changed(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_item_shows_versions_and_changed_fields(database: Database, signed_in: httpx.AsyncClient) -> None:
     for state in ("enabled", "disabled"):
         await sync(database, CONTOSO, [observation(POLICIES, "p/1?", displayName="Require MFA", state=state)], POLICIES)
     latest = await words_of(signed_in, item_path(CONTOSO, POLICIES, "p/1?"))
@@ -282,7 +280,7 @@ async def test_an_item_shows_its_versions_and_what_changed(database: Database, s
     assert item["external_id"] == "p/1?"
 
 
-async def test_what_tenants_say_is_text_everywhere(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_hostile_document_is_escaped(database: Database, signed_in: httpx.AsyncClient) -> None:
     for note in ("one", HOSTILE):
         found = observation(POLICIES, HOSTILE, displayName=HOSTILE, description=note, **{HOSTILE: [HOSTILE]})
         await sync(database, CONTOSO, [found], POLICIES)
@@ -297,7 +295,7 @@ async def test_what_tenants_say_is_text_everywhere(database: Database, signed_in
         assert "&lt;script" in page, address
 
 
-async def test_a_long_list_goes_on_page_by_page(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_items_are_paginated(database: Database, signed_in: httpx.AsyncClient) -> None:
     names = [f"Policy {number:03}" for number in range(250)]
     await sync(database, CONTOSO, [observation(POLICIES, name, displayName=name) for name in names], POLICIES)
     seen: list[str] = []
@@ -325,7 +323,7 @@ async def test_items_are_found_by_words_of_their_names(database: Database, signe
     assert [record["external_id"] for record in records] == ["Require MFA"]
 
 
-async def test_an_open_run_renews_its_page_and_links_to_temporal_web(
+async def test_open_runs_page_updates_and_links_to_temporal_web(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)
@@ -340,14 +338,14 @@ async def test_an_open_run_renews_its_page_and_links_to_temporal_web(
     assert "everything" not in await words_of(signed_in, f"/tenants/{CONTOSO}/runs")
 
 
-async def test_the_portfolio_shows_a_tag_alone(signed_in: httpx.AsyncClient) -> None:
+async def test_portfolio_is_filtered_by_tag(signed_in: httpx.AsyncClient) -> None:
     page = await words_of(signed_in, "/?tag=emea")
     assert f"/tenants/{CONTOSO}" in page
     assert f"/tenants/{FABRIKAM}" not in page
     assert [tenant["tenant_id"] for tenant in await json_of(signed_in, "/api/status?tag=emea")] == [str(CONTOSO)]
 
 
-async def test_wrong_addresses_get_an_answer_that_says_what_is_wrong(signed_in: httpx.AsyncClient) -> None:
+async def test_wrong_addresses_get_an_error_page(signed_in: httpx.AsyncClient) -> None:
     for address, status in (
         ("/nothing-here", 404),
         ("/tenants/not-a-guid", 422),
@@ -365,10 +363,10 @@ INLINE = "a|b|bdi|code|span"
 JOINED = re.compile(
     rf"(?<![\s>(])(?:</(?:{INLINE})>)*\{{% end(?:if|for) %\}}\n *\{{% if [^%]*%\}}(?=[\w{{]|<(?:{INLINE})\b)"
 )
-"""The end of a condition, after which the template leaves the end of the line out, and words of the next one."""
+"""The end of a condition, whose line break the template drops, before the words of the next condition."""
 
 
-def test_words_of_two_conditions_are_not_joined() -> None:
+def test_templates_keep_spaces_between_conditions() -> None:
     checkout = Path(__file__).resolve().parents[2]
     templates = [*checkout.glob("answers/*/*.html"), *checkout.glob("web/templates/layout/*.html")]
     assert len(templates) > 50
@@ -378,13 +376,13 @@ def test_words_of_two_conditions_are_not_joined() -> None:
 
 @asynccontextmanager
 async def locked(database_url: str, table: str) -> AsyncIterator[None]:
-    """Nobody else reads the table meanwhile."""
+    """Locks the table against every other session."""
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         await connection.execute(SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(Identifier(table)))
         yield
 
 
-async def test_a_page_gives_up_where_the_database_takes_too_long(
+async def test_slow_query_ends_with_advice_to_narrow_the_question(
     database_url: str, signed_in: httpx.AsyncClient
 ) -> None:
     async with locked(database_url, "inventory_item"), locked(database_url, "collection_coverage"):
@@ -392,7 +390,7 @@ async def test_a_page_gives_up_where_the_database_takes_too_long(
     assert all("narrow the question" in page for page in pages)
 
 
-async def test_a_database_that_does_not_answer_is_said_in_one_line(database: Database, tenants_file: Path) -> None:
+async def test_unreachable_database_is_reported(database: Database, tenants_file: Path) -> None:
     settings = Settings(
         database_url=SecretStr("postgresql://nobody@127.0.0.1:1/nothing"), tenants_file=tenants_file, _env_file=None
     )

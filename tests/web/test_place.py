@@ -1,4 +1,4 @@
-"""Where the page may be served: beyond this machine only with sign-in, and only encrypted."""
+"""The places where the page may listen: beyond this machine only with sign-in and encryption."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -52,7 +52,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
         ({"certificate": Path(__file__), "key": Path(__file__)}, "no certificate and its key in PEM"),
     ],
 )
-def test_a_place_that_is_not_safe_is_refused_in_one_line(options: dict[str, Any], line: str, tls: Tls) -> None:
+def test_unsafe_place_is_a_one_line_error(options: dict[str, Any], line: str, tls: Tls) -> None:
     given = {"address": "127.0.0.1", "has_sign_in": True, **options}
     if given.pop("tls", False):
         given |= tls._asdict()
@@ -61,7 +61,7 @@ def test_a_place_that_is_not_safe_is_refused_in_one_line(options: dict[str, Any]
     assert "\n" not in str(refused.value)
 
 
-def test_places_that_are_safe(tls: Tls) -> None:
+def test_safe_places_are_accepted(tls: Tls) -> None:
     here = place("127.0.0.1", has_sign_in=False)
     assert (here.url(8080), here.hosts) == ("http://127.0.0.1:8080", ["127.0.0.1", "localhost", "[::1]"])
     entra = place("127.0.0.1", has_sign_in=True)
@@ -79,7 +79,7 @@ def test_places_that_are_safe(tls: Tls) -> None:
 @pytest.mark.parametrize(
     ("peer", "is_let_in"), [("10.0.0.5", True), ("10.0.0.16", False), ("::1", False), (None, False), ("x", False)]
 )
-def test_only_the_proxy_is_answered(peer: str | None, is_let_in: bool) -> None:
+def test_only_proxy_addresses_are_let_in(peer: str | None, is_let_in: bool) -> None:
     assert PROXIED.lets_in(peer) is is_let_in
 
 
@@ -97,7 +97,7 @@ def asking(app: FastAPI, peer: str, host: str = "inventory.example") -> httpx.As
     return httpx.AsyncClient(transport=transport, base_url=f"https://{host}", timeout=PATIENCE_SECONDS)
 
 
-async def test_whoever_comes_around_the_proxy_is_refused_whatever_headers_say(proxied: FastAPI) -> None:
+async def test_requests_past_the_proxy_are_refused_despite_forwarded_headers(proxied: FastAPI) -> None:
     forwarded = {"X-Forwarded-For": "10.0.0.5", "Forwarded": "for=10.0.0.5", "X-Real-IP": "10.0.0.5"}
     async with asking(proxied, "192.0.2.1") as client:
         for path in ("/", "/sign-in", "/static/style.css", "/api/status"):
@@ -107,7 +107,7 @@ async def test_whoever_comes_around_the_proxy_is_refused_whatever_headers_say(pr
         assert (await client.get("/")).status_code == 401
 
 
-async def test_no_forwarded_header_changes_the_pages_name(proxied: FastAPI) -> None:
+async def test_forwarded_headers_do_not_change_the_host_name(proxied: FastAPI) -> None:
     async with asking(proxied, "10.0.0.5") as client:
         answer = await client.get("/", headers={"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"})
         assert "evil.example" not in answer.text
@@ -119,14 +119,14 @@ async def test_no_forwarded_header_changes_the_pages_name(proxied: FastAPI) -> N
             assert (await client.get("/")).status_code == 400, "its own name alone"
 
 
-async def test_browsers_are_told_to_come_by_https_alone(proxied: FastAPI, app: FastAPI) -> None:
+async def test_only_https_pages_send_strict_transport_security(proxied: FastAPI, app: FastAPI) -> None:
     async with asking(proxied, "10.0.0.5") as client:
         assert (await client.get("/")).headers["strict-transport-security"] == "max-age=31536000"
     async with asking(app, "127.0.0.1", "localhost") as client:
         assert "strict-transport-security" not in (await client.get("/")).headers
 
 
-async def test_health_is_told_to_everybody_and_holds_nothing(proxied: FastAPI) -> None:
+async def test_health_check_answers_everyone_with_ok(proxied: FastAPI) -> None:
     async with asking(proxied, "192.0.2.1", "127.0.0.1") as client:
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.text) == (200, "ok\n")

@@ -1,4 +1,4 @@
-"""Plans of promotions on the page: what a reviewer sees, and who may decide."""
+"""Promotion plans on the page: review, decisions and permissions."""
 
 import asyncio
 from uuid import UUID
@@ -44,7 +44,7 @@ def access(number: int, name: str, state: str) -> dict[str, object]:
     }
 
 
-async def made_plan(database: Database, database_url: str) -> PlanRecord:
+async def make_plan(database: Database, database_url: str) -> PlanRecord:
     """A plan from Contoso to Fabrikam that weakens, widens, creates and is blocked."""
     lost = {"@odata.type": "#microsoft.graph.exclusionGroupAssignmentTarget", "groupId": str(UUID(int=99))}
     await read(
@@ -75,7 +75,7 @@ async def made_plan(database: Database, database_url: str) -> PlanRecord:
 
 @pytest.fixture
 async def plan(database: Database, database_url: str) -> PlanRecord:
-    return await made_plan(database, database_url)
+    return await make_plan(database, database_url)
 
 
 def page_of(plan: PlanRecord) -> str:
@@ -90,7 +90,7 @@ async def audited(database: Database) -> list[tuple[str, str, str | None]]:
         return [(row.person, row.action, row.reason) for row in rows]
 
 
-async def test_a_plan_shows_what_is_worst_first_and_for_whom(of_role: Clients, plan: PlanRecord) -> None:
+async def test_plan_lists_most_severe_items_first_with_their_audience(of_role: Clients, plan: PlanRecord) -> None:
     page = await words_of(of_role[Role.READER], page_of(plan))
     names = ("MFA for all", "Wide ", "A new one", "For the lost", "Same")
     places = [page.index(f"<bdi>{name}") for name in names]
@@ -111,7 +111,7 @@ async def test_a_plan_shows_what_is_worst_first_and_for_whom(of_role: Clients, p
         assert has_form is role.includes(Role.APPROVER), role
 
 
-async def test_plans_say_how_complete_and_how_old_their_data_is(of_role: Clients, plan: PlanRecord) -> None:
+async def test_plans_show_coverage_and_age_of_their_data(of_role: Clients, plan: PlanRecord) -> None:
     reader = of_role[Role.READER]
     page = text_of(await words_of(reader, page_of(plan)))
     assert "It rests on 2 of 2 collections known on both sides, the oldest reading" in page
@@ -120,7 +120,7 @@ async def test_plans_say_how_complete_and_how_old_their_data_is(of_role: Clients
     assert "This tenant was never read" in await words_of(reader, f"/tenants/{UNREAD}/plans")
 
 
-async def test_a_plan_is_json_and_csv(signed_in: httpx.AsyncClient, plan: PlanRecord) -> None:
+async def test_plan_is_available_as_json_and_csv(signed_in: httpx.AsyncClient, plan: PlanRecord) -> None:
     assert await json_of(signed_in, f"/api{page_of(plan)}") == plan.model_dump(mode="json")
     assert await json_of(signed_in, f"/api/tenants/{FABRIKAM}/plans") == [plan.model_dump(mode="json")]
     answer = await signed_in.get(f"/api{page_of(plan)}/items?limit=2")
@@ -134,14 +134,14 @@ async def test_a_plan_is_json_and_csv(signed_in: httpx.AsyncClient, plan: PlanRe
     assert str(plan.plan_id) in await words_of(signed_in, f"/tenants/{FABRIKAM}/plans.csv")
 
 
-async def test_hostile_names_are_text(signed_in: httpx.AsyncClient, plan: PlanRecord) -> None:
+async def test_hostile_names_are_escaped(signed_in: httpx.AsyncClient, plan: PlanRecord) -> None:
     page = await words_of(signed_in, page_of(plan))
     assert "<script" not in page
     assert "\u202e" not in page
     assert "&lt;script" in page
 
 
-async def test_somebody_else_approves_a_plan_once(database: Database, of_role: Clients, plan: PlanRecord) -> None:
+async def test_second_person_approves_a_plan_once(database: Database, of_role: Clients, plan: PlanRecord) -> None:
     approver, sent = of_role[Role.APPROVER], form(reason="CHG-1", confirmed="yes")
     answers = await asyncio.gather(*(approver.post(f"{page_of(plan)}/approve", data=sent) for _ in range(4)))
     assert [answer.status_code for answer in answers] == [303] * 4
@@ -157,7 +157,9 @@ async def test_somebody_else_approves_a_plan_once(database: Database, of_role: C
     ]
 
 
-async def test_two_decisions_at_once_are_one(database: Database, of_role: Clients, plan: PlanRecord) -> None:
+async def test_only_one_of_two_concurrent_decisions_succeeds(
+    database: Database, of_role: Clients, plan: PlanRecord
+) -> None:
     answers = await asyncio.gather(
         of_role[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="yes", confirmed="yes")),
         of_role[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="no", confirmed="yes")),
@@ -166,7 +168,7 @@ async def test_two_decisions_at_once_are_one(database: Database, of_role: Client
     assert len(await audited(database)) == 2
 
 
-async def test_nobody_approves_ones_own_plan(
+async def test_author_may_not_approve_the_plan(
     app: FastAPI, database: Database, signed_in: httpx.AsyncClient, plan: PlanRecord
 ) -> None:
     assert "You made this plan" in await words_of(signed_in, page_of(plan))
@@ -180,7 +182,7 @@ async def test_nobody_approves_ones_own_plan(
     assert [action for _, action, _ in await audited(database)][1:] == ["plan_approval_refused"] * 3
 
 
-async def test_a_lower_role_and_a_form_without_its_box_decide_nothing(
+async def test_lower_role_or_unconfirmed_form_decides_nothing(
     database: Database, of_role: Clients, plan: PlanRecord
 ) -> None:
     for act in ("approve", "reject"):
@@ -194,7 +196,7 @@ async def test_a_lower_role_and_a_form_without_its_box_decide_nothing(
     assert len(await audited(database)) == 1
 
 
-async def test_an_approval_is_refused_where_the_target_has_changed(
+async def test_approval_is_refused_if_the_target_changed(
     database: Database, of_role: Clients, plan: PlanRecord
 ) -> None:
     await read(database, FABRIKAM, {ACCESS: [access(2, "MFA for all", "disabled")]})
@@ -204,9 +206,7 @@ async def test_an_approval_is_refused_where_the_target_has_changed(
     assert (await audited(database))[-1][1] == "plan_approval_refused"
 
 
-async def test_who_does_not_see_the_source_does_not_see_the_plan(
-    app: FastAPI, database: Database, plan: PlanRecord
-) -> None:
+async def test_plan_requires_access_to_its_source_tenant(app: FastAPI, database: Database, plan: PlanRecord) -> None:
     async with signed_in_as(app, database, person_of(Role.APPROVER), [FABRIKAM]) as client:
         for address in (
             page_of(plan),

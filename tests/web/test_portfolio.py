@@ -1,4 +1,4 @@
-"""The portfolio and the page of one tenant: who needs attention, and whether the picture is whole."""
+"""The portfolio and a tenant's page: reasons for attention, and coverage."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,7 @@ def rows_of(page: str) -> list[str]:
     return [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/tenants/')[1:]]
 
 
-async def test_the_worst_comes_first_and_each_reason_shows_its_tenants(database: Database, of_role: Clients) -> None:
+async def test_portfolio_is_sorted_by_urgency_and_filtered_by_reason(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     await sync(database, CONTOSO, [observation(POLICIES, "p1")], POLICIES)
     await sync(
@@ -63,9 +63,7 @@ def write_five_hundred(tenants_file: Path) -> list[UUID]:
     return wanted
 
 
-async def test_five_hundred_tenants_are_read_page_by_page(
-    tenants_file: Path, of_role: Clients, database: Database
-) -> None:
+async def test_five_hundred_tenants_are_paginated(tenants_file: Path, of_role: Clients, database: Database) -> None:
     wanted = await asyncio.to_thread(write_five_hundred, tenants_file)
     seen: list[str] = []
     address: str | None = "/"
@@ -78,7 +76,7 @@ async def test_five_hundred_tenants_are_read_page_by_page(
     assert (len(seen), set(seen)) == (500, set(map(str, wanted)))
 
 
-async def test_a_file_without_tenants_and_a_tenant_without_a_run_say_what_to_do(
+async def test_empty_tenants_file_and_unread_tenant_show_the_next_step(
     tenants_file: Path, of_role: Clients, database: Database
 ) -> None:
     page = await words_of(of_role[Role.OPERATOR], f"/tenants/{UNREAD}")
@@ -88,7 +86,7 @@ async def test_a_file_without_tenants_and_a_tenant_without_a_run_say_what_to_do(
     assert "The tenants file has no tenant yet" in await words_of(of_role[Role.READER], "/")
 
 
-async def test_a_tenant_says_what_its_runs_found_and_links_to_it(database: Database, of_role: Clients) -> None:
+async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Database, of_role: Clients) -> None:
     everything = [observation(POLICIES, "p1", state="enabled"), observation(LOCATIONS, "l1")]
     await sync(database, CONTOSO, everything, POLICIES, LOCATIONS)
     await sync(
@@ -112,7 +110,7 @@ async def test_a_tenant_says_what_its_runs_found_and_links_to_it(database: Datab
     assert "Start a run" in await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}")
 
 
-async def test_a_search_is_text(of_role: Clients, database: Database) -> None:
+async def test_search_words_are_escaped(of_role: Clients, database: Database) -> None:
     page = (await of_role[Role.READER].get("/", params={"name": HOSTILE, "tag": HOSTILE})).text
     assert "<script" not in page
     assert "&lt;script" in page
@@ -125,7 +123,7 @@ def status(tenant_id: UUID, *attention: Attention) -> TenantStatus:
     )  # fmt: skip
 
 
-def test_reasons_are_counted_the_most_urgent_first() -> None:
+def test_reasons_are_counted_most_urgent_first() -> None:
     first, second = uuid4(), uuid4()
     tenants = [status(first, Attention.MISSING, Attention.STALE), status(second, Attention.MISSING)]
     assert list(reasons(tenants).items()) == [(Attention.STALE, 1), (Attention.MISSING, 2)]

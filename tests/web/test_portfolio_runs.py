@@ -1,4 +1,4 @@
-"""Portfolio runs on the web page: lists, one with its tenants, for whoever sees some tenants only; cancelling."""
+"""Portfolio runs on the web page: lists, a run's tenants, visibility and cancellation."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -49,11 +49,11 @@ OTHERS_CODE = ErrorCode.GRAPH_PERMISSION_MISSING
 
 @pytest.fixture
 def app(database: Database, database_url: str, tenants_file: Path) -> FastAPI:
-    """The page beside no Temporal."""
+    """A page without a Temporal."""
     return page_beside("127.0.0.1:1", database, database_url, tenants_file)
 
 
-async def recorded(
+async def record_run(
     database: Database,
     chosen: TenantChoice,
     outcomes: dict[UUID, tuple[RunStatus, list[ErrorCode]]],
@@ -61,7 +61,7 @@ async def recorded(
     ended: RunStatus | None,
     tenants: int = 3,
 ) -> UUID:
-    """A portfolio run of `tenants` tenants of which these have ended."""
+    """Records a portfolio run of `tenants` tenants and the given outcomes; returns its id."""
     run_id = uuid4()
     identity = portfolio.PortfolioIdentity(
         run_id, "portfolio/nightly", Selection(type_keys=(POLICIES,)), chosen, "nightly", "night watch"
@@ -88,11 +88,9 @@ FAILED_AT_FABRIKAM: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {
 }
 
 
-async def test_a_portfolio_run_says_how_it_ended_in_each_tenant_the_failed_first(
-    database: Database, of_role: Clients
-) -> None:
+async def test_portfolio_run_lists_outcomes_with_failed_tenants_first(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
-    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=RunStatus.PARTIAL)
+    run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=RunStatus.PARTIAL)
     (row,) = rows_of(await words_of(reader, "/portfolio-runs"))
     assert "partial all tenants night watch nightly 3 1 failed 1 success" in row
     address = f"/portfolio-runs/{run_id}"
@@ -113,8 +111,8 @@ async def test_a_portfolio_run_says_how_it_ended_in_each_tenant_the_failed_first
     await words_of(reader, f"/portfolio-runs/{uuid4()}", 404)
 
 
-async def test_one_under_way_counts_the_tenants_that_have_ended(database: Database, of_role: Clients) -> None:
-    run_id = await recorded(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
+async def test_running_portfolio_run_counts_ended_tenants(database: Database, of_role: Clients) -> None:
+    run_id = await record_run(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
     page = await words_of(of_role[Role.READER], f"/portfolio-runs/{run_id}")
     assert "running tag emea; night watch; schedule nightly" in text_of(page)
     assert "9 tenants: 1 failed 1 success. So far; this page renews itself, or load it again" in text_of(page)
@@ -122,12 +120,12 @@ async def test_one_under_way_counts_the_tenants_that_have_ended(database: Databa
     assert "Cancel this portfolio run" in await words_of(of_role[Role.OPERATOR], f"/portfolio-runs/{run_id}")
 
 
-async def test_a_live_page_follows_the_tenants_that_it_shows(
+async def test_live_page_follows_the_filtered_tenants(
     app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(portfolio_routes, "LOOK_SECONDS", 0.02)
     reader = of_role[Role.READER]
-    run_id = await recorded(database, TenantChoice(everyone=True), {}, ended=None)
+    run_id = await record_run(database, TenantChoice(everyone=True), {}, ended=None)
     address = f"/portfolio-runs/{run_id}"
     assert f'hx-sse:connect="{address}/live?status=failed"' in await words_of(reader, f"{address}?status=failed")
     async with streamed(app, reader, f"{address}/live?status=failed") as stream:
@@ -150,7 +148,7 @@ async def test_a_live_page_follows_the_tenants_that_it_shows(
     await words_of(reader, f"{address}/live?after=x", 404)
 
 
-async def test_two_hundred_people_who_follow_a_portfolio_run_cost_one_look() -> None:
+async def test_concurrent_readers_share_one_look() -> None:
     looks = SharedLooks[int]()
     asked = 0
 
@@ -165,11 +163,11 @@ async def test_two_hundred_people_who_follow_a_portfolio_run_cost_one_look() -> 
     assert await looks.look("another", find, within=1e6) == 3
 
 
-async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(app: FastAPI, database: Database) -> None:
+async def test_portfolio_run_is_hidden_unless_all_its_tenants_are_visible(app: FastAPI, database: Database) -> None:
     ended: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {CONTOSO: (RunStatus.SUCCESS, [])}
-    ours = await recorded(database, TenantChoice(tenant_ids=(CONTOSO,)), ended, ended=None, tenants=1)
-    shared = await recorded(database, TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), FAILED_AT_FABRIKAM, ended=None)
-    everybody = await recorded(database, TenantChoice(everyone=True), ended, ended=RunStatus.PARTIAL)
+    ours = await record_run(database, TenantChoice(tenant_ids=(CONTOSO,)), ended, ended=None, tenants=1)
+    shared = await record_run(database, TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), FAILED_AT_FABRIKAM, ended=None)
+    everybody = await record_run(database, TenantChoice(everyone=True), ended, ended=RunStatus.PARTIAL)
     sent = {"request_id": str(uuid4()), "confirmed": "yes"}
     async with signed_in_as(app, database, person_of(Role.OPERATOR), [CONTOSO]) as client:
         (record,) = await json_of(client, "/api/portfolio-runs")
@@ -183,7 +181,7 @@ async def test_whoever_sees_one_tenant_sees_only_portfolio_runs_of_it_by_name(ap
             assert (await client.post(f"/portfolio-runs/{hidden}/cancel", data=sent)).status_code == 404
 
 
-async def test_portfolio_runs_are_read_page_by_page_and_by_status(
+async def test_portfolio_runs_are_paginated_and_filtered_by_status(
     database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(portfolio_routes, "PAGE", 2)
@@ -192,8 +190,8 @@ async def test_portfolio_runs_are_read_page_by_page_and_by_status(
     of_three: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {**FAILED_AT_FABRIKAM, UNREAD: (RunStatus.SUCCESS, [])}
     for number in range(5):
         ended = RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS
-        await recorded(database, TenantChoice(everyone=True), of_three, ended=ended)
-    await _at_one_moment(database)
+        await record_run(database, TenantChoice(everyone=True), of_three, ended=ended)
+    await _give_equal_start_times(database)
     for address, expected in (("/portfolio-runs?", 5), ("/portfolio-runs?status=partial", 2)):
         seen: list[str] = []
         query = address.partition("?")[2]
@@ -212,16 +210,14 @@ async def test_portfolio_runs_are_read_page_by_page_and_by_status(
     assert len(rows_of(await words_of(reader, f"{one}{next_of(first)}"))) == 1
 
 
-async def _at_one_moment(database: Database) -> None:
-    """Gives all portfolio runs the same start, so that their ids alone order them."""
+async def _give_equal_start_times(database: Database) -> None:
+    """Gives all portfolio runs the same start, so that only their ids order them."""
     async with database.no_tenant() as session:
         await session.execute(text("UPDATE portfolio_run SET started_at = (SELECT min(started_at) FROM portfolio_run)"))
 
 
-async def test_a_cancellation_that_temporal_does_not_take_is_recorded_as_not_done(
-    database: Database, of_role: Clients
-) -> None:
-    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
+async def test_cancellation_without_temporal_is_recorded_as_not_done(database: Database, of_role: Clients) -> None:
+    run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
     sent = {"request_id": str(uuid4()), "reason": "wrong tag", "confirmed": "yes"}
     address = f"/portfolio-runs/{run_id}/cancel"
     assert (await of_role[Role.READER].post(address, data=sent)).status_code == 403
@@ -234,12 +230,12 @@ async def test_a_cancellation_that_temporal_does_not_take_is_recorded_as_not_don
     assert {(row[0], row[2]) for row in rows} == {("sync_cancelled", "wrong tag")}
 
 
-async def test_without_portfolio_runs_the_page_says_how_they_start(of_role: Clients) -> None:
+async def test_empty_list_says_that_no_portfolio_run_exists(of_role: Clients) -> None:
     assert "No portfolio run yet" in await words_of(of_role[Role.READER], "/portfolio-runs")
     assert "No portfolio run of status failed" in await words_of(of_role[Role.READER], "/portfolio-runs?status=failed")
 
 
-async def test_lists_and_the_page_have_one_that_no_worker_has_taken_up(
+async def test_queued_portfolio_run_without_worker_is_shown(
     database: Database, database_url: str, tenants_file: Path, temporal: EmbeddedTemporal
 ) -> None:
     queue, name = f"queue-{uuid4()}", f"quiet-{uuid4()}"
@@ -292,7 +288,7 @@ async def _lists(client: httpx.AsyncClient, query: str, ids: list[str]) -> bool:
 
 
 async def _listed(client: httpx.AsyncClient, query: str) -> list[list[str]]:
-    """The ids that the page, the records and the file have; all of them know the queued ones."""
+    """The ids on the page, in the JSON and in the file; empty if one of them does not know the queued runs."""
     page = await words_of(client, f"/portfolio-runs{query}")
     records = await client.get(f"/api/portfolio-runs{query}")
     file = await client.get(f"/portfolio-runs.csv{query}")
@@ -305,8 +301,8 @@ async def _listed(client: httpx.AsyncClient, query: str) -> list[list[str]]:
     ]
 
 
-async def test_lists_say_if_temporal_does_not_tell_of_queued_ones(database: Database, of_role: Clients) -> None:
-    run_id = await recorded(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
+async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, of_role: Clients) -> None:
+    run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
     reader = of_role[Role.READER]
     page = await words_of(reader, "/portfolio-runs")
     assert "Temporal does not answer, so queued portfolio runs that no worker has taken up are not shown" in page

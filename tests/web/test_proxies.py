@@ -1,4 +1,4 @@
-"""The proxies of docs/web.md, configured as it says, before `starter.py web`: sign-in, forms, pages that stay live."""
+"""The proxies of docs/web.md, configured as documented, before `starter.py web`: sign-in, forms and live pages."""
 
 import os
 import re
@@ -39,14 +39,14 @@ class Files(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """A proxy that runs: the port where it speaks HTTPS, and the one where the page listens."""
+    """The ports of a running proxy, which speaks HTTPS, and of the page."""
 
     port: int
     page_port: int
 
 
 def documented(heading: str) -> str:
-    """What docs/web.md has under a comment, up to the next one or to the end of the listing."""
+    """The lines of docs/web.md below a comment, up to the next comment or the end of the listing."""
     text = (CHECKOUT / "docs" / "web.md").read_text()
     return re.split(r"\n# |\n```", text.partition(f"\n# {heading}\n")[2])[0]
 
@@ -75,7 +75,7 @@ def proxy(request: pytest.FixtureRequest, files: Files, tmp_path: Path) -> Itera
 
 
 def changed(configuration: str, **places: str) -> str:
-    """The configuration with other places; each stands in it, as `10.0.0.7:8080` does."""
+    """The configuration with places replaced; each, such as `10.0.0.7:8080`, must occur in it."""
     for known, place in places.items():
         assert known in configuration
         configuration = configuration.replace(known, place)
@@ -141,7 +141,7 @@ def authority() -> Iterator[SimulatedGraph]:
 def page(
     authority: SimulatedGraph, database: Database, database_url: str, proxy: Proxy, tmp_path: Path
 ) -> Iterator[str]:
-    """The page, started as docs/web.md says, by the id of its tenant."""
+    """Starts the page as docs/web.md says; yields the id of its tenant."""
     (registered,) = authority.tenants
     secret = tmp_path / "secret"
     secret.write_text(registered.client_secret)
@@ -160,7 +160,7 @@ def page(
 
 
 class BrowserBehindProxy(httpx.AsyncHTTPTransport):
-    """Resolves the host of the documentation to the proxy; the browser knows it by its name alone."""
+    """Resolves the documentation's host name to the proxy."""
 
     def __init__(self, proxy: Proxy, files: Files) -> None:
         trust = ssl.create_default_context()
@@ -207,7 +207,7 @@ async def sign_in(client: httpx.AsyncClient, authority: SimulatedGraph) -> httpx
 
 @pytest.mark.parametrize("proxy", ["nginx", "caddy"], indirect=True)
 @pytest.mark.slow
-async def test_people_sign_in_read_live_pages_and_act_through_the_documented_proxy(
+async def test_documented_proxy_supports_sign_in_live_pages_and_forms(
     browser: httpx.AsyncClient, authority: SimulatedGraph, database: Database, page: str
 ) -> None:
     unknown = await browser.get("/")

@@ -1,4 +1,4 @@
-"""References to nothing, items that nobody gets and assignments of all tenants, as JSON in parts and as one file."""
+"""Dangling references, unassigned items and assignments of all tenants, as paginated JSON and as a file."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def profile(name: str, *group_ids: str) -> Observation:
 
 
 async def read(database: Database) -> None:
-    """Two tenants: in each, two items for a group that is gone, and two for nobody."""
+    """Two tenants: each has two items for a missing group and two unassigned items."""
     for tenant_id, tenant in ((CONTOSO, "c"), (FABRIKAM, "f")):
         items = [
             profile(f"{tenant}1 {HOSTILE}", GONE),
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.filled.with_args(read)
 
 
 async def in_parts(client: httpx.AsyncClient, address: str) -> AsyncIterator[list[dict[str, Any]]]:
-    """The parts of a list, as `Link` leads from one to the next."""
+    """The parts of a list, which the `Link` headers connect."""
     following: str | None = address
     while following is not None:
         answer = await client.get(following)
@@ -69,7 +69,7 @@ def told(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
-async def test_pages_and_files_ask_many_tenants_by_one_question(
+async def test_pages_and_files_read_many_tenants_in_one_statement(
     app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str
 ) -> None:
     asked = list[str]()
@@ -98,7 +98,7 @@ async def test_pages_and_files_ask_many_tenants_by_one_question(
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
-async def test_parts_ask_the_tenants_after_the_first_by_one_question_and_none_in_vain(
+async def test_json_reads_tenants_after_the_first_together_and_only_if_needed(
     database: Database, signed_in: httpx.AsyncClient, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sync(database, UNREAD, [profile("u1", GONE), profile("u2")], CONFIGURATIONS, GROUPS)
@@ -121,7 +121,7 @@ async def test_parts_ask_the_tenants_after_the_first_by_one_question_and_none_in
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize("at_a_time", [8, 1])
-async def test_the_parts_of_a_list_over_tenants_are_the_lists_of_the_tenants(
+async def test_list_over_tenants_has_the_rows_of_each_tenants_list(
     signed_in: httpx.AsyncClient, question: str, at_a_time: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tenants_in_turn, "TENANTS_AT_A_TIME", at_a_time)
@@ -142,7 +142,7 @@ async def test_the_parts_of_a_list_over_tenants_are_the_lists_of_the_tenants(
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-async def test_a_list_over_tenants_is_that_of_a_tag_and_of_the_tenants_that_are_seen(
+async def test_list_over_tenants_is_limited_to_tag_and_visible_tenants(
     app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str
 ) -> None:
     of_tag = told(await json_of(signed_in, f"/api/{question}?tag=emea"))
@@ -159,12 +159,12 @@ async def test_a_list_over_tenants_is_that_of_a_tag_and_of_the_tenants_that_are_
     assert f'href="/{question}.csv?tag=emea"' in page
 
 
-async def test_an_item_that_only_some_tenants_have_is_found_in_these(signed_in: httpx.AsyncClient) -> None:
+async def test_item_is_found_in_the_tenants_that_have_it(signed_in: httpx.AsyncClient) -> None:
     assert told(await json_of(signed_in, "/api/assignments?item=f2")) == [(str(FABRIKAM), "f2")]
     assert len((await words_of(signed_in, "/assignments.csv?item=f2")).splitlines()) == 2
 
 
-async def test_json_has_the_rows_that_a_page_leaves_to_it(
+async def test_json_has_rows_beyond_the_page_limit(
     signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routes, "MOST", 1)

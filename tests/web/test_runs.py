@@ -1,4 +1,4 @@
-"""Runs on the web page: lists, one run live, starting and cancelling through a real Temporal."""
+"""Runs on the web page: lists, a live run, start and cancellation through a real Temporal."""
 
 import asyncio
 import hashlib
@@ -49,7 +49,7 @@ VENDORED = {
     "hx-sse-4.0.1.min.js": "18ef2761356ec1fe0bb6d92612315b37517a7c1e9856b661c5ae81fef239d103",
     "LICENSE-htmx.txt": "d3d2456f76414f2456104660ebd65aff1c04cd7966b942bdabd63f3cdb316a38",
 }
-"""SHA-256 of files of htmx.org 4.0.1, as its npm package has them."""
+"""SHA-256 of the files in the npm package of htmx.org 4.0.1."""
 
 NOWHERE = {"target_host": "127.0.0.1:1"}
 
@@ -60,7 +60,7 @@ def form(**fields: str | list[str]) -> dict[str, str | list[str]]:
 
 @workflow.defn(name="SyncWorkflow")
 class StandIn:
-    """A run that has read one of two collections, and notes who cancels it until it is told to end."""
+    """A run that has read one of two collections and records cancel requests until its end signal."""
 
     def __init__(self) -> None:
         self.requests: list[CancelRequest] = []
@@ -95,7 +95,7 @@ class StandIn:
 def app(
     database: Database, database_url: str, tenants_file: Path, queue: str, request: pytest.FixtureRequest
 ) -> FastAPI:
-    """The page; beside a Temporal where the test uses it, else beside none."""
+    """The page, with a Temporal only if the test uses its client."""
     address = NOWHERE["target_host"]
     if "client" in request.fixturenames:
         server: EmbeddedTemporal = request.getfixturevalue("temporal")
@@ -105,7 +105,7 @@ def app(
 
 @pytest.fixture
 async def client(temporal: EmbeddedTemporal) -> AsyncIterator[Client]:
-    """A client of the Temporal beside the page; the run that a test leaves is ended."""
+    """A client of the page's Temporal; terminates the run that a test leaves."""
     client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
     yield client
     with suppress(RPCError):
@@ -130,12 +130,12 @@ async def audited(database: Database) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in found]
 
 
-def test_the_scripts_are_those_that_their_authors_publish() -> None:
+def test_vendored_scripts_match_their_published_hashes() -> None:
     folder = STATIC / "vendor"
     assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()} == VENDORED
 
 
-async def test_a_run_without_a_worker_is_queued_and_its_page_says_why(
+async def test_run_without_worker_is_queued_and_its_page_gives_the_reason(
     database: Database, of_role: Clients, started: str, queue: str
 ) -> None:
     operator = of_role[Role.OPERATOR]
@@ -153,7 +153,7 @@ async def test_a_run_without_a_worker_is_queued_and_its_page_says_why(
     await words_of(operator, started.replace(str(CONTOSO), str(FABRIKAM)), 404)
 
 
-async def test_lists_have_a_run_that_no_worker_has_taken_up(
+async def test_lists_show_a_queued_run_without_worker(
     app: FastAPI, database: Database, of_role: Clients, started: str
 ) -> None:
     reader, row = of_role[Role.READER], f'<a href="{started}">'
@@ -177,7 +177,7 @@ async def test_lists_have_a_run_that_no_worker_has_taken_up(
 
 
 async def listed_ids(client: httpx.AsyncClient, address: str) -> list[str]:
-    """The ids of the runs that the records and the file of a list have; both know all queued runs."""
+    """The ids in a list's JSON and in its file; checks that both know all queued runs."""
     path, _, query = address.partition("?")
     records, file = await client.get(f"/api{address}"), await client.get(f"{path}.csv?{query}")
     assert [answer.headers.get("queued-runs") for answer in (records, file)] == [None, None]
@@ -185,7 +185,7 @@ async def listed_ids(client: httpx.AsyncClient, address: str) -> list[str]:
     return [record["run_id"] for record in records.json()] + [row.partition(",")[0] for row in rows]
 
 
-async def test_lists_say_if_temporal_does_not_tell_of_queued_runs(database: Database, of_role: Clients) -> None:
+async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, of_role: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
         page = await words_of(of_role[Role.READER], address)
@@ -198,7 +198,7 @@ async def test_lists_say_if_temporal_does_not_tell_of_queued_runs(database: Data
     assert await listed_ids(of_role[Role.READER], "/runs?status=partial") == []
 
 
-async def test_lists_wait_a_moment_for_temporal_and_show_next_time_what_it_told(
+async def test_lists_wait_briefly_for_temporal_and_use_its_late_answer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", 0.0)
@@ -219,7 +219,7 @@ async def test_lists_wait_a_moment_for_temporal_and_show_next_time_what_it_told(
     assert asked == 1
 
 
-async def test_the_workflow_tells_how_far_it_is_and_is_cancelled_once_for_a_reason(
+async def test_page_shows_workflow_progress_and_sends_one_cancellation(
     database: Database, of_role: Clients, started: str, queue: str, client: Client
 ) -> None:
     operator = of_role[Role.OPERATOR]
@@ -250,7 +250,7 @@ async def _says(client: httpx.AsyncClient, address: str, words: str) -> bool:
     return words in (await client.get(address)).text
 
 
-async def test_a_second_form_joins_the_run_and_the_same_form_does_nothing(
+async def test_second_form_joins_the_run_and_repeated_form_does_nothing(
     database: Database, of_role: Clients, client: Client
 ) -> None:
     operator = of_role[Role.OPERATOR]
@@ -267,9 +267,7 @@ async def test_a_second_form_joins_the_run_and_the_same_form_does_nothing(
     assert (given.deep, given.tenant_id) == (True, CONTOSO)
 
 
-async def test_a_temporal_that_is_away_is_one_line_and_the_record_says_not_done(
-    database: Database, of_role: Clients
-) -> None:
+async def test_start_without_temporal_is_recorded_as_not_done(database: Database, of_role: Clients) -> None:
     operator = of_role[Role.OPERATOR]
     answer = await operator.post(f"/tenants/{CONTOSO}/sync", data=form())
     assert answer.status_code == 503
@@ -280,7 +278,7 @@ async def test_a_temporal_that_is_away_is_one_line_and_the_record_says_not_done(
     assert "Temporal does not answer" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
 
 
-async def test_nobody_else_waits_for_a_temporal_that_has_just_not_answered() -> None:
+async def test_requests_after_a_silent_temporal_fail_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         access = TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
         first = asyncio.ensure_future(access.client())
@@ -292,7 +290,7 @@ async def test_nobody_else_waits_for_a_temporal_that_has_just_not_answered() -> 
             await access.client()
 
 
-async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Database, of_role: Clients) -> None:
+async def test_readers_may_not_start_or_cancel_runs(database: Database, of_role: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
     for role, client in of_role.items():
@@ -314,7 +312,7 @@ async def test_readers_start_and_cancel_nothing_and_see_no_button(database: Data
         ({"reason": "a\nb"}, "control character"),
     ],
 )
-async def test_a_form_that_makes_no_sense_starts_nothing(
+async def test_invalid_form_starts_no_run(
     database: Database, of_role: Clients, fields: dict[str, Any], words: str
 ) -> None:
     answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(**fields))
@@ -329,7 +327,7 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick_looks")
-async def test_a_live_page_follows_the_run_and_ends_with_it(app: FastAPI, database: Database, of_role: Clients) -> None:
+async def test_live_page_follows_the_run_to_its_end(app: FastAPI, database: Database, of_role: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
     reader = of_role[Role.READER]
@@ -352,7 +350,7 @@ async def test_a_live_page_follows_the_run_and_ends_with_it(app: FastAPI, databa
 
 
 @pytest.mark.usefixtures("quick_looks")
-async def test_a_stream_ends_after_a_while_and_when_the_browser_leaves(
+async def test_stream_ends_after_its_time_limit_and_when_the_browser_leaves(
     app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)
@@ -367,7 +365,7 @@ async def test_a_stream_ends_after_a_while_and_when_the_browser_leaves(
         assert await stream.event() is None
 
 
-async def test_people_wait_once_for_a_worker_that_says_nothing(
+async def test_silent_worker_is_queried_once(
     database: Database, of_role: Clients, started: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = UUID(started.rpartition("/")[2])
@@ -393,7 +391,7 @@ async def test_people_wait_once_for_a_worker_that_says_nothing(
     assert asked == 1
 
 
-async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_role: Clients) -> None:
+async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     wanted: set[UUID] = set()
     for number in range(routes.PAGE + 3):
@@ -423,7 +421,7 @@ async def test_runs_are_read_page_by_page_and_by_status(database: Database, of_r
     assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
 
 
-async def test_a_failed_collection_says_why_on_the_page_of_its_run(database: Database, of_role: Clients) -> None:
+async def test_run_page_shows_failed_collection_and_links_to_changes(database: Database, of_role: Clients) -> None:
     await sync(database, CONTOSO, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: (Outcome.FAILED, None)})
     (record,) = await json_of(of_role[Role.READER], f"/api/tenants/{CONTOSO}/runs")
     page = await words_of(of_role[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")

@@ -1,4 +1,4 @@
-"""Schedules on the web page, kept by a real Temporal: who sees, makes, changes, pauses, starts and deletes them."""
+"""Schedules on the web page, in a real Temporal: their forms, acts and permissions."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ def app(temporal: EmbeddedTemporal, database: Database, database_url: str, tenan
 
 @pytest.fixture
 async def client(temporal: EmbeddedTemporal, queue: str) -> AsyncIterator[Client]:
-    """A client of the Temporal beside the page; schedules that a test leaves are deleted."""
+    """A client of the page's Temporal; deletes the schedules that a test leaves."""
     client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
     yield client
     schedules = Schedules(client, queue)
@@ -65,13 +65,13 @@ async def audited(database: Database) -> list[tuple[Any, ...]]:
 
 
 async def hide(database: Database, tenant_id: UUID) -> None:
-    """Operators do not see the tenant any more."""
+    """Hides the tenant from operators."""
     async with database.no_tenant() as session:
         subject = Subject(None, Role.OPERATOR, tenant_id=tenant_id)
         await access_rules.set_rule(session, subject, is_excluded=True, set_by="ada", reason=None)
 
 
-async def test_a_schedule_is_made_changed_paused_started_and_deleted(
+async def test_schedule_is_created_changed_paused_triggered_and_deleted(
     database: Database, of_role: Clients, client: Client, queue: str
 ) -> None:
     operator = of_role[Role.OPERATOR]
@@ -136,7 +136,7 @@ async def test_a_schedule_is_made_changed_paused_started_and_deleted(
         ({"note": "a\nb"}, "note: holds a control character"),
     ],
 )
-async def test_a_form_that_makes_no_sense_makes_no_schedule(
+async def test_invalid_form_creates_no_schedule(
     of_role: Clients, client: Client, fields: dict[str, str], words: str
 ) -> None:
     answer = await of_role[Role.OPERATOR].post("/schedules", data=form(**fields))
@@ -145,7 +145,7 @@ async def test_a_form_that_makes_no_sense_makes_no_schedule(
     assert await json_of(of_role[Role.READER], "/api/schedules") == []
 
 
-async def test_a_new_schedule_does_not_replace_one_of_its_name(of_role: Clients, client: Client) -> None:
+async def test_new_schedule_with_a_used_name_is_refused(of_role: Clients, client: Client) -> None:
     operator = of_role[Role.OPERATOR]
     await operator.post("/schedules", data=form())
     answer = await operator.post("/schedules", data=form(calendar="22:00"))
@@ -154,7 +154,9 @@ async def test_a_new_schedule_does_not_replace_one_of_its_name(of_role: Clients,
     assert record["when"].startswith("mon-fri 06:30")
 
 
-async def test_readers_see_schedules_and_change_none(of_role: Clients, client: Client, database: Database) -> None:
+async def test_readers_see_schedules_and_may_not_change_them(
+    of_role: Clients, client: Client, database: Database
+) -> None:
     await of_role[Role.OPERATOR].post("/schedules", data=form())
     reader = of_role[Role.READER]
     page = await words_of(reader, "/schedules")
@@ -166,7 +168,7 @@ async def test_readers_see_schedules_and_change_none(of_role: Clients, client: C
     assert len(await audited(database)) == 1
 
 
-async def test_who_sees_some_tenants_only_keeps_schedules_of_those(
+async def test_limited_operator_changes_only_schedules_of_visible_tenants(
     of_role: Clients, client: Client, database: Database
 ) -> None:
     everybody, limited = of_role[Role.ADMIN], of_role[Role.OPERATOR]
@@ -194,7 +196,7 @@ async def test_who_sees_some_tenants_only_keeps_schedules_of_those(
 
 
 @pytest.mark.parametrize("address", ["/schedules", "/schedules/edit?name=nightly"])
-async def test_pages_wait_a_moment_for_a_temporal_that_says_nothing(
+async def test_pages_wait_briefly_for_a_silent_temporal(
     database: Database, database_url: str, tenants_file: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(routes, "PAGE_WAITS_SECONDS", 0.01)
@@ -209,7 +211,7 @@ async def test_pages_wait_a_moment_for_a_temporal_that_says_nothing(
         assert claim not in page
 
 
-def test_only_who_sees_all_tenants_chooses_by_more_than_ids() -> None:
+def test_choice_by_tag_or_everyone_requires_access_to_all_tenants() -> None:
     mine, other = uuid4(), uuid4()
     some = TenantChoice(tenant_ids=(mine,))
     assert rights(some, [mine], [mine], sees_all=False) == Rights(may_see=True, may_change=True)
@@ -220,7 +222,7 @@ def test_only_who_sees_all_tenants_chooses_by_more_than_ids() -> None:
         assert rights(chosen, [mine, other], [mine, other], sees_all=True) == Rights(may_see=True, may_change=True)
 
 
-def test_a_form_shows_when_a_schedule_starts() -> None:
+def test_form_shows_a_schedules_start_times() -> None:
     assert timing("2h", "") == StartTimes("every", every="2h")
     assert timing(None, "mon-fri 06:30") == StartTimes("calendar", calendar="mon-fri 06:30")
     assert timing(None, "0 * * * *") == StartTimes("cron", cron="0 * * * *")

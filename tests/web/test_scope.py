@@ -1,4 +1,4 @@
-"""The tenants that a person sees bind every page and every query; whoever sees none is told whom to ask."""
+"""Every page and every query is limited to the tenants that the person sees."""
 
 from uuid import UUID
 
@@ -15,14 +15,14 @@ from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, person_of, s
 from web.scope import AllTenants
 
 
-async def both_read(database: Database) -> None:
+async def sync_both(database: Database) -> None:
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Ours")], POLICIES)
     await sync(database, FABRIKAM, [observation(POLICIES, "p2", displayName="Theirs")], POLICIES)
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_a_person_sees_the_tenants_of_the_rules_alone(app: FastAPI, database: Database, role: Role) -> None:
-    await both_read(database)
+async def test_person_sees_only_the_tenants_of_access_rules(app: FastAPI, database: Database, role: Role) -> None:
+    await sync_both(database)
     async with signed_in_as(app, database, person_of(role), [CONTOSO]) as client:
         portfolio = await words_of(client, "/")
         assert "Contoso" in portfolio
@@ -34,9 +34,9 @@ async def test_a_person_sees_the_tenants_of_the_rules_alone(app: FastAPI, databa
         assert refused.replace(str(FABRIKAM), "") == unknown.replace(str(UUID(int=9)), ""), "nor is it said to exist"
 
 
-async def test_row_level_security_binds_the_portfolio_to_the_person(app: FastAPI, database: Database) -> None:
-    """Even a page that asks for every row gets the visible tenants' ones."""
-    await both_read(database)
+async def test_row_level_security_limits_the_portfolio_to_visible_tenants(app: FastAPI, database: Database) -> None:
+    """Even a page that selects every row gets only visible tenants' rows."""
+    await sync_both(database)
 
     @app.get("/every-row")
     async def every_row(scope: AllTenants) -> list[str]:
@@ -56,13 +56,13 @@ async def forget_rules(database: Database) -> None:
             assert await access_rules.delete_rule(session, subject) is not None
 
 
-async def test_whoever_sees_no_tenant_is_told_whom_to_ask(app: FastAPI, database: Database) -> None:
+async def test_person_without_tenants_is_referred_to_an_administrator(app: FastAPI, database: Database) -> None:
     async with signed_in_as(app, database, person_of(Role.OPERATOR), []) as client:
         assert "ask an administrator" in await words_of(client, "/")
         assert await json_of(client, "/api/status") == []
 
 
-async def test_a_rule_of_the_role_and_a_tag_hold_from_the_next_request(
+async def test_rule_for_role_and_tag_applies_at_the_next_request(
     database: Database, of_role: dict[Role, httpx.AsyncClient]
 ) -> None:
     reader = of_role[Role.READER]

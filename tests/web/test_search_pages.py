@@ -26,7 +26,7 @@ async def two_tenants(database: Database) -> None:
         await references.catch_up(database, tenant_id, load_catalog().reading_rules())
 
 
-async def test_search_finds_items_of_all_tenants_by_tenant(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_search_groups_items_of_all_tenants_by_tenant(database: Database, signed_in: httpx.AsyncClient) -> None:
     await two_tenants(database)
     page = await words_of(signed_in, "/search?name=baseline")
     for tenant_id in (CONTOSO, FABRIKAM):
@@ -44,7 +44,7 @@ async def test_search_finds_items_of_all_tenants_by_tenant(database: Database, s
     assert {row["tenant_id"] for row in csv.DictReader(io.StringIO(answer.text))} == {str(CONTOSO), str(FABRIKAM)}
 
 
-async def test_a_platform_and_a_state_narrow_a_search(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_search_is_filtered_by_platform_and_state(database: Database, signed_in: httpx.AsyncClient) -> None:
     mac = observation(
         COMPLIANCE, "c2", **{"@odata.type": "#microsoft.graph.macOSCompliancePolicy"}, displayName="Mac baseline"
     )
@@ -65,7 +65,7 @@ async def test_a_platform_and_a_state_narrow_a_search(database: Database, signed
         assert [row["display_name"] for row in table] == names, query
 
 
-async def test_search_without_words_lists_nothing_and_says_what_to_do(
+async def test_search_without_words_lists_nothing_and_asks_for_words(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     await two_tenants(database)
@@ -77,7 +77,7 @@ async def test_search_without_words_lists_nothing_and_says_what_to_do(
     assert "did you mean" in await words_of(signed_in, "/search?setting=bitLokerEnabled")
 
 
-async def test_a_long_search_goes_on_over_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_search_is_paginated_over_tenants(database: Database, signed_in: httpx.AsyncClient) -> None:
     for tenant_id in (CONTOSO, FABRIKAM):
         found = [observation(POLICIES, f"p/{999 - number}", displayName=f"Policy {number:03}") for number in range(70)]
         await sync(database, tenant_id, found, POLICIES)
@@ -102,7 +102,7 @@ async def test_a_long_search_goes_on_over_tenants(database: Database, signed_in:
         await words_of(signed_in, f"/search?name=policy&after={wrong}", 404)
 
 
-async def test_settings_tell_tenants_apart_and_say_what_is_unknown(
+async def test_setting_is_set_different_or_unknown_in_each_tenant(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
     await two_tenants(database)
@@ -127,9 +127,7 @@ async def test_settings_tell_tenants_apart_and_say_what_is_unknown(
     assert len((await signed_in.get("/settings.csv?setting=bitLockerEnabled")).text.splitlines()) == 4
 
 
-async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
-    database: Database, signed_in: httpx.AsyncClient
-) -> None:
+async def test_unknown_setting_is_reported_beside_the_form(database: Database, signed_in: httpx.AsyncClient) -> None:
     unasked = await words_of(signed_in, "/settings")
     assert "Name a setting" in unasked
     assert "3 tenants; nothing was read yet" in unasked
@@ -142,7 +140,7 @@ async def test_settings_that_nobody_can_mean_are_said_beside_the_form(
     await words_of(signed_in, f"/settings?setting=bitLockerEnabled&after={UUID(int=7)}", 404)
 
 
-async def test_what_is_searched_for_is_text(database: Database, signed_in: httpx.AsyncClient) -> None:
+async def test_search_words_and_values_are_escaped(database: Database, signed_in: httpx.AsyncClient) -> None:
     hostile = observation(COMPLIANCE, HOSTILE, **WINDOWS, displayName=HOSTILE, passwordMinimumLength=HOSTILE)
     await sync(database, CONTOSO, [hostile], COMPLIANCE)
     await references.catch_up(database, CONTOSO, load_catalog().reading_rules())

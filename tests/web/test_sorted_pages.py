@@ -1,4 +1,4 @@
-"""Pages of sorted lists and files of whole ones, without a database."""
+"""Pages of sorted lists and files of whole lists, without a database."""
 
 from collections.abc import AsyncIterator, Iterable
 
@@ -23,7 +23,7 @@ class Remark(BaseModel):
 
 
 def pages(rows: list[tuple[str, str]], most: int) -> list[list[tuple[str, str]]]:
-    """All pages, one after the other."""
+    """All pages in order."""
     found, after = [], ""
     while True:
         page = sorted_page(rows, lambda row: row, after, most)
@@ -43,7 +43,7 @@ def test_pages_have_each_row_once(rows: list[tuple[str, str]], most: int) -> Non
     assert all(len(page) == most for page in found[:-1])
 
 
-def test_rows_that_come_and_go_move_no_page() -> None:
+def test_added_and_removed_rows_do_not_shift_the_next_page() -> None:
     rows = [("a", str(number)) for number in range(9)]
     first = sorted_page(rows, lambda row: row, "", 3)
     assert first.goes_on is not None
@@ -52,7 +52,7 @@ def test_rows_that_come_and_go_move_no_page() -> None:
 
 
 @pytest.mark.parametrize("after", ["x", "{}", "[1]", '"a"', "[" * 5000, "null"])
-def test_what_is_no_place_is_refused(after: str) -> None:
+def test_invalid_page_position_is_refused(after: str) -> None:
     with pytest.raises(NoSuchPageError):
         sorted_page([("a", "b")], lambda row: row, after, 1)
 
@@ -62,18 +62,18 @@ async def some(records: Iterable[BaseModel]) -> AsyncIterator[BaseModel]:
         yield record
 
 
-async def test_a_file_has_rows_of_its_type_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_has_only_rows_of_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "MOST_ROWS", 2)
     answer = await twins.whole_csv_file("x", Row, some([Row(name="=a"), Remark(text="b"), Row(name="c")]))
     assert [block async for block in answer.body_iterator] == [b"name\r\n'=a\r\nc\r\n"]
 
 
-async def test_a_file_of_too_many_rows_is_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_of_too_many_rows_is_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "MOST_ROWS", 2)
     with pytest.raises(twins.TooManyRowsError, match="more than 2 rows"):
         await twins.whole_csv_file("x", Row, some([Row(name="a")] * 3))
 
 
-def test_the_name_of_a_file_is_safe_in_a_header() -> None:
+def test_file_name_is_safe_in_a_header() -> None:
     assert twins.as_download('Ünï"\r\nX: y.csv') == {"Content-Disposition": 'attachment; filename="n-X-y.csv"'}
     assert twins.as_download("§") == {"Content-Disposition": 'attachment; filename="file"'}

@@ -1,4 +1,4 @@
-"""Two web processes on one database, as behind a proxy that asks either: what one has done holds for the other."""
+"""Two web processes on one database, as behind a proxy that uses both, share sessions, acts and access rules."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -27,7 +27,7 @@ TENANT_NAME = "Contoso"
 
 @pytest.fixture
 def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
-    """The addresses of the two."""
+    """The addresses of both processes."""
     environment = environment_of(database_url, tmp_path, TENANT)
     environment |= {"TEMPORAL_ADDRESS": temporal.address, "TEMPORAL_TASK_QUEUE": f"queue-{TENANT}"}
     with ExitStack() as stack:
@@ -37,7 +37,7 @@ def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Itera
 
 @pytest.fixture
 async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncClient]]:
-    """A browser at each of the two; a person has signed in at the first one, and its proxy knows no difference."""
+    """A browser at each process, both with the session of a person who signed in at the first process."""
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(
@@ -60,7 +60,7 @@ async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncCli
 
 
 @pytest.mark.slow
-async def test_what_a_person_does_at_one_process_holds_at_the_other(
+async def test_acts_sessions_and_rules_hold_at_both_processes(
     pages: list[httpx.AsyncClient], database: Database, temporal: EmbeddedTemporal
 ) -> None:
     first, second = pages

@@ -1,4 +1,4 @@
-"""Watch on the web page: whether it is on, which audit logs it may not read, and its runs beside full ones."""
+"""Watch on the web page: its state, refused audit logs, and its runs."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -35,7 +35,7 @@ INTUNE, ENTRA = "auditEvents", "directoryAudits"
 def app(
     database: Database, database_url: str, tenants_file: Path, queue: str, request: pytest.FixtureRequest
 ) -> FastAPI:
-    """The page; beside a Temporal where the test uses it, else beside none."""
+    """The page, with a Temporal only if the test uses its client."""
     address = "127.0.0.1:1"
     if "client" in request.fixturenames:
         server: EmbeddedTemporal = request.getfixturevalue("temporal")
@@ -45,13 +45,13 @@ def app(
 
 @pytest.fixture
 async def client(temporal: EmbeddedTemporal, queue: str) -> AsyncIterator[Client]:
-    """A client of the Temporal beside the page; watch is off afterwards."""
+    """A client of the page's Temporal; turns watch off afterwards."""
     client = await Client.connect(temporal.address, data_converter=pydantic_data_converter)
     yield client
     await WatchSchedule(client, queue).delete()
 
 
-async def looked(database: Database, tenant_id: UUID, log: str, code: ErrorCode | None = None) -> None:
+async def record_look(database: Database, tenant_id: UUID, log: str, code: ErrorCode | None = None) -> None:
     async with database.tenant(tenant_id) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('one') ON CONFLICT DO NOTHING"))
         start = await watch.begin_look(session)
@@ -59,7 +59,7 @@ async def looked(database: Database, tenant_id: UUID, log: str, code: ErrorCode 
 
 
 async def watched_run(database: Database, external_id: str) -> UUID:
-    """A full run, and a run of watch that has seen a change since."""
+    """Records a full run, and a later run of watch that sees a change."""
     await sync(database, CONTOSO, [observation(POLICIES, external_id, name="before")], POLICIES)
     run_id = uuid4()
     async with database.tenant(CONTOSO) as session:
@@ -69,13 +69,13 @@ async def watched_run(database: Database, external_id: str) -> UUID:
     return run_id
 
 
-async def test_a_refused_log_is_said_where_people_look(database: Database, of_role: Clients) -> None:
+async def test_refused_log_is_shown_on_portfolio_tenant_and_watch_pages(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     for tenant_id in (CONTOSO, FABRIKAM):
         await sync(database, tenant_id, [observation(POLICIES, "p1")], POLICIES)
-        await looked(database, tenant_id, INTUNE)
-    await looked(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
-    await looked(database, FABRIKAM, ENTRA, ErrorCode.GRAPH_NOT_LICENSED)
+        await record_look(database, tenant_id, INTUNE)
+    await record_look(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await record_look(database, FABRIKAM, ENTRA, ErrorCode.GRAPH_NOT_LICENSED)
 
     first = text_of(await words_of(reader, "/"))
     assert "not watched 1" in first
@@ -99,8 +99,8 @@ async def test_a_refused_log_is_said_where_people_look(database: Database, of_ro
     assert (await words_of(reader, "/watch.csv")).splitlines()[1].startswith(f"{CONTOSO},Contoso,{ENTRA}")
 
 
-async def test_without_temporal_the_logs_are_shown_all_the_same(database: Database, of_role: Clients) -> None:
-    await looked(database, CONTOSO, INTUNE)
+async def test_logs_are_shown_without_temporal(database: Database, of_role: Clients) -> None:
+    await record_look(database, CONTOSO, INTUNE)
     page = text_of(await words_of(of_role[Role.READER], "/watch"))
     assert "Whether watch is on is not known: Temporal does not answer" in page
     assert "Contoso Intune audit events" in page
@@ -117,7 +117,7 @@ async def test_the_page_holds_no_connection_while_it_asks_temporal(app: FastAPI,
         assert "Temporal was asked" in await words_of(reader, "/watch")
 
 
-async def test_the_page_says_who_is_watched_and_how_often(of_role: Clients, client: Client, queue: str) -> None:
+async def test_page_shows_watched_tenants_and_interval(of_role: Clients, client: Client, queue: str) -> None:
     reader = of_role[Role.READER]
     page = text_of(await words_of(reader, "/watch"))
     assert "Off: changes are noticed by full runs only" in page
@@ -131,10 +131,10 @@ async def test_the_page_says_who_is_watched_and_how_often(of_role: Clients, clie
     assert "No audit log was read yet" in page
 
 
-async def test_who_sees_none_of_the_watched_tenants_reads_no_name_of_them(
+async def test_watch_page_does_not_name_hidden_tenants(
     app: FastAPI, database: Database, client: Client, queue: str
 ) -> None:
-    await looked(database, FABRIKAM, INTUNE)
+    await record_look(database, FABRIKAM, INTUNE)
     await WatchSchedule(client, queue).keep(TenantChoice(tenant_ids=(FABRIKAM,)), timedelta(minutes=7))
     async with signed_in_as(app, database, person_of(Role.READER), [CONTOSO]) as stranger:
         page = text_of(await words_of(stranger, "/watch"))
@@ -148,10 +148,10 @@ async def test_who_sees_none_of_the_watched_tenants_reads_no_name_of_them(
         assert any(f"On: {order}, every 7m" in page for order in orders)
 
 
-async def test_a_log_that_has_not_been_read_for_long_is_late_while_watch_is_on(
+async def test_log_unread_for_long_is_late_while_watch_is_on(
     database: Database, of_role: Clients, client: Client, queue: str
 ) -> None:
-    await looked(database, CONTOSO, INTUNE)
+    await record_look(database, CONTOSO, INTUNE)
     async with database.tenant(CONTOSO) as session:
         await session.execute(text("UPDATE audit_log_position SET read_at = read_at - interval '2 hours'"))
     assert "✓ read" in text_of(await words_of(of_role[Role.READER], "/watch"))
@@ -159,7 +159,7 @@ async def test_a_log_that_has_not_been_read_for_long_is_late_while_watch_is_on(
     assert "▲ late" in text_of(await words_of(of_role[Role.READER], "/watch"))
 
 
-async def test_runs_of_watch_are_listed_apart_from_full_ones(database: Database, of_role: Clients) -> None:
+async def test_runs_of_watch_are_listed_apart_from_full_runs(database: Database, of_role: Clients) -> None:
     reader = of_role[Role.READER]
     assert "Watch has seen no change" in await words_of(reader, "/runs?kind=watch")
     run_id = await watched_run(database, "p1")
@@ -179,12 +179,10 @@ async def test_runs_of_watch_are_listed_apart_from_full_ones(database: Database,
     assert str(run_id) in await words_of(reader, "/watch")
 
 
-async def test_logs_are_read_page_by_page(
-    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_logs_are_paginated(database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "PAGE", 1)
     for log in (INTUNE, ENTRA):
-        await looked(database, CONTOSO, log)
+        await record_look(database, CONTOSO, log)
     reader = of_role[Role.READER]
     first = await words_of(reader, "/watch")
     rows = [*rows_of(first), *rows_of(await words_of(reader, f"/watch{next_of(first)}"))]
@@ -200,8 +198,8 @@ def hostile_name(tenants_file: Path) -> None:
 
 
 @pytest.mark.usefixtures("hostile_name")
-async def test_a_hostile_name_of_a_tenant_is_text(database: Database, of_role: Clients) -> None:
-    await looked(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
+async def test_hostile_tenant_name_is_escaped(database: Database, of_role: Clients) -> None:
+    await record_look(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
     await watched_run(database, "p1")
     for address in ("/watch", "/runs?kind=watch"):
         page = await words_of(of_role[Role.READER], address)
