@@ -60,7 +60,7 @@ async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """The person who started the page and opened its link: an administrator, whose forms name no origin."""
+    """The person who started the page and opened its link: an administrator; the client sends no Origin header."""
     async with browser(app) as client:
         assert (await client.get(await new_link(database, "", "ada"))).status_code == 303
         yield client
@@ -68,6 +68,6 @@ async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.Asy
 
 @pytest.fixture
 async def of_role(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
-    """A client for each role. Its person sees all tenants, and its forms name the page's origin."""
+    """A client for each role. Its person sees all tenants, and it sends the page's origin."""
     async with AsyncExitStack() as stack:
         yield {role: await stack.enter_async_context(signed_in_as(app, database, person_of(role))) for role in Role}

@@ -34,7 +34,7 @@ HOSTILE = '<script>alert(1)</script>\u202e"'
 def page_beside(
     temporal_address: str, database: Database, database_url: str, tenants_file: Path, queue: str = "tenant-inventory"
 ) -> FastAPI:
-    """The page with this address of Temporal, where none need answer."""
+    """The page, configured with this address of a Temporal that may be absent."""
     settings = Settings(
         database_url=SecretStr(database_url), tenants_file=tenants_file, temporal_task_queue=queue, _env_file=None
     )
@@ -57,7 +57,7 @@ def write_tenants(path: Path) -> Path:
 
 @asynccontextmanager
 async def browser(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the page without a session; its forms name no origin."""
+    """A client of the page without a session; it sends no Origin header."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=PATIENCE_SECONDS) as client:
         yield client
@@ -72,7 +72,7 @@ def person_of(role: Role) -> Person:
 async def signed_in_as(
     app: ASGIApp, database: Database, person: Person, tenants: Collection[UUID] | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with a session of this person, who sees these tenants or all; its forms name the page's origin."""
+    """A client with a session of this person, who sees these tenants or all; it sends the page's origin."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         await web_sessions.add_link(session, digest(token), person, timedelta(hours=1))

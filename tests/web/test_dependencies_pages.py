@@ -88,7 +88,7 @@ async def test_item_lists_dependencies_to_the_chosen_depth(database: Database, s
     await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=Baseline&depth=6", 422)
 
 
-def drawn_on(page: str) -> ElementTree.Element:
+def picture_on(page: str) -> ElementTree.Element:
     """The page's picture."""
     svg = page[page.index('<svg class="neighbours"') : page.index("</svg>") + 6]
     return ElementTree.fromstring(svg)  # noqa: S314 - the page is our own
@@ -104,14 +104,14 @@ async def test_picture_draws_dependents_to_the_left_of_the_item(
         profile("out", target("exclusionGroup", PILOT), name="Everything else"),
     )
     page = await words_of(signed_in, f"{OF}/dependencies?reaches={PILOT}&depth=2")
-    picture = drawn_on(page)
+    picture = picture_on(page)
     places = {str(text.text): int(text.attrib["x"]) for text in picture.iter("text") if "class" not in text.attrib}
     assert sorted(places) == ["Baseline", "Everything else", next(name for name in places if "Pilot" in name)]
     assert places["Baseline"] == places["Everything else"] < max(places.values())
     assert sorted(line.attrib["class"] for line in picture if line.tag == "path") == ["exclude", "include"]
     assert f"{OF}/dependencies?type={CONFIGURATIONS}&item=in" in [link.attrib["href"] for link in picture.iter("a")]
     assert "not drawn" not in page
-    of_baseline = drawn_on(await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=in"))
+    of_baseline = picture_on(await words_of(signed_in, f"{OF}/dependencies?type={CONFIGURATIONS}&item=in"))
     assert len([rect for rect in of_baseline.iter("rect") if rect.attrib["class"] == "never_seen"]) == 1
     assert "<svg" not in await words_of(signed_in, f"{OF}/dependencies?type={GROUPS}&item={NOBODYS}")
 
@@ -122,7 +122,7 @@ async def test_large_picture_counts_omitted_objects_and_fits_the_page(
     many = [profile(f"p{number:03}", target("group", PILOT), name="A long name " * 20) for number in range(90)]
     await sync_with_references(database, group(PILOT, "Pilot devices"), *many)
     page = await words_of(signed_in, f"{OF}/dependencies?reaches={PILOT}")
-    shown = sum(1 for _ in drawn_on(page).iter("rect"))
+    shown = sum(1 for _ in picture_on(page).iter("rect"))
     assert shown in (21, 9)
     assert f"{91 - shown} objects are and {91 - shown} references are not drawn" in page
     assert len(page) < 100_000

@@ -26,7 +26,7 @@ async def request_export(client: httpx.AsyncClient, page: str = PAGE, **fields: 
     return await client.post(page, data={"request_id": str(uuid4()), "confirmed": "yes", **fields})
 
 
-def unpacked(answer: httpx.Response) -> ZipFile:
+def unpack(answer: httpx.Response) -> ZipFile:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/zip"
     archive = ZipFile(io.BytesIO(answer.content))
@@ -64,7 +64,7 @@ async def test_archive_has_every_document_and_names_unread_collections(
     await sync_policies(database)
     answer = await request_export(of_role[Role.OPERATOR])
     assert answer.headers["content-disposition"] == 'attachment; filename="Contoso.zip"'
-    archive = unpacked(answer)
+    archive = unpack(answer)
     documents = [name for name in archive.namelist() if name.startswith("conditional-access/")]
     assert len(documents) == 2
     (policy,) = [name for name in documents if "Require MFA" in name]
@@ -93,7 +93,7 @@ async def test_archive_is_limited_to_a_category_as_of_a_run(
     async with database.tenant(CONTOSO) as session:
         run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state="off")], POLICIES)
-    then = unpacked(await request_export(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
+    then = unpack(await request_export(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
     (policy,) = [name for name in then.namelist() if "Require MFA" in name]
     assert json.loads(then.read(policy))["state"] == "enabled"
     assert (await exports(database))[0][1] == f"conditional-access, as of {run_id}"
@@ -106,7 +106,7 @@ async def test_archive_is_limited_to_a_category_as_of_a_run(
 async def test_repeated_form_gives_one_archive(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
     await sync_policies(database)
     client, request_id = of_role[Role.APPROVER], str(uuid4())
-    unpacked(await request_export(client, request_id=request_id))
+    unpack(await request_export(client, request_id=request_id))
     again = await request_export(client, request_id=request_id)
     assert (again.status_code, again.headers["location"]) == (303, f"{PAGE}?used=true")
     assert "That form was used" in await words_of(client, again.headers["location"])

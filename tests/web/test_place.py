@@ -89,7 +89,7 @@ def proxied(database: Database, database_url: str, tenants_file: Path) -> FastAP
     return create_app(Site(settings, database, place=PROXIED, url=PROXIED.url(8080)))
 
 
-def asking(app: FastAPI, peer: str, host: str = "inventory.example") -> httpx.AsyncClient:
+def client_from(app: FastAPI, peer: str, host: str = "inventory.example") -> httpx.AsyncClient:
     async def from_peer(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "client": (peer, 1)}, receive, send)
 
@@ -99,34 +99,34 @@ def asking(app: FastAPI, peer: str, host: str = "inventory.example") -> httpx.As
 
 async def test_requests_past_the_proxy_are_refused_despite_forwarded_headers(proxied: FastAPI) -> None:
     forwarded = {"X-Forwarded-For": "10.0.0.5", "Forwarded": "for=10.0.0.5", "X-Real-IP": "10.0.0.5"}
-    async with asking(proxied, "192.0.2.1") as client:
+    async with client_from(proxied, "192.0.2.1") as client:
         for path in ("/", "/sign-in", "/static/style.css", "/api/status"):
             answer = await client.get(path, headers=forwarded)
             assert (answer.status_code, answer.text) == (403, "the page is asked through its proxy")
-    async with asking(proxied, "10.0.0.5") as client:
+    async with client_from(proxied, "10.0.0.5") as client:
         assert (await client.get("/")).status_code == 401
 
 
 async def test_forwarded_headers_do_not_change_the_host_name(proxied: FastAPI) -> None:
-    async with asking(proxied, "10.0.0.5") as client:
+    async with client_from(proxied, "10.0.0.5") as client:
         answer = await client.get("/", headers={"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"})
         assert "evil.example" not in answer.text
         for origin, status in (("https://evil.example", 403), ("https://inventory.example", 200)):
             headers = {"Origin": origin, "X-Forwarded-Host": "evil.example"}
             assert (await client.post("/sign-out", headers=headers)).status_code == status
     for host in ("evil.example", "127.0.0.1", "localhost"):
-        async with asking(proxied, "10.0.0.5", host) as client:
+        async with client_from(proxied, "10.0.0.5", host) as client:
             assert (await client.get("/")).status_code == 400, "its own name alone"
 
 
 async def test_only_https_pages_send_strict_transport_security(proxied: FastAPI, app: FastAPI) -> None:
-    async with asking(proxied, "10.0.0.5") as client:
+    async with client_from(proxied, "10.0.0.5") as client:
         assert (await client.get("/")).headers["strict-transport-security"] == "max-age=31536000"
-    async with asking(app, "127.0.0.1", "localhost") as client:
+    async with client_from(app, "127.0.0.1", "localhost") as client:
         assert "strict-transport-security" not in (await client.get("/")).headers
 
 
 async def test_health_check_answers_everyone_with_ok(proxied: FastAPI) -> None:
-    async with asking(proxied, "192.0.2.1", "127.0.0.1") as client:
+    async with client_from(proxied, "192.0.2.1", "127.0.0.1") as client:
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.text) == (200, "ok\n")

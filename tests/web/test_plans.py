@@ -82,7 +82,7 @@ def page_of(plan: PlanRecord) -> str:
     return f"/tenants/{FABRIKAM}/plans/{plan.plan_id}"
 
 
-async def audited(database: Database) -> list[tuple[str, str, str | None]]:
+async def audit_records(database: Database) -> list[tuple[str, str, str | None]]:
     async with database.tenant(FABRIKAM) as session:
         rows = await session.execute(
             text("SELECT person, action, reason FROM audit_record WHERE action LIKE 'plan_%' ORDER BY at")
@@ -151,7 +151,7 @@ async def test_second_person_approves_a_plan_once(database: Database, of_role: C
     assert "<button>Approve" not in page
     late = await of_role[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="late", confirmed="yes"))
     assert (late.status_code, "approver approved plan" in late.text) == (400, True)
-    assert await audited(database) == [
+    assert await audit_records(database) == [
         ("ada", "plan_created", None),
         ("the approver", "plan_approved", "CHG-1"),
     ]
@@ -165,7 +165,7 @@ async def test_only_one_of_two_concurrent_decisions_succeeds(
         of_role[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="no", confirmed="yes")),
     )
     assert sorted(answer.status_code for answer in answers) == [303, 400]
-    assert len(await audited(database)) == 2
+    assert len(await audit_records(database)) == 2
 
 
 async def test_author_may_not_approve_the_plan(
@@ -179,7 +179,7 @@ async def test_author_may_not_approve_the_plan(
             answer = await client.post(f"{page_of(plan)}/approve", data=form(reason="mine", confirmed="yes"))
         assert answer.status_code == 409, person
         assert "somebody else approves it" in answer.text
-    assert [action for _, action, _ in await audited(database)][1:] == ["plan_approval_refused"] * 3
+    assert [action for _, action, _ in await audit_records(database)][1:] == ["plan_approval_refused"] * 3
 
 
 async def test_lower_role_or_unconfirmed_form_decides_nothing(
@@ -193,7 +193,7 @@ async def test_lower_role_or_unconfirmed_form_decides_nothing(
         assert (await approver.post(f"{page_of(plan)}/{act}", data=form(reason="x"))).status_code == 400
         empty = await approver.post(f"{page_of(plan)}/{act}", data=form(reason=" ", confirmed="yes"))
         assert empty.status_code == 422
-    assert len(await audited(database)) == 1
+    assert len(await audit_records(database)) == 1
 
 
 async def test_approval_is_refused_if_the_target_changed(
@@ -203,7 +203,7 @@ async def test_approval_is_refused_if_the_target_changed(
     answer = await of_role[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="x", confirmed="yes"))
     assert answer.status_code == 409
     assert "MFA for all" in answer.text.partition("</ul>")[0] or "changed in the target" in answer.text
-    assert (await audited(database))[-1][1] == "plan_approval_refused"
+    assert (await audit_records(database))[-1][1] == "plan_approval_refused"
 
 
 async def test_plan_requires_access_to_its_source_tenant(app: FastAPI, database: Database, plan: PlanRecord) -> None:

@@ -39,7 +39,7 @@ class Files(NamedTuple):
 
 
 class Proxy(NamedTuple):
-    """The ports of a running proxy, which speaks HTTPS, and of the page."""
+    """A running proxy: its HTTPS port, and the port of the page."""
 
     port: int
     page_port: int

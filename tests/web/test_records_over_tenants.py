@@ -59,7 +59,7 @@ async def in_parts(client: httpx.AsyncClient, address: str) -> AsyncIterator[lis
         following = answer.links["next"]["url"] if "next" in answer.links else None
 
 
-def told(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def row_names(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """The tenant and the name of each row."""
     return [
         (record["tenant_id"], (record.get("item") or record)["display_name"])
@@ -112,11 +112,11 @@ async def test_json_reads_tenants_after_the_first_together_and_only_if_needed(
 
     monkeypatch.setattr(answer, f"{question}_of_tenants", ask)
     first = await signed_in.get(f"/api/{question}?limit=2")
-    assert len(told(first.json())) == 2
+    assert len(row_names(first.json())) == 2
     assert asked == [], "the first tenant fills the part"
     whole = await json_of(signed_in, f"/api/{question}")
     assert asked == [{FABRIKAM, UNREAD}]
-    assert {tenant_id for tenant_id, _ in told(whole)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
+    assert {tenant_id for tenant_id, _ in row_names(whole)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -128,13 +128,13 @@ async def test_list_over_tenants_has_the_rows_of_each_tenants_list(
     expected = [
         row
         for tenant_id in (CONTOSO, FABRIKAM)
-        for row in told(await json_of(signed_in, f"/api/tenants/{tenant_id}/{question}?limit=1000"))
+        for row in row_names(await json_of(signed_in, f"/api/tenants/{tenant_id}/{question}?limit=1000"))
     ]
     assert {tenant_id for tenant_id, _ in expected} == {str(CONTOSO), str(FABRIKAM)}
     for limit in (1, 3, 1000):
         parts = [part async for part in in_parts(signed_in, f"/api/{question}?limit={limit}")]
-        assert [row for part in parts for row in told(part)] == expected
-        assert max(len(told(part)) for part in parts) <= limit
+        assert [row for part in parts for row in row_names(part)] == expected
+        assert max(len(row_names(part)) for part in parts) <= limit
         open_ones = {record["tenant_id"] for part in parts for record in part if record.get("answer") == "cannot_say"}
         assert str(UNREAD) in open_ones, "a tenant that was never read is no tenant without a finding"
     lines = (await words_of(signed_in, f"/{question}.csv")).splitlines()
@@ -145,13 +145,13 @@ async def test_list_over_tenants_has_the_rows_of_each_tenants_list(
 async def test_list_over_tenants_is_limited_to_tag_and_visible_tenants(
     app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str
 ) -> None:
-    of_tag = told(await json_of(signed_in, f"/api/{question}?tag=emea"))
+    of_tag = row_names(await json_of(signed_in, f"/api/{question}?tag=emea"))
     assert {tenant_id for tenant_id, _ in of_tag} == {str(CONTOSO)}
     assert str(FABRIKAM) not in await words_of(signed_in, f"/{question}.csv?tag=emea")
     await words_of(signed_in, f"/api/{question}?after=nowhere", 404)
     await words_of(signed_in, f"/api/{question}?after=+x", 404)
     async with signed_in_as(app, database, person_of(Role.READER), [FABRIKAM]) as client:
-        assert {tenant_id for tenant_id, _ in told(await json_of(client, f"/api/{question}"))} == {str(FABRIKAM)}
+        assert {tenant_id for tenant_id, _ in row_names(await json_of(client, f"/api/{question}"))} == {str(FABRIKAM)}
         assert str(CONTOSO) not in await words_of(client, f"/{question}.csv")
         await words_of(client, f"/api/{question}?after={CONTOSO}", 404)
     page = await words_of(signed_in, f"/{question}?tag=emea")
@@ -160,7 +160,7 @@ async def test_list_over_tenants_is_limited_to_tag_and_visible_tenants(
 
 
 async def test_item_is_found_in_the_tenants_that_have_it(signed_in: httpx.AsyncClient) -> None:
-    assert told(await json_of(signed_in, "/api/assignments?item=f2")) == [(str(FABRIKAM), "f2")]
+    assert row_names(await json_of(signed_in, "/api/assignments?item=f2")) == [(str(FABRIKAM), "f2")]
     assert len((await words_of(signed_in, "/assignments.csv?item=f2")).splitlines()) == 2
 
 
@@ -169,4 +169,4 @@ async def test_json_has_rows_beyond_the_page_limit(
 ) -> None:
     monkeypatch.setattr(routes, "MOST", 1)
     for address in (f"/api/tenants/{CONTOSO}/unassigned", "/api/unassigned?tag=emea"):
-        assert [name for _, name in told(await json_of(signed_in, address))] == ["c3", "c4"]
+        assert [name for _, name in row_names(await json_of(signed_in, address))] == ["c3", "c4"]

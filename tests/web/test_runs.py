@@ -122,7 +122,7 @@ async def started(client: Client, of_role: Clients) -> str:
     return answer.headers["location"]
 
 
-async def audited(database: Database) -> list[tuple[Any, ...]]:
+async def audit_records(database: Database) -> list[tuple[Any, ...]]:
     async with database.tenant(CONTOSO) as session:
         found = await session.execute(
             text("SELECT person, action, subject, reason FROM audit_record WHERE tenant_id IS NOT NULL ORDER BY at")
@@ -144,7 +144,7 @@ async def test_run_without_worker_is_queued_and_its_page_gives_the_reason(
     assert f"No worker is polling task queue &#39;{queue}&#39;; start one: python worker.py" in page
     record = await json_of(operator, f"/api{started}")
     assert record["selection"]["type_keys"] == [POLICIES, LOCATIONS]
-    assert await audited(database) == [("the operator", "sync_requested", f"{POLICIES}, {LOCATIONS}", "a ticket")]
+    assert await audit_records(database) == [("the operator", "sync_requested", f"{POLICIES}, {LOCATIONS}", "a ticket")]
     assert "No worker is polling" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
     chosen = (await words_of(operator, f"/tenants/{CONTOSO}/sync?like={record['run_id']}")).split("<label>")
     assert [part.partition('value="')[2].partition('"')[0] for part in chosen if " checked" in part] == [
@@ -243,7 +243,7 @@ async def test_page_shows_workflow_progress_and_sends_one_cancellation(
         "the operator",
         record["run_id"],
     )
-    assert [entry[1] for entry in await audited(database)] == ["sync_requested", "sync_cancelled"]
+    assert [entry[1] for entry in await audit_records(database)] == ["sync_requested", "sync_cancelled"]
 
 
 async def _says(client: httpx.AsyncClient, address: str, words: str) -> bool:
@@ -259,7 +259,7 @@ async def test_second_form_joins_the_run_and_repeated_form_does_nothing(
     again = (await operator.post(f"/tenants/{CONTOSO}/sync", data=sent)).headers["location"]
     other = (await operator.post(f"/tenants/{CONTOSO}/sync", data=form())).headers["location"]
     assert (again, other) == (f"/tenants/{CONTOSO}/runs", first)
-    assert [entry[1] for entry in await audited(database)] == ["deep_read_requested", "sync_requested"]
+    assert [entry[1] for entry in await audit_records(database)] == ["deep_read_requested", "sync_requested"]
     record = await json_of(operator, f"/api{first}")
     events = [event async for event in client.get_workflow_handle(record["workflow_id"]).fetch_history_events()]
     payloads = events[0].workflow_execution_started_event_attributes.input.payloads
@@ -272,7 +272,7 @@ async def test_start_without_temporal_is_recorded_as_not_done(database: Database
     answer = await operator.post(f"/tenants/{CONTOSO}/sync", data=form())
     assert answer.status_code == 503
     assert "Temporal does not answer at 127.0.0.1:1" in answer.text
-    subjects = [entry[2] for entry in await audited(database)]
+    subjects = [entry[2] for entry in await audit_records(database)]
     assert subjects[0] == f"{POLICIES}, {LOCATIONS}"
     assert subjects[1].startswith(f"not done: {POLICIES}, {LOCATIONS} (Temporal does not answer")
     assert "Temporal does not answer" in await words_of(operator, f"/tenants/{CONTOSO}/sync")
@@ -300,7 +300,7 @@ async def test_readers_may_not_start_or_cancel_runs(database: Database, of_role:
         assert ("Start a run" in await words_of(client, f"/tenants/{CONTOSO}/runs")) is may
     for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
         assert (await of_role[Role.READER].post(path, data=form())).status_code == 403
-    assert await audited(database) == []
+    assert await audit_records(database) == []
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ async def test_invalid_form_starts_no_run(
     answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(**fields))
     assert answer.status_code == 400
     assert words in answer.text
-    assert await audited(database) == []
+    assert await audit_records(database) == []
 
 
 @pytest.fixture

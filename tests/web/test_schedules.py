@@ -56,7 +56,7 @@ async def described(client: Client, queue: str, name: str = "nightly") -> Schedu
     return await client.get_schedule_handle(f"tenant-inventory-portfolio/{queue}/{name}").describe()
 
 
-async def audited(database: Database) -> list[tuple[Any, ...]]:
+async def audit_records(database: Database) -> list[tuple[Any, ...]]:
     async with database.no_tenant() as session:
         found = await session.execute(
             text("SELECT action, subject FROM audit_record WHERE action <> 'signed_in' ORDER BY at")
@@ -110,7 +110,7 @@ async def test_schedule_is_created_changed_paused_triggered_and_deleted(
     await operator.post("/schedules/act", data=act("nightly", "delete"))
     assert await json_of(operator, "/api/schedules") == []
     await words_of(operator, edit, 404)
-    assert await audited(database) == [
+    assert await audit_records(database) == [
         (Action.SCHEDULE_CHANGED, "schedule nightly: made"),
         (Action.SCHEDULE_CHANGED, "schedule nightly: pause"),
         (Action.SCHEDULE_CHANGED, "schedule nightly: changed"),
@@ -165,7 +165,7 @@ async def test_readers_see_schedules_and_may_not_change_them(
     assert (await reader.get("/schedules/edit")).status_code == 403
     assert (await reader.post("/schedules", data=form("other"))).status_code == 403
     assert (await reader.post("/schedules/act", data=act("nightly", "pause"))).status_code == 403
-    assert len(await audited(database)) == 1
+    assert len(await audit_records(database)) == 1
 
 
 async def test_limited_operator_changes_only_schedules_of_visible_tenants(

@@ -26,7 +26,7 @@ TENANT_NAME = "Contoso"
 
 
 @pytest.fixture
-def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
+def page_addresses(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
     """The addresses of both processes."""
     environment = environment_of(database_url, tmp_path, TENANT)
     environment |= {"TEMPORAL_ADDRESS": temporal.address, "TEMPORAL_TASK_QUEUE": f"queue-{TENANT}"}
@@ -36,7 +36,7 @@ def told(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Itera
 
 
 @pytest.fixture
-async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncClient]]:
+async def pages(page_addresses: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncClient]]:
     """A browser at each process, both with the session of a person who signed in at the first process."""
     async with AsyncExitStack() as stack:
         clients = [
@@ -48,10 +48,10 @@ async def pages(told: list[dict[str, str]]) -> AsyncIterator[list[httpx.AsyncCli
                     trust_env=False,
                 )
             )
-            for of_one in told
+            for of_one in page_addresses
         ]
         first, second = clients
-        link = told[0]["sign_in_url"].partition("/sign-in/")[2]
+        link = page_addresses[0]["sign_in_url"].partition("/sign-in/")[2]
         cookie = (await first.get(f"/sign-in/{link}")).headers["set-cookie"].partition(";")[0].partition("=")[2]
         assert (await second.get(f"/sign-in/{link}")).status_code == 403, "a link is used up at both"
         for client in clients:

@@ -109,7 +109,7 @@ async def test_logs_are_shown_without_temporal(database: Database, of_role: Clie
 
 async def test_the_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, database: Database) -> None:
     async def client() -> Client:
-        async with database.no_tenant(read_only=True):  # a request that holds a connection gets no second one
+        async with database.no_tenant(read_only=True):  # a request that holds a connection gets no second connection
             raise UnreachableError("Temporal was asked")
 
     app.state.site.temporal.client = client
