@@ -75,7 +75,7 @@ async def test_invalid_access_rule_is_refused(of_role: Clients, fields: dict[str
     assert await json_of(of_role[Role.ADMIN], "/api/access") == before
 
 
-async def test_ending_sessions_signs_a_person_out_everywhere(of_role: Clients) -> None:
+async def test_ending_sessions_signs_out_only_that_person(of_role: Clients) -> None:
     admin = of_role[Role.ADMIN]
     assert (await admin.post("/access/end-sessions", data=form(who="local/approver"))).status_code == 303
     await words_of(of_role[Role.APPROVER], "/", 401)

@@ -77,9 +77,7 @@ async def test_archive_has_every_document_and_names_unread_collections(
     assert await exports(database) == [("the operator", "all collections")]
 
 
-async def test_the_same_documents_make_the_same_bytes(
-    database: Database, of_role: dict[Role, httpx.AsyncClient]
-) -> None:
+async def test_equal_documents_make_equal_archives(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
     await sync_policies(database)
     first, second = [(await request_export(of_role[Role.OPERATOR], decoded="true")).content for _ in range(2)]
     assert first == second

@@ -107,7 +107,7 @@ async def test_logs_are_shown_without_temporal(database: Database, of_role: Clie
     assert (await of_role[Role.READER].get("/api/watch")).status_code == 503
 
 
-async def test_the_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, database: Database) -> None:
+async def test_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, database: Database) -> None:
     async def client() -> Client:
         async with database.no_tenant(read_only=True):  # a request that holds a connection gets no second connection
             raise UnreachableError("Temporal was asked")
