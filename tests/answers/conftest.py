@@ -1,4 +1,4 @@
-"""What tests of answers share: the command line on a module's tenant."""
+"""The command line on a module's tenant, for tests of answers."""
 
 from pathlib import Path
 

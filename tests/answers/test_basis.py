@@ -1,4 +1,4 @@
-"""What answers say of a tenant that was never read, and what an empty answer rests on: all questions."""
+"""All questions: answers about a tenant never read, and the basis of empty answers."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ TYPES = ("groups", "deviceConfigurations", "assignmentFilters")
 
 
 class Question(NamedTuple):
-    """A command on a tenant, and what it says where the tenant was read and has nothing."""
+    """A command, and its messages about an empty and about an unread tenant."""
 
     command: str
     arguments: tuple[str, ...]
@@ -79,12 +79,12 @@ NO_QUESTIONS = {
 }
 
 
-def test_each_question_is_asked() -> None:
+def test_every_question_command_is_covered() -> None:
     asked = {question.command.split()[0] for question in QUESTIONS}
     assert COMMANDS.keys() - ASK_NO_TENANT - NO_QUESTIONS == asked - ASK_NO_TENANT
 
 
-async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
+async def test_answers_name_unread_tenants_and_the_basis_of_empty_results(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -102,7 +102,7 @@ async def test_a_tenant_never_read_says_so_and_an_empty_answer_what_it_rests_on(
 
 
 @pytest.mark.parametrize("words", OF_THE_PORTFOLIO, ids=" ".join)
-async def test_a_question_of_the_portfolio_names_tenants_never_read(
+async def test_portfolio_answers_name_tenants_never_read(
     database_url: str, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     done = await Portfolio(database_url, tmp_path)(*words)
@@ -110,9 +110,7 @@ async def test_a_question_of_the_portfolio_names_tenants_never_read(
     assert "never" in done.stdout
 
 
-async def test_a_setting_of_tenants_never_read_is_one_line_that_says_so(
-    database: Database, database_url: str, tmp_path: Path
-) -> None:
+async def test_setting_is_unknown_until_a_run_completes(database: Database, database_url: str, tmp_path: Path) -> None:
     portfolio = Portfolio(database_url, tmp_path)
     for words in (("settings", "bitLockerEnabled=false"), ("search", "--setting", "bitLockerEnabled=false")):
         done = await portfolio(*words)
@@ -123,7 +121,7 @@ async def test_a_setting_of_tenants_never_read_is_one_line_that_says_so(
     assert (done.code, done.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")
 
 
-async def test_without_a_portfolio_run_the_list_says_so(database_url: str, tmp_path: Path) -> None:
+async def test_empty_portfolio_run_list_shows_how_to_start_a_run(database_url: str, tmp_path: Path) -> None:
     done = await Portfolio(database_url, tmp_path)("portfolio", "runs")
     assert (done.code, done.stdout) == (
         0,

@@ -1,4 +1,4 @@
-"""Stored documents that are not what their hashes say: named, and everything else goes on."""
+"""A stored document that contradicts its hash is named, and everything else works."""
 
 import re
 from hashlib import sha256
@@ -23,7 +23,7 @@ GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
 
 
 def bomb() -> bytes:
-    """A frame of a few KB that unfolds to more than is ever written."""
+    """A frame of a few KB that decompresses to more than the largest document."""
     return ZstdCompressor(level=1).compress(bytes(MAX_DOCUMENT_BYTES + 1))
 
 
@@ -39,7 +39,7 @@ BODIES = {
 
 
 async def two_versions(database: Database) -> None:
-    """A tenant with two policies of two versions each, and a baseline of the first ones; and another tenant."""
+    """Two tenants with two policies of two versions each, and a baseline of the first tenant's first versions."""
     for state in ("enabled", "disabled"):
         items = [
             observation(GROUPS, GROUP_ID, displayName="Pilot"),
@@ -65,7 +65,7 @@ pytestmark = pytest.mark.filled.with_args(two_versions)
 
 
 def damage(database_url: str, version: int, body: bytes, external_id: str = "p") -> None:
-    """Replaces the stored body of a policy's version, past the trigger that refuses it, as a disk might."""
+    """Replaces the stored body of a policy's version without its trigger, as a disk error might."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         altered = connection.execute(
@@ -77,15 +77,15 @@ def damage(database_url: str, version: int, body: bytes, external_id: str = "p")
         assert altered.rowcount == 1
 
 
-def names_it(done: Ended, version: int, code: int = 3) -> bool:
-    """Whether a command ended as it should, and named the version on stderr."""
+def names_version(done: Ended, version: int, code: int = 3) -> bool:
+    """Whether stderr names the version; fails if the exit code is another."""
     assert "unexpected" not in done.stderr
     assert done.code == code, done.stderr
     return f"the stored document of version {version} of {POLICIES} p" in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-async def test_an_export_names_a_damaged_document_and_writes_the_others(
+async def test_export_names_a_damaged_document_and_writes_the_others(
     starter: CommandLine, database_url: str, tmp_path: Path, body: bytes
 ) -> None:
     damage(database_url, 2, body)
@@ -97,23 +97,23 @@ async def test_an_export_names_a_damaged_document_and_writes_the_others(
     )
     assert done.code == 3
     assert (tmp_path / "out" / file_path("conditional-access", POLICIES, "Policy q", "q")).is_file()
-    assert names_it(await starter("export", "out"), 2)
+    assert names_version(await starter("export", "out"), 2)
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-async def test_one_document_that_is_asked_for_is_refused_by_name(
+async def test_show_and_diff_refuse_a_damaged_version_by_name(
     starter: CommandLine, database_url: str, body: bytes
 ) -> None:
     damage(database_url, 1, body)
-    assert names_it(await starter("show", POLICIES, "p", "--version", "1"), 1, 1)
-    assert names_it(await starter("diff", POLICIES, "p", "--json"), 1, 1)
+    assert names_version(await starter("show", POLICIES, "p", "--version", "1"), 1, 1)
+    assert names_version(await starter("diff", POLICIES, "p", "--json"), 1, 1)
     assert (await starter("show", POLICIES, "p")).code == 0
     assert (await starter("versions", POLICIES, "p")).code == 0
     assert (await starter("diff", POLICIES, "q")).code == 0
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_changes_name_what_cannot_be_compared(
+async def test_changes_name_damaged_versions_and_omit_their_fields(
     starter: CommandLine, database_url: str, tmp_path: Path, version: int
 ) -> None:
     damage(database_url, version, b"garbage")
@@ -126,7 +126,7 @@ async def test_changes_name_what_cannot_be_compared(
     assert [document["version"] for document in last["summary"]["damaged"]] == [version]
     assert done.code == 3
     shown = await starter("changes")
-    assert names_it(shown, version)
+    assert names_version(shown, version)
     assert f"not known: the stored document of version {version} is damaged" in shown.stdout
     assert "is forgotten" not in shown.stdout
     assert (await starter("changes", "--html", "page.html")).code == 3
@@ -149,18 +149,18 @@ async def test_drift_opens_and_closes_no_finding_about_a_damaged_document(
     assert {finding["fingerprint"]: finding["is_checked"] for finding in findings} == {
         finding["fingerprint"]: finding["external_id"] == "q" for finding in before
     }
-    assert names_it(await starter("drift"), version)
+    assert names_version(await starter("drift"), version)
     assert (await starter("drift", "--html", "page.html")).code == 3
     assert "1 stored document damaged" in (tmp_path / "page.html").read_text()
 
 
-async def test_drift_without_a_finding_yet_opens_none(starter: CommandLine, database_url: str) -> None:
+async def test_drift_opens_no_first_finding_about_a_damaged_document(starter: CommandLine, database_url: str) -> None:
     damage(database_url, 1, b"garbage")
     _, *findings = (await starter("drift", "--json")).objects()
     assert {finding["external_id"] for finding in findings} == {"q"}
 
 
-async def test_a_version_in_between_that_is_damaged_is_as_a_forgotten_one(
+async def test_drift_keeps_findings_despite_a_damaged_intermediate_version(
     database: Database, starter: CommandLine, database_url: str
 ) -> None:
     items = [
@@ -175,7 +175,7 @@ async def test_a_version_in_between_that_is_damaged_is_as_a_forgotten_one(
     assert [document["version"] for document in report["damaged"]] == [2]
 
 
-async def test_a_comparison_does_not_decide_about_a_damaged_document(
+async def test_comparison_of_a_damaged_document_is_undecided(
     starter: CommandLine, database_url: str, tmp_path: Path
 ) -> None:
     damage(database_url, 2, b"garbage")
@@ -188,7 +188,7 @@ async def test_a_comparison_does_not_decide_about_a_damaged_document(
         (document["external_id"], document["version"], document["tenant_id"]) for document in record["damaged"]
     ] == [("p", 2, str(TENANT))]
     assert done.code == 3
-    assert names_it(await starter("compare", str(OTHER)), 2)
+    assert names_version(await starter("compare", str(OTHER)), 2)
     for arguments in ((str(OTHER),), ("--golden", str(OTHER))):
         assert (await starter("compare", *arguments, "--html", "page.html")).code == 3
         assert "1 stored document damaged" in (tmp_path / "page.html").read_text()
@@ -196,10 +196,10 @@ async def test_a_comparison_does_not_decide_about_a_damaged_document(
     assert [document["version"] for document in matrix["damaged"]] == [2]
 
 
-async def test_a_comparison_does_not_trust_the_meaning_of_a_damaged_object(
+async def test_comparison_is_undecided_if_a_referenced_filter_is_damaged(
     database: Database, starter: CommandLine, database_url: str
 ) -> None:
-    """A filter means its rule, which is in its document."""
+    """A filter is compared by its rule, which is in its document."""
     filters, profiles = "assignmentFilters", "deviceConfigurations"
     items = [
         observation(filters, "p", displayName="Windows 11", rule="(device.osVersion -ge 10)"),
@@ -235,9 +235,7 @@ async def test_a_comparison_does_not_trust_the_meaning_of_a_damaged_object(
     assert done.code == 3
 
 
-async def test_references_of_a_damaged_document_stay_to_be_read_and_are_named_each_time(
-    starter: CommandLine, database_url: str
-) -> None:
+async def test_every_dependency_answer_names_a_damaged_document(starter: CommandLine, database_url: str) -> None:
     damage(database_url, 2, b"garbage")
     for arguments in (
         ("dependencies", GROUPS, GROUP_ID),
@@ -247,15 +245,15 @@ async def test_references_of_a_damaged_document_stay_to_be_read_and_are_named_ea
         ("unassigned",),
     ):
         done = await starter(*arguments, "--json")
-        assert names_it(done, 2)
+        assert names_version(done, 2)
         (open_one,) = (record for record in done.objects() if record.get("reason") == "damaged")
         assert (open_one["type_key"], open_one["references"]) == (POLICIES, 1)
-        assert names_it(await starter(*arguments), 2)
+        assert names_version(await starter(*arguments), 2)
     needed_by = (await starter("dependencies", GROUPS, GROUP_ID, "--json")).objects()
     assert "q" in {line["item"]["external_id"] for line in needed_by if line["answer"] == "dependency"}
 
 
-async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged(
+async def test_run_completes_despite_a_damaged_document_of_a_recreated_item(
     database: Database, starter: CommandLine, database_url: str
 ) -> None:
     damage(database_url, 2, b"garbage")
@@ -276,8 +274,8 @@ async def test_a_run_ends_although_a_document_that_it_would_recognise_is_damaged
     assert recreated == {"q"}
 
 
-def test_no_reader_of_bodies_goes_another_way() -> None:
-    """`storage.bodies` alone makes a document of a stored body; what no version holds is read elsewhere."""
+def test_only_known_modules_decompress_bodies() -> None:
+    """Only `storage.bodies` reads documents of versions; plans and details have other bodies."""
     checkout = Path(__file__).resolve().parents[2]
     packages = ("activities", "answers", "cli", "inventory", "storage", "workflows")
     found = {
@@ -290,7 +288,7 @@ def test_no_reader_of_bodies_goes_another_way() -> None:
     assert found == plans | {"storage/bodies.py", "storage/compression.py", "storage/details.py"}
 
 
-def test_a_document_larger_than_any_that_is_read_is_not_written_either(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_over_the_limit_are_neither_written_nor_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.compression.MAX_DOCUMENT_BYTES", 10)
     assert decompress(compress(b"x" * 10)) == b"x" * 10
     with pytest.raises(ValueError, match="a document has at most"):
@@ -299,7 +297,7 @@ def test_a_document_larger_than_any_that_is_read_is_not_written_either(monkeypat
         decompress(ZstdCompressor().compress(b"x" * 11))
 
 
-def test_a_bomb_with_the_right_hash_is_no_document() -> None:
+def test_decompression_bomb_with_the_right_hash_is_damaged() -> None:
     unfolded = bytes(MAX_DOCUMENT_BYTES + 1)
     with pytest.raises(DamagedDocumentError, match="version 7 of groups g"):
         document_of(bomb(), sha256(unfolded).digest(), "groups", "g", 7)

@@ -1,4 +1,4 @@
-"""What documents hold encoded, as text."""
+"""Encoded content of documents as text."""
 
 import base64
 import plistlib
@@ -31,7 +31,7 @@ def encoded(content: bytes) -> str:
 
 @pytest.mark.parametrize("encoding", MARKS)
 @pytest.mark.parametrize("name", ["scriptContent", "detectionScriptContent", "remediationScriptContent"])
-def test_a_script_is_its_text_whatever_its_encoding(name: str, encoding: str) -> None:
+def test_script_in_any_encoding_is_decoded(name: str, encoding: str) -> None:
     mark, codec = MARKS[encoding]
     found = content_of(encoded(mark + SCRIPT.encode(codec)), name)
     assert found is not None
@@ -39,7 +39,7 @@ def test_a_script_is_its_text_whatever_its_encoding(name: str, encoding: str) ->
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=20))
-def test_any_text_is_read_back(text: str) -> None:
+def test_any_text_with_a_byte_order_mark_is_recognised(text: str) -> None:
     found = content_of(encoded(b"\xef\xbb\xbf" + text.encode()), "anything")
     assert found is not None
     assert found.encoding == "UTF-8 with a byte order mark"
@@ -59,18 +59,18 @@ def test_any_text_is_read_back(text: str) -> None:
         "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f",
     ],
 )
-def test_words_and_ids_are_no_content(plain: str) -> None:
+def test_words_and_ids_are_not_encoded_content(plain: str) -> None:
     assert content_of(plain, "displayName") is None
     assert content_of(plain, "value") is None
 
 
 @pytest.mark.parametrize("name", ["scriptContent", "detectionScriptContent", "remediationScriptContent"])
-def test_a_script_may_be_short(name: str) -> None:
+def test_short_scripts_are_decoded(name: str) -> None:
     assert content_of("ZXhpdCAw", name) == Content("exit 0", "UTF-8")
     assert content_of("ZXhpdCAw", "content") is None, "a short word elsewhere is no content"
 
 
-def test_a_profile_on_one_line_is_laid_out_on_lines() -> None:
+def test_single_line_profile_is_pretty_printed() -> None:
     for value in (PROFILE, encoded(PROFILE.encode())):
         found = content_of(value, "payload")
         assert found is not None
@@ -78,14 +78,14 @@ def test_a_profile_on_one_line_is_laid_out_on_lines() -> None:
         assert found.text.splitlines()[-4:] == ["    <key>Allow</key>", "    <true/>", "  </dict>", "</plist>"]
 
 
-def test_xml_is_indented_no_deeper_than_people_read() -> None:
+def test_xml_indentation_is_limited() -> None:
     found = content_of("<a>" * 5_000 + "</a>" * 5_000, "payload")
     assert found is not None
     assert found.text is not None
     assert max(len(line) for line in found.text.splitlines()) < 60
 
 
-def test_a_signed_profile_and_a_binary_one_are_read() -> None:
+def test_signed_and_binary_profiles_are_read() -> None:
     signed = content_of(encoded(b"0\x82\x01\x00\x06" + PROFILE.encode() + b"\x00\xa0\x82"), "payload")
     assert signed is not None
     assert signed.encoding == "signed profile, UTF-8"
@@ -96,14 +96,14 @@ def test_a_signed_profile_and_a_binary_one_are_read() -> None:
     assert "<key>Allow</key>" in (binary.text or "")
 
 
-def test_what_claims_to_be_a_property_list_and_is_none_is_binary() -> None:
+def test_invalid_property_list_is_shown_as_binary() -> None:
     found = content_of(encoded(b"bplist00" + b"\xff" * 60), "payload")
     assert found is not None
     assert found.text is None
     assert found.encoding.startswith("binary, 68 bytes, SHA-256 ")
 
 
-def test_an_image_is_its_kind_and_size() -> None:
+def test_image_is_shown_by_kind_and_size() -> None:
     found = content_of(encoded(b"\x89PNG\r\n\x1a\n" + bytes(range(256))), "value")
     assert found is not None
     assert found.text is None
@@ -111,20 +111,20 @@ def test_an_image_is_its_kind_and_size() -> None:
 
 
 @pytest.mark.parametrize("value", ['{"a":1,"b":[true]}', encoded(b'{"a":1,"b":[true]}')])
-def test_json_is_laid_out_on_lines(value: str) -> None:
+def test_json_is_pretty_printed(value: str) -> None:
     found = content_of(value, "payloadJson")
     assert found is not None
     assert (found.text or "").splitlines() == ["{", '  "a": 1,', '  "b": [', "    true", "  ]", "}"]
 
 
 @pytest.mark.parametrize("value", ["{" * 100_000, "<" * 50_000 + ">", "[" * 60_000])
-def test_hostile_content_is_no_failure(value: str) -> None:
+def test_unclosed_nesting_raises_nothing(value: str) -> None:
     content_of(value, "payload")
     content_of(encoded(value.encode()), "payload")
 
 
 @needs_graph_data
-def test_nothing_is_taken_for_content_in_real_documents_but_content() -> None:
+def test_only_content_fields_of_real_documents_are_decoded() -> None:
     found: dict[str, int] = {}
 
     def walk(value: Any, name: str) -> None:

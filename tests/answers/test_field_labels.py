@@ -1,4 +1,4 @@
-"""Differences as people read them."""
+"""Labels of fields that differ, with names in place of ids."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def assigned(group_id: str, **properties: Any) -> dict[str, Any]:
     return {"target": {"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": group_id}, **properties}
 
 
-def test_a_group_is_called_by_its_name() -> None:
+def test_assignment_label_has_the_groups_name() -> None:
     (added,) = changed("deviceConfigurations", {"assignments": []}, {"assignments": [assigned(PILOT)]})
     assert added.path == f"assignments[group {PILOT}]"
     assert added.label == 'assignments[group "Pilot"]'
@@ -30,7 +30,7 @@ def test_a_group_is_called_by_its_name() -> None:
     assert (added.kind, added.before, added.before_named) == (DifferenceKind.ADDED, None, None)
 
 
-def test_members_of_a_list_of_ids_are_called_by_their_names() -> None:
+def test_ids_in_lists_are_named() -> None:
     (scope,) = changed("deviceConfigurations", {"roleScopeTagIds": ["0"]}, {"roleScopeTagIds": ["0", "5"]})
     assert (scope.label, scope.after, scope.after_named) == ("roleScopeTagIds[]", "5", "Berlin")
     before = {"conditions": {"users": {"excludeGroups": [PILOT]}}}
@@ -42,7 +42,7 @@ def test_members_of_a_list_of_ids_are_called_by_their_names() -> None:
     ]
 
 
-def test_what_is_not_known_keeps_its_id() -> None:
+def test_unknown_group_keeps_its_id() -> None:
     unknown = PILOT.replace("1f0c", "ffff")
     (added,) = changed("deviceConfigurations", {"assignments": []}, {"assignments": [assigned(unknown)]})
     assert added.label == f"assignments[group {unknown}]"
@@ -54,7 +54,7 @@ def setting(definition: str, value: str, children: list[Any] | None = None) -> d
     return {"settingInstance": {"settingDefinitionId": definition, "choiceSettingValue": chosen}}
 
 
-def test_a_setting_is_called_by_its_definition_and_those_above_it() -> None:
+def test_setting_label_is_the_path_of_its_definitions() -> None:
     child = {"settingDefinitionId": "device_inner.x", "simpleSettingValue": {"value": 1}}
     grown = {"settingDefinitionId": "device_inner.x", "simpleSettingValue": {"value": 2}}
     before = {"settings": [setting("device_outer", "on", [child]), setting("device_other", "off")]}
@@ -66,12 +66,12 @@ def test_a_setting_is_called_by_its_definition_and_those_above_it() -> None:
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**70)])
-def test_numbers_beyond_64_bits_are_texts(number: int) -> None:
+def test_numbers_beyond_64_bits_become_text(number: int) -> None:
     (found,) = changed("groups", {"a": 1}, {"a": number})
     assert found.after == str(number)
 
 
 @pytest.mark.parametrize("name", ["a[b", "a]b", "a.b", "[", "]]", "", "a[b]c[d"])
-def test_names_with_brackets_and_dots_are_labelled_too(name: str) -> None:
+def test_names_with_brackets_and_dots_have_labels(name: str) -> None:
     found = changed("configurationPolicies", {"settings": []}, {"settings": [setting(name, "on")]})
     assert [field.label for field in found]

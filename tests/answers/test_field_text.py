@@ -1,4 +1,4 @@
-"""What people read of a field that differs."""
+"""Texts of fields that differ."""
 
 import base64
 from typing import Any
@@ -41,7 +41,7 @@ def changed(
 def said(
     type_key: str, before: dict[str, Any], after: dict[str, Any], names: dict[tuple[str, str], str] = NAMES
 ) -> list[str]:
-    """The label and the text of each field that tells something."""
+    """Label and text of each field with a difference to report."""
     fields = told(changed(type_key, before, after, names))
     return [f"{field_text(field).label}: {field_text(field).text()}" for field in fields]
 
@@ -79,7 +79,7 @@ def assignment(kind: str, **properties: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_assignment_is_said_in_words(member: dict[str, Any], words: str) -> None:
+def test_assignment_is_shown_in_words(member: dict[str, Any], words: str) -> None:
     assert said("mobileApps", {"assignments": []}, {"assignments": [member]}) == [f"assignments: + {words}"]
     assert said("mobileApps", {"assignments": [member]}, {"assignments": []}) == [f"assignments: - {words}"]
 
@@ -103,7 +103,7 @@ def policy(*settings: Any) -> dict[str, Any]:
     return {"settings": list(settings)}
 
 
-def test_a_setting_is_the_last_parts_of_its_id_where_the_catalog_is_not_read() -> None:
+def test_setting_without_a_read_definition_shows_last_parts_of_its_id() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
     (line,) = said("configurationPolicies", before, after)
     assert "allowtelemetry: 1 → 0" in line
@@ -111,7 +111,7 @@ def test_a_setting_is_the_last_parts_of_its_id_where_the_catalog_is_not_read() -
     assert said("configurationPolicies", policy(), after) == [f"system_allowtelemetry: + 0 ({TELEMETRY}_0)"]
 
 
-def test_a_setting_has_the_catalogs_names_where_it_is_read() -> None:
+def test_setting_with_a_read_definition_shows_display_names() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
     assert said("configurationPolicies", before, after, CATALOG) == ["Allow Telemetry: Basic → Security"]
     assert said("configurationPolicies", after, policy(), CATALOG) == ["Allow Telemetry: - Security"]
@@ -121,7 +121,7 @@ def test_a_setting_has_the_catalogs_names_where_it_is_read() -> None:
     assert said("configurationPolicies", policy(), unknown, CATALOG) == ["Allow Telemetry: + 7"]
 
 
-def test_the_children_of_a_setting_are_lines_of_their_own() -> None:
+def test_child_settings_have_their_own_lines() -> None:
     outer = setting(f"{TELEMETRY}_1", children=[child("device_vendor_msft_inner", 5), child("device_other_words", "x")])
     (lines,) = said("configurationPolicies", policy(), policy(outer))
     assert lines == (
@@ -132,7 +132,7 @@ def test_the_children_of_a_setting_are_lines_of_their_own() -> None:
     )
 
 
-def test_the_content_of_a_setting_is_below_it() -> None:
+def test_decoded_content_follows_its_setting() -> None:
     script = child("device_vendor_msft_script", encoded("Write-Host 1\nWrite-Host 2\n"))
     (lines,) = said("configurationPolicies", policy(), policy({"settingInstance": script}))
     assert lines.splitlines()[1:] == [
@@ -143,7 +143,7 @@ def test_the_content_of_a_setting_is_below_it() -> None:
     ]
 
 
-def test_a_group_of_settings_is_its_settings() -> None:
+def test_setting_group_is_shown_as_its_settings() -> None:
     group = {
         "settingInstance": {
             "settingDefinitionId": "device_vendor_msft_firewall_rules",
@@ -157,7 +157,7 @@ def test_a_group_of_settings_is_its_settings() -> None:
     ]
 
 
-def test_a_setting_of_an_intent_is_its_value_once() -> None:
+def test_intent_setting_shows_its_value_once() -> None:
     definition = "deviceConfiguration--windows10EndpointProtectionConfiguration_bitLockerEncryptDevice"
 
     def intent(value: Any, text: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_a_setting_of_an_intent_is_its_value_once() -> None:
     assert said("intents", {"settings": []}, intent(True, "true")) == [f"bitLockerEncryptDevice: + true ({definition})"]
 
 
-def test_an_administrative_template_is_said_by_its_own_names() -> None:
+def test_administrative_template_shows_its_own_names() -> None:
     def template(*, enabled: bool, level: int) -> dict[str, Any]:
         presentation = {"id": CORPORATE, "label": "Level:"}
         value = {"@odata.type": "#x", "id": "9", "value": level, "presentation": presentation}
@@ -192,7 +192,7 @@ def test_an_administrative_template_is_said_by_its_own_names() -> None:
     ]
 
 
-def test_people_are_said_to_be_people_and_applications_go_by_name() -> None:
+def test_user_ids_are_marked_as_users_and_applications_are_named() -> None:
     def access(users: list[str], apps: list[str]) -> dict[str, Any]:
         return {"conditions": {"users": {"excludeUsers": users}, "applications": {"includeApplications": apps}}}
 
@@ -210,7 +210,7 @@ def test_people_are_said_to_be_people_and_applications_go_by_name() -> None:
     ]
 
 
-def test_empty_against_absent_tells_nothing() -> None:
+def test_empty_and_absent_values_do_not_differ() -> None:
     before: dict[str, Any] = {"a": "", "b": None, "c": [], "d": {}, "e": False, "f": 0}
     assert said("groups", before, {}) == ["e: - false", "f: - 0"]
     assert said("groups", {"a": None}, {"a": ""}) == []
@@ -218,7 +218,7 @@ def test_empty_against_absent_tells_nothing() -> None:
     assert said("groups", {"a": None}, {"a": "x"}) == ['a: nothing → "x"']
 
 
-def test_an_object_is_what_it_says_without_types_and_empty_properties() -> None:
+def test_object_text_omits_types_and_empty_properties() -> None:
     place = {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "203.0.113.1/32", "note": None}
     assert said("namedLocations", {"ipRanges": []}, {"ipRanges": [place]}) == [
         'ipRanges[203.0.113.1/32]: + cidrAddress: "203.0.113.1/32"'
@@ -243,7 +243,7 @@ def encoded(text: str) -> str:
         ),
     ],
 )
-def test_of_encoded_content_the_lines_that_differ_are_said(type_key: str, label: str, around: Any) -> None:
+def test_encoded_content_is_compared_by_lines(type_key: str, label: str, around: Any) -> None:
     same = "<first/>\n<second/>\n<third/>\n<fourth/>\n"
     before, after = (around(encoded(f"{same}<{last}/>\n")) for last in ("old", "new"))
     assert said(type_key, before, after) == [
@@ -251,7 +251,7 @@ def test_of_encoded_content_the_lines_that_differ_are_said(type_key: str, label:
     ]
 
 
-def test_the_json_of_a_custom_policy_is_compared_by_its_lines() -> None:
+def test_json_of_a_custom_policy_is_compared_by_lines() -> None:
     before, after = ({"rulesContent": encoded(f'{{"Rules":[{{"SettingName":"Tpm","Operand":{n}}}]}}')} for n in (1, 2))
     (line,) = said("deviceCompliancePolicies", before, after)
     assert [part.split() for part in line.splitlines() if part[:1] in "-+"] == [
@@ -276,7 +276,7 @@ SHAPES = st.recursive(
 @example([], [{"settingInstance": {}}], "settings")
 @example([], [{"settingInstance": {"settingDefinitionId": None, "choiceSettingValue": [None]}}], "settings")
 @given(SHAPES, SHAPES, st.sampled_from(["settings", "assignments", "definitionValues", "other"]))
-def test_whatever_graph_sends_something_is_said(before: Any, after: Any, name: str) -> None:
+def test_any_difference_has_text_or_is_hidden(before: Any, after: Any, name: str) -> None:
     for type_key in ("configurationPolicies", "groupPolicyConfigurations", "conditionalAccessPolicies"):
         for old, new in (({name: before}, {name: after}), ({name: [before]}, {name: [after]}), ({}, {name: after})):
             for field in changed(type_key, old, new, CATALOG):
@@ -284,12 +284,12 @@ def test_whatever_graph_sends_something_is_said(before: Any, after: Any, name: s
         assert all(isinstance(line, str) for line in document_lines({name: after}, {}, CATALOG))
 
 
-def test_a_hidden_value_is_hidden_in_an_object_too() -> None:
+def test_hidden_value_is_hidden_inside_an_object() -> None:
     wifi = {"name": "Office", "key": {"sensitive": True}}
     assert said("groups", {"wifi": []}, {"wifi": [wifi]}) == ['wifi[Office]: + name: "Office", key: hidden']
 
 
-def test_a_long_value_is_cut_around_what_differs_and_no_sooner() -> None:
+def test_long_value_is_cut_around_its_difference() -> None:
     same = "x" * 5_000
     (line,) = said("groups", {"a": f"{same}old{same}"}, {"a": f"{same}new{same}"})
     assert "old" in line
@@ -298,7 +298,7 @@ def test_a_long_value_is_cut_around_what_differs_and_no_sooner() -> None:
     assert "[10,005 characters in all]" in line
 
 
-def test_of_a_large_text_little_is_compared_and_all_is_told() -> None:
+def test_large_text_shows_every_changed_line() -> None:
     lines = [f"line {number}" for number in range(20_000)]
     other = [f"row {number}" for number in range(20_000)]
     before, after = "\n".join(["first", *lines, "last"]), "\n".join(["first", *other, "last"])
@@ -315,7 +315,7 @@ def test_of_a_large_text_little_is_compared_and_all_is_told() -> None:
         (FindingKind.REMOVED, "observed", "hidden, removed"),
     ],
 )
-def test_a_finding_says_what_became_of_its_hidden_value(kind: FindingKind, evidence: str, said: str) -> None:
+def test_finding_text_states_the_change_of_a_hidden_value(kind: FindingKind, evidence: str, said: str) -> None:
     hidden: dict[str, Any] = {"hidden": True, "before": None, "after": None, "before_named": None, "after_named": None}
     finding = DriftFindingRecord.model_construct(kind=kind, evidence=evidence, path="key", label="Key", **hidden)
     assert (finding.text, finding.model_dump(include={"kind"})) == (said, {"kind": kind})

@@ -1,4 +1,4 @@
-"""Each command takes the beginning of an id in its place: of a run, an item, a group."""
+"""Commands accept the beginning of the id of a run, an item or a group."""
 
 from pathlib import Path
 from uuid import UUID
@@ -33,7 +33,7 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
-async def test_the_beginning_of_an_id_is_enough(
+async def test_beginning_of_an_id_is_accepted_unless_ambiguous(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Names from the inventory in the place of ids, in every answer: settings, choices, applications, groups."""
+"""Every answer shows names in place of ids: settings, choices, applications, groups."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def tenant_id() -> UUID:
     return uuid4()
 
 
-async def test_a_setting_has_the_names_of_the_catalog_in_all_answers(
+async def test_all_answers_show_display_names_of_settings(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     await sync(database, tenant_id, [definition()], DEFINITIONS)
@@ -64,7 +64,7 @@ async def test_a_setting_has_the_names_of_the_catalog_in_all_answers(
     assert "settings: Allow Telemetry: Off\n" in (await starter("show", POLICIES, "p")).stdout
 
 
-async def test_names_are_found_by_ids_in_upper_case_in_all_answers(
+async def test_all_answers_resolve_names_of_upper_case_ids(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     configurations, filters, used = "deviceConfigurations", "assignmentFilters", "2f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
@@ -93,9 +93,7 @@ async def test_names_are_found_by_ids_in_upper_case_in_all_answers(
     assert field["label"] == 'assignments[group "Pilot", include filter "Company"]'
 
 
-async def test_an_application_goes_by_its_name_though_its_app_id_is_no_items_id(
-    database: Database, starter: CommandLine, tenant_id: UUID
-) -> None:
+async def test_application_is_named_by_its_app_id(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
     group = observation("groups", GROUP, displayName="Break glass")
     await sync(database, tenant_id, [application(), group], "servicePrincipals", "groups")
     await catch_up(database, tenant_id, load_catalog().reading_rules())
@@ -110,7 +108,7 @@ async def test_an_application_goes_by_its_name_though_its_app_id_is_no_items_id(
     assert raw["conditions"]["users"]["excludeGroups"] == [GROUP]
 
 
-async def test_an_export_has_readable_companions_where_they_are_asked_for(
+async def test_export_with_decoded_option_writes_readable_companions(
     database: Database, starter: CommandLine, tenant_id: UUID, tmp_path: Path
 ) -> None:
     script = "IyDDpMO2w7wNCldyaXRlLUhvc3QgJHRleHQNCg=="
@@ -144,7 +142,7 @@ async def test_an_export_has_readable_companions_where_they_are_asked_for(
     assert await export() == ([0, 2, 2], {})
 
 
-async def test_an_administrative_template_has_its_names_in_drift_though_the_values_have_none(
+async def test_drift_and_show_name_administrative_template_policies(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     templates = "groupPolicyConfigurations"
@@ -162,7 +160,7 @@ async def test_an_administrative_template_has_its_names_in_drift_though_the_valu
     assert "definitionValues: Turn on protection: disabled\n" in (await starter("show", templates, "t")).stdout
 
 
-async def test_an_item_that_graph_does_not_name_goes_by_its_title_and_is_never_renamed(
+async def test_unnamed_item_shows_its_title_and_is_never_renamed(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     assignments, roles = "directoryRoleAssignments", "directoryRoleDefinitions"

@@ -1,4 +1,4 @@
-"""Whether a version tells a change is one fact: `changes`, `versions`, `diff` and run records say the same of it."""
+"""`changes`, `versions`, `diff` and run records agree whether a version tells a change."""
 
 from typing import Any
 from uuid import uuid4
@@ -67,7 +67,9 @@ HISTORIES: dict[str, list[Observation]] = {
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
-async def test_all_answers_judge_a_version_alike(database: Database, history: list[Observation]) -> None:
+async def test_all_answers_agree_whether_a_version_tells_a_change(
+    database: Database, history: list[Observation]
+) -> None:
     type_key = history[0].type_key
     how = load_catalog().comparability(type_key)
     counted: dict[int, bool] = {}

@@ -61,8 +61,8 @@ HOSTILE = "<script>alert('\"')</script>&\u202e\x1b[2J{{ 7 * 7 }}"
 VOID = {"meta", "br"}
 
 
-class Read(HTMLParser):
-    """A page as a browser reads it: its text, and what is wrong with it."""
+class ParsedPage(HTMLParser):
+    """A page's text, tags and attributes; fails if tags are not balanced."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -270,8 +270,8 @@ def matrix() -> str:
 
 
 @pytest.mark.parametrize("page", [changes, drift, comparison, settings, matrix])
-def test_what_comes_from_a_tenant_is_text_and_nothing_is_loaded(page: Any) -> None:
-    read = Read(page())
+def test_pages_escape_tenant_data_and_load_nothing(page: Any) -> None:
+    read = ParsedPage(page())
     assert "script" not in read.tags
     assert not read.tags & {"link", "img", "iframe", "object", "embed", "form", "base"}
     assert [name for name, _ in read.attributes if name in {"src", "href"} or name.startswith("on")] == []
@@ -283,25 +283,25 @@ def test_what_comes_from_a_tenant_is_text_and_nothing_is_loaded(page: Any) -> No
 
 
 @pytest.mark.parametrize("page", [changes, drift, comparison, settings, matrix])
-def test_what_was_not_read_is_said(page: Any) -> None:
-    read = Read(page())
+def test_pages_name_collections_not_read(page: Any) -> None:
+    read = ParsedPage(page())
     assert "mobileApps" in read.text
     assert ("graph_throttled" in read.text) or ("never read" in read.text)
 
 
-def test_a_page_of_changes_says_who_did_it_or_that_the_log_has_nobody() -> None:
-    text = Read(changes()).text
+def test_changes_page_names_the_actor_or_the_lack_of_audit_events() -> None:
+    text = ParsedPage(changes()).text
     assert "By <script>alert" in text
     assert "Not in the audit log." in text
 
 
-def test_a_long_value_is_cut_and_its_length_said() -> None:
+def test_cut_value_states_its_length() -> None:
     page = changes("x" * 1_000_000)
     assert len(page) < 20_000 + LONGEST_VALUE
-    assert "1,000,002 characters in all" in Read(page).text
+    assert "1,000,002 characters in all" in ParsedPage(page).text
 
 
-def test_of_a_text_of_many_lines_those_that_differ_are_shown() -> None:
+def test_long_text_shows_changed_lines_with_context() -> None:
     script = "Write-Host 'the same'\n" * 1_000
     field = FieldChange(
         path="p", label="p", kind=DifferenceKind.CHANGED, before=f"{script}before", after=f"{script}after"
@@ -312,7 +312,7 @@ def test_of_a_text_of_many_lines_those_that_differ_are_shown() -> None:
     assert (row.before, row.after) == (None, None)
 
 
-def test_long_values_are_shown_where_they_differ() -> None:
+def test_long_values_are_cut_around_their_difference() -> None:
     script = "Write-Host 'the same'; " * 1_000
     field = FieldChange(
         path="p", label="p", kind=DifferenceKind.CHANGED, before=f"{script}before", after=f"{script}after"
@@ -326,23 +326,23 @@ def test_long_values_are_shown_where_they_differ() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [("5", 5), ("true", True), ("a\nb", ["a", "b"])])
-def test_values_that_read_the_same_are_told_apart(before: Any, after: Any) -> None:
+def test_values_with_equal_text_are_distinguished(before: Any, after: Any) -> None:
     (row,) = rows([FieldChange(path="p", label="p", kind=DifferenceKind.CHANGED, before=before, after=after)])
     assert row.before != row.after or {line[:1] for line in row.lines} >= {"-", "+"}
 
 
-def test_of_very_many_fields_the_number_of_the_others_is_said() -> None:
+def test_fields_over_the_limit_are_counted() -> None:
     many = [field(1)] * (MAX_FIELDS + 2)
     assert (len(rows(many)), left_out(many)) == (MAX_FIELDS, 2)
 
 
-def test_changes_of_runs_that_overlap_stand_in_one_section_a_run() -> None:
+def test_changes_of_overlapping_runs_are_grouped_by_run() -> None:
     first, second = UUID(int=7), UUID(int=8)
     page = changes(run_ids=(first, second, first))
     assert page.count("2 changes by run") == page.count("1 change by run") == 1
 
 
-def test_a_page_says_that_there_are_more_changes() -> None:
+def test_changes_page_states_that_more_changes_exist() -> None:
     assert "These are not all changes" in changes(goes_on_after="somewhere")
     assert "These are not all changes" not in changes()
 
@@ -355,16 +355,16 @@ def test_headings_are_in_order(page: Any) -> None:
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_a_hidden_value_is_not_shown() -> None:
-    assert "hidden, changed" in Read(drift()).text
+def test_drift_page_marks_hidden_values() -> None:
+    assert "hidden, changed" in ParsedPage(drift()).text
 
 
-def test_no_changes_are_a_page_too() -> None:
+def test_changes_page_without_changes_says_so() -> None:
     summary = ChangesSummary(
         tenant_id=TENANT, since=NOW, until=NOW, run_id=None, changes={}, listed=0, not_read=[], audit={},
         audit_log_read_from=None,
     )  # fmt: skip
-    assert "no changes" in Read(changes_page("x", summary, [], {})).text
+    assert "no changes" in ParsedPage(changes_page("x", summary, [], {})).text
 
 
 NEVER = SideCoverage.of(None)
@@ -377,7 +377,7 @@ def counts_table(html: str) -> list[list[str]]:
     return [[re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd].*?</t[hd]>", row)] for row in rows]
 
 
-def test_a_comparison_page_leaves_out_what_is_all_zeros_and_tells_the_most_different_first() -> None:
+def test_comparison_page_omits_zero_counts_and_sorts_by_difference() -> None:
     def collection(title: str, **counts: int) -> CollectionComparison:
         return CollectionComparison(
             type_key=title, title=title, category="x", here=NEVER, there=NEVER, is_compared=True,
@@ -406,7 +406,7 @@ def test_a_comparison_page_leaves_out_what_is_all_zeros_and_tells_the_most_diffe
     assert "5 items of 1 other collection are the same" in page
 
 
-def test_a_matrix_page_leaves_out_what_is_all_zeros_and_tells_the_most_different_tenant_first() -> None:
+def test_matrix_page_omits_zero_counts_and_sorts_by_difference() -> None:
     tenants = [
         MatrixTenant(
             tenant_id=UUID(int=number), name=f"T{number}", counts=CellCounts(**counts), collections=[], referenced=[]

@@ -1,4 +1,4 @@
-"""Custom profiles and OMA-URI values that are stored in clear: how `show`, `diff` and `export --decoded` tell them."""
+"""`show`, `diff` and `export --decoded` of custom profiles and OMA-URI values stored in clear."""
 
 import base64
 import plistlib
@@ -23,7 +23,7 @@ POLICY = "./Device/Vendor/MSFT/Policy/Config"
 
 
 def profile(kind: str, external_id: str, **properties: Any) -> Observation:
-    """An object as a worker stores it that has a key and SHOW_PAYLOADS."""
+    """An object as a worker with a data key and SHOW_PAYLOADS stores it."""
     rules = load_catalog().collections[PROFILES].observation_rules(show_payloads=True)
     observer = Observer(rules.model_copy(update={"has_details": False}), data_key=DataKey(b"key"))
     return observer.observe(
@@ -171,12 +171,12 @@ async def starter(
     return CommandLine(database_url, tmp_path, TENANT)
 
 
-async def test_values_of_oma_uris_are_shown_and_compared_as_text(starter: CommandLine) -> None:
+async def test_oma_uri_values_are_shown_and_compared_as_text(starter: CommandLine) -> None:
     assert (await starter("show", PROFILES, "windows")).stdout == WINDOWS_SHOWN
     assert (await starter("diff", PROFILES, "windows")).stdout == WINDOWS_DIFFERS
 
 
-async def test_a_profile_is_shown_line_by_line_but_for_its_secrets(starter: CommandLine) -> None:
+async def test_profile_is_shown_by_lines_with_secrets_hidden(starter: CommandLine) -> None:
     assert (await starter("show", PROFILES, "mac")).stdout.partition("payload:\n")[2] == MAC_SHOWN
     assert (await starter("diff", PROFILES, "mac")).stdout == MAC_DIFFERS
     shown = (await starter("show", PROFILES, "ios")).stdout
@@ -186,7 +186,7 @@ async def test_a_profile_is_shown_line_by_line_but_for_its_secrets(starter: Comm
     assert "\n      <key>allowCamera</key>\n  -   <true/>\n  +   <false/>\n" in differs
 
 
-async def test_a_change_of_a_secret_alone_is_said_with_its_place(database: Database, starter: CommandLine) -> None:
+async def test_change_of_only_a_secret_is_shown_in_place(database: Database, starter: CommandLine) -> None:
     for password in ("hidden-3", "hidden-4"):
         await sync(database, TENANT, [mac(1, password)], PROFILES)
     assert (await starter("diff", PROFILES, "mac")).stdout == ONLY_A_SECRET_DIFFERS
@@ -215,7 +215,7 @@ async def test_drift_shows_the_lines_around_a_secret(
     assert [tuple(row) for row in stored] == [(None, None)], "a hidden value is not kept"
 
 
-async def test_a_readable_companion_stands_beside_each_document(starter: CommandLine, tmp_path: Path) -> None:
+async def test_decoded_export_writes_a_companion_for_each_document(starter: CommandLine, tmp_path: Path) -> None:
     assert (await starter("export", "out", "--decoded")).code == 0
     files = {path.name.partition(".")[0]: path.read_text() for path in (tmp_path / "out").rglob("*.txt")}
     assert files.keys() == {"windows", "mac", "ios"}

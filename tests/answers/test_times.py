@@ -54,30 +54,30 @@ def test_each_form_means_a_moment(value: str, moment: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "later", "2", "d", "0d", "019d", "2d3", "next", "last", "last 2d", "monday 25:00", "2026-13-01", "1y"]
 )
-def test_anything_else_is_no_time(value: str) -> None:
+def test_other_text_is_not_a_time(value: str) -> None:
     assert typed_time(value, NOW, UTC) is None
 
 
-def test_a_day_is_that_of_the_zone() -> None:
+def test_day_begins_at_midnight_of_the_zone() -> None:
     assert begins("today", BERLIN) == "2026-11-05 00:00+01:00"
     assert begins("2026-10-25 14:00", BERLIN) == "2026-10-25 14:00+01:00"
     assert begins("2026-10-24", BERLIN) == "2026-10-24 00:00+02:00"
 
 
-def test_what_lies_ahead() -> None:
+def test_times_ahead_are_in_the_future() -> None:
     assert begins("monday", is_ahead=True) == "2026-11-09 00:00+00:00"
     assert begins("wednesday", is_ahead=True) == "2026-11-11 00:00+00:00"
     assert begins("2d", is_ahead=True) == "2026-11-06 23:30+00:00"
 
 
-def test_the_forms_in_help_and_errors_are_times() -> None:
+def test_forms_named_in_help_and_errors_are_valid() -> None:
     forms = [form.strip('" ') for form in TIME_FORMS.removesuffix(" or ISO 8601").split(",")]
     assert len(forms) > 5
     assert [form for form in forms if typed_time(form, NOW, UTC) is None] == []
 
 
 @given(MOMENTS, ZONES, DAYS_OF_THE_WEEK)
-def test_a_day_of_the_week_is_the_latest_or_the_next_one(now: datetime, zone: tzinfo, name: str) -> None:
+def test_weekday_is_the_latest_or_the_next(now: datetime, zone: tzinfo, name: str) -> None:
     today = now.astimezone(zone).date()
 
     def day(value: str, *, is_ahead: bool = False) -> date:
@@ -93,7 +93,7 @@ def test_a_day_of_the_week_is_the_latest_or_the_next_one(now: datetime, zone: tz
 
 
 @given(MOMENTS, ZONES, st.sampled_from(["today", "yesterday", "tomorrow"]) | st.dates().map(str) | DAYS_OF_THE_WEEK)
-def test_a_day_ends_where_the_next_one_begins(now: datetime, zone: tzinfo, value: str) -> None:
+def test_day_ends_when_the_next_begins(now: datetime, zone: tzinfo, value: str) -> None:
     typed = typed_time(value, now, zone)
     if typed is None:
         return
@@ -103,7 +103,7 @@ def test_a_day_ends_where_the_next_one_begins(now: datetime, zone: tzinfo, value
 
 
 @given(st.datetimes(timezones=st.none() | ZONES), ZONES, st.sampled_from(" T"))
-def test_a_time_as_it_is_shown_is_that_time(moment: datetime, zone: tzinfo, between: str) -> None:
+def test_iso_time_is_parsed_exactly(moment: datetime, zone: tzinfo, between: str) -> None:
     typed = typed_time(moment.isoformat(between), NOW, zone)
     here = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if typed is not None:
@@ -113,6 +113,6 @@ def test_a_time_as_it_is_shown_is_that_time(moment: datetime, zone: tzinfo, betw
 
 
 @given(st.text(), MOMENTS, ZONES, st.booleans())
-def test_no_text_is_too_strange(value: str, now: datetime, zone: tzinfo, is_ahead: bool) -> None:
+def test_any_text_is_rejected_or_within_limits(value: str, now: datetime, zone: tzinfo, is_ahead: bool) -> None:
     typed = typed_time(value, now, zone, is_ahead=is_ahead)
     assert typed is None or EARLIEST <= typed.begins <= typed.ends <= LATEST

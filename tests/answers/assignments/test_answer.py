@@ -1,4 +1,4 @@
-"""Who gets what: assignments whose ids Graph spells otherwise, and such as stand in old details."""
+"""Assignments: ids in any letter case, old details, unread collections."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,7 +25,7 @@ def app(external_id: str, *assignments: dict[str, Any]) -> Any:
 async def asked(
     database: Database, sought: str | None = None
 ) -> tuple[list[ItemAssignment], list[tuple[str, str, int | None]]]:
-    """The assignments, and of the items' own collections what leaves the answer open."""
+    """The assignments, and the reasons other than `never_read` why more may exist."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = [record async for record in answer.assignments(session, TENANT, sought)]
     left_open = [record for record in found if isinstance(record, CannotSayRecord) and record.reason != "never_read"]
@@ -35,7 +35,7 @@ async def asked(
     )
 
 
-async def test_names_are_found_by_ids_in_any_case(database: Database) -> None:
+async def test_names_are_found_by_ids_in_any_letter_case(database: Database) -> None:
     by_set = {**target("group", GROUP.upper(), filtered_by=FILTER.upper()), "intent": "required"}
     by_set |= {"source": "policySets", "sourceId": SET.upper()}
     items = [
@@ -53,7 +53,7 @@ async def test_names_are_found_by_ids_in_any_case(database: Database) -> None:
     assert f"Group {GROUP}" in found.text
 
 
-async def test_assignments_in_old_details_are_said_to_be_old(database: Database) -> None:
+async def test_assignments_from_old_details_are_uncertain(database: Database) -> None:
     await sync(database, TENANT, [app("a"), app("b"), configuration("c")], APPS, CONFIGURATIONS)
     assert (await asked(database))[1] == []
     await age_details(database, TENANT, timedelta(days=3), APPS, CONFIGURATIONS)
@@ -66,7 +66,7 @@ async def test_assignments_in_old_details_are_said_to_be_old(database: Database)
     assert [record.reason for record in page.cannot_say] == ["old_details"]
 
 
-async def test_a_collection_that_the_latest_run_did_not_read_is_named(database: Database) -> None:
+async def test_collection_unread_by_the_latest_run_is_named(database: Database) -> None:
     items = [app("a"), configuration("c")]
     await sync(database, TENANT, items, APPS, CONFIGURATIONS)
     outcomes = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING), CONFIGURATIONS: (Outcome.COMPLETE, None)}

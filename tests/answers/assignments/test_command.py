@@ -1,4 +1,4 @@
-"""`assignments`: who gets what, in names, as people and machines see it."""
+"""`assignments` as people and machines see it."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ TYPES = (CONFIGURATIONS, GROUPS, FILTERS, APPS, SETS, TAGS)
 
 
 async def assigned(database: Database) -> None:
-    """A tenant of which a group went after the items had been assigned to it."""
+    """A tenant with items assigned to a group that was deleted afterwards."""
     by_set = {**target("group", "g"), "intent": "required", "source": "policySets", "sourceId": "set"}
     items = [
         group("g"),
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filled.with_args(assigned)
 
 
 async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:
-    """The texts of the assignments by item, and what cannot be said."""
+    """The texts of the assignments by item, and the `cannot_say` records."""
     done = await starter("assignments", *arguments, "--json")
     assert done.code == 0, done.stderr
     texts: dict[str, list[str]] = {}
@@ -49,7 +49,7 @@ async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[st
     return texts, [record for record in done.objects() if record.get("answer") == "cannot_say"]
 
 
-async def test_each_assignment_is_told_in_names(starter: CommandLine) -> None:
+async def test_assignments_show_names(starter: CommandLine) -> None:
     texts, _ = await told(starter)
     assert texts == {
         "a": ['include group "Group g" · required · through policy set "Office"', "include all devices"],
@@ -60,7 +60,7 @@ async def test_each_assignment_is_told_in_names(starter: CommandLine) -> None:
     }
 
 
-async def test_a_deleted_group_goes_by_its_last_known_name_in_tables_too(starter: CommandLine) -> None:
+async def test_table_shows_the_last_known_name_of_a_deleted_group(starter: CommandLine) -> None:
     done = await starter("assignments", "Profile c")
     assert 'exclude  "Group gone" (deleted)' in done.stdout
     assert 'include  "Group g"' in done.stdout
@@ -68,13 +68,13 @@ async def test_a_deleted_group_goes_by_its_last_known_name_in_tables_too(starter
     assert "Viewer" not in done.stdout
 
 
-async def test_the_policy_set_and_the_intent_have_their_columns(starter: CommandLine) -> None:
+async def test_table_shows_intent_and_policy_set(starter: CommandLine) -> None:
     (line,) = [line for line in (await starter("assignments", "Viewer")).stdout.splitlines() if "Group g" in line]
     assert "required" in line
     assert '"Office"' in line
 
 
-async def test_what_is_not_known_is_named(starter: CommandLine, database: Database) -> None:
+async def test_collections_with_unknown_assignments_are_named(starter: CommandLine, database: Database) -> None:
     _, open_ones = await told(starter)
     reasons = {(record["type_key"], record["reason"], record["references"]) for record in open_ones}
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
@@ -83,7 +83,7 @@ async def test_what_is_not_known_is_named(starter: CommandLine, database: Databa
     assert f"not all assignments are known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
 
 
-async def test_a_collection_that_the_latest_run_did_not_read_is_named(starter: CommandLine, database: Database) -> None:
+async def test_collection_unread_by_the_latest_run_is_named(starter: CommandLine, database: Database) -> None:
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
     _, open_ones = await told(starter, "Viewer")
@@ -93,20 +93,20 @@ async def test_a_collection_that_the_latest_run_did_not_read_is_named(starter: C
     assert f"not all assignments are known of {APPS}: failed: graph throttled" in done.stderr
 
 
-async def test_old_details_have_a_line_of_their_own(starter: CommandLine, database: Database) -> None:
+async def test_old_details_are_reported_on_their_own_line(starter: CommandLine, database: Database) -> None:
     await age_details(database, TENANT, timedelta(days=3), APPS)
     done = await starter("assignments", "Viewer")
     assert f"{APPS}: rests on details of 1 item read from " in done.stderr
     assert "not known" not in done.stderr
 
 
-async def test_an_item_that_is_not_there_is_refused(starter: CommandLine) -> None:
+async def test_unknown_item_is_refused(starter: CommandLine) -> None:
     done = await starter("assignments", "Nothing of the kind")
     assert done.code == 2
     assert "nothing that can be assigned has the id or name 'Nothing of the kind'" in done.stderr
 
 
-async def test_reaching_names_the_policy_set(starter: CommandLine) -> None:
+async def test_reaches_option_names_the_policy_set(starter: CommandLine) -> None:
     done = await starter("dependencies", "--reaches", "Group g")
     assert 'required: group through policy set "Office"' in done.stdout
     assert '2 items reach group "Group g", 0 exclude it' in done.stdout

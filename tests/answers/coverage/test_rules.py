@@ -1,4 +1,4 @@
-"""What must be done so that collections are read."""
+"""Tasks that make unread collections readable."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -9,7 +9,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 
 
-def test_what_mends_most_comes_first() -> None:
+def test_task_that_unblocks_most_collections_comes_first() -> None:
     def record(key: str, code: ErrorCode, *permissions: str) -> CollectionCoverageRecord:
         return CollectionCoverageRecord(
             type_key=key,

@@ -1,4 +1,4 @@
-"""Dependencies, dangling references, unassigned items and what reaches a group, on a database."""
+"""Dependencies, dangling references, unassigned items and the reach of groups, on a database."""
 
 from datetime import timedelta
 from typing import Any
@@ -64,7 +64,7 @@ def policy(external_id: str, **users: Any) -> Observation:
 
 
 async def synced(database: Database, *items: Observation, types: tuple[str, ...] = ALL) -> None:
-    """One clean run, and its references read."""
+    """Completes a run without errors and reads its references."""
     await sync(database, TENANT, items, *types)
     await references.catch_up(database, TENANT, load_catalog().reading_rules(), in_turn=True)
 
@@ -106,7 +106,7 @@ def state(record: ObjectRecord) -> tuple[Presence, Confidence | None, str]:
     return record.presence, record.confidence, record.evidence
 
 
-async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(database: Database) -> None:
+async def test_references_are_found_in_both_directions(database: Database) -> None:
     items = [
         group("g"),
         observation(FILTERS, "f", displayName="Windows 11"),
@@ -135,7 +135,7 @@ async def test_an_item_needs_what_it_names_and_is_needed_by_what_names_it(databa
     assert CONFIGURATIONS not in {collection.type_key for collection in needed.cannot_say}
 
 
-async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -> None:
+async def test_reference_ids_resolve_in_any_letter_case(database: Database) -> None:
     group_id, filter_id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
     items = [
         group(group_id.upper()),
@@ -153,7 +153,7 @@ async def test_a_reference_resolves_in_any_case_of_the_ids(database: Database) -
     assert (await dangling(database))[0] == []
 
 
-async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database: Database) -> None:
+async def test_depth_limits_distance_and_cycles_end(database: Database) -> None:
     apps = [
         observation("mobileApps", app, relationships=[{"targetId": child, "targetType": "child"}], assignments=[])
         for app, child in (("1", "2"), ("2", "3"), ("3", "1"))
@@ -169,14 +169,14 @@ async def test_depth_follows_references_and_comes_to_an_end_in_a_circle(database
         ] == expected
 
 
-async def test_a_limit_holds_for_each_item_and_is_said(database: Database) -> None:
+async def test_limited_dependencies_are_marked_as_cut(database: Database) -> None:
     await synced(database, group("g"), *(configuration(str(number), target("group", "g")) for number in range(5)))
     cut, whole = await around(database, GROUPS, "g", most=3), await around(database, GROUPS, "g", most=5)
     assert (len(cut.dependencies), cut.is_cut) == (3, True)
     assert (len(whole.dependencies), whole.is_cut) == (5, False)
 
 
-async def test_a_target_that_is_gone_dangles_with_what_that_rests_on(database: Database) -> None:
+async def test_dangling_target_has_confidence_and_evidence(database: Database) -> None:
     named = configuration("c", target("group", "was there"), target("group", "never"), target("group", "there"))
     await synced(database, named, group("was there"), group("there"))
     found, _ = await dangling(database)
@@ -195,7 +195,7 @@ async def test_a_target_that_is_gone_dangles_with_what_that_rests_on(database: D
     assert open_ones == []
 
 
-async def test_nothing_dangles_where_a_collection_was_not_read(database: Database) -> None:
+async def test_reference_to_an_unread_collection_does_not_dangle(database: Database) -> None:
     items = [configuration("c", target("group", "g")), configuration("d", target("group", "g"), target("group", "h"))]
     await synced(database, *items, types=(CONFIGURATIONS,))
     assert await dangling(database) == (
@@ -210,7 +210,7 @@ async def test_nothing_dangles_where_a_collection_was_not_read(database: Databas
     )
 
 
-async def test_a_person_is_never_taken_for_a_missing_group(database: Database) -> None:
+async def test_reference_to_a_person_does_not_dangle(database: Database) -> None:
     assignment = observation("directoryRoleAssignments", "a", principalId="someone", roleDefinitionId="r")
     types = ("directoryRoleAssignments", GROUPS, "servicePrincipals", "directoryRoleDefinitions")
     for _ in range(2):
@@ -220,13 +220,13 @@ async def test_a_person_is_never_taken_for_a_missing_group(database: Database) -
     assert [(record.type_key, record.reason) for record in open_ones] == [("users", "not_in_the_catalog")]
 
 
-async def test_what_an_item_that_is_gone_refers_to_does_not_dangle(database: Database) -> None:
+async def test_references_of_missing_items_do_not_dangle(database: Database) -> None:
     await synced(database, configuration("c", target("group", "never")))
     await synced(database)
     assert (await dangling(database))[0] == []
 
 
-async def test_unassigned_is_what_includes_nobody(database: Database) -> None:
+async def test_items_without_inclusions_are_unassigned(database: Database) -> None:
     items = [
         configuration("nobody"),
         configuration("only exclusions", target("exclusionGroup", "g")),
@@ -247,7 +247,7 @@ async def test_unassigned_is_what_includes_nobody(database: Database) -> None:
     assert "configurationPolicies" in {record.type_key for record in open_ones if record.reason == "never_read"}
 
 
-async def test_unassigned_is_less_sure_after_a_run_that_could_not_read_it(database: Database) -> None:
+async def test_unassigned_is_low_confidence_after_failed_collection(database: Database) -> None:
     await synced(database, configuration("nobody"))
     await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes={CONFIGURATIONS: THROTTLED})
     found, open_ones = await unassigned(database, CONFIGURATIONS)
@@ -255,7 +255,7 @@ async def test_unassigned_is_less_sure_after_a_run_that_could_not_read_it(databa
     assert [(record.type_key, record.reason) for record in open_ones] == [(CONFIGURATIONS, "failed:graph_throttled")]
 
 
-async def test_an_exclusion_wins_over_an_inclusion(database: Database) -> None:
+async def test_exclusion_overrides_inclusion(database: Database) -> None:
     items = [
         group("g"),
         observation(FILTERS, "f", displayName="Windows 11"),
@@ -299,7 +299,7 @@ def told(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
     ]
 
 
-async def test_an_exclusion_counts_within_its_intent(database: Database) -> None:
+async def test_exclusion_overrides_only_its_own_intent(database: Database) -> None:
     for_all = {"intent": "required", **target("allLicensedUsers")}
     out = {"intent": "required", **target("exclusionGroup", "g")}
     away = {"intent": "uninstall", **target("group", "g")}
@@ -315,7 +315,7 @@ async def test_an_exclusion_counts_within_its_intent(database: Database) -> None
     assert (await reach(database, "g", everyone=True))["all"].reaches
 
 
-async def test_an_assignment_by_a_policy_set_is_told_from_a_direct_one(database: Database) -> None:
+async def test_policy_set_and_direct_assignments_are_distinguished(database: Database) -> None:
     direct = {"source": "direct", "sourceId": "a", **target("group", "g")}
     by_set = {"source": "policySets", "sourceId": "set", **target("group", "g")}
     await synced(database, configuration("both", direct, by_set), configuration("set", by_set))
@@ -328,7 +328,7 @@ async def test_an_assignment_by_a_policy_set_is_told_from_a_direct_one(database:
     assert not (await unassigned(database, CONFIGURATIONS))[0]
 
 
-async def test_what_nobody_assigns_is_left_out_unless_it_is_asked_for(database: Database) -> None:
+async def test_unassigned_omits_never_assigned_collections_unless_requested(database: Database) -> None:
     scripts, branding = "deviceComplianceScripts", "intuneBrandingProfiles"
     items = [
         observation(scripts, "s", displayName="Discovery", assignments=[]),
@@ -342,7 +342,7 @@ async def test_what_nobody_assigns_is_left_out_unless_it_is_asked_for(database: 
     assert set((await unassigned(database, scripts))[0]) == {"s"}
 
 
-async def test_defaults_that_are_for_everyone_are_assigned_to_everyone(database: Database) -> None:
+async def test_default_items_reach_everyone(database: Database) -> None:
     enrollment = "deviceEnrollmentConfigurations"
     items = [
         observation(enrollment, "5a_DefaultLimit", assignments=[]),
@@ -357,7 +357,7 @@ async def test_defaults_that_are_for_everyone_are_assigned_to_everyone(database:
     assert set(await reach(database, "g", everyone=True)) == {"5a_DefaultLimit", "5b", "0"}
 
 
-async def test_answers_are_of_one_tenant(database: Database) -> None:
+async def test_answers_omit_other_tenants(database: Database) -> None:
     await synced(database, configuration("c", target("group", "g")))
     other = UUID(int=7)
     async with database.tenant(other, read_only=True) as session:
@@ -398,7 +398,7 @@ async def test_an_application_is_found_by_its_app_id(database: Database) -> None
     assert (missing.target.external_id, missing.item.external_id) == (APP_IDS[1], "p")
 
 
-async def test_of_two_with_one_app_id_the_present_one_is_meant(database: Database) -> None:
+async def test_shared_app_id_resolves_to_the_present_application(database: Database) -> None:
     access = observation(ACCESS, "p", conditions={"applications": {"includeApplications": APP_IDS[:1]}})
     types = (ACCESS, PRINCIPALS)
     await synced(database, access, principal("a first", APP_IDS[0]), types=types)
@@ -418,7 +418,7 @@ def listed_app(*assignments: dict[str, Any]) -> Observation:
     return observation(APP, "a", displayName="App", assignments=list(assignments), relationships=[])
 
 
-async def test_what_rests_on_old_details_is_never_sure(database: Database) -> None:
+async def test_unassigned_is_low_confidence_with_old_details(database: Database) -> None:
     await synced(database, listed_app(), group("g"), types=(APP, GROUPS))
     (record,) = (await unassigned(database, APP))[0].values()
     assert (record.confidence, record.details_read_at) == (Confidence.HIGH, None)
@@ -430,7 +430,7 @@ async def test_what_rests_on_old_details_is_never_sure(database: Database) -> No
     assert cannot_say[0].read_at == found["a"].details_read_at
 
 
-async def test_a_reference_in_old_details_says_so_and_one_that_the_list_shows_does_not(database: Database) -> None:
+async def test_only_references_from_old_details_are_low_confidence(database: Database) -> None:
     await synced(
         database,
         listed_app(target("group", "g")),
@@ -448,14 +448,14 @@ async def test_a_reference_in_old_details_says_so_and_one_that_the_list_shows_do
     assert state((await reach(database, "g"))["a"].item) == (Presence.PRESENT, Confidence.LOW, "old_details")
 
 
-async def test_details_that_the_latest_run_has_read_are_not_old(database: Database) -> None:
+async def test_details_read_by_the_latest_run_are_not_old(database: Database) -> None:
     await synced(database, listed_app(), types=(APP,))
     await age_details(database, TENANT, timedelta(0), APP)
     found, cannot_say = await unassigned(database, APP)
     assert (found["a"].confidence, cannot_say) == (Confidence.HIGH, [])
 
 
-async def test_what_only_a_get_by_its_id_found_says_so_on_both_ends_of_a_reference(database: Database) -> None:
+async def test_found_by_id_evidence_shows_on_both_ends_of_a_reference(database: Database) -> None:
     items = [group("g"), configuration("c", target("group", "g"))]
     await synced(database, *items)
     unlisted = text(
@@ -477,7 +477,7 @@ async def test_what_only_a_get_by_its_id_found_says_so_on_both_ends_of_a_referen
     assert (state(dependency.item), state(dependency.target)) == (listed, listed)
 
 
-async def test_an_audience_is_no_name_by_which_documents_refer_to_an_item(database: Database) -> None:
+async def test_document_reference_never_resolves_to_an_audience(database: Database) -> None:
     nobody = observation(APP, "a", displayName="App", assignments=[])
     hostile = observation(
         APP_CONFIGURATIONS, "c", displayName="Settings", targetedMobileApps=["nobody"], assignments=[]

@@ -46,7 +46,7 @@ async def assigned(database: Database) -> None:
 pytestmark = pytest.mark.filled.with_args(assigned)
 
 
-async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None:
+async def test_dependencies_accept_an_items_name(starter: CommandLine) -> None:
     done = await starter("dependencies", "groups", f"Group {GROUP_ID}")
     assert done.code == 0, done.stderr
     assert f"Group {GROUP_ID} needs nothing" in done.stdout
@@ -62,7 +62,7 @@ async def test_dependencies_of_an_item_by_its_name(starter: CommandLine) -> None
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
-async def test_a_graph_goes_to_stdout_or_to_a_file(starter: CommandLine, tmp_path: Path, name: str) -> None:
+async def test_graph_is_written_to_stdout_or_a_file(starter: CommandLine, tmp_path: Path, name: str) -> None:
     shown = await starter("dependencies", "groups", GROUP_ID, "--format", name)
     assert shown.code == 0, shown.stderr
     file = tmp_path / f"picture.{name}"
@@ -73,7 +73,7 @@ async def test_a_graph_goes_to_stdout_or_to_a_file(starter: CommandLine, tmp_pat
     assert "\n;DROP" not in shown.stdout
 
 
-async def test_the_whole_tenant_is_exported(starter: CommandLine, tmp_path: Path) -> None:
+async def test_all_option_exports_the_whole_tenant(starter: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "tenant.graphml"
     done = await starter("dependencies", "--all", "--format", "graphml", "--output", str(file))
     assert done.code == 0, done.stderr
@@ -92,7 +92,7 @@ async def test_the_whole_tenant_is_exported(starter: CommandLine, tmp_path: Path
     assert answers["cannot_say"] > 0
 
 
-async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: CommandLine) -> None:
+async def test_reaches_option_warns_that_nested_groups_are_not_read(starter: CommandLine) -> None:
     done = await starter("dependencies", "--reaches", f"Group {GROUP_ID}")
     assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in done.stdout
     assert "groups within groups are not read" in done.stderr
@@ -101,7 +101,7 @@ async def test_what_reaches_a_group_says_that_nesting_is_not_read(starter: Comma
     assert reach == {"c": True, "d": False}
 
 
-async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
+async def test_dangling_shows_its_confidence(starter: CommandLine) -> None:
     (record,) = (await starter("dangling", "--json")).objects()
     assert (record["answer"], record["item"]["external_id"]) == ("dangling", "p")
     assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
@@ -112,7 +112,7 @@ async def test_dangling_says_how_sure_it_is(starter: CommandLine) -> None:
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
 
 
-async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None:
+async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine) -> None:
     records = (await starter("unassigned", "--type", CONFIGURATIONS, "--json")).objects()
     assert [(record["external_id"], record["evidence"], record["exclusions"]) for record in records] == [
         ("d", "only_exclusions", 1)
@@ -136,7 +136,9 @@ async def test_unassigned_names_what_only_excludes(starter: CommandLine) -> None
         (("--all", "--format", "dot", "--output", "no/such/folder"), "cannot write no/such/folder"),
     ],
 )
-async def test_wrong_usage_is_one_line(starter: CommandLine, arguments: tuple[str, ...], said: str) -> None:
+async def test_wrong_usage_prints_a_single_error_line(
+    starter: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
     done = await starter("dependencies", *arguments)
     assert done.code == 2
     assert said in done.stderr
@@ -144,14 +146,14 @@ async def test_wrong_usage_is_one_line(starter: CommandLine, arguments: tuple[st
     assert done.stdout == ""
 
 
-async def test_an_id_that_was_never_seen_may_be_asked_about(starter: CommandLine) -> None:
+async def test_unknown_id_is_accepted_and_shown_as_never_seen(starter: CommandLine) -> None:
     done = await starter("dependencies", "groups", str(uuid4()), "--format", "dot")
     assert done.code == 0, done.stderr
     assert "never seen" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
-async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str) -> None:
+async def test_graph_states_its_omissions(starter: CommandLine, name: str) -> None:
     cut = (await starter("dependencies", "groups", GROUP_ID, "--limit", "1", "--format", name)).stdout
     assert "left out" in cut
     assert "more than 1 reference" in cut
@@ -163,7 +165,9 @@ async def test_a_picture_says_what_it_leaves_out(starter: CommandLine, name: str
     assert "not drawn: references of items in" in everything, "collections that were never read"
 
 
-async def test_findings_stand_by_collection_and_name(database: Database, database_url: str, tmp_path: Path) -> None:
+async def test_findings_are_sorted_by_collection_and_name(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
     tenant_id = uuid4()
     of_tenant = CommandLine(database_url, tmp_path, tenant_id)
     items = [
@@ -182,7 +186,7 @@ async def test_findings_stand_by_collection_and_name(database: Database, databas
     assert [line["external_id"] for line in unassigned] == ["d", "c"]
 
 
-async def test_a_question_to_a_tenant_without_unread_items_is_one_transaction(
+async def test_answer_takes_a_single_transaction_once_references_are_read(
     starter: CommandLine, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = 0

@@ -1,4 +1,4 @@
-"""Codes of evidence, as people read them in tables, pictures and pages."""
+"""Evidence codes as words in tables, graphs and pages."""
 
 import pytest
 
@@ -20,11 +20,11 @@ from answers.dependencies.records import ObjectRecord, Presence
         ("", ""),
     ],
 )
-def test_evidence_is_said_in_words(evidence: str, words: str) -> None:
+def test_evidence_code_is_shown_in_words(evidence: str, words: str) -> None:
     assert evidence_in_words(evidence) == words
 
 
-def test_a_picture_has_no_code() -> None:
+def test_graph_shows_evidence_in_words() -> None:
     holder = ObjectRecord(
         type_keys=["users"],
         external_id="1",

@@ -1,4 +1,4 @@
-"""Graphs as other tools read them: whatever names hold, each format says the same nodes and links."""
+"""Graphs as other tools read them: with any names, each format has the same nodes and links."""
 
 import re
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ GRAPHS = st.builds(graph_of, DEPENDENCIES, ENDS | st.none())
 
 
 @given(GRAPHS)
-def test_graphml_says_the_same_to_networkx(graph: Graph) -> None:
+def test_networkx_reads_the_same_graph_from_graphml(graph: Graph) -> None:
     read = networkx.read_graphml(BytesIO("\n".join(graphml(graph)).encode()), force_multigraph=True)
     assert set(read) == set(graph.nodes)
     assert {key: read.nodes[key]["name"] for key in read} == {key: node.name for key, node in graph.nodes.items()}
@@ -91,7 +91,7 @@ DOT_TOKEN = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|(->|[\[\]{};=,])|([A-Za-z_][A
 
 
 def dot_tokens(text: str) -> Iterator[tuple[str, str]]:
-    """The tokens of DOT without comments and HTML: kind and value. Fails at what is none."""
+    """Kind and value of each token of DOT without comments and HTML; fails on other text."""
     position = 0
     while text[position:].strip():
         found = DOT_TOKEN.match(text, position)
@@ -102,7 +102,7 @@ def dot_tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 @given(GRAPHS)
-def test_dot_is_nodes_and_links_and_no_more(graph: Graph) -> None:
+def test_dot_has_only_the_nodes_and_links(graph: Graph) -> None:
     tokens = list(dot_tokens("\n".join(dot(graph))))
     signs = [value for kind, value in tokens if kind == "sign"]
     assert signs.count("->") == len(graph.links)
@@ -122,7 +122,7 @@ MERMAID_LINK = re.compile(r"    n\d+ (?:-->|-\.->)\|(?:include|exclude|use)\| n\
 
 
 @given(GRAPHS)
-def test_mermaid_is_nodes_and_links_and_no_more(graph: Graph) -> None:
+def test_mermaid_has_only_the_nodes_and_links(graph: Graph) -> None:
     head, *lines = mermaid(graph)
     assert head == "flowchart LR"
     nodes, rest = lines[: len(graph.nodes)], lines[len(graph.nodes) :]
@@ -136,12 +136,12 @@ def test_mermaid_is_nodes_and_links_and_no_more(graph: Graph) -> None:
     assert all(line.startswith("    classDef ") for line in rest[len(graph.links) :])
 
 
-def test_the_item_that_was_asked_about_is_drawn_though_it_has_no_references() -> None:
+def test_item_without_references_is_drawn() -> None:
     (node,) = graph_of([], end(["apps"], "1", "Portal", Presence.PRESENT)).nodes.values()
     assert (node.type_key, node.name) == ("apps", "Portal")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_that_steers_a_terminal_is_shown_harmless(name: str) -> None:
+def test_visible_text_is_idempotent_and_keeps_its_length(name: str) -> None:
     assert visible(name) == visible(visible(name))
     assert len(visible(name)) == len(name)

@@ -1,4 +1,4 @@
-"""How sure it is that an object is there: nothing is called gone where a collection was not read."""
+"""Presence and confidence of objects: an object of an unread collection is never called gone."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -71,7 +71,7 @@ def unseen(referred_at: datetime, *coverage: Coverage, types: tuple[str, ...] = 
         ),
     ],
 )
-def test_what_was_never_seen(
+def test_presence_of_an_unseen_object(
     state: ObjectState, presence: Presence, confidence: Confidence | None, evidence: str
 ) -> None:
     assert state == (presence, confidence, evidence)
@@ -93,7 +93,7 @@ def seen(evidence: str | None = None, confidence: str | None = None) -> KnownObj
         (seen("confirmed", "high"), THROTTLED_LATER, (Presence.ABSENT, Confidence.LOW, "confirmed")),
     ],
 )
-def test_what_was_seen(found: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:
+def test_presence_of_a_known_item(found: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:
     assert item_presence(found, coverage) == expected
 
 

@@ -1,4 +1,4 @@
-"""`export`: files that stay the same where nothing changed, and a folder in which nothing else is touched."""
+"""`export` writes only changed files, and touches no other files in its folder."""
 
 import os
 import unicodedata
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
-    """All files but the manifest: what they hold, when they were last changed, which they are."""
+    """Content, modification time and inode of all files except the manifest."""
     return {
         path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
         for path in folder.rglob("*")
@@ -58,7 +58,7 @@ def _counts(summary: dict[str, object]) -> tuple[object, ...]:
     return summary["written"], summary["unchanged"], summary["removed"]
 
 
-async def test_an_export_again_touches_no_file_and_a_change_touches_one(
+async def test_repeated_export_writes_only_changed_files(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:
     wave = [observation("groups", str(number), displayName="Staff", value=number) for number in range(3)]
@@ -97,7 +97,7 @@ async def test_an_export_again_touches_no_file_and_a_change_touches_one(
     assert _files(folder).keys() == before.keys() - {path, file_path("directory", "groups", "Staff", "1")} | {moved}
 
 
-async def test_hostile_names_stay_in_the_folder_and_apart(
+async def test_hostile_names_get_distinct_files_in_the_folder(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:
     wave = [observation("groups", str(number), displayName=name) for number, name in enumerate(HOSTILE)]
@@ -112,7 +112,7 @@ async def test_hostile_names_stay_in_the_folder_and_apart(
     assert sorted(document["displayName"] for document in documents) == sorted(HOSTILE)
 
 
-async def test_an_export_of_some_collections_leaves_the_files_of_others(
+async def test_export_of_some_collections_keeps_other_files(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:
     both = [observation("groups", "1", displayName="Staff"), observation("namedLocations", "9", displayName="HQ")]
@@ -127,7 +127,9 @@ async def test_an_export_of_some_collections_leaves_the_files_of_others(
     assert _counts(summary) == (0, 0, 1)
 
 
-async def test_the_inventory_of_a_run_or_a_time(database: Database, starter: CommandLine, folder: Path) -> None:
+async def test_export_of_the_inventory_at_a_run_or_a_time(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
     runs: list[UUID] = []
     for value in ("A", "B"):
         run = await begin(database, TENANT, "groups")
@@ -166,7 +168,7 @@ async def test_the_inventory_of_a_run_or_a_time(database: Database, starter: Com
         (["--type", "namedLocations", "--at", "2001-01-01"], "no run had read these collections by"),
     ],
 )
-async def test_an_export_of_what_was_never_read_is_refused_and_removes_nothing(
+async def test_export_of_unread_data_is_refused_and_removes_nothing(
     database: Database, starter: CommandLine, folder: Path, arguments: list[str], said: str
 ) -> None:
     await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
@@ -178,7 +180,7 @@ async def test_an_export_of_what_was_never_read_is_refused_and_removes_nothing(
     assert _files(folder) == before != {}
 
 
-async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
+async def test_export_names_versions_deleted_by_retention_and_exits_with_3(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:
     for value in ("A", "B"):
@@ -198,7 +200,9 @@ async def test_a_forgotten_version_is_named_and_the_exit_code_says_so(
     )
 
 
-async def test_the_summary_says_what_is_not_known(database: Database, starter: CommandLine, folder: Path) -> None:
+async def test_summary_counts_incomplete_and_unread_items(
+    database: Database, starter: CommandLine, folder: Path
+) -> None:
     run = await begin(database, TENANT, "groups", "namedLocations")
     await land(database, TENANT, run, [listed("groups", "1", displayName="Staff")])
     await end(database, TENANT, run)
@@ -214,7 +218,7 @@ async def test_the_summary_says_what_is_not_known(database: Database, starter: C
     assert "not read to the end, so their files stay: mobileApps" in (await starter("export", str(folder))).stderr
 
 
-def test_a_folder_of_others_is_refused_and_forced_without_touching_them(folder: Path) -> None:
+def test_folder_with_foreign_files_is_refused_unless_forced(folder: Path) -> None:
     folder.mkdir()
     (folder / ".git").mkdir()
     ExportFolder(folder, TENANT, force=False)
@@ -233,7 +237,7 @@ def test_a_folder_of_others_is_refused_and_forced_without_touching_them(folder: 
 PATH = file_path("apps", "mobileApps", "App", "1")
 
 
-def test_a_file_that_no_export_wrote_is_not_overwritten_unless_forced(folder: Path) -> None:
+def test_foreign_file_is_overwritten_only_if_forced(folder: Path) -> None:
     _exported(folder, {})
     (folder / PATH).parent.mkdir(parents=True)
     (folder / PATH).write_bytes(b"mine")
@@ -244,14 +248,14 @@ def test_a_file_that_no_export_wrote_is_not_overwritten_unless_forced(folder: Pa
     assert (folder / PATH).read_bytes() == b"new"
 
 
-def test_what_a_broken_off_export_has_made_is_known_to_the_next_one(folder: Path) -> None:
+def test_export_removes_files_of_an_interrupted_export(folder: Path) -> None:
     _exported(folder, {})
     ExportFolder(folder, TENANT, force=False).put(PATH, b"made, and then the power went")
     files = _exported(folder, {})
     assert (files.removed, _files(folder)) == (1, {})
 
 
-def test_a_name_that_changed_by_case_only_has_one_file(folder: Path) -> None:
+def test_case_only_rename_leaves_a_single_file(folder: Path) -> None:
     upper, lower = (file_path("apps", "mobileApps", name, "1") for name in ("App", "app"))
     _exported(folder, {upper: b"1"})
     files = _exported(folder, {lower: b"1"})
@@ -259,7 +263,7 @@ def test_a_name_that_changed_by_case_only_has_one_file(folder: Path) -> None:
     assert (files.written, files.removed) == (1, 0)
 
 
-def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
+def test_symbolic_links_are_refused(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "mobileApps").mkdir(parents=True)
     (outside / Path(PATH).relative_to("apps")).write_bytes(b"theirs")
@@ -287,7 +291,7 @@ def test_no_link_is_followed(folder: Path, tmp_path: Path) -> None:
     assert (outside / Path(PATH).relative_to("apps")).read_bytes() == b"theirs"
 
 
-def test_a_manifest_that_leads_elsewhere_removes_nothing(folder: Path, tmp_path: Path) -> None:
+def test_manifest_with_an_outside_path_removes_nothing(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.json").write_text("{}")
     _exported(folder, {PATH: b"1"})
     manifest = orjson.loads((folder / MANIFEST).read_bytes())
@@ -297,7 +301,7 @@ def test_a_manifest_that_leads_elsewhere_removes_nothing(folder: Path, tmp_path:
     assert (tmp_path / "precious.json").exists()
 
 
-def test_what_the_file_system_refuses_is_said(folder: Path) -> None:
+def test_file_system_error_is_reported(folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("a file")
     with pytest.raises(UsageError, match=os.strerror(17)):
@@ -313,9 +317,7 @@ def _exported(folder: Path, files: dict[str, bytes]) -> ExportFolder:
     return export
 
 
-async def test_only_their_owner_may_read_what_commands_write(
-    database: Database, database_url: str, tmp_path: Path
-) -> None:
+async def test_only_the_owner_may_read_written_files(database: Database, database_url: str, tmp_path: Path) -> None:
     await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
     outputs = tmp_path / "stdout"
     folder, graph = tmp_path / "export", tmp_path / "references.dot"

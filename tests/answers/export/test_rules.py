@@ -1,4 +1,4 @@
-"""Exported files: names that every system takes, bytes that stay, a manifest that leads nowhere else."""
+"""Exported files: portable names, exact bytes, a manifest with paths inside the folder only."""
 
 import unicodedata
 from uuid import uuid4
@@ -53,7 +53,7 @@ def test_names_become_file_names(name: str | None, safe: str) -> None:
 @given(st.text(max_size=150))
 @example("con." + "x" * 200)
 @example("x" * 99 + ".x")
-def test_any_name_is_safe_and_is_safe_already_once_it_is_made_so(name: str) -> None:
+def test_safe_name_is_valid_and_idempotent(name: str) -> None:
     safe = safe_name(name)
     assert safe
     assert not FORBIDDEN & set(safe)
@@ -62,17 +62,17 @@ def test_any_name_is_safe_and_is_safe_already_once_it_is_made_so(name: str) -> N
     assert is_ours(file_path("apps", "mobileApps", name, "1"))
 
 
-def test_items_of_one_name_or_of_names_that_differ_by_case_have_files_of_their_own() -> None:
+def test_items_with_equal_or_case_variant_names_have_distinct_files() -> None:
     paths = [file_path("apps", "mobileApps", name, id_) for name, id_ in (("A", "1"), ("A", "2"), ("a", "3"))]
     assert len({folded(path) for path in paths}) == 3
     assert file_path("apps", "mobileApps", "B", "1").split(".")[-2:] == paths[0].split(".")[-2:]
 
 
-def test_a_type_key_that_the_catalog_has_no_more_goes_under_other() -> None:
+def test_type_key_absent_from_the_catalog_goes_under_other() -> None:
     assert file_path(None, "bygone", "A", "1").startswith("other/bygone/A.")
 
 
-def test_the_bytes_are_the_document_with_every_digit() -> None:
+def test_file_keeps_every_digit_of_the_document() -> None:
     document = b'{"a":[],"b":12345678901234567890123,"c":1.10000000000000000001,"d":{"e":1e400,"f":"\xc3\xa9"}}'
     written = file_bytes(document)
     assert written.decode() == (
@@ -82,7 +82,7 @@ def test_the_bytes_are_the_document_with_every_digit() -> None:
     assert decode(written) == decode(document)
 
 
-def test_the_manifest_is_read_as_it_was_written_whatever_the_order() -> None:
+def test_manifest_round_trips_in_any_order() -> None:
     tenant = uuid4()
     files = [file_path("apps", "mobileApps", name, name) for name in ("b", "a", "../c", "🚀")]
     written = manifest_bytes(tenant, files)
@@ -105,12 +105,12 @@ def test_the_manifest_is_read_as_it_was_written_whatever_the_order() -> None:
         "",
     ],
 )
-def test_a_manifest_that_leads_elsewhere_is_refused(path: str) -> None:
+def test_manifest_with_a_foreign_path_is_refused(path: str) -> None:
     with pytest.raises(ManifestError, match="no export has written"):
         read_manifest(manifest_bytes(uuid4(), [path]))
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 2}', b'{"format": 1, "tenant_id": 1, "files": []}'])
-def test_what_is_no_manifest_is_refused(text: bytes) -> None:
+def test_invalid_manifest_is_refused(text: bytes) -> None:
     with pytest.raises(ManifestError):
         read_manifest(text)

@@ -1,4 +1,4 @@
-"""`items` and `missing` by pages: each item on one page, and `--after` where the page before ended."""
+"""`items` and `missing` by pages: `--after` continues after the last item, and no item appears twice."""
 
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,7 +17,7 @@ from tests.storage.support import SLOTS, end, observation, sync
 
 TENANT = UUID(int=7)
 NAMES = {"d d": "alpha", "é": "Alpha", "z": "beta", "a": "Zulu", "b/c": None}
-"""Ids in the order of their names: an item without one comes last, and names in upper or lower case are one."""
+"""Ids in the order of their names, which ignores letter case; an item without a name comes last."""
 
 IDS = tuple(NAMES)
 KEYS = [(type_key, external_id) for type_key in ("groups", "namedLocations") for external_id in IDS]
@@ -36,7 +36,7 @@ async def command(database: Database, database_url: str, tmp_path: Path) -> Comm
 
 
 async def pages(command: CommandLine, name: str, limit: int, *options: str) -> list[list[tuple[str, str]]]:
-    """The keys on each page, to the first empty one."""
+    """The keys on each page, up to the first empty page."""
     found: list[list[tuple[str, str]]] = []
     after: list[str] = []
     while not found or found[-1]:
@@ -49,17 +49,17 @@ async def pages(command: CommandLine, name: str, limit: int, *options: str) -> l
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10, 100])
-async def test_pages_of_items_are_the_whole_listing(command: CommandLine, limit: int) -> None:
+async def test_pages_of_items_cover_the_whole_listing(command: CommandLine, limit: int) -> None:
     found = await pages(command, "items", limit)
     assert [key for page in found for key in page] == KEYS
     assert {len(page) for page in found[:-1]} <= {limit}
 
 
-async def test_pages_keep_to_a_collection(command: CommandLine) -> None:
+async def test_pages_are_limited_to_the_chosen_collection(command: CommandLine) -> None:
     assert await pages(command, "items", 4, "--type", "groups") == [KEYS[:4], KEYS[4:5]]
 
 
-async def test_pages_of_missing_items(command: CommandLine, database: Database) -> None:
+async def test_pages_of_missing_and_unread_items(command: CommandLine, database: Database) -> None:
     await sync(database, TENANT, [named("groups", "z")], "groups", "namedLocations")
     missing = [key for key in KEYS if key != ("groups", "z")]
     assert await pages(command, "missing", 4) == [missing[:4], missing[4:8], missing[8:]]
@@ -78,15 +78,13 @@ async def test_pages_of_missing_items(command: CommandLine, database: Database) 
         (("--kind", "group"), KEYS[:5]),
     ],
 )
-async def test_pages_of_chosen_items_are_in_the_order_of_all(
+async def test_pages_of_filtered_items_keep_the_order(
     command: CommandLine, choice: tuple[str, ...], found: list[tuple[str, str]]
 ) -> None:
     assert [key for page in await pages(command, "items", 3, *choice) for key in page] == found
 
 
-async def test_pages_of_items_that_set_something_and_of_unseen_ones_go_by_name(
-    command: CommandLine, database: Database
-) -> None:
+async def test_pages_filtered_by_setting_or_state_are_sorted_by_name(command: CommandLine, database: Database) -> None:
     types = ("groups", "namedLocations")
     some = [key for key in KEYS if key[1] != "z"]
     async with database.tenant(TENANT) as session:
@@ -97,7 +95,7 @@ async def test_pages_of_items_that_set_something_and_of_unseen_ones_go_by_name(
     assert [key for page in await pages(command, "items", 3, "--setting", "camera=off") for key in page] == KEYS
 
 
-async def test_a_page_goes_on_where_a_renamed_item_stands_now(command: CommandLine, database: Database) -> None:
+async def test_page_continues_after_the_new_name_of_a_renamed_item(command: CommandLine, database: Database) -> None:
     types = ("groups", "namedLocations")
     renamed = [observation("groups", "d d", displayName="Yankee"), *(named(*key) for key in KEYS if key[1] != "d d")]
     await sync(database, TENANT, renamed, *types)
@@ -105,7 +103,7 @@ async def test_a_page_goes_on_where_a_renamed_item_stands_now(command: CommandLi
     assert [line["external_id"] for line in done.objects()] == ["a", "b/c"]
 
 
-async def test_a_page_for_people_says_how_to_go_on(command: CommandLine) -> None:
+async def test_cut_table_shows_how_to_continue(command: CommandLine) -> None:
     done = await command("items", "--limit", "2")
     assert "the first by collection and name; there may be more: --after groups/é" in done.stderr
     assert "beta" not in done.stdout
@@ -122,7 +120,7 @@ async def test_a_page_for_people_says_how_to_go_on(command: CommandLine) -> None
         ("groups/x", "there is no item groups/x to continue after; start from the first page"),
     ],
 )
-async def test_after_names_an_item(command: CommandLine, name: str, after: str, words: str) -> None:
+async def test_after_must_name_an_item(command: CommandLine, name: str, after: str, words: str) -> None:
     done = await command(name, "--after", after)
     assert done.code == 2
     assert words in done.stderr
@@ -139,7 +137,7 @@ def other(database_url: str, tmp_path: Path) -> CommandLine:
 REFUSED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
 
 
-async def test_a_revoked_app_makes_nothing_missing(database: Database, other: CommandLine) -> None:
+async def test_revoked_app_makes_no_items_missing(database: Database, other: CommandLine) -> None:
     wave = [observation(type_key, external_id) for type_key, external_id in KEYS]
     await sync(database, OTHER, wave, "groups", "namedLocations")
     await sync(database, OTHER, wave[1:], "groups", "namedLocations")
@@ -173,7 +171,7 @@ async def test_a_revoked_app_makes_nothing_missing(database: Database, other: Co
     assert (latest["counts"]["missing"], latest["counts"]["not_read"]) == (0, 10)
 
 
-async def test_what_was_not_read_is_called_so_wherever_people_read_it(database: Database, other: CommandLine) -> None:
+async def test_unread_items_are_called_not_read_in_texts(database: Database, other: CommandLine) -> None:
     types = ("groups", "namedLocations")
     await sync(database, OTHER, [named(*key) for key in KEYS], *types)
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
@@ -202,9 +200,7 @@ async def test_what_was_not_read_is_called_so_wherever_people_read_it(database: 
     assert "collection_" not in only.stdout
 
 
-async def test_a_sync_of_one_collection_leaves_the_answers_about_the_others(
-    database: Database, other: CommandLine
-) -> None:
+async def test_sync_of_another_collection_keeps_the_answers(database: Database, other: CommandLine) -> None:
     wave = [observation(type_key, external_id) for type_key, external_id in KEYS]
     await sync(database, OTHER, wave, "groups", "namedLocations")
     await sync(database, OTHER, wave[:-1], "groups", "namedLocations")
@@ -218,7 +214,7 @@ async def test_a_sync_of_one_collection_leaves_the_answers_about_the_others(
     assert {line["state"] for line in of_a_selection} == {None}
 
 
-async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: CommandLine) -> None:
+async def test_empty_answer_states_its_coverage(database: Database, other: CommandLine) -> None:
     for command in ("items", "missing"):
         done = await other(command)
         assert (done.code, done.stdout) == (3, "")
@@ -237,7 +233,7 @@ async def test_an_empty_answer_says_what_it_rests_on(database: Database, other: 
     assert refused[3].split()[:3] == ["groups", "0", "failed:graph_permission_missing"]
 
 
-async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: CommandLine, database: Database) -> None:
+async def test_selection_is_found_by_its_name(command: CommandLine, database: Database) -> None:
     run = runs.RunIdentity(uuid4(), "sync/test", Selection(type_keys=("groups",)), "Contoso", "people")
     async with database.tenant(TENANT) as session:
         await runs.open_run(session, run, SLOTS)
@@ -248,9 +244,7 @@ async def test_a_selection_goes_by_the_name_that_it_was_started_with(command: Co
     assert (refused.code, "no run of this tenant has a selection named 'nobody'" in refused.stderr) == (2, True)
 
 
-async def test_expired_entries_of_a_log_are_missing_only_where_its_collection_is_named(
-    command: CommandLine, database: Database
-) -> None:
+async def test_expired_log_entries_are_missing_only_if_requested(command: CommandLine, database: Database) -> None:
     types = ("auditEvents", "groups", "namedLocations")
     kept = [observation(type_key, external_id) for type_key, external_id in KEYS[1:]]
     await sync(database, TENANT, [*kept, observation("auditEvents", "expired")], *types)

@@ -1,4 +1,4 @@
-"""Runs as Temporal and the database know them together."""
+"""Runs, combined from Temporal and the database."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -17,7 +17,7 @@ def run(number: int, status: RunStatus) -> RunRecord:
     )
 
 
-def test_a_queued_run_that_has_been_recorded_meanwhile_is_listed_once_as_recorded() -> None:
+def test_recorded_run_replaces_its_queued_entry() -> None:
     recorded = [run(2, RunStatus.RUNNING), run(1, RunStatus.SUCCESS)]
     queued = [run(3, RunStatus.QUEUED), run(2, RunStatus.QUEUED)]
     listed = newest_runs(recorded, queued, 10)
@@ -29,7 +29,7 @@ def test_a_queued_run_that_has_been_recorded_meanwhile_is_listed_once_as_recorde
     assert newest_runs(recorded, queued, 2) == listed[:2]
 
 
-def test_an_open_run_has_the_counts_and_collections_that_its_workflow_reports() -> None:
+def test_open_run_shows_its_workflows_counts_and_collections() -> None:
     counts = Counts(pages=7)
     live = live_record(RUNNING, counts, {"users": CollectionResult(pages=7)})
     assert (live.counts, list(live.collections)) == (counts, ["users"])

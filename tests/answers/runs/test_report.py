@@ -1,4 +1,4 @@
-"""A run record for people: what was not read, each reason once, within 80 columns."""
+"""A run record for people: each reason for unread collections once, within 80 columns."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -55,7 +55,7 @@ COLLECTIONS = {
 }
 
 
-def test_what_was_not_read_is_said_once_for_each_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unread_collections_are_grouped_by_reason(capsys: pytest.CaptureFixture[str]) -> None:
     print_run(record(COLLECTIONS), "Contoso")
     lines = capsys.readouterr().out.splitlines()
     words = " ".join(" ".join(lines).split())
@@ -77,7 +77,7 @@ def test_verbose_lists_every_collection(capsys: pytest.CaptureFixture[str]) -> N
     assert all(key in shown for key in COLLECTIONS)
 
 
-def test_a_running_run_says_how_much_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_run_counts_collections_not_yet_read(capsys: pytest.CaptureFixture[str]) -> None:
     collections = {
         "a": collection(Outcome.COMPLETE),
         "b": collection(Outcome.INCOMPLETE),
@@ -87,7 +87,7 @@ def test_a_running_run_says_how_much_is_left(capsys: pytest.CaptureFixture[str])
     assert "3 collections: 1 complete, 1 incomplete, 1 not yet read" in capsys.readouterr().out
 
 
-def test_a_queued_run_has_read_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_queued_run_reports_that_no_collection_is_read(capsys: pytest.CaptureFixture[str]) -> None:
     queued = record(COLLECTIONS, RunStatus.QUEUED).model_copy(update={"collections": {}, "error_codes": []})
     print_run(queued, "Contoso")
     assert "172 collections: none read yet" in capsys.readouterr().out

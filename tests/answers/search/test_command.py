@@ -1,4 +1,4 @@
-"""`search` and `settings` over tenants: what is found, what cannot be told, and how people read it."""
+"""`search` and `settings` over tenants: results, unknown states and their presentation."""
 
 import asyncio
 import re
@@ -83,7 +83,7 @@ def starter(database_url: str, tmp_path: Path) -> Starter:
     return Starter(database_url, tmp_path)
 
 
-async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
+async def test_each_tenant_has_a_state_for_a_setting(starter: Starter) -> None:
     done = await starter("settings", "bitLockerEnabled=false", "--json")
     assert done.code == 3, "a tenant was never read"
     states = {UUID(line["tenant_id"]): line["state"] for line in done.objects()}
@@ -103,7 +103,7 @@ async def test_which_tenants_have_bitlocker_off(starter: Starter) -> None:
     assert by_tenant[NEVER]["read_from"] is None
 
 
-async def test_a_setting_and_its_choices_are_named_as_people_call_them(starter: Starter, database: Database) -> None:
+async def test_settings_and_choices_have_display_names(starter: Starter, database: Database) -> None:
     telemetry = "device_vendor_msft_policy_config_system_allowtelemetry"
     options = [{"itemId": f"{telemetry}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
     definition = observation("configurationSettings", telemetry, displayName="Allow Telemetry", options=options)
@@ -125,12 +125,12 @@ async def test_a_setting_and_its_choices_are_named_as_people_call_them(starter: 
     assert on["values"] == [{"value": "0", "items": 1, "name": "Off"}]
 
 
-async def test_without_a_value_any_is_meant(starter: Starter) -> None:
+async def test_setting_without_a_value_matches_any_value(starter: Starter) -> None:
     done = await starter("settings", "BITLOCKERENABLED", "--json", "--state", "set")
     assert [UUID(line["tenant_id"]) for line in done.objects()] == [OFF, ON, HIDDEN]
 
 
-async def test_people_read_what_the_answer_rests_on(starter: Starter) -> None:
+async def test_settings_table_states_its_coverage(starter: Starter) -> None:
     done = await starter("settings", "bitLockerEnabled=false")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "Adatum" in done.stdout
@@ -142,7 +142,7 @@ async def test_people_read_what_the_answer_rests_on(starter: Starter) -> None:
     assert "devices may differ" in said
 
 
-async def test_what_has_not_been_read_since_an_upgrade_is_unknown(starter: Starter, database: Database) -> None:
+async def test_settings_not_read_since_an_upgrade_are_unknown(starter: Starter, database: Database) -> None:
     async with database.tenant(NEITHER) as session:
         changed = {**load_catalog().reading_rules()}
         changed[COMPLIANCE] = changed[COMPLIANCE]._replace(has_settings=False)
@@ -152,7 +152,7 @@ async def test_what_has_not_been_read_since_an_upgrade_is_unknown(starter: Start
     assert one["not_read"] == [{"type_key": COMPLIANCE, "reason": "settings_not_read"}]
 
 
-async def test_what_waits_to_be_read_is_unknown(starter: Starter, database: Database) -> None:
+async def test_settings_of_a_new_version_are_unknown_until_read(starter: Starter, database: Database) -> None:
     await sync(database, NEITHER, [compliance("p", "macOS baseline", bitLockerEnabled=False)], *TYPES)
     (before,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
     assert before["state"] == "unknown"
@@ -161,9 +161,7 @@ async def test_what_waits_to_be_read_is_unknown(starter: Starter, database: Data
     assert after["state"] == "set"
 
 
-async def test_what_nobody_sets_any_more_is_not_set_where_its_collection_was_read(
-    starter: Starter, database: Database
-) -> None:
+async def test_removed_setting_is_not_set_in_completely_read_tenants(starter: Starter, database: Database) -> None:
     for tenant_id in (OFF, ON, HIDDEN):
         await sync(database, tenant_id, [compliance("p", "Empty")], *TYPES)
         await references.catch_up(database, tenant_id, load_catalog().reading_rules())
@@ -173,7 +171,7 @@ async def test_what_nobody_sets_any_more_is_not_set_where_its_collection_was_rea
     assert {reading["type_key"] for line in lines for reading in line["not_read"]} == {COMPLIANCE}
 
 
-async def test_a_setting_that_nobody_sets_is_no_answer_but_a_question(starter: Starter) -> None:
+async def test_unknown_setting_is_refused_with_a_suggestion(starter: Starter) -> None:
     done = await starter("settings", "bitLokerEnabled=false")
     assert done.code == 2
     assert (
@@ -209,7 +207,7 @@ def found(done: Ended) -> list[tuple[UUID, str]]:
         (("%",), []),
     ],
 )
-async def test_items_are_found_over_tenants(
+async def test_search_finds_items_over_tenants(
     starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
 ) -> None:
     done = await starter("search", *words, "--json")
@@ -217,7 +215,7 @@ async def test_items_are_found_over_tenants(
     assert found(done) == expected
 
 
-async def test_the_table_and_json_are_in_one_order(starter: Starter, database: Database) -> None:
+async def test_table_and_json_have_the_same_order(starter: Starter, database: Database) -> None:
     for tenant_id, names in ((OFF, ("b", "a")), (ON, ("d", "c"))):
         profiles = [observation(PROFILES, name, displayName=f"order {name}") for name in names]
         policies = [compliance(name, f"order {name} of compliance") for name in names]
@@ -228,7 +226,7 @@ async def test_the_table_and_json_are_in_one_order(starter: Starter, database: D
     assert shown == ids
 
 
-async def test_items_that_were_not_read_are_not_missing(starter: Starter, database: Database) -> None:
+async def test_unread_items_are_not_missing(starter: Starter, database: Database) -> None:
     outcomes = {COMPLIANCE: REFUSED, PROFILES: (Outcome.COMPLETE, None)}
     await sync(database, OFF, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
     for state, expected in (("missing", [(ON, "gone")]), ("not_read", [(OFF, "off")])):
@@ -244,7 +242,7 @@ async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Dat
     assert found(await starter("search", "sharepoint", "--tenant", "Contoso", "--json")) == []
 
 
-async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
+async def test_search_states_its_coverage(starter: Starter) -> None:
     done = await starter("search", "baseline")
     assert max(map(len, done.stdout.splitlines())) <= 80
     said = " ".join(done.stdout.split())
@@ -257,7 +255,7 @@ async def test_a_search_says_what_it_rests_on(starter: Starter) -> None:
 
 
 @pytest.mark.parametrize("words", [("search", "baseline"), ("settings", "bitLockerEnabled=false")])
-async def test_each_line_is_what_its_schema_says(starter: Starter, words: tuple[str, ...]) -> None:
+async def test_each_json_line_matches_its_schema(starter: Starter, words: tuple[str, ...]) -> None:
     lines = (await starter(*words, "--json")).objects()
     assert {record_of(line, words[0]) for line in lines} == {PRINTED[words[0]][0].record}
 
@@ -285,7 +283,7 @@ async def test_csv_has_the_fields_of_the_json(starter: Starter) -> None:
         (("--all-tenants", "--setting", "bitLockerEnabled=false"), [(OFF, "off"), (ON, "gone")]),
     ],
 )
-async def test_items_of_tenants_are_chosen(
+async def test_items_are_filtered_over_tenants(
     starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
 ) -> None:
     done = await starter("items", *words, "--json")
@@ -293,7 +291,7 @@ async def test_items_of_tenants_are_chosen(
     assert done.code == (3 if "--all-tenants" in words else 0), done.stderr
 
 
-async def test_a_choice_of_items_keeps_to_its_selection(starter: Starter, database: Database) -> None:
+async def test_filtered_items_keep_to_the_selection(starter: Starter, database: Database) -> None:
     await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], COMPLIANCE)
     whole = Selection(type_keys=TYPES).hash()
     (line,) = (await starter("items", "Bellows", "--name", "old", "--selection", whole, "--json")).objects()

@@ -26,7 +26,7 @@ wanted_values = st.none() | st.lists(st.sampled_from("abc"), min_size=1, max_siz
 
 
 @given(found_values, wanted_values, st.booleans())
-def test_a_state_is_never_no_where_something_is_unread(
+def test_state_is_never_negative_with_unread_data(
     found: list[SettingValue], wanted: list[str] | None, is_read: bool
 ) -> None:
     state = setting_state(found, wanted, is_read=is_read)
@@ -41,9 +41,7 @@ def test_a_state_is_never_no_where_something_is_unread(
 
 
 @given(found_values, wanted_values)
-def test_what_is_read_later_may_only_settle_what_was_unknown(
-    found: list[SettingValue], wanted: list[str] | None
-) -> None:
+def test_later_reading_settles_only_unknown_states(found: list[SettingValue], wanted: list[str] | None) -> None:
     before, after = (setting_state(found, wanted, is_read=is_read) for is_read in (False, True))
     assert before is after or before is SettingState.UNKNOWN
     assert after is not SettingState.UNKNOWN
@@ -60,11 +58,11 @@ def test_what_is_read_later_may_only_settle_what_was_unknown(
         ("", []),
     ],
 )
-def test_a_name_means_settings_by_their_last_parts(typed: str, expected: list[str]) -> None:
+def test_setting_name_matches_last_parts(typed: str, expected: list[str]) -> None:
     assert meant(typed, KNOWN) == expected
 
 
-def test_names_that_hold_what_was_typed_are_offered_before_those_that_resemble_it() -> None:
+def test_suggestions_contain_or_resemble_the_typed_text() -> None:
     assert alike("bitlocker", KNOWN) == ["windows10/bitLockerEnabled", BITLOCKER]
     assert alike("bitLokerEnabled", KNOWN) == ["windows10/bitLockerEnabled"]
     assert alike("zzz", KNOWN) == []
@@ -80,17 +78,17 @@ def test_names_that_hold_what_was_typed_are_offered_before_those_that_resemble_i
         ("a=b=c", ["a"], ["b=c"]),
     ],
 )
-def test_values_are_spelled_as_they_are_kept(text: str, names: list[str], expected: list[str] | None) -> None:
+def test_wanted_values_include_their_stored_spelling(text: str, names: list[str], expected: list[str] | None) -> None:
     assert WantedSetting.of(text).values(names) == expected
 
 
 def like(key: str, pattern: str) -> bool:
-    """What LIKE says of a pattern that begins and ends with `%` and has all else escaped."""
+    """SQL's LIKE for a pattern that begins and ends with `%` and has all else escaped."""
     return pattern[1:-1].replace("\\%", "%").replace("\\_", "_").replace("\\\\", "\\") in key
 
 
 @given(st.text(), st.text(alphabet="aA%_\\ ä"))
-def test_a_pattern_is_of_one_word_whatever_it_holds(name: str, text: str) -> None:
+def test_each_word_becomes_an_escaped_pattern(name: str, text: str) -> None:
     found = patterns(text)
     assert len(found) == len(name_key(text).split())
     assert all(
@@ -114,5 +112,5 @@ def test_a_pattern_is_of_one_word_whatever_it_holds(name: str, text: str) -> Non
         ("roleScopeTags", {"odata_type": "#microsoft.graph.biosConfiguration"}, set()),
     ],
 )
-def test_platforms_are_told_by_the_type(type_key: str, meta: dict[str, Any], expected: set[str]) -> None:
+def test_platforms_are_derived_from_metadata(type_key: str, meta: dict[str, Any], expected: set[str]) -> None:
     assert platforms(type_key, meta) == {Platform(name) for name in expected}

@@ -1,4 +1,4 @@
-"""The state of all tenants at once, on a database alone, and the screen that shows it."""
+"""The status of all tenants, and the table that shows it."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -41,7 +41,7 @@ async def states(database: Database, old_after: timedelta = timedelta(hours=1)) 
         return {row.tenant_id: row for row in await status(session, [CALM, WORRIED, UNREAD], old_after)}
 
 
-async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(database: Database) -> None:
+async def test_status_counts_the_latest_run_of_each_collection(database: Database) -> None:
     items = [observation(key, external_id) for key in TYPES for external_id in ("1", "2")]
     await sync(database, CALM, items, *TYPES)
     await sync(database, WORRIED, items, *TYPES)
@@ -52,7 +52,7 @@ async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(databa
         "organization": SKIPPED,
     }
     await sync(database, WORRIED, [], *outcomes, status=RunStatus.FAILED, outcomes=outcomes)
-    # An event that expires is nothing missing.
+    # An expired audit event is not missing.
     await sync(database, CALM, [observation("auditEvents", "1")], "auditEvents")
     await sync(database, CALM, [], "auditEvents")
 
@@ -67,7 +67,7 @@ async def test_each_tenant_is_told_by_the_runs_that_cover_its_collections(databa
     assert (calm.collections, calm.read, calm.missing, calm.not_read, calm.attention) == (2, 2, 0, [], [])
 
 
-async def test_a_reading_has_an_age(database: Database) -> None:
+async def test_tenant_is_old_after_the_age_limit(database: Database) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
     await sync(database, CALM, [], "namedLocations")
     async with database.tenant(CALM, read_only=True) as session:
@@ -79,7 +79,7 @@ async def test_a_reading_has_an_age(database: Database) -> None:
     assert attention(fresh, now, age - timedelta(microseconds=1)) == [Attention.OLD]
 
 
-async def test_items_whose_details_cannot_be_read_count_while_they_are_there(database: Database) -> None:
+async def test_stale_items_count_while_present(database: Database) -> None:
     groups = [observation("groups", external_id) for external_id in ("1", "2")]
     await sync(database, CALM, groups, "groups")
     async with database.tenant(CALM) as session:
@@ -104,7 +104,7 @@ async def test_items_whose_details_cannot_be_read_count_while_they_are_there(dat
         (None, "now", "now", False),
     ],
 )
-async def test_an_audit_log_that_watch_cannot_read_needs_attention(
+async def test_unreadable_audit_log_needs_attention(
     database: Database, code: ErrorCode | None, read: str, tried: str, is_told: bool
 ) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
@@ -123,14 +123,14 @@ async def test_an_audit_log_that_watch_cannot_read_needs_attention(
     assert calm.attention == [Attention.NOT_WATCHED] * is_told
 
 
-async def test_tenants_that_need_as_much_attention_stay_in_the_given_order(database: Database) -> None:
+async def test_equally_urgent_tenants_keep_the_given_order(database: Database) -> None:
     given = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
     for tenants in (given, given[::-1]):
         async with database.portfolio() as session:
             assert [tenant.tenant_id for tenant in await status(session, tenants)] == tenants
 
 
-async def test_a_high_finding_counts_until_somebody_decides(database: Database) -> None:
+async def test_high_finding_counts_until_a_decision_covers_it(database: Database) -> None:
     await sync(database, CALM, [observation(TYPES[0], "1", state="enabled")], TYPES[0])
     async with database.tenant(CALM) as session:
         await set_moment(session, "golden", None, "ada", "as approved")
@@ -171,7 +171,7 @@ async def test_a_high_finding_counts_until_somebody_decides(database: Database) 
 
 
 @given(st.lists(st.lists(st.sampled_from(Attention), unique=True).map(sorted), max_size=8))
-def test_a_tenant_that_needs_nobody_never_stands_before_one_that_needs_somebody(drawn: list[list[Attention]]) -> None:
+def test_tenants_are_sorted_by_urgency(drawn: list[list[Attention]]) -> None:
     tenants = [state(reasons=sorted(reasons, key=list(Attention).index)) for reasons in drawn]
     needs = [bool(tenant.attention) for tenant in most_urgent_first(tenants)]
     assert needs == sorted(needs, reverse=True)
@@ -201,7 +201,7 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "TENANTS_FILE": str(tenants)}
 
 
-async def test_one_screen_tells_a_person_where_to_look(database: Database, environment: dict[str, str]) -> None:
+async def test_status_table_lists_reasons_for_attention(database: Database, environment: dict[str, str]) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
     await sync(database, WORRIED, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
     async with database.tenant(CALM) as session:

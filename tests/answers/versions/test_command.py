@@ -74,7 +74,7 @@ def _group(external_id: str = "1", **properties: Any) -> Observation:
     return observation("groups", external_id, **{"displayName": "All staff", **properties})
 
 
-async def test_versions_say_what_each_is(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
+async def test_versions_show_changes_and_renames(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
     for name, value in (("Staff", "A"), ("All staff", "B"), ("Staff", "A")):
         await sync(database, tenant_id, [_group(displayName=name, value=value)], "groups")
 
@@ -91,9 +91,7 @@ async def test_versions_say_what_each_is(database: Database, starter: CommandLin
     assert 'returned to version 1\'s document, renamed from "All staff", current' in shown.stdout
 
 
-async def test_a_pin_is_set_and_taken_away_by_the_user(
-    database: Database, starter: CommandLine, tenant_id: UUID
-) -> None:
+async def test_user_sets_and_removes_a_pin(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
     await sync(database, tenant_id, [_group()], "groups")
     (pinned,) = (await starter("versions", "groups", "1", "--pin", "1", "--reason", "audit", "--json")).objects()
     assert [list(pin) for pin in pinned["pins"]] == [["pinned_by", "reason", "pinned_at"]]
@@ -138,7 +136,7 @@ async def test_show_prints_the_whole_document_with_every_digit(
     assert current["document"] == {"displayName": "All staff", "id": "1", "number": 1}
 
 
-async def test_diff_is_a_line_a_field(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
+async def test_diff_prints_a_line_for_each_field(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
     said: list[tuple[str, JsonObject]] = [("a", {"gone": [1], "n": 1}), ("b", {"new": "x\ny", "n": 2})]
     for secret, properties in said:
         seen = SECRETIVE.observe({"id": "1", "displayName": "All staff", "password": secret, **properties})
@@ -166,7 +164,7 @@ async def test_diff_is_a_line_a_field(database: Database, starter: CommandLine, 
     assert "no difference" in same.stderr
 
 
-async def test_diff_says_which_side_is_missing_or_incomplete(
+async def test_diff_names_the_missing_or_incomplete_version(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     run = await begin(database, tenant_id, "groups")
@@ -186,7 +184,7 @@ async def test_diff_says_which_side_is_missing_or_incomplete(
     assert forgotten.stderr == "error: version 2 was deleted by retention; kept: 3\n"
 
 
-async def test_diff_says_which_details_an_earlier_release_did_not_read(
+async def test_diff_names_details_unread_by_an_earlier_release(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     lifetimes = "tokenLifetimePolicies"
@@ -208,7 +206,7 @@ async def test_diff_goes_backwards(database: Database, starter: CommandLine, ten
     assert backwards.stdout.splitlines() == ["+ gone: 1", "~ n: 2 → 1"]
 
 
-async def test_what_cannot_be_found_names_what_may_have_been_meant(
+async def test_unknown_or_ambiguous_name_suggests_items(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     await sync(database, tenant_id, [_group("1"), _group("2"), _group("3", displayName="Guests")], "groups")
@@ -222,7 +220,7 @@ async def test_what_cannot_be_found_names_what_may_have_been_meant(
     assert "lists what it has" in (await starter("versions", "groups", "nothing like it")).stderr
 
 
-async def test_what_steers_a_terminal_is_not_printed(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
+async def test_control_characters_are_not_printed(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
     for value in ("quiet", "\x9b31mred\u202e"):
         await sync(database, tenant_id, [_group(value=value)], "groups")
     (line,) = (await starter("diff", "groups", "1")).stdout.splitlines()
