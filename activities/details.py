@@ -405,7 +405,7 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
 
 
 def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
-    """The failure that decides how each share goes on: one of `SHARED_CODES`, else the one with the longest wait."""
+    """The failure that decides how each share continues: with one of `SHARED_CODES`, else with the longest wait."""
     asked_of = Counter(sent.item.pending.type_key for sent in asked)
     of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:

@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 def held(what: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
-    """Who holds `what`, and a remedy."""
+    """A sentence that names the holder of `what` and a remedy."""
     said = f"{what} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
     if holder is not None and holder.workflow_type == wanted.workflow_type:
         return (

@@ -194,7 +194,7 @@ class RunRecordActivities:
                 await give_titles(session, self._catalog.title_rules())
         except StorageUnavailableError as error:
             activity.logger.warning("the references of new versions were not read: %s", error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the run has ended
+        except Exception as error:  # noqa: BLE001 - the run has ended despite any error
             log_unexpected(error)
 
     async def _likenesses(self, tenant_id: UUID, documents: Sequence[StoredDocument]) -> list[bytes]:

@@ -37,7 +37,7 @@ from inventory.secret_patterns import LEFT_OUT
 _OMA_VALUE = re.compile(r"omaSettings\[(\./.+)\]\.value")
 
 CONTEXT = 3
-"""Lines around those that differ."""
+"""Lines shown around differing lines."""
 
 LONGEST_VALUE = 400
 """Characters of a one-line value. Longer values are cut to the part around their first difference."""

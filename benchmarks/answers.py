@@ -32,8 +32,8 @@ from storage.database import Database
 
 PAGE = 100
 
-# An hour between the versions of an item, a few milliseconds between those of two. Triggers and foreign keys are passed
-# by: nothing but a benchmark may do that.
+# Versions of one item are an hour apart, versions of different items a few milliseconds. Only a benchmark may bypass
+# triggers and foreign keys.
 _GROW = (
     "SET session_replication_role = replica",
     """
@@ -100,7 +100,7 @@ def execute(url: str, statements: tuple[str, ...], versions: int) -> None:
 
 
 async def first(records: AsyncIterator[object]) -> int:
-    """Reads a page of records; how many there were."""
+    """Reads a page of records, and returns their number."""
     found = 0
     async for _ in records:
         found += 1

@@ -1,7 +1,7 @@
 """The least cost of reading a tenant: GET a page, parse it, hash its items, COPY them, and nothing else.
 
 `benchmarks.large_tenant` runs it as a process of its own, with type keys as arguments and addresses and credentials in
-the environment. It prints one line of JSON: how many items and pages, how many bytes of documents, how many seconds.
+the environment. It prints one line of JSON: numbers of items and pages, bytes of documents, and seconds.
 Collections are read side by side, each by plain GETs one after another, with the product's HTTP, token, canonical form
 and digest.
 """
@@ -38,7 +38,7 @@ _COPY = f"COPY {SCHEMA}.item (type_key, external_id, body_hash, document) FROM S
 
 
 class Loaded(NamedTuple):
-    """What one collection came to."""
+    """The result of one collection."""
 
     items: int
     pages: int

@@ -64,13 +64,13 @@ def observed(groups: Observer, policies: Observer, tenant: int, number: int) -> 
 
 
 async def compared(here: Side, there: Side) -> Counter[str]:
-    """How many pairs of policies ended which way."""
+    """The number of policy pairs with each status."""
     comparison = Comparison(here, there, [POLICIES])
     return Counter([str(item.status) async for item in comparison.items()])
 
 
 async def compared_by_setting(here: Side, there: Side) -> Counter[str]:
-    """How many settings ended which way."""
+    """The number of settings with each status."""
     return Counter([str(setting.status) for setting in await SettingsComparison(here, there, [POLICIES]).settings()])
 
 

@@ -2,7 +2,7 @@
 
 `benchmarks.large_tenant` runs it with the Python of an environment that has dlt. Arguments are
 `name=version/path?query`, with `--merge` before them to update the tables. Addresses and credentials come in the
-environment. It prints one line of JSON: how many rows there are now, how many seconds it took.
+environment. It prints one line of JSON: the number of rows afterwards, and the seconds.
 
 dlt is given its fast ways: collections side by side, CSV and COPY, one row an object with nested values as JSON, and a
 first load that appends.

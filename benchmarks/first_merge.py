@@ -58,7 +58,9 @@ NOTHING_BEFORE = """
 
 
 class Variant(NamedTuple):
-    """What is done to a database before the items come; between which texts the merge goes, and what comes instead."""
+    """Statements that change the schema; the first text of the merge's part to leave out and the text after it; its
+    substitute.
+    """
 
     ddl: Sequence[str] = ()
     left_out: tuple[str, str] | None = None
@@ -80,7 +82,7 @@ VARIANTS = {
 
 
 def merge_of(variant: Variant) -> TextClause:
-    """The merge without what the variant leaves out."""
+    """The merge without the part that the variant leaves out."""
     sql = Path(merging.__file__).with_name("sql").joinpath("merge.sql").read_text()
     if variant.left_out is not None:
         start, end = map(sql.index, variant.left_out)

@@ -51,7 +51,7 @@ SYNCED = Selection(
 ITEMS_OF_A_SYNCED_COLLECTION = 5_000
 SLOTS = runs.Slots(per_tenant=10, overall=10, lease=timedelta(hours=1))
 
-# Versions that are current stay, so their triggers are passed by: nothing but a benchmark may do that.
+# Triggers protect current versions. Only a benchmark may bypass them.
 _TAKE_AWAY = (
     "SET session_replication_role = replica",
     """
@@ -101,7 +101,7 @@ class Records(NamedTuple):
 
 
 async def run_of(database: Database, waves: Sequence[Sequence[Observation]]) -> tuple[UUID, float]:
-    """One run of these waves: its id, and how many seconds staging and merging took."""
+    """One run of these waves: its id, and the seconds of staging and merging."""
     run = runs.RunIdentity(uuid4(), "sync/growth", SELECTION, "Contoso")
     async with database.tenant(TENANT) as session:
         await runs.open_run(session, run, SLOTS)
@@ -171,7 +171,7 @@ async def measure_sync(databases: Sequence[Sized], rounds: int, waves: int) -> N
 
 @contextmanager
 def _no_checkpoints(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """None begins by itself meanwhile: every five minutes one would put the images of all pages into some run's log."""
+    """Prevents automatic checkpoints: each would put the images of all pages into some run's log."""
     for setting in ("checkpoint_timeout = '1d'", "max_wal_size = '64GB'"):
         connection.execute(f"ALTER SYSTEM SET {setting}".encode())
     connection.execute("SELECT pg_reload_conf()")
@@ -183,7 +183,7 @@ def _no_checkpoints(connection: psycopg.Connection[Any]) -> Iterator[None]:
 
 
 async def measure_wal(sized: Sized, waves: int) -> None:
-    """Prints what an unchanged item writes: after a checkpoint, and twice without one."""
+    """Prints the log bytes of an unchanged item: directly after a checkpoint, and twice without one."""
     print(f"\n{sized.size:,} items, unchanged: write-ahead log, bytes an item")
     observed = unchanged(sized, starts(sized, waves, Random(8)))  # noqa: S311 - the same waves each time
     items = len(observed) * WAVE
@@ -218,7 +218,7 @@ def _log_end(connection: psycopg.Connection[Any]) -> str:
 
 
 async def measure_pages(sized: Sized, rounds: int) -> None:
-    """Prints how long a page of each listing takes."""
+    """Prints the time of a page of each listing."""
     print(f"\n{sized.size:,} items: milliseconds a page of {PAGE.limit} items or {RECENT_RUNS} runs")
     random = Random(9)  # noqa: S311 - the same pages each time
     figures: dict[str, list[float]] = {}
@@ -291,7 +291,7 @@ def _peak_megabytes(pid: int) -> float:
 
 
 def measure(sizes: Sequence[int], rounds: int, waves: int, parts: Sequence[str]) -> None:
-    """Prints the figures of the parts that one server holds all sizes for."""
+    """Prints the figures of the parts that need all sizes on one server."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedPostgres(Path(folder) / "postgres", settings=POSTGRES) as postgres,

@@ -3,8 +3,8 @@
     python -m venv /tmp/intunecd && /tmp/intunecd/bin/pip install IntuneCD==2.6.0
     python -m benchmarks.intunecd --python /tmp/intunecd/bin/python [--rounds 3] [--latency-ms 100]
 
-IntuneCD reads Intune into JSON files and keeps nothing else. Which collections it reads is taken from the requests of
-its first backup, as far as the catalog has them. Both read the same tenants, in turns; `--log` shows what it says.
+IntuneCD reads Intune into JSON files and keeps nothing else. The requests of its first backup name the collections,
+as far as the catalog has them. Both read the same tenants, in turns; `--log` shows IntuneCD's output.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from local.simulated_graph import Kind, SimulatedGraph, SimulatedTenant
 
 
 class Backup(NamedTuple):
-    """What one backup came to."""
+    """The result of one backup."""
 
     objects: int
     seconds: float

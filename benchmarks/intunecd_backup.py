@@ -2,7 +2,7 @@
 
 `benchmarks.intunecd` runs it with the Python of an environment that has IntuneCD, which the product has not. The
 address, the token and the certificate of the simulated Graph come in the environment; IntuneCD itself knows only
-Microsoft's address. It prints one line of JSON: how many objects it has read, how many seconds that took.
+Microsoft's address. It prints one line of JSON: the number of objects read, and the seconds.
 """
 
 import json

@@ -5,15 +5,14 @@
 Three sides read the same pages of the same running simulated Graph into the same PostgreSQL, one after another: the
 bare loop (`benchmarks.bare_loop`), a first sync with a worker for each of two cores, and a second sync that finds
 nothing changed. Pages have a thousand items, and the collections have no details, so each side makes the same requests;
-the product sends them in `$batch`. What the first sync has stored is compared with what the loop has, item by item and
-hash by hash.
+the product sends them in `$batch`. The rows of the first sync and of the loop are compared by item and hash.
 
 There are two kinds of items: 200,000 generated ones, about 2 KB each, and 20,000 that repeat the real documents of a
-folder under other ids; where that folder is not there, they are left out. The simulated Graph makes each page before
-anything is measured and keeps it, so that it takes little of the two cores; how much it took is printed.
+folder under other ids; where that folder is not there, they are left out. The simulated Graph makes and keeps each
+page before the measurement, so that it uses little of the two cores; its processor time is printed.
 
-The real ones are loaded by dlt too, once into nothing and once more as a merge: it takes longer than all else together.
-dlt is installed into an environment of its own for that; where it cannot be had, it is left out.
+dlt loads the real items, too: once into an empty schema and once more as a merge, which takes longer than everything
+else together. It is installed into its own environment, or left out if it cannot be installed.
 """
 
 import argparse
@@ -52,8 +51,8 @@ GENERATED = (
 """Collections of generated documents, of three throttle families and without details."""
 
 REAL = ("deviceCompliancePolicies", "managedAppPolicies")
-"""Collections without details of which there are real documents. Conditional Access is left out: there the product asks
-once a second, whoever waits for it."""
+"""Collections with real documents and without details. Conditional Access is left out: the product reads it with one
+request a second only."""
 
 DIFFERENT = 200
 """Generated documents of a collection; the others repeat them under other ids and names."""
@@ -78,7 +77,7 @@ FROM {SCHEMA}.item AS bare FULL JOIN (
 
 
 class Arguments(NamedTuple):
-    """How much is measured: items in all collections together, rounds, and items on a page."""
+    """The size of the measurement: items in all collections together, rounds, and items on a page."""
 
     items: int
     rounds: int
@@ -87,9 +86,9 @@ class Arguments(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What one side took: its own seconds, and the simulated Graph's of processor time meanwhile.
+    """The cost of one side: its seconds, and the simulated Graph's processor seconds meanwhile.
 
-    `processor_seconds` are those of the parts of a sync.
+    `processor_seconds`: by part of a sync.
     """
 
     seconds: float
@@ -135,7 +134,7 @@ def _value(random: Random, place: int) -> Any:
 
 
 def make_pages(tenant: SimulatedTenant, chosen: Sequence[Collection]) -> tuple[int, int]:
-    """Has the simulated Graph make every page; how many pages and bytes they are, as JSON."""
+    """Has the simulated Graph make every page, and returns the numbers of pages and bytes as JSON."""
     pages = size = 0
     for collection in chosen:
         link: str | None = collection.first_url(UUID(tenant.id))
@@ -191,7 +190,7 @@ class Round:
         return await self._played(program, environment)
 
     async def _played(self, program: Sequence[str], environment: Mapping[str, str]) -> Side:
-        """A side that is a program: it says itself how long it took, without its start."""
+        """A side that is a program: it reports its own seconds, without its start."""
         self._checkpoint()
         graph = self._machine.graph
         addresses = {
@@ -236,12 +235,12 @@ class Round:
         return Side(seconds, parts.pop("simulated Graph"), items, processor_seconds=parts)
 
     def _checkpoint(self) -> None:
-        """What an earlier side has left to be written is not the next one's to wait for."""
+        """Writes an earlier side's dirty pages, so that the next side does not wait for them."""
         with psycopg.connect(self._machine.database_url, autocommit=True) as connection:
             connection.execute("CHECKPOINT")
 
     def _compare(self) -> None:
-        """Both sides hold the same items and the same hashes; then the loop's are no longer needed."""
+        """Checks that both sides hold the same items and hashes, then drops the loop's."""
         with psycopg.connect(self._machine.database_url, autocommit=True) as connection:
             row = connection.execute(_DIFFERENCE).fetchone()
             only_item, hidden, only_bare = row or (-1, 0, 0)
@@ -278,7 +277,7 @@ def report(rounds: Sequence[Mapping[str, Side]]) -> None:
 
 
 def environment_of_others(folder: Path) -> Path | None:
-    """The Python of an environment made in the folder that has dlt; None where it cannot be had."""
+    """The Python of an environment made in the folder that has dlt; None if it cannot be installed."""
     python = folder / "bin" / "python"
     try:
         for program in (

@@ -3,12 +3,11 @@
     python -m benchmarks.latency [--rounds 5] [--latency-ms 150] [--everything] [--limits]
 
 Forty collections of fifty items, every request answered after 150 ms, two cores for everything. With `--everything` a
-run reads all collections of `--all`, and then all but those of a throttle family that is asked
-one request at a time (Conditional Access); `--latency-ms 0` shows the product's own time; with `--limits`, Graph
-throttles as Microsoft has published (https://learn.microsoft.com/graph/throttling-limits). The longest chain is
-counted from what was asked: of one collection, each page needs the one before, its details need its last page, and what
-stands under a detail needs that; collections of a throttle family that is asked one request at a time need each other,
-and a second after each answer. The detail calls of a collection do not need each other.
+run reads all collections of `--all`, and then all except the serial throttle family's (Conditional Access);
+`--latency-ms 0` shows the product's own time; with `--limits`, Graph throttles as Microsoft has published
+(https://learn.microsoft.com/graph/throttling-limits). The longest chain is counted from the requests. Each page of a
+collection needs the page before, details need the last page, and details of details need these. A serial throttle
+family sends the next request a second after each answer. The detail calls of a collection do not need each other.
 """
 
 import argparse
@@ -28,7 +27,7 @@ GOAL = 1.5
 
 
 def longest_chain(asked: Sequence[RecordedRequest], type_keys: Iterable[str], latency: timedelta) -> float:
-    """How many seconds those of the requests take that each have to wait for another, and need nothing else."""
+    """The seconds of the longest chain of requests of which each waits only for the one before."""
     chains: Counter[str] = Counter()
     intervals: dict[str, timedelta] = {}
     for collection in (load_catalog().collections[key] for key in type_keys):

@@ -45,7 +45,7 @@ FIRST_RELEASE = (
     "windowsAutopilotDeploymentProfiles", "windowsDriverUpdateProfiles", "windowsFeatureUpdateProfiles",
     "windowsManagedAppProtections", "windowsQualityUpdatePolicies", "windowsQualityUpdateProfiles",
 )  # fmt: skip
-"""Forty collections: what a small selection is."""
+"""Forty collections: a small selection."""
 
 
 class Machine:
@@ -60,7 +60,7 @@ class Machine:
         graph_is_running: bool = False,
         **settings: str,
     ) -> None:
-        """`database_url` is of an inventory that is there already; else there is an empty one."""
+        """`database_url` is of an existing inventory; without it, an empty inventory is made."""
         self.graph = graph
         self._graph_is_running = graph_is_running
         self._database_url = database_url
@@ -111,7 +111,7 @@ class Machine:
         return worker
 
     def processor_seconds(self) -> dict[str, float]:
-        """What each part has taken of a processor until now, with its children; the simulated Graph is this process."""
+        """Each part's processor time so far, with its children; the simulated Graph is this process."""
         taken = {part: sum(map(processor_seconds_of, pids)) for part, pids in self._parts.items()}
         return {**taken, "simulated Graph": time.process_time()}
 
@@ -151,7 +151,7 @@ def empty_inventory(settings: Mapping[str, str] = SMALL) -> Iterator[EmbeddedPos
 
 
 def processor_seconds_of(pid: int) -> float:
-    """What a process and its children have taken of a processor, also those children that have ended (proc(5))."""
+    """The processor time of a process and its children, including ended children (proc(5))."""
     taken = 0.0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -167,7 +167,7 @@ def facts() -> str:
 
 
 def spread(figures: Sequence[float], digits: int = 2) -> str:
-    """Median, and from the least to the most."""
+    """Median, minimum and maximum."""
     return (
         f"{statistics.median(figures):.{digits}f} ({min(figures):.{digits}f}–{max(figures):.{digits}f},"
         f" {len(figures)} times)"

@@ -3,10 +3,10 @@
     python -m benchmarks.portfolio [--tenants 200] [--workers 1 2 4] [--rounds 5] [--everything]
 
 Each tenant has forty collections of five items, and every request is answered after 100 ms. With `--everything` a run
-reads all collections of `--all`, fifty items each, and the delay is log-normal with a median of 100 ms. The tenants
-are synced by so many portfolio runs one after the other, each of its share of them; then, nothing having changed, by
-as many again. So each round begins and ends with fewer tenants at once than in its middle, and all tenants in one run
-are a little faster. Activities and events are those of one tenant's run in each round.
+reads all collections of `--all`, fifty items each, and the delay is log-normal with a median of 100 ms. A round is
+one portfolio run over its share of the tenants; after all shares, each is run again without changes. So each round
+begins and ends with fewer tenants at once than in its middle, and all tenants in one run are a little faster.
+Activities and events are those of one tenant's run in each round.
 """
 
 import argparse
@@ -41,11 +41,11 @@ ACTIONS = (
     EventType.EVENT_TYPE_TIMER_STARTED,
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
 )
-"""What Temporal Cloud bills of a run that nothing goes wrong in (docs.temporal.io/cloud/actions); beats come on top."""
+"""Actions that Temporal Cloud bills for a run without errors (docs.temporal.io/cloud/actions), heartbeats excluded."""
 
 
 class Round(NamedTuple):
-    """What one portfolio run came to: tenants a second, and of one tenant the rest."""
+    """The result of one portfolio run: tenants a second, and figures of one tenant."""
 
     tenants_a_second: float
     activities: int

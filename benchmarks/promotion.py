@@ -76,7 +76,7 @@ async def sides(database: Database, target: UUID) -> AsyncIterator[tuple[Side, S
 
 
 async def measure(url: str, rounds: int) -> None:
-    """Prints the seconds of each step, for a target where all is new and for one where all is edited."""
+    """Prints the seconds of each step, for a target with all items new and for one with all items edited."""
     async with Database(url, pool_size=2) as database:
         for target in (EMPTY, EDITED):
             seconds: dict[str, list[float]] = {"plan": [], "show": [], "simulate": [], "approve": []}

@@ -3,8 +3,8 @@
     python -m benchmarks.rate_limits
 
 Starts the embedded Temporal server. A large tenant has `LARGE` activities at once, or in `CHAINS` chains where each
-waits for the one before; three small tenants come a second later. Prints activities a second of the large tenant, and
-how long the slowest small one took for its `SMALL`.
+waits for the one before; three small tenants come a second later. Prints the large tenant's activities a second, and
+the slowest small tenant's time for its `SMALL`.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROUNDS = 5
 
-# It runs in either checkout, so it uses only what both have.
+# It runs in either checkout, so it uses only functions of both.
 _MEASUREMENT = """
 import sys
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     python -m benchmarks.request_counts
 
-Of the whole catalog in a tenant of the demo, and of forty collections of fifty and of five items.
+It counts the whole catalog in a tenant of the demo, and forty collections of fifty and of five items.
 """
 
 import argparse

@@ -2,11 +2,11 @@
 
     python -m benchmarks.search [--items 1000000] [--tenants 500] [--settings 10] [--rounds 5]
 
-Statements make the items, in forty collections; those of collections with settings have so many each, of a hundred
-settings of their collection (the 953 real documents have 12 each, of which a quarter are the first of their name). One
+SQL statements make the items, in forty collections. Items of collections with settings have `--settings` of their
+collection's hundred settings (the 953 real documents have 12 each, a quarter of them the first of their name). One
 compliance policy in ten says whether BitLocker is on. One item in five thousand is absent, and one tenant in ten has
-not read its compliance policies. Each item but a group refers to one of its tenant's fifty groups, or in a hundredth of
-cases to one that is gone; one item in ten is assigned to nobody.
+not read its compliance policies. Each item except groups refers to one of its tenant's fifty groups, or in one
+case of a hundred to a deleted group; one item in ten is assigned to nobody.
 """
 
 import argparse
@@ -157,7 +157,7 @@ FROM pg_class WHERE oid = CAST(%s AS regclass)
 
 
 RUNS = 6 * 365
-"""Of each tenant: a year of them, every four hours."""
+"""Runs of each tenant: a year, every four hours."""
 
 
 def fill(url: str, items: int, tenants: int, settings: int, runs: int) -> None:
@@ -186,7 +186,7 @@ def fill(url: str, items: int, tenants: int, settings: int, runs: int) -> None:
 
 
 class Plans:
-    """The tables that are read from end to end by the statements that are executed while it listens."""
+    """The tables of which statements make sequential scans while it listens."""
 
     def __init__(self) -> None:
         self.scanned: set[str] = set()
@@ -218,7 +218,7 @@ Question = Callable[[AsyncSession], Awaitable[int]]
 
 
 def questions(tenants: int) -> dict[str, Question]:
-    """What is asked, each answered by how much was found."""
+    """The questions; each returns the number of its results."""
     ids = [UUID(int=number) for number in range(1, tenants + 1)]
 
     def found(sought: Sought) -> Question:
@@ -269,16 +269,16 @@ def questions(tenants: int) -> dict[str, Question]:
 
 
 def _processor_seconds(backend: int) -> float:
-    """What this process and a PostgreSQL backend on this machine have taken of a processor until now."""
+    """The processor time so far of this process and a PostgreSQL backend on this machine."""
     *_, fields = Path(f"/proc/{backend}/stat").read_text().rpartition(") ")
     user, system = fields.split()[11:13]
     return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(url: str, tenants: int, rounds: int) -> None:
-    """Prints the milliseconds of each question, its processor time, and the tables that it reads from end to end.
+    """Prints each question's milliseconds, processor time and sequentially scanned tables.
 
-    Processor time is that of this process and its PostgreSQL backend; it says what an idle machine needs.
+    Processor time is that of this process and its PostgreSQL backend; other work on the machine changes it little.
     """
     async with Database(url, pool_size=1) as database:
         for label, ask in questions(tenants).items():

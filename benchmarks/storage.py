@@ -67,7 +67,7 @@ async def sizes(session: AsyncSession) -> dict[str, tuple[int, int, int]]:
 
 
 def ratios(bodies: Iterable[bytes]) -> str:
-    """What compressing each document by itself saves."""
+    """The savings of compressing each document by itself."""
     all_bodies = list(bodies)
     raw = sum(map(len, all_bodies))
     zstd = sum(len(compress(body)) for body in all_bodies)

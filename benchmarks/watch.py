@@ -3,8 +3,8 @@
     python -m benchmarks.watch [--tenants 20] [--minutes 30] [--edits 120]
 
 Policies of Intune and Entra are made, renamed and deleted at random moments. Their events come as late as
-`local.simulated_graph.audit` says. Looks every five minutes, two cores for everything. Counted is the time from the
-moment at which a list of the log shows the event to the one at which the database shows the change.
+`local.simulated_graph.audit` says. Looks every five minutes, two cores for everything. The measured time
+begins when a listing of the log shows the event, and ends when the database shows the change.
 """
 
 import argparse
@@ -40,7 +40,7 @@ UNION SELECT lower(external_id) FROM item_absence JOIN sync_run USING (tenant_id
 
 
 class Edit(NamedTuple):
-    """One change in a tenant, and how much later its event is listed."""
+    """One change in a tenant, and the delay of its event's listing."""
 
     external_id: str
     listed_at: float

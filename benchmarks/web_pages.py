@@ -4,11 +4,11 @@
 
 The inventory is that of `benchmarks.search`, with versions that share a hundred documents in each tenant. The page is a
 process of its own, as `starter.py web` starts it, beside a Temporal server. Pages are found by following links from the
-first one, and from pages that no link leads to and whose subjects are made first: findings to decide about, a plan, a
-portfolio run of all tenants, a schedule, found items. Each route that has been met is asked for again and again, once
-unmeasured. Beside the time by the clock stands the processor time of the page's process and of PostgreSQL, which other
-work on the machine changes little. Then so many people at once, each with a session of their own, read pages at random
-for a while and think a second between two of them.
+first page and from unlinked pages, whose subjects are made first: findings to decide about, a plan, a portfolio run of
+all tenants, a schedule, found items. Each route found is requested repeatedly, the first time unmeasured. Beside the
+wall-clock time stands the processor time of the page's process and of PostgreSQL, which other work on the machine
+changes little. Then `--people` people at once, each with their own session, read random pages for a while, on
+average a second after the page before.
 """
 
 import argparse
@@ -63,10 +63,10 @@ from web.application import ROUTERS
 from web.sign_in import COOKIE
 
 DOCUMENTS = 100
-"""Of a tenant."""
+"""Documents of a tenant."""
 
 EACH = 3
-"""Addresses of a route."""
+"""Addresses to request of each route, at most."""
 
 PATIENCE = 60
 THINK_SECONDS = 1.0
@@ -74,7 +74,7 @@ THINK_SECONDS = 1.0
 EXIT_PARTIAL = 3
 
 FINDINGS = 50
-"""About so many a decision is asked for."""
+"""The most findings on the page that asks for a decision."""
 
 # One event about each item.
 _FILL_NOTIFICATIONS = """
@@ -200,7 +200,7 @@ def page_routes() -> list[APIRoute]:
 
 
 async def unlinked(client: httpx.AsyncClient, cookie: str, database: Database, tenants: int) -> list[str]:
-    """Makes what no link of the inventory leads to, as people and workers do: addresses of its pages."""
+    """Makes the subjects of unlinked pages as people and workers do, and returns the addresses."""
     cookies, first = {"Cookie": f"{COOKIE}={cookie}"}, f"/tenants/{UUID(int=1)}"
 
     async def act(address: str, **fields: str) -> None:
@@ -241,7 +241,7 @@ async def unlinked(client: httpx.AsyncClient, cookie: str, database: Database, t
 
 
 async def linked(client: httpx.AsyncClient, cookie: str, begins: Sequence[str]) -> dict[str, list[str]]:
-    """Some addresses of each route, found by links from some pages on."""
+    """Some addresses of each route, found by following links from `begins`."""
     routes = page_routes()
     found: dict[str, list[str]] = {route.path: [] for route in routes}
     waiting = ["/", *begins]
@@ -257,7 +257,7 @@ async def linked(client: httpx.AsyncClient, cookie: str, begins: Sequence[str]) 
 async def measure_alone(
     client: httpx.AsyncClient, cookie: str, rounds: int, pids: Sequence[int], begins: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Prints what each route takes for one person, by the clock and of a processor; says the addresses."""
+    """Prints each route's wall-clock and processor time for one person, and returns the addresses."""
     found = await linked(client, cookie, begins)
     for route, addresses in found.items():
         if not addresses:
@@ -276,7 +276,7 @@ async def measure_alone(
 
 
 async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: dict[str, list[str]], pages: int) -> None:
-    """Prints what a crowd sees: each person reads so many pages."""
+    """Prints the times of a crowd: each person reads so many pages."""
     everything = [address for addresses in found.values() for address in addresses]
     answers: list[Answer] = []
     broken: list[str] = []

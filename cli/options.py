@@ -190,7 +190,7 @@ def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> Non
 
 
 class AskedTenant(NamedTuple):
-    """`name`: of a single tenant, as it was typed."""
+    """`name`: a single tenant's, as typed."""
 
     tenant_id: UUID
     name: str

@@ -217,7 +217,7 @@ def portfolio_run(
 
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
-    """Raises `UsageError` unless exactly one run of the database, or one that Temporal has queued, matches."""
+    """Raises `UsageError` unless exactly one run matches, in the database or in Temporal's queue."""
     wanted = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:
         for look in range(LOOKS if wanted.whole else 1):

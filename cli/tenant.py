@@ -51,7 +51,7 @@ EVERYWHERE = {
     TenantsFrom.FILE: "on other machines, change the tenants file in the same way",
     TenantsFrom.TABLE: "workers and the web page know it within seconds",
 }
-"""What a change means elsewhere."""
+"""The effect of a change on other machines."""
 
 
 class AddedTenant(TenantEntry):

@@ -124,7 +124,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return await self._put(self._id(name), wanted, new_state, is_due=False)
 
     async def all(self) -> tuple[list[StoredSchedule], list[str]]:
-        """The schedules in order of name, and the errors of those that `one` refuses."""
+        """The schedules in order of name, and the errors of schedules that `one` refuses."""
         async with _refusals():
             ids = [
                 listed.id async for listed in await self._client.list_schedules() if listed.id.startswith(self._prefix)

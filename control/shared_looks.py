@@ -1,4 +1,4 @@
-"""Looks whose answer serves everybody who asks at about the same time."""
+"""Looks whose answers concurrent callers share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -17,9 +17,10 @@ class SharedLooks(Generic[FoundT]):
         self._looks: dict[Hashable, _Look[FoundT]] = {}
 
     async def look(self, key: Hashable, find: Callable[[], Awaitable[FoundT]], *, within: float = 0.0) -> FoundT:
-        """The answer of `find`, at most `within` seconds old. A `UserError` or `UnavailableError` reaches all who wait.
+        """The answer of `find`, at most `within` seconds old. Its `UserError` or `UnavailableError` reaches all waiting
+        callers.
 
-        Callers who wait share the next look, so nobody waits for more than two.
+        Waiting callers share the next look, so none waits for more than two.
         """
         clock = asyncio.get_running_loop().time
         asked = clock()

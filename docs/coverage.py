@@ -1,4 +1,4 @@
-"""What others read of a tenant and what the catalog reads of it, side by side: `docs/coverage.md`."""
+"""`docs/coverage.md`: the catalog's collections beside other tools' lists."""
 
 import re
 from collections.abc import Iterator

@@ -47,7 +47,7 @@ class State:
 
     @contextmanager
     def held(self) -> Iterator[bool]:
-        """Locks the folder for a supervisor; False if another one holds it."""
+        """Locks the folder for a supervisor; False if another supervisor holds it."""
         self.make()
         with self._lock_file.open("w") as lock:
             try:

@@ -26,7 +26,7 @@ TELLING_CODES = sorted(
 )
 """Other codes are about the run, not its collections."""
 
-# The latest run that covered the collection decides, whatever its selection. Coverage rules out most collections; for
+# The latest run that covered the collection decides, with any selection. Coverage rules out most collections; for
 # the others, the first run in the index of recent runs is mostly the right one.
 _LATEST = text(f"""
 SELECT coverage.type_key, latest.error_code, latest.cause, latest.runs

@@ -20,7 +20,7 @@ ITEM_OF_KEY = """
         WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
     ) AS item
 """
-"""Joins each key's item by its primary key, whatever the planner expects."""
+"""Joins each key's item by its primary key, regardless of the planner's estimates."""
 
 
 class NamePlace(NamedTuple):

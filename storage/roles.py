@@ -1,6 +1,6 @@
 """The two roles at installation, and an administrator's script that makes them.
 
-A database keeps the set-up of its installation, whatever roles the server gets later.
+A database keeps the set-up of its installation, even if the server gets other roles later.
 """
 
 from collections.abc import Sequence

@@ -90,7 +90,7 @@ def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]
 def _apply(
     connection: Connection, config: Config, watch: LockWatch, patience: LockRetries, tell: Callable[[str], None]
 ) -> None:
-    """Each migration commits by itself, so the next attempt resumes with the one that waited."""
+    """Each migration commits by itself, so the next attempt resumes with the migration that waited."""
     connection.execute(
         text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)}
     )

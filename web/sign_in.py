@@ -37,7 +37,7 @@ class NotSignedInError(UserError):
 
 
 async def new_link(database: Database, base_url: str, person: str) -> str:
-    """A link that signs the person in once, as administrator: whoever runs the command owns the database."""
+    """A link that signs the person in once, as administrator: the command's caller owns the database."""
     token = secrets.token_urlsafe(32)
     async with database.no_tenant() as session:
         owner = Person(person_id=f"local/{person}", name=person, role=Role.ADMIN)

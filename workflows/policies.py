@@ -36,7 +36,7 @@ CLOSE: ActivityLimits = {
 
 SWEEP: ActivityLimits = {
     **DATABASE,
-    # The sweep asks Temporal about each run; the next one does what this one cannot.
+    # The sweep asks Temporal about each run; the next sweep closes the remaining records.
     "start_to_close_timeout": timedelta(minutes=4),
     "schedule_to_close_timeout": timedelta(minutes=10),
 }
@@ -44,7 +44,7 @@ SWEEP: ActivityLimits = {
 
 DIAGNOSIS: ActivityLimits = {
     **DATABASE,
-    # Some 30 seconds for each 16 tenants without an answer; whoever waits sets the workflow's own limit.
+    # Some 30 seconds for each 16 tenants without an answer; the waiting caller sets the workflow's own limit.
     "start_to_close_timeout": timedelta(hours=1),
     "schedule_to_close_timeout": timedelta(hours=1),
 }
@@ -62,7 +62,7 @@ WATCH: ActivityLimits = {
     **DATABASE,
     # The look at one tenant has 100 seconds; an activity looks at its tenants side by side.
     "start_to_close_timeout": timedelta(minutes=4),
-    # The next look does what this one cannot.
+    # The next look reads the remaining tenants.
     "schedule_to_close_timeout": timedelta(minutes=10),
 }
 
@@ -71,7 +71,7 @@ NOTE: ActivityLimits = {
     **DATABASE,
     # It compares the documents that a run has changed.
     "start_to_close_timeout": timedelta(minutes=5),
-    # The next look notes what this one cannot.
+    # The next look notes the remaining events.
     "schedule_to_close_timeout": timedelta(minutes=30),
 }
 

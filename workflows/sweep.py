@@ -13,7 +13,7 @@ SWEEP_ID = "sweep"
 
 @workflow.defn
 class SweepWorkflow:
-    """The next sweep takes the rest."""
+    """The next sweep closes the remaining records."""
 
     @workflow.run
     async def run(self) -> SweepResult:

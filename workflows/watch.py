@@ -24,7 +24,7 @@ ACTIVITIES_AT_ONCE = 4
 
 @workflow.defn
 class WatchWorkflow:
-    """The next look does what an activity could not."""
+    """The next look repeats the work of a failed activity."""
 
     @workflow.run
     async def run(self, given: WatchInput) -> WatchResult:

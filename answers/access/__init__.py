@@ -1,1 +1,1 @@
-"""Who sees which tenants on the web page."""
+"""People's access to tenants on the web page."""

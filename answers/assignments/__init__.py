@@ -1,1 +1,1 @@
-"""Who gets what: items' assignments, in names."""
+"""Items' assignments, in names."""

@@ -56,7 +56,7 @@ def assignments_of(document: JsonObject) -> list[AssignmentParts] | None:
 
 
 def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
-    """Whether Microsoft gives the object to everyone, whatever assignments it lists."""
+    """Whether Microsoft gives the object to everyone regardless of its assignments."""
     return any(
         reference.path == ASSIGNMENTS and reference.target_id == ALL_DEVICES for reference in read(document, rules)
     )

@@ -66,7 +66,7 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
             )
             for target_type, name in keys
         ]
-        # Of the collections that the id may belong to, the one that has it tells.
+        # A collection in which the id has a counterpart precedes the others.
         found[wanted_id] = min(told, key=lambda counterpart: (counterpart.target_id is None, counterpart.here))
     return found
 

@@ -86,8 +86,8 @@ def matched_by_content(here: Iterable[Entry], there: Iterable[Entry], *, names_t
 
 
 def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -> Verdict:
-    """A difference counts only if it holds whatever untranslated ids and incomparable hidden values mean. If an item
-    lacks details, only details that both have are compared.
+    """A difference counts only if it holds for all possible values of untranslated ids and incomparable hidden values.
+    If an item lacks details, only details that both have are compared.
     """
     unresolved = (*here.unresolved, *there.unresolved)
     uncertain = here.uncertain | there.uncertain

@@ -1,6 +1,6 @@
-"""Compares two tenants setting by setting, whatever policies hold the settings.
+"""Compares two tenants by setting, regardless of the policies that hold it.
 
-Tenants conflict if their values differ, whatever hidden values are.
+Tenants conflict if their values differ for all possible hidden values.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

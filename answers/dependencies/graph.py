@@ -29,7 +29,7 @@ class Link(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """Nodes are by key, in the answer's order. `left_out` names what is not drawn."""
+    """Nodes are by key, in the answer's order. `left_out` names the omissions."""
 
     nodes: dict[str, Node]
     links: list[Link]

@@ -87,7 +87,7 @@ LEFT JOIN LATERAL (
 ) AS item_gone ON item.absent_from IS NOT NULL
 """
 
-# The target of `r`: of several objects with the id, a present one first.
+# The target of `r`. If several objects have the id, a present object comes first.
 _TARGET = f"""
 LEFT JOIN LATERAL (
     SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (

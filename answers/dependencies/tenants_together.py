@@ -51,6 +51,6 @@ class TenantsTogether(Generic[RecordT]):
                 read = await read_tenants(session, tenant_ids)
                 coverage = await TenantCoverage.of_tenants(session, sorted(read))
                 records = await self._question(session, coverage)
-        except Exception:  # noqa: BLE001 - each is asked alone, and the one that fails says why
+        except Exception:  # noqa: BLE001 - each tenant is asked alone, and its own error is reported
             return {}
         return {tenant_id: TenantAnswer(of_tenant, records[tenant_id]) for tenant_id, of_tenant in coverage.items()}

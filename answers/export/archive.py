@@ -28,7 +28,7 @@ class Archive:
         self._decoded = decoded
         self._paths: list[str] = []
         with _room():
-            self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed by whoever sends it, or by `discard`
+            self._file: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed by its sender, or by `discard`
             self._zip = ZipFile(self._file, "w")
 
     def keep(self, type_key: str, external_id: str, display_name: str | None, document: bytes) -> None:

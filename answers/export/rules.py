@@ -29,7 +29,7 @@ _ID_DIGITS = 16
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-"""Names that Windows takes for devices, whatever follows the dot."""
+"""Names that Windows reserves for devices, with any extension."""
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs"})
 _OURS = re.compile(r"[a-z0-9-]+/[A-Za-z][A-Za-z0-9._]*/([^/]+)\.[0-9a-f]{16}\.(?:json|txt)")

@@ -56,7 +56,7 @@ class PromotedVersion(NamedTuple):
 class PromotionItem(NamedTuple):
     """The source's item, and its counterpart in the target, if any.
 
-    `reasons` block the item whatever the documents say. `is_same`: the two are certainly equal.
+    `reasons` block the item regardless of the documents. `is_same`: the two are certainly equal.
     """
 
     type_key: str

@@ -1,4 +1,4 @@
-"""Requests that would write one item, and what forbids them."""
+"""Requests that would write one item, and the reasons that forbid them."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -63,7 +63,7 @@ async def _of_baseline(here: Side, there: Side, type_key: str, baseline: SourceB
     """A collection's items as of the source's baseline.
 
     Their counterparts are those of the source's present items or, within one tenant, the items themselves. An item is
-    blocked if the target has another one of its name.
+    blocked if the target has another item of its name.
     """
     numbers = baseline.versions.get(type_key, {})
     sources = await versions_of(here, type_key, list(numbers), numbers)

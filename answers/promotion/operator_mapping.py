@@ -14,7 +14,7 @@ from inventory.tenant_neutral import UnresolvedReason
 
 
 async def source_object(session: AsyncSession, type_key: str, sought: str) -> str:
-    """Like `target_object`, but the id may be one that only documents name. Raises `UnknownItemError`."""
+    """Like `target_object`, but accepts ids that only documents name. Raises `UnknownItemError`."""
     try:
         return await target_object(session, type_key, sought)
     except UnknownItemError:

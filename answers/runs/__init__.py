@@ -1,1 +1,1 @@
-"""Run records: what each run covered."""
+"""Run records: the coverage of each run."""

@@ -202,8 +202,8 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
 
 
 async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
-    """A failed record with its error code, for a workflow that workers refused: of an unknown tenant, or under another
-    id than its input's.
+    """A failed record with its error code, for a workflow that workers refused: its tenant is unknown, or its id
+    differs from its input's.
 
     Raises `UnavailableError` if there is no code.
     """

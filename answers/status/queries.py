@@ -12,12 +12,12 @@ from storage.completed_runs import completed
 from storage.rows import fetch
 
 # `covered`: each tenant's collections, by the latest completed run that covers each.
-# `unread`: numbers of those that were not read to their end, by reason.
+# `unread`: numbers of collections that were not read to their end, by reason.
 # `absent`: items that a complete listing does not show, from their partial index.
 # `stale`: present items with details that cannot be read, from their partial index.
 # `scoped`: decisions in force about items and fields.
 # `drift`: open findings of high severity without a decision in force.
-# `unwatched`: audit logs that `watch` may not read, or could not read for an hour, except those that the tenant cannot
+# `unwatched`: audit logs that `watch` may not read, or could not read for an hour, except logs that the tenant cannot
 # have. `watch` tries a refused log again after an hour: a log not tried for three hours is no longer watched.
 # `latest`: the latest completed run, looked up for each tenant in the index of runs by tenant.
 _STATUS = text(f"""

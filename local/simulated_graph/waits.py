@@ -66,7 +66,7 @@ class Waits:
                 self._waits[tenant_id, scope] = _Wait(now, now + seconds, retry_after, whole_batch)
 
     def set_family(self, tenant_id: str, family: str, retry_after: str, now: float) -> None:
-        """Like `set`, unless the family waits already: clients follow what they hear first."""
+        """Like `set`, unless the family waits already: clients follow the first `Retry-After`."""
         with self._lock:
             held = self._waits.get((tenant_id, family))
         if held is None or held.until <= now:
