@@ -79,7 +79,7 @@ A killed worker loses at most four of them, which are merged together.
 """
 
 DETAIL_ITEMS = DETAIL_BATCHES * BATCH_LIMIT // 2
-"""Items of one `FetchDetails`: so many are read with two requests each."""
+"""Items of one `FetchDetails`, if each needs two requests."""
 
 BATCHES_PER_ACTIVITY = 2
 """Batches for each of `WORKER_ACTIVITIES`: a batch that waits for Graph holds no connection to PostgreSQL."""

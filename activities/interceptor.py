@@ -14,7 +14,7 @@ from activities.failures import classified
 from inventory.log_lines import log_context
 
 BEATS_A_TIMEOUT = 5
-"""So many heartbeats a timeout that a late or lost one does not end the attempt."""
+"""Heartbeats in a timeout, so that a late or lost heartbeat does not end the attempt."""
 
 MESSAGE_FIELDS = ("tenant_id", "run_id")
 """Fields of a message, or of its run, for log records."""

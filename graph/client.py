@@ -45,7 +45,7 @@ BATCH_LIMIT = 20
 """Requests in one `$batch` (https://learn.microsoft.com/graph/json-batching)."""
 
 REFUSED_TOKENS = 3
-"""A `$batch` fails after so many refused tokens: challenges to other batches may revoke a new token, too."""
+"""Refused tokens before a `$batch` fails: challenges to other batches may revoke a new token, too."""
 
 DEADLINE_SECONDS = 100
 """The limit of a `$batch`, from connection to last byte."""

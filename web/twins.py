@@ -13,7 +13,7 @@ from answers.csv_rows import csv_line, fields_of, flat
 from inventory.user_errors import UserError
 
 MOST_ROWS = 50_000
-"""More take longer than anybody waits."""
+"""The most rows of a file: more would take too long."""
 
 IN_MEMORY_BYTES = 1024 * 1024
 """Shorter files never reach the disk."""

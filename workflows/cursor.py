@@ -94,7 +94,7 @@ class Cursor(BaseModel):
 
 
 def parts_of(pending: int, waves_in_flight: int) -> int:
-    """The number of parts of so many pending items: a few are not divided."""
+    """The number of parts into which pending items are divided: 1 if they are few."""
     parts = 1
     while parts * 2 <= min(SHARDS, waves_in_flight) and pending > parts * ITEMS_OF_A_PART:
         parts *= 2

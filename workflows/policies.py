@@ -121,10 +121,10 @@ LEASE_RENEWAL = timedelta(minutes=3)
 """How often a waiting run renews its lease: well within `activities.run_records.LEASE`."""
 
 MERGE_ROWS = 1000
-"""So many staged rows are merged while more pages are read."""
+"""Staged rows that start a merge while more pages are read."""
 
 MERGE_WAVES = 8
-"""So many staged waves are merged while more pages are read."""
+"""Staged waves that start a merge while more pages are read."""
 
 PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""

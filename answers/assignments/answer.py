@@ -119,7 +119,7 @@ async def assignment_page(
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
-    """Assignments of the first `most` items; none is no error."""
+    """Assignments of the first `most` items; there may be none."""
     wanted = _assignable(type_keys)
     items = await queries.items(session, wanted, sought, most + 1)
     found, unknown = list[ItemAssignment](), 0

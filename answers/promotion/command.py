@@ -1,4 +1,4 @@
-"""`promote`: plans, of which nothing is written."""
+"""`promote`: plans, without writing to Graph."""
 
 import asyncio
 from collections.abc import Sequence

@@ -24,7 +24,7 @@ from inventory.user_errors import NeverReadError
 from inventory.visible_text import visible
 
 MOST_COLUMNS = 12
-"""If there are more tenants, none has a column of its own."""
+"""The most tenants with a column each."""
 
 
 async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:

@@ -89,7 +89,7 @@ class Waits:
         return max(filter(None, early), key=lambda violation: violation.early_by_seconds, default=None)
 
     def forget(self, tenant_id: str, scopes: Sequence[str]) -> None:
-        """Drops waits of which the tenant never heard."""
+        """Drops waits that were never announced to the tenant."""
         with self._lock:
             for scope in scopes:
                 self._waits.pop((tenant_id, scope), None)
