@@ -65,7 +65,7 @@ pytestmark = pytest.mark.filled.with_args(two_versions)
 
 
 def damage(database_url: str, version: int, body: bytes, external_id: str = "p") -> None:
-    """Replaces the stored body of a policy's version without its trigger, as a disk error might."""
+    """Replaces the stored body of a policy's version past its trigger, as a disk error might."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")
         altered = connection.execute(
@@ -78,7 +78,7 @@ def damage(database_url: str, version: int, body: bytes, external_id: str = "p")
 
 
 def names_version(done: Ended, version: int, code: int = 3) -> bool:
-    """Whether stderr names the version; fails if the exit code is another."""
+    """Whether stderr names the version; fails on another exit code."""
     assert "unexpected" not in done.stderr
     assert done.code == code, done.stderr
     return f"the stored document of version {version} of {POLICIES} p" in " ".join(done.stderr.split())
@@ -160,7 +160,7 @@ async def test_drift_opens_no_first_finding_about_a_damaged_document(starter: Co
     assert {finding["external_id"] for finding in findings} == {"q"}
 
 
-async def test_drift_keeps_findings_despite_a_damaged_intermediate_version(
+async def test_drift_is_found_despite_a_damaged_intermediate_version(
     database: Database, starter: CommandLine, database_url: str
 ) -> None:
     items = [

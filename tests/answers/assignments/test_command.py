@@ -38,7 +38,7 @@ async def assigned(database: Database) -> None:
 pytestmark = pytest.mark.filled.with_args(assigned)
 
 
-async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:
+async def assignment_texts(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:
     """The texts of the assignments by item, and the `cannot_say` records."""
     done = await starter("assignments", *arguments, "--json")
     assert done.code == 0, done.stderr
@@ -50,7 +50,7 @@ async def told(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[st
 
 
 async def test_assignments_show_names(starter: CommandLine) -> None:
-    texts, _ = await told(starter)
+    texts, _ = await assignment_texts(starter)
     assert texts == {
         "a": ['include group "Group g" · required · through policy set "Office"', "include all devices"],
         "0": ["everyone"],
@@ -75,7 +75,7 @@ async def test_table_shows_intent_and_policy_set(starter: CommandLine) -> None:
 
 
 async def test_collections_with_unknown_assignments_are_named(starter: CommandLine, database: Database) -> None:
-    _, open_ones = await told(starter)
+    _, open_ones = await assignment_texts(starter)
     reasons = {(record["type_key"], record["reason"], record["references"]) for record in open_ones}
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
@@ -86,7 +86,7 @@ async def test_collections_with_unknown_assignments_are_named(starter: CommandLi
 async def test_collection_unread_by_the_latest_run_is_named(starter: CommandLine, database: Database) -> None:
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
-    _, open_ones = await told(starter, "Viewer")
+    _, open_ones = await assignment_texts(starter, "Viewer")
     assert [(record["type_key"], record["reason"]) for record in open_ones] == [(APPS, "failed:graph_throttled")]
     done = await starter("assignments", "Viewer")
     assert "Viewer" in done.stdout, "as an earlier run listed it"

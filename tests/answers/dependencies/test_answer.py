@@ -292,7 +292,7 @@ def app(external_id: str, *assignments: dict[str, Any]) -> Observation:
     return observation("mobileApps", external_id, displayName=external_id, assignments=list(assignments))
 
 
-def told(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
+def shown_assignments(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
     return [
         (assignment.role, assignment.through, assignment.intent, assignment.is_overridden)
         for assignment in found.assignments
@@ -307,7 +307,7 @@ async def test_exclusion_overrides_only_its_own_intent(database: Database) -> No
     await synced(database, *items, types=(*ALL, "mobileApps"))
     found = await reach(database, "g")
     assert {key: record.reaches for key, record in found.items()} == {"uninstalled": True, "spared": False}
-    assert told(found["uninstalled"]) == [
+    assert shown_assignments(found["uninstalled"]) == [
         ("include", "all users", "required", True),
         ("exclude", "group", "required", False),
         ("include", "group", "uninstall", False),
