@@ -20,13 +20,13 @@ class Ended(NamedTuple):
     stderr: str
 
     def objects(self) -> list[Any]:
-        """Its JSON Lines."""
+        """The objects of its JSON Lines."""
         return [orjson.loads(line) for line in self.stdout.splitlines()]
 
 
 class Terminal:
-    """Commands in this process, since there are many of them in a test. `tenants` is the content of the tenants file,
-    and `first` are the words before those of each call.
+    """Runs commands in this process, since a test has many. `tenants` is the content of the tenants file, and the words
+    of each call follow `first`.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Terminal:
 
 
 class CommandLine:
-    """Commands that look at one tenant."""
+    """Runs commands on one tenant."""
 
     def __init__(self, database_url: str, folder: Path, tenant_id: UUID) -> None:
         self._tenant_id = tenant_id
@@ -61,7 +61,7 @@ class CommandLine:
 
     @classmethod
     def of(cls, other: "CommandLine", tenant_id: UUID) -> "CommandLine":
-        """The same of another tenant."""
+        """The same command line for another tenant."""
         found = copy(other)
         found._tenant_id = tenant_id
         return found

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next thing that is due: an hour of waiting is over at once."""
+"""An event loop whose clock jumps to the next timer: an hour of waiting ends at once."""
 
 import asyncio
 import selectors
@@ -9,12 +9,12 @@ ResultT = TypeVar("ResultT")
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Waits for nothing, and adds up for how long it should have."""
+    """Never waits, and adds up the skipped time."""
 
     skipped = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
-        """What is ready now."""
+        """The events that are ready now."""
         self.skipped += timeout or 0.0
         return super().select(0)
 
@@ -30,6 +30,6 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_in_skipped_time(main: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """Runs `main`, which waits for time alone, to its end."""
+    """Runs `main`, which may wait only for time, to its end."""
     with asyncio.Runner(loop_factory=_Loop) as runner:
         return runner.run(main)

@@ -1,4 +1,4 @@
-"""`access`: rules about which tenants people see, kept from the command line."""
+"""`access`: the command line for rules about the tenants that people see."""
 
 import asyncio
 import getpass
@@ -23,7 +23,7 @@ ADA = Person(person_id=f"{uuid4()}/{uuid4()}", name="ada@msp.example", role=Role
 
 
 class Starter:
-    """The commands of `access`, in this process."""
+    """Runs the commands of `access` in this process."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
         tenants = folder / "tenants.toml"
@@ -85,7 +85,7 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
         ]
 
 
-async def test_a_rule_about_a_removed_tenant_is_revoked_by_its_id(database: Database, starter: Starter) -> None:
+async def test_a_rule_about_a_removed_tenant_is_revoked_by_tenant_id(database: Database, starter: Starter) -> None:
     removed = str(uuid4())
     async with database.no_tenant() as session:
         subject = Subject(None, Role.READER, UUID(removed))
@@ -117,7 +117,7 @@ async def test_ending_sessions_signs_out_everywhere(database: Database, starter:
         (("end-sessions", "nobody"), "nobody called 'nobody' has signed in"),
     ],
 )
-async def test_a_mistake_is_said_in_one_line(starter: Starter, words: tuple[str, ...], line: str) -> None:
+async def test_a_usage_error_is_a_single_line(starter: Starter, words: tuple[str, ...], line: str) -> None:
     ended = await starter(*words)
     assert ended.code == 2
     assert line in ended.stderr

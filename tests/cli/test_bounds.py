@@ -1,4 +1,4 @@
-"""What a person may type: numbers, times and texts have bounds, and beyond them a command says so in one line."""
+"""Bounds of typed numbers, times and texts: beyond them, a command prints an error in one line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ BEYOND = "9999999999999999999"
 
 
 def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command that does something, with the words that name it."""
+    """Every command that is not a group, with its words."""
     context = command.context_class(command)
     if not hasattr(command, "list_commands"):
         yield words, command
@@ -34,7 +34,7 @@ def commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def kind_of(parameter: Any) -> Any:
-    """The type of what a person types there."""
+    """The type of a parameter's value."""
     return parameter.type_descriptor.annotation
 
 
@@ -69,13 +69,13 @@ def name_of(parameter: tuple[tuple[str, ...], Any]) -> str:
     return " ".join((*parameter[0], parameter[1].name))
 
 
-def test_the_walk_finds_numbers_and_texts() -> None:
+def test_the_walk_finds_number_and_text_parameters() -> None:
     assert len(NUMBERS) >= 15
     assert len(TEXTS) >= 40
 
 
 @of_each({name_of(number): number for number in NUMBERS})
-def test_every_number_has_both_bounds(number: tuple[tuple[str, ...], Any]) -> None:
+def test_every_number_parameter_has_both_bounds(number: tuple[tuple[str, ...], Any]) -> None:
     _, parameter = number
     assert parameter.min is not None
     assert parameter.max is not None
@@ -91,11 +91,11 @@ def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
 
 
 OTHERS = {Decision: next(iter(Decision)), UUID: str(TENANT)}
-"""What is typed where something else than a text is wanted."""
+"""Values of required parameters that are not texts."""
 
 
 @of_each({name_of(text): text for text in TEXTS})
-def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None:
+def test_every_text_parameter_refuses_control_characters(text: tuple[tuple[str, ...], Any]) -> None:
     words, parameter = text
     typed = "a\x1b[31m"
     command = COMMANDS[words]
@@ -116,12 +116,12 @@ def test_every_text_is_looked_through(text: tuple[tuple[str, ...], Any]) -> None
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "nul\x00", "\udce4", "\x9b", "x" * (MOST_CHARACTERS + 1)])
-def test_a_text_that_is_refused(text: str) -> None:
+def test_an_invalid_text_has_a_problem(text: str) -> None:
     assert problem_with(text) is not None
 
 
 @pytest.mark.parametrize("text", ["", "Contoso Österreich", "a\u00a0b", "審計", "x" * MOST_CHARACTERS])
-def test_a_text_that_is_in_order(text: str) -> None:
+def test_a_valid_text_has_no_problem(text: str) -> None:
     assert problem_with(text) is None
 
 
@@ -138,7 +138,7 @@ BEYOND_TIME = (
 
 
 @pytest.mark.parametrize(("command", "option"), TIMES)
-async def test_every_time_has_bounds(tmp_path: Path, command: str, option: str, database_url: str) -> None:
+async def test_every_time_parameter_has_bounds(tmp_path: Path, command: str, option: str, database_url: str) -> None:
     more = {"export": [str(tmp_path / "out")], "baseline set": ["golden"]}.get(command, [])
     if command == "drift decide":
         more = ["abcdef", "--as", "accepted", "--why", "because"]
@@ -153,7 +153,7 @@ async def test_every_time_has_bounds(tmp_path: Path, command: str, option: str, 
 
 
 @pytest.mark.parametrize(("option", "typed"), DURATIONS)
-async def test_every_duration_has_bounds(tmp_path: Path, option: str, typed: str, database_url: str) -> None:
+async def test_every_duration_parameter_has_bounds(tmp_path: Path, option: str, typed: str, database_url: str) -> None:
     tenants = tmp_path / "tenants.toml"
     tenants.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nclient_id = "a"\nclient_secret_env = "B"\n')
     environment = {
@@ -170,13 +170,15 @@ async def test_every_duration_has_bounds(tmp_path: Path, option: str, typed: str
     assert line.startswith(f"error: {option}: ")
 
 
-def test_times_at_the_bounds_can_be_shown_and_moved() -> None:
+def test_the_earliest_and_latest_times_are_accepted() -> None:
     assert time_of(EARLIEST.isoformat()) == EARLIEST
     assert time_of(LATEST.isoformat()) == LATEST
     assert time_of("9999-12-30T23:00:00-14:00") is None
 
 
-async def test_times_at_the_bounds_are_answered(database: Database, database_url: str, tmp_path: Path) -> None:
+async def test_commands_answer_or_refuse_times_at_the_bounds(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
     await sync(database, TENANT, [observation("groups", "a")], "groups")
     command = CommandLine(database_url, tmp_path, TENANT)
     assert (await command("changes", "--since", EARLIEST.isoformat(), "--json")).code == 0
@@ -196,11 +198,11 @@ async def test_times_at_the_bounds_are_answered(database: Database, database_url
         ("0b9d1c1e0", "0b9d1c1e-0000-0000-0000-000000000000", "0b9d1c1e-0fff-ffff-ffff-ffffffffffff"),
     ],
 )
-def test_a_beginning_is_a_range_of_ids(typed: str, low: str, high: str) -> None:
+def test_an_id_prefix_is_a_range_of_ids(typed: str, low: str, high: str) -> None:
     assert id_range(typed) == IdRange(UUID(low), UUID(high))
 
 
-def test_the_beginning_of_a_range_is_what_was_typed() -> None:
+def test_a_range_of_ids_keeps_the_typed_prefix() -> None:
     for length in (*range(4, 8), *range(9, 13), 36):
         typed = "0b9d1c1e-0f4e-4d3a-9a55-1f1d2c3b4a59"[:length]
         found = id_range(typed)
@@ -211,11 +213,11 @@ def test_the_beginning_of_a_range_is_what_was_typed() -> None:
 @pytest.mark.parametrize(
     "typed", ["", "0b9", "zzzz", "0b9d-1c1e", "0b9d1c1e-0f4e-4d3a-9a55-1f1d2c3b4a59a", "2025-03-01"]
 )
-def test_what_is_no_beginning_of_an_id(typed: str) -> None:
+def test_an_invalid_id_prefix_has_no_range(typed: str) -> None:
     assert id_range(typed) is None
 
 
-async def test_ids_go_by_their_beginning_and_an_ambiguous_one_names_what_it_may_mean(
+async def test_commands_accept_id_prefixes_and_list_ambiguous_ids(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     ids = ("aaaa1111", "aaaa2222", "bbbb3333")

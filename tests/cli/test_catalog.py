@@ -13,7 +13,7 @@ COLLECTIONS = load_catalog().collections
 
 
 def starter(*arguments: str) -> Finished:
-    """One command in this process: these need no other."""
+    """Runs one command in this process."""
     done = CliRunner().invoke(app, arguments)
     return Finished(done.exit_code, done.stdout, done.stderr)
 
@@ -24,7 +24,7 @@ def keys(*arguments: str) -> set[str]:
     return {line["type_key"] for line in done.objects()}
 
 
-def test_filters_leave_what_they_name() -> None:
+def test_filters_select_the_collections_that_they_name() -> None:
     assert keys() == set(COLLECTIONS)
     assert keys("--type", "groups", "--type", "cloudPc.cloudApps") == {"groups", "cloudPc.cloudApps"}
     assert keys("--category", "scripts", "--type", "groups") == {"groups"} | load_catalog().in_categories(["scripts"])
@@ -37,7 +37,7 @@ def test_filters_leave_what_they_name() -> None:
     }
 
 
-def test_one_entry_as_json_says_all_that_the_catalog_knows() -> None:
+def test_an_entry_as_json_has_parent_kinds_details_and_sensitive_fields() -> None:
     (entry,) = starter("catalog", "depEnrollmentProfiles", "--json").objects()
     assert entry["endpoint"] == "/beta/deviceManagement/depOnboardingSettings/{parent_id}/enrollmentProfiles"
     assert entry["parent"] == "depOnboardingSettings"
@@ -94,7 +94,7 @@ def test_an_entry_is_explained_in_sentences(type_key: str, sentences: list[str])
     assert all(line.endswith(".") for line in done.stdout.splitlines())
 
 
-def test_explain_explains_each_of_a_filter() -> None:
+def test_explain_covers_every_collection_of_a_filter() -> None:
     done = starter("catalog", "--category", "scripts", "--explain")
     assert done.stdout.count("type key") == len(load_catalog().in_categories(["scripts"]))
 
@@ -109,14 +109,14 @@ def test_explain_explains_each_of_a_filter() -> None:
         (("permissions", "--manifest", "--json"), "--manifest is JSON already"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+def test_a_usage_error_is_a_single_line(arguments: tuple[str, ...], message: str) -> None:
     done = starter(*arguments)
     assert (done.code, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_permissions_of_a_selection_are_the_least_and_say_what_for() -> None:
+def test_permissions_of_a_selection_are_minimal_and_name_their_collections() -> None:
     listed = starter("permissions", "--category", "scripts", "--type", "groups", "--type", "auditEvents", "--json")
     assert listed.objects() == [
         {
@@ -149,7 +149,7 @@ def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
     assert (done.code, done.stderr) == (0, "")
 
 
-def test_permissions_without_a_selection_are_those_of_all() -> None:
+def test_permissions_default_to_all_collections() -> None:
     everything = starter("permissions", "--json")
     assert everything.stdout == starter("permissions", "--all", "--json").stdout
     needed = everything.objects()
@@ -159,7 +159,7 @@ def test_permissions_without_a_selection_are_those_of_all() -> None:
     assert {line["permission"] for line in needed} < named
 
 
-def test_no_permission_is_printed_that_others_cover() -> None:
+def test_permissions_covered_by_others_are_not_printed() -> None:
     narrow = starter("permissions", "--type", "groups", "--json").objects()
     assert [line["permission"] for line in narrow] == ["GroupMember.Read.All", "GroupSettings.Read.All"]
     both = starter("permissions", "--type", "groups", "--type", "oauth2PermissionGrants", "--json").objects()
@@ -168,14 +168,14 @@ def test_no_permission_is_printed_that_others_cover() -> None:
     }
 
 
-def test_all_leaves_out_what_is_opt_in_until_it_is_named() -> None:
+def test_all_omits_opt_in_collections_unless_they_are_named() -> None:
     assert set(selection_of(None, None, everything=True).type_keys) == load_catalog().everything()
     named = selection_of(["auditEvents"], ["device-data"], everything=True)
     devices = {"windowsAutopilotDeviceIdentities", "importedDeviceIdentities"}
     assert set(named.type_keys) - load_catalog().everything() == {"auditEvents"} | devices
 
 
-def test_tables_are_for_people() -> None:
+def test_tables_are_not_json() -> None:
     for arguments in (("catalog",), ("permissions",)):
         for line in starter(*arguments).stdout.splitlines():
             with pytest.raises(orjson.JSONDecodeError):

@@ -46,7 +46,7 @@ def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def check(graph: SimulatedGraph, environment: dict[str, str]) -> Check:
-    """Checks the first tenant, in this process: there are many checks."""
+    """Checks the first tenant in this process, since there are many checks."""
 
     def run(*arguments: str, **otherwise: str) -> Finished:
         words = ["check", graph.tenants[0].name, *arguments]
@@ -57,9 +57,7 @@ def check(graph: SimulatedGraph, environment: dict[str, str]) -> Check:
     return run
 
 
-def test_a_readable_collection_costs_a_small_request_and_one_for_each_expansion_and_detail(
-    graph: SimulatedGraph, check: Check
-) -> None:
+def test_check_sends_small_requests_per_collection_expansion_and_detail(graph: SimulatedGraph, check: Check) -> None:
     done = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
     listed = {record["type_key"]: record["readability"] for record in done.objects()}
     assert {key for key, answer in listed.items() if answer == "readable"} >= {
@@ -81,13 +79,13 @@ def test_a_readable_collection_costs_a_small_request_and_one_for_each_expansion_
             assert "$top" not in request.query
 
 
-def test_conditional_access_is_never_asked_too_fast(graph: SimulatedGraph, check: Check) -> None:
+def test_check_keeps_the_rate_limit_of_conditional_access(graph: SimulatedGraph, check: Check) -> None:
     graph.budgets.set(REAL_BUDGETS)
     assert check("--type", "conditionalAccessPolicies", "--type", "namedLocations").code == 0
     assert [request.status for request in graph.requests(Kind.INNER)] == [200, 200]
 
 
-def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
+def test_each_kind_of_answer_has_its_own_result(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/groups"))
     graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
@@ -111,16 +109,14 @@ def test_each_answer_is_told_apart(graph: SimulatedGraph, check: Check) -> None:
     assert missing["context"]["permission"] == missing["permission"] == "Group.ReadBasic.All"
 
 
-def test_what_lies_under_parents_that_are_refused_names_the_permission_that_lists_them(
-    graph: SimulatedGraph, check: Check
-) -> None:
+def test_children_of_refused_parents_need_the_parents_permission(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/groups"))
     done = check("--type", "groupEligibilitySchedules", "--json")
     (missing,) = done.objects()
     assert (missing["readability"], missing["context"]["permission"]) == ("permission_missing", "Group.ReadBasic.All")
 
 
-def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Check) -> None:
+def test_an_unavailable_collection_is_no_error(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.NOT_APPLICABLE, path="/roleScopeTags"))
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/onPremisesSynchronization"))
@@ -130,7 +126,7 @@ def test_what_a_tenant_cannot_have_is_no_error(graph: SimulatedGraph, check: Che
     assert "delegated only" in done.stdout
 
 
-def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: SimulatedGraph, check: Check) -> None:
+def test_check_requests_details_that_need_another_permission(graph: SimulatedGraph, check: Check) -> None:
     selection = ("--type", "domains", "--type", "administrativeUnits", "--type", "groups")
     tenant = graph.tenants[0]
     granted = {
@@ -154,7 +150,7 @@ def test_a_detail_that_needs_another_permission_is_asked_for_too(graph: Simulate
     assert check(*selection).code == 0, "most domains have no federation"
 
 
-def test_what_a_listing_expands_is_asked_for_too(graph: SimulatedGraph, check: Check) -> None:
+def test_check_requests_expanded_properties(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/microsoftTunnelSites/"))
     done = check("--type", "microsoftTunnelSites", "--json")
     assert [(record["readability"], record["permission"]) for record in done.objects()] == [
@@ -168,7 +164,7 @@ def test_what_a_listing_expands_is_asked_for_too(graph: SimulatedGraph, check: C
     assert asked == ["$expand=microsoftTunnelConfiguration"]
 
 
-def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:
+def test_the_table_names_the_permissions_to_grant(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN_INTUNE, path="/deviceManagement/"))
     done = check("--type", "roleScopeTags", "--type", "roleDefinitions", "--type", "groups")
     assert done.code == 3
@@ -176,9 +172,7 @@ def test_people_read_what_to_grant(graph: SimulatedGraph, check: Check) -> None:
     assert "consent: DeviceManagementConfiguration.Read.All, DeviceManagementRBAC.Read.All" in done.stdout
 
 
-def test_throttling_is_waited_for_and_only_what_was_throttled_is_asked_again(
-    graph: SimulatedGraph, check: Check
-) -> None:
+def test_only_throttled_requests_are_retried(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="1"))
     assert check("--type", "roleScopeTags", "--type", "roleDefinitions").code == 0
     asked = [request.path.rpartition("/")[2] for request in graph.requests(Kind.INNER)]
@@ -186,16 +180,14 @@ def test_throttling_is_waited_for_and_only_what_was_throttled_is_asked_again(
     assert sorted(asked) == ["roleDefinitions", "roleScopeTags", "roleScopeTags"]
 
 
-def test_a_throttling_that_does_not_end_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
+def test_endless_throttling_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", retry_after="0"))
     done = check("--type", "roleScopeTags", "--json")
     assert [record["error_code"] for record in done.objects()] == ["graph_throttled"]
     assert done.code == 3
 
 
-def test_a_collection_within_another_is_asked_by_the_other_and_below_its_first_item(
-    graph: SimulatedGraph, check: Check
-) -> None:
+def test_a_child_collection_is_read_below_its_first_parent(graph: SimulatedGraph, check: Check) -> None:
     done = check("--type", "depEnrollmentProfiles", "--json")
     assert [(record["type_key"], record["readability"]) for record in done.objects()] == [
         ("depEnrollmentProfiles", "readable")
@@ -205,7 +197,7 @@ def test_a_collection_within_another_is_asked_by_the_other_and_below_its_first_i
     assert below.path.endswith("/enrollmentProfiles")
 
 
-def test_a_refused_credential_is_said_once(graph: SimulatedGraph, check: Check) -> None:
+def test_a_refused_credential_is_reported_once(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.TOKEN_INVALID_CLIENT))
     done = check("--type", "groups", "--type", "roleScopeTags", "--json")
     assert (done.code, done.stdout) == (2, "")
@@ -213,7 +205,7 @@ def test_a_refused_credential_is_said_once(graph: SimulatedGraph, check: Check) 
 
 
 @of_each(COLLECTIONS)
-def test_a_probe_asks_for_little(entry: Collection) -> None:
+def test_a_probe_requests_as_little_as_possible(entry: Collection) -> None:
     path, _, query = entry.probe_url(uuid4()).partition("?")
     assert "{tenant_id}" not in path
     assert ("$top=1" in query) == (entry.page_size is not None and not entry.singleton)
@@ -222,18 +214,18 @@ def test_a_probe_asks_for_little(entry: Collection) -> None:
 
 
 UNREACHED = pytest.mark.parametrize("who", ["no name", "nothing there", pytest.param("silent", marks=pytest.mark.slow)])
-"""What is silent is waited for: ten seconds."""
+"""The silent server is slow: the check waits ten seconds for it."""
 
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """The port of a server that takes connections and never says a word."""
+    """The port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
 
 @UNREACHED
-def test_what_keeps_a_sign_in_from_its_goal_is_told_once_and_told_apart(check: Check, silent: int, who: str) -> None:
+def test_an_unreachable_sign_in_service_is_reported_once_with_its_cause(check: Check, silent: int, who: str) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "the name nobody.invalid cannot be resolved; check DNS"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections; check the address"),
@@ -245,7 +237,7 @@ def test_what_keeps_a_sign_in_from_its_goal_is_told_once_and_told_apart(check: C
     assert words in line
 
 
-def test_a_certificate_that_nobody_vouches_for_is_told(graph: SimulatedGraph, check: Check) -> None:
+def test_an_untrusted_certificate_is_reported(graph: SimulatedGraph, check: Check) -> None:
     done = check("--type", "groups", GRAPH_CA_FILE="")
     assert (done.code, done.stdout) == (1, "")
     assert "is not trusted" in done.stderr
@@ -253,7 +245,7 @@ def test_a_certificate_that_nobody_vouches_for_is_told(graph: SimulatedGraph, ch
 
 
 @UNREACHED
-def test_a_graph_that_does_not_answer_is_told_once(check: Check, silent: int, who: str) -> None:
+def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, silent: int, who: str) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "cannot be resolved"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections"),
@@ -272,7 +264,7 @@ def test_a_graph_that_does_not_answer_is_told_once(check: Check, silent: int, wh
         ({"client_secret": "hunter2-hunter2"}, "AADSTS7000215: the client secret is wrong"),
     ],
 )
-def test_a_wrong_tenant_client_and_secret_are_told_apart(
+def test_wrong_tenant_client_and_secret_have_different_errors(
     graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
 ) -> None:
     served = graph.tenants[0]
@@ -285,7 +277,7 @@ def test_a_wrong_tenant_client_and_secret_are_told_apart(
 
 
 @pytest.mark.slow
-def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGraph, check: Check) -> None:
+def test_a_retry_after_is_reported_and_kept_in_full(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
     done = check("--type", "roleScopeTags")
     assert done.code == 0, done.stderr
@@ -293,14 +285,14 @@ def test_a_wait_that_graph_asks_for_is_told_and_kept_in_full(graph: SimulatedGra
     assert graph.violations() == []
 
 
-def test_a_database_that_does_not_answer_is_told_and_no_hindrance(check: Check) -> None:
+def test_an_unreachable_database_is_reported_and_stops_no_check(check: Check) -> None:
     done = check("--type", "roleScopeTags")
     assert done.code == 0
     assert "shares no request limits with runs" in done.stderr
 
 
-def _said_first(tenant: str, environment: dict[str, str]) -> str:
-    """The first line of a check of Conditional Access, which is ended then."""
+def _first_stderr_line(tenant: str, environment: dict[str, str]) -> str:
+    """The first line of a check of Conditional Access, which the test then kills."""
     with subprocess.Popen(
         [sys.executable, CHECKOUT / "starter.py", "check", tenant, "--type", "conditionalAccessPolicies"],
         env={**os.environ, **environment},
@@ -314,14 +306,16 @@ def _said_first(tenant: str, environment: dict[str, str]) -> str:
             process.kill()
 
 
-async def test_a_check_keeps_the_turns_of_the_runs_beside_it(
+async def test_a_check_shares_request_pauses_with_runs(
     graph: SimulatedGraph, environment: dict[str, str], check: Check, database: Database, database_url: str
 ) -> None:
     tenant_id = UUID(graph.tenants[0].id)
     async with database.tenant(tenant_id) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
         await pacing.pause(session, "conditional-access", timedelta(hours=1))
-    said = await asyncio.to_thread(_said_first, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url})
+    said = await asyncio.to_thread(
+        _first_stderr_line, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url}
+    )
     assert said.startswith("Graph, for conditional-access, asks to wait")
     assert not graph.requests(Kind.INNER)
     async with database.tenant(tenant_id) as session:

@@ -16,7 +16,7 @@ def run(folder: Path, url: str, *arguments: str) -> Finished:
     return starter("database", *arguments, environment={"DATABASE_URL": url}, folder=folder)
 
 
-def test_an_upgrade_says_which_roles_it_found(
+def test_an_upgrade_reports_its_roles(
     postgres: EmbeddedPostgres, empty_database_url: str, one_role_template: str, tmp_path: Path
 ) -> None:
     done = run(tmp_path, empty_database_url, "upgrade")
@@ -39,7 +39,7 @@ def test_an_upgrade_says_which_roles_it_found(
         assert shown == {"before": head(), "after": head(), "roles": [OWNER]}
 
 
-def test_an_upgrade_that_is_refused_says_what_to_run_in_one_line(
+def test_a_refused_upgrade_names_the_owner_in_a_single_line(
     postgres: EmbeddedPostgres, migrated_template: str, one_role_template: str, tmp_path: Path
 ) -> None:
     for url in copy_of(postgres, migrated_template):
@@ -51,7 +51,9 @@ def test_an_upgrade_that_is_refused_says_what_to_run_in_one_line(
         assert name not in line
 
 
-def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path) -> None:
+def test_the_printed_roles_script_is_valid_sql_without_passwords(
+    postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path
+) -> None:
     done = run(tmp_path, "postgresql://inv:hunter2@somewhere/prod", "roles", "--worker-login", 'a "b"')
     assert (done.code, done.stderr) == (0, "")
     assert 'TO "inv", "a ""b"""' in done.stdout
@@ -66,7 +68,7 @@ def test_the_printed_script_is_plain_sql(postgres: EmbeddedPostgres, migrated_te
         connection.rollback()
 
 
-def test_a_first_upgrade_without_roles_says_how_to_have_them() -> None:
+def test_a_first_upgrade_without_roles_explains_how_to_add_them() -> None:
     said = _set_up(UpgradeResult(None, head(), (OWNER,)))
     assert said.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")
     assert said.endswith("reads and changes all tenants and the schema"), "what protection is missing"

@@ -1,4 +1,4 @@
-"""`doctor`: a worker's own view of its environment, and what to do where something is wrong."""
+"""`doctor`: a worker's own view of its environment, with a remedy for each problem."""
 
 import tomllib
 from pathlib import Path
@@ -25,7 +25,7 @@ def failed(done: Finished) -> set[tuple[str, str]]:
     return {name for name, line in checks(done).items() if line["verdict"] == "failed"}
 
 
-def test_without_a_worker_doctor_says_so_and_how_to_start_one(system: System) -> None:
+def test_without_a_worker_doctor_prints_the_start_command(system: System) -> None:
     done = system.starter("doctor", "--json")
     assert done.code == 3
     workers = checks(done)["command", "workers"]
@@ -61,7 +61,7 @@ def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None
     assert "0 failed" in shown.stdout
 
 
-def test_a_wrong_secret_fails_one_tenant_also_while_the_worker_has_a_token(system: System) -> None:
+def test_a_wrong_secret_fails_only_its_tenant_despite_a_token(system: System) -> None:
     system.start_worker()
     assert system.sync("--type", "groups").status == "success"
     first, second = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]
@@ -95,10 +95,10 @@ BROKEN_DATABASES = [
         "database upgrade",
     ),
 ]
-"""What breaks it, what repairs it, the check that fails, and what is said."""
+"""The fault, its repair, the check that fails, and words of its message."""
 
 
-def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(system: System) -> None:
+def test_a_worker_detects_broken_tenant_isolation_and_a_wrong_revision(system: System) -> None:
     system.start_worker()
     assert system.sync("--type", "groups").status == "success"
     for fault, repair, check, words in BROKEN_DATABASES:
@@ -115,7 +115,7 @@ def test_a_worker_tells_a_database_that_does_not_keep_tenants_apart(system: Syst
 
 
 @pytest.mark.parametrize("set_up", ["one role", "two roles"])
-def test_with_a_login_that_owns_no_more_than_it_needs_nothing_is_to_do(
+def test_a_least_privilege_login_passes_all_checks_but_settings(
     set_up: str,
     postgres: EmbeddedPostgres,
     graph: SimulatedGraph,

@@ -1,4 +1,4 @@
-"""What following a workflow costs and how soon it says that nobody works, in skipped time."""
+"""The cost of following a workflow, and the delay before it reports a missing worker, in skipped time."""
 
 import asyncio
 import math
@@ -86,7 +86,7 @@ def followed(temporal: Temporal, *, watched: bool) -> list[tuple[float, str]]:
 
 
 def queries() -> dict[str, int]:
-    """The queries of an hour, by who follows."""
+    """The queries of an hour, by kind of output."""
     found = {}
     for name, watched in (("a terminal", True), ("a log or a pipe", False)):
         temporal = Temporal()
@@ -95,7 +95,7 @@ def queries() -> dict[str, int]:
     return found
 
 
-def test_an_hour_is_followed_at_the_cost_that_the_docs_state() -> None:
+def test_following_for_an_hour_costs_the_documented_queries() -> None:
     found = queries()
     assert found["a terminal"] < 800
     assert found["a log or a pipe"] < 40
@@ -104,14 +104,14 @@ def test_an_hour_is_followed_at_the_cost_that_the_docs_state() -> None:
         assert re.search(rf"\b{asked} (queries )?on {name}\b", " ".join(page.split())), (name, asked)
 
 
-def test_a_run_of_two_seconds_is_not_queried_for_a_log() -> None:
+def test_a_two_second_run_is_not_queried_for_a_log() -> None:
     temporal = Temporal(ends=2)
     followed(temporal, watched=False)
     assert temporal.queries == 0
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_a_worker_that_is_frozen_from_the_start_is_said_within_ten_seconds(watched: bool) -> None:
+def test_a_worker_frozen_at_start_is_reported_within_ten_seconds(watched: bool) -> None:
     (moment, line), *more = followed(Temporal(frozen_from=0), watched=watched)
     assert moment <= SAID_WITHIN
     assert "busy, frozen or gone" in line
@@ -119,13 +119,13 @@ def test_a_worker_that_is_frozen_from_the_start_is_said_within_ten_seconds(watch
 
 
 @pytest.mark.parametrize("frozen_from", [1.0, 77.0, 1800.0])
-def test_a_worker_that_freezes_later_is_said_within_ten_seconds_on_a_terminal(frozen_from: float) -> None:
+def test_a_later_freeze_is_reported_within_ten_seconds_on_a_terminal(frozen_from: float) -> None:
     (moment, line), *_ = followed(Temporal(frozen_from=frozen_from), watched=True)
     assert moment - frozen_from <= SAID_WITHIN
     assert "busy, frozen or gone" in line
 
 
-def test_a_workflow_task_that_nobody_does_is_said_within_ten_seconds_also_for_a_log() -> None:
+def test_a_pending_workflow_task_is_reported_within_ten_seconds() -> None:
     temporal = Temporal(frozen_from=0)
     temporal.pending.pending_workflow_task.CopyFrom(PendingWorkflowTaskInfo(attempt=3))
     (moment, line), *more = followed(temporal, watched=False)
@@ -135,7 +135,7 @@ def test_a_workflow_task_that_nobody_does_is_said_within_ten_seconds_also_for_a_
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_that_no_worker_is_there_at_all_is_said_within_ten_seconds(watched: bool) -> None:
+def test_a_queue_without_pollers_is_reported_within_ten_seconds(watched: bool) -> None:
     temporal = Temporal(frozen_from=0)
     temporal.pollers = []
     temporal.pending.pending_workflow_task.CopyFrom(PendingWorkflowTaskInfo(attempt=1))
@@ -145,14 +145,14 @@ def test_that_no_worker_is_there_at_all_is_said_within_ten_seconds(watched: bool
     assert more == []
 
 
-def test_a_worker_that_comes_back_is_said_and_may_be_lost_again() -> None:
+def test_a_returning_worker_is_reported() -> None:
     temporal = Temporal(ends=300, frozen_from=20, frozen_until=60)
     lines = [line for _, line in followed(temporal, watched=True)]
     assert lines[1:] == [ANSWERING]
     assert "busy, frozen or gone" in lines[0]
 
 
-def test_an_activity_that_is_retried_is_said_once() -> None:
+def test_a_retried_activity_is_reported_once() -> None:
     temporal = Temporal(ends=100)
     retried = PendingActivityInfo(attempt=4, state=PendingActivityState.PENDING_ACTIVITY_STATE_STARTED)
     retried.activity_type.name = "fetch_pages"
@@ -161,7 +161,7 @@ def test_an_activity_that_is_retried_is_said_once() -> None:
     assert [line for _, line in followed(temporal, watched=False)] == ["fetch_pages is retried: graph_unavailable"]
 
 
-def test_a_temporal_that_is_away_is_waited_for() -> None:
+def test_an_unavailable_temporal_is_awaited() -> None:
     temporal = Temporal(ends=60)
     temporal.refusals = [RPCStatusCode.UNAVAILABLE] * 3
     said = followed(temporal, watched=False)
@@ -170,14 +170,14 @@ def test_a_temporal_that_is_away_is_waited_for() -> None:
     ]
 
 
-def test_a_temporal_that_refuses_is_not_asked_again() -> None:
+def test_a_permission_error_of_temporal_is_not_retried() -> None:
     temporal = Temporal()
     temporal.refusals = [RPCStatusCode.PERMISSION_DENIED]
     with pytest.raises(RPCError):
         followed(temporal, watched=False)
 
 
-def test_the_first_interrupt_says_how_to_come_back_and_the_second_ends_at_once() -> None:
+def test_the_first_interrupt_prints_a_notice_and_the_second_kills() -> None:
     program = """
 import asyncio, sys
 from cli.follow import leaving
@@ -212,7 +212,7 @@ asyncio.run(main())
         process.communicate()
 
 
-def test_a_refusal_of_temporal_says_how_to_come_back(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_of_temporal_prints_how_to_follow_again(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RPCError), leaving("run 7 goes on\n  follow it"):
         raise RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
     assert capsys.readouterr().err == "run 7 goes on\n  follow it\n"

@@ -1,4 +1,4 @@
-"""Names that steer a terminal: no command that prints names passes them on, and JSON has them exactly."""
+"""Names with terminal control characters: no command prints the characters, and JSON has the names exactly."""
 
 import re
 from collections.abc import Callable
@@ -25,7 +25,7 @@ TYPE = "deviceConfigurations"
 
 
 OWN = re.compile(r"\x1b\[(?:[0-9;]*m|\?25[hl]|2K|[0-9]+A)")
-"""What our own colours and progress bars send to a terminal; no hostile name here holds one."""
+"""Sequences of our own colours and progress bars; no hostile name here holds one."""
 
 
 def assert_clean(text: str) -> None:
@@ -35,14 +35,14 @@ def assert_clean(text: str) -> None:
 
 
 @pytest.mark.parametrize("make", [str, Text, lambda text: Text.assemble("by ", (text, "bold"))])
-def test_what_is_printed_is_one_line(capsys: pytest.CaptureFixture[str], make: Callable[[str], str | Text]) -> None:
+def test_a_printed_text_is_a_single_line(capsys: pytest.CaptureFixture[str], make: Callable[[str], str | Text]) -> None:
     SafeConsole(width=1000).print(make("name\nerror: forged"), make(NAME))
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert_clean(printed)
 
 
-def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_row_of_a_table_is_a_single_line(capsys: pytest.CaptureFixture[str]) -> None:
     cell = Text("Policy \x1b[2J\u202e")
     rows = [{"name": NAME, "other": Text("another")}, {"name": NAME, "other": cell}]
     print_table([Column(NAME, "name"), Column("other", "other", lambda row: row["other"])], rows, title=NAME)
@@ -52,7 +52,7 @@ def test_a_table_has_one_line_for_each_row(capsys: pytest.CaptureFixture[str]) -
 
 
 def printed(system: System, *arguments: str, **environment: str) -> Finished:
-    """What a command prints. There are many: each in this process."""
+    """Runs a command in this process, since there are many."""
     done = CliRunner().invoke(app, arguments, env={**system.environment, **environment})
     assert isinstance(done.exception, SystemExit | None), (arguments, done.exception)
     return Finished(done.exit_code, done.stdout, done.stderr)
@@ -60,7 +60,7 @@ def printed(system: System, *arguments: str, **environment: str) -> Finished:
 
 @pytest.fixture
 def item(system: System, graph: SimulatedGraph) -> str:
-    """An item with a hostile name that was renamed to another one, refers to nobody, and is in both tenants."""
+    """An item without assignments in both tenants; the first tenant renamed it to another hostile name."""
     ids = [
         tenant.add(PATH, {"@odata.type": "#microsoft.graph.windows10GeneralConfiguration", "displayName": NAME})
         for tenant in graph.tenants
@@ -76,7 +76,7 @@ def item(system: System, graph: SimulatedGraph) -> str:
 
 
 @pytest.mark.slow
-def test_no_command_prints_what_steers_a_terminal(system: System, graph: SimulatedGraph, item: str) -> None:
+def test_no_command_prints_terminal_control_characters(system: System, graph: SimulatedGraph, item: str) -> None:
     one, other = (tenant.name for tenant in graph.tenants)
     asked = [
         ["items", one, "--type", TYPE],
@@ -125,8 +125,8 @@ def test_no_command_prints_what_steers_a_terminal(system: System, graph: Simulat
 
 
 @pytest.mark.slow
-def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph) -> None:
-    """The tenants file takes any character but those of C0."""
+def test_a_tenant_name_is_printed_without_control_characters(system: System, graph: SimulatedGraph) -> None:
+    """The tenants file accepts all characters but C0 controls."""
     path = Path(system.environment["TENANTS_FILE"])
     tenants = path.read_text()
     hostile = "\x9b31m\u202egnp.exe\u2028error: forged\u200d\x85"
@@ -156,7 +156,7 @@ def test_a_tenants_name_steers_no_terminal(system: System, graph: SimulatedGraph
             assert_clean(OWN.sub("", done.stderr))
 
 
-def test_what_a_worker_logs_steers_no_terminal(system: System) -> None:
+def test_a_worker_logs_no_terminal_control_characters(system: System) -> None:
     system.environment["TEMPORAL_TASK_QUEUE"] += "\x9b31m\u202egnp.exe\u2028forged"
     system.start_worker()
     assert "gnp.exe" in system.logs()

@@ -1,4 +1,4 @@
-"""`--html FILE`: the page takes the file's place as a whole, or nothing happens."""
+"""`--html FILE`: the page replaces the whole file, or nothing changes."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from cli.errors import UsageError
 from cli.html_file import check_count, check_html, write_html
 
 
-def test_a_page_takes_the_place_of_an_older_one_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_page_replaces_an_older_page_and_keeps_its_mode(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("older")
     path.chmod(0o640)
@@ -20,12 +20,12 @@ def test_a_page_takes_the_place_of_an_older_one_and_keeps_its_mode(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_new_page_is_for_its_owner(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_new_page(tmp_path: Path) -> None:
     write_html(tmp_path / "report.html", "page")
     assert (tmp_path / "report.html").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_link_stays_and_leads_to_the_new_page(tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_and_leads_to_the_new_page(tmp_path: Path) -> None:
     (tmp_path / "real.html").write_text("older")
     link = tmp_path / "link.html"
     link.symlink_to("real.html")
@@ -34,7 +34,7 @@ def test_a_link_stays_and_leads_to_the_new_page(tmp_path: Path) -> None:
     assert (tmp_path / "real.html").read_text() == "newer"
 
 
-def test_a_page_that_cannot_be_written_leaves_the_older_one_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_only_the_older_page(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("older")
     with pytest.raises(UnicodeEncodeError):
@@ -43,7 +43,7 @@ def test_a_page_that_cannot_be_written_leaves_the_older_one_and_nothing_else(tmp
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_no_place_for_a_page_is_refused(tmp_path: Path) -> None:
+def test_an_unsuitable_path_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, said in (
         (tmp_path, "is a folder"),
@@ -54,7 +54,7 @@ def test_what_is_no_place_for_a_page_is_refused(tmp_path: Path) -> None:
             check_html(path)
 
 
-def test_more_than_a_page_holds_is_refused_with_a_word_on_what_to_do() -> None:
+def test_too_many_rows_are_refused_with_options_to_reduce_them() -> None:
     check_count(MOST)
     with pytest.raises(UsageError, match="--since, --type or --limit"):
         check_count(MOST + 1)

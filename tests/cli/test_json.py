@@ -67,7 +67,7 @@ ITEM_FIELDS = [
 ]
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
-"""The first ones; more may follow."""
+"""The first fields; more may follow."""
 
 COMMANDS = [
     "demo",
@@ -144,7 +144,7 @@ def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
     assert cancelled == [{"workflow_id": record["workflow_id"], "run_id": None, "cancel_requested": True}]
 
 
-def test_items_have_no_state_before_a_run_has_completed(system: System) -> None:
+def test_items_and_missing_are_empty_before_a_completed_run(system: System) -> None:
     assert system.starter("items", system.tenant.name, "--json").objects() == []
     nothing = system.starter("missing", system.tenant.name, "--json")
     assert (nothing.code, nothing.stdout) == (3, "")
@@ -166,7 +166,7 @@ def test_help_has_an_example_and_json(command: str) -> None:
     assert "Example: python starter.py " + command in " ".join(done.stdout.split())
 
 
-def test_tables_are_for_people_and_errors_go_to_stderr(system: System, tmp_path: Path) -> None:
+def test_tables_are_not_json(system: System, tmp_path: Path) -> None:
     system.start_worker()
     done = system.starter("sync", system.tenant.name, "--type", "groups")
     assert "1 collection: 1 complete" in done.stdout

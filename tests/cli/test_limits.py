@@ -1,4 +1,4 @@
-"""`limits`: what is configured, what Temporal has, and how the one becomes the other."""
+"""`limits`: compares the configured limits with Temporal's, and applies them."""
 
 import getpass
 import socket
@@ -33,7 +33,7 @@ FIELDS = [
 RATE_FIELDS = ["configured", "temporal", "before", "set_by", "set_at", "reason"]
 
 
-async def test_temporal_keeps_the_limits_that_are_set_and_forgets_those_that_are_taken_away(
+async def test_temporal_keeps_set_limits_and_drops_removed_limits(
     temporal: EmbeddedTemporal,
 ) -> None:
     client = await Client.connect(temporal.address)
@@ -68,11 +68,11 @@ async def test_temporal_keeps_the_limits_that_are_set_and_forgets_those_that_are
     ("one", "other", "same"),
     [(None, None, True), (0.1, 0.10000000149011612, True), (0.1, 0.2, False), (None, 1.0, False), (1.0, None, False)],
 )
-def test_limits_are_compared_as_temporal_keeps_them(one: float | None, other: float | None, same: bool) -> None:
+def test_limits_are_compared_in_temporals_precision(one: float | None, other: float | None, same: bool) -> None:
     assert same_rate(one, other) is same
 
 
-def test_limits_are_shown_applied_and_taken_away(system: System) -> None:
+def test_limits_are_shown_applied_and_removed(system: System) -> None:
     configured = {"ACTIVITIES_PER_SECOND": "30", "ACTIVITIES_PER_SECOND_PER_TENANT": "2.5", "RUNS_PER_TENANT": "7"}
 
     (shown,) = system.starter("limits", "--json", **configured).objects()
@@ -100,7 +100,7 @@ def test_limits_are_shown_applied_and_taken_away(system: System) -> None:
     assert [taken_away[name]["temporal"] for name in FIELDS[4:6]] == [None, None]
 
 
-def test_people_are_told_of_a_difference_and_what_to_do(system: System) -> None:
+def test_a_difference_is_shown_with_the_command_to_apply_it(system: System) -> None:
     shown = system.starter("limits", ACTIVITIES_PER_SECOND="30")
     assert shown.code == 0
     assert "apply these: python starter.py limits --apply" in shown.stdout
@@ -111,7 +111,7 @@ def test_people_are_told_of_a_difference_and_what_to_do(system: System) -> None:
     assert "apply these" in system.starter("limits").stdout
 
 
-async def test_an_old_server_is_said_to_be_too_old() -> None:
+async def test_an_old_server_is_refused_as_too_old() -> None:
     program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(
         test_server_existing_path=str(program), test_server_startup_timeout=PATIENCE

@@ -1,4 +1,4 @@
-"""`notify`: what it prints."""
+"""`notify`: its output."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ secret_file = "{secret}"
 
 
 class Starter:
-    """The commands of `notify`, in this process."""
+    """Runs the commands of `notify` in this process."""
 
     def __init__(self, database_url: str, folder: Path) -> None:
         self.file = folder / "notifications.toml"
@@ -71,7 +71,7 @@ def starter(database_url: str, tmp_path: Path, receiver: Receiver) -> Starter:
     return starter
 
 
-async def test_each_target_gets_a_test_message_and_what_came_back_is_said(starter: Starter, receiver: Receiver) -> None:
+async def test_each_target_gets_a_test_message_and_its_answer_is_shown(starter: Starter, receiver: Receiver) -> None:
     receiver.answer = lambda reception: (204 if reception.path == "/ops" else 401, {})
     done = await starter("test", "--json")
     assert done.code == 3, "a target refused it"
@@ -87,7 +87,7 @@ async def test_each_target_gets_a_test_message_and_what_came_back_is_said(starte
     assert max(map(len, table.stdout.splitlines())) <= 80
 
 
-async def test_one_target_is_tested_alone(starter: Starter, receiver: Receiver) -> None:
+async def test_a_named_target_is_tested_alone(starter: Starter, receiver: Receiver) -> None:
     assert (await starter("test", "--target", "ops")).code == 0
     assert [received.path for received in receiver.received] == ["/ops"]
     unknown = await starter("test", "--target", "nobody")
@@ -95,15 +95,15 @@ async def test_one_target_is_tested_alone(starter: Starter, receiver: Receiver) 
     assert "no target 'nobody' in the notifications file; there are: night, ops" in unknown.stderr
 
 
-async def test_without_a_file_it_says_how_to_have_one(starter: Starter) -> None:
+async def test_an_unset_notifications_file_is_an_error_with_a_remedy(starter: Starter) -> None:
     starter.environment["NOTIFICATIONS_FILE"] = ""
     done = await starter("test")
     assert done.code == 2
     assert "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file" in done.stderr
 
 
-async def noted(database: Database, *lines: tuple[str, str]) -> None:
-    """Events in the outbox, by their text and state."""
+async def add_events(database: Database, *lines: tuple[str, str]) -> None:
+    """Adds events to the outbox, by text and state."""
     async with database.tenant(CONTOSO) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso') ON CONFLICT DO NOTHING"))
         for number, (line, state) in enumerate(lines):
@@ -118,11 +118,11 @@ async def noted(database: Database, *lines: tuple[str, str]) -> None:
             )
 
 
-async def test_what_was_told_is_listed_within_80_columns(database: Database, starter: Starter) -> None:
+async def test_notifications_are_listed_within_80_columns(database: Database, starter: Starter) -> None:
     long = (
         "Require MFA for all administrators of the northern districts (Conditional Access policies) was weakened: state"
     )
-    await noted(database, (long, "sent"), ("run failed: auth_failed", "pending"), ("\x1b[31mred\x1b[0m", "failed"))
+    await add_events(database, (long, "sent"), ("run failed: auth_failed", "pending"), ("\x1b[31mred\x1b[0m", "failed"))
     done = await starter("list", "contoso", "--json")
     assert done.code == 0, done.stderr
     assert [record_of(line, "notify list") for line in done.objects()] == ["notification"] * 3
@@ -135,8 +135,8 @@ async def test_what_was_told_is_listed_within_80_columns(database: Database, sta
     assert "nothing was to be told" in (await starter("list", "fabrikam")).stdout
 
 
-async def test_a_snooze_has_an_end_and_a_reason_and_can_be_ended(database: Database, starter: Starter) -> None:
-    await noted(database)
+async def test_a_snooze_is_created_listed_and_ended(database: Database, starter: Starter) -> None:
+    await add_events(database)
     begun = await starter(
         *("snooze", "contoso", "--kind", "change", "--type", "groups", "--item", GROUP.upper()),
         *("--until", "2d", "--why", "x", "--json"),
@@ -168,10 +168,10 @@ async def test_a_snooze_has_an_end_and_a_reason_and_can_be_ended(database: Datab
         (("--until", "2d", "--why", "x", "--type", "grups"), "grups"),
     ],
 )
-async def test_what_is_wrong_with_a_snooze_is_said(
+async def test_an_invalid_snooze_is_refused_with_its_problem(
     database: Database, starter: Starter, words: tuple[str, ...], problem: str
 ) -> None:
-    await noted(database)
+    await add_events(database)
     done = await starter("snooze", "contoso", *words)
     assert done.code == 2
     assert problem in done.stderr

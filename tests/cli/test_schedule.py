@@ -1,4 +1,4 @@
-"""When a schedule starts, as people write it."""
+"""Start times and durations of schedules, as people write them."""
 
 from datetime import timedelta
 
@@ -28,7 +28,7 @@ from inventory.user_errors import UserError
         ({"calendar": "06:60"}, "is not a time"),
     ],
 )
-def test_what_makes_no_sense_is_refused(options: dict[str, str], words: str) -> None:
+def test_an_invalid_schedule_is_refused(options: dict[str, str], words: str) -> None:
     given: dict[str, str | None] = {"every": None, "cron": None, "calendar": None, "time_zone": None} | options
     with pytest.raises(UserError) as refused:
         schedule_spec(given["every"], given["cron"], given["calendar"], given["time_zone"], options.get("jitter", "0s"))
@@ -45,7 +45,7 @@ def test_what_makes_no_sense_is_refused(options: dict[str, str], words: str) -> 
         ("sun 06:30", {0}),
     ],
 )
-def test_a_calendar_is_days_and_a_time(calendar: str, days: set[int]) -> None:
+def test_a_calendar_is_parsed_as_days_and_a_time(calendar: str, days: set[int]) -> None:
     (spec,) = schedule_spec(None, None, calendar, "Europe/Berlin", "0s").calendars
     covered = {day for range_ in spec.day_of_week for day in range(range_.start, max(range_.start, range_.end) + 1)}
     assert covered == days
@@ -62,6 +62,6 @@ def test_a_calendar_is_days_and_a_time(calendar: str, days: set[int]) -> None:
         ("1H30M", timedelta(minutes=90)),
     ],
 )
-def test_durations_are_read_and_written(text: str, duration: timedelta) -> None:
+def test_durations_round_trip(text: str, duration: timedelta) -> None:
     assert duration_of(text, "--every", most=timedelta(days=2)) == duration
     assert duration_of(in_short(duration), "--every", most=timedelta(days=2)) == duration

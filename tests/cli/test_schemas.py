@@ -1,4 +1,4 @@
-"""What commands print with `--json` is what `docs/schemas/` says of it."""
+"""Lines that commands print with `--json` match the schemas in `docs/schemas/`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +57,7 @@ PRINT_SOMETHING_ELSE = {
     "database rotate-key",
     "access end-sessions",
 }
-"""A few words about what was done or is there: no record of the inventory."""
+"""Commands whose lines are no records of the inventory."""
 
 CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("runs", (), {"run"}),
@@ -90,10 +90,10 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
 """Commands on the database alone, and the records that they print."""
 
 DECIDED = {"drift decide", "drift decisions"}
-"""Commands about decisions, which `test_a_decision_is_valid` tries."""
+"""Commands about decisions, which `test_decision_records_match_their_schemas` covers."""
 
 OF_PLANS = {"promote show", "promote simulate", "promote list", "promote approve", "promote reject", "promote map"}
-"""Commands about plans, which `test_what_is_said_of_a_plan_is_valid` tries."""
+"""Commands about plans, which `test_plan_records_match_their_schemas` covers."""
 
 OF_A_RUNNING_SYSTEM = {
     "sync",
@@ -116,20 +116,20 @@ OF_A_RUNNING_SYSTEM = {
 NEW_ID = "00000000-0000-0000-0000-00000000abcd"
 
 OF_ACCESS = {"access list", "access people", "access grant", "access exclude", "access revoke"}
-"""`tests/cli/test_access.py` tries them."""
+"""`tests/cli/test_access.py` covers them."""
 
 OF_NOTIFICATIONS = {"notify test", "notify list", "notify snooze", "notify snoozes", "notify unsnooze"}
-"""`tests/cli/test_notify.py` tries them."""
+"""`tests/cli/test_notify.py` covers them."""
 
 OF_ALL_TENANTS = {"status", "search", "settings"}
-"""Their own tests hold their lines against the schemas."""
+"""Their own tests check their lines against the schemas."""
 
 
 @pytest.fixture
 async def starter(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> CommandLine:
-    """A tenant of two runs: the second found changes and something missing, and could not read two collections."""
+    """A tenant with two runs that could not read two collections; the second found changes and a missing item."""
     monkeypatch.chdir(tmp_path)
     unchanging = [group(GROUP_ID), policy("p", includeGroups=["gone"])]
     profile = configuration("c", target("group", GROUP_ID, filtered_by="f"), left=1, count=1)
@@ -151,7 +151,7 @@ def schema_of(record: str) -> Any:
 
 
 def record_of(line: Any, command: str) -> str:
-    """The one record of a command that a line is, or `none`."""
+    """The name of the command's record that the line matches, or `none`."""
     valid = [
         printed.record for printed in PRINTED[command] if Draft202012Validator(schema_of(printed.record)).is_valid(line)
     ]
@@ -164,7 +164,7 @@ def row_of(command: str) -> str:
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_a_schema_is_valid_and_says_what_the_record_is(record: str) -> None:
+def test_a_schema_is_valid_and_strict_and_has_a_description(record: str) -> None:
     schema = schema_of(record)
     Draft202012Validator.check_schema(schema)
     assert schema["description"]
@@ -172,12 +172,12 @@ def test_a_schema_is_valid_and_says_what_the_record_is(record: str) -> None:
     assert set(schema["required"]) == set(schema["properties"])
 
 
-def test_there_is_a_page_for_each_schema_and_no_other() -> None:
+def test_schema_files_match_the_printed_records() -> None:
     assert {str(file.relative_to(DOCS)) for file in (DOCS / "schemas").iterdir()} == set(PAGES)
     assert {line.record for printed in PRINTED.values() for line in printed} == set(RECORDS)
 
 
-def test_each_command_has_json_and_a_row_or_prints_something_else() -> None:
+def test_every_command_has_json_with_known_records_or_an_exemption() -> None:
     commands = dict(_commands(typer.main.get_command(app)))
     with_json = {name for name, command in commands.items() if any("--json" in given.opts for given in command.params)}
     assert with_json == PRINTED.keys() | PRINT_SOMETHING_ELSE
@@ -187,13 +187,13 @@ def test_each_command_has_json_and_a_row_or_prints_something_else() -> None:
 
 
 def _commands(command: Any, *path: str) -> Iterator[tuple[str, Any]]:
-    """A command and those below it, by the words that name it."""
+    """A command and its subcommands, by their words."""
     for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
         yield from _commands(command.get_command(None, name), *path, name)
     yield " ".join(path), command
 
 
-def test_each_kind_of_line_is_tried() -> None:
+def test_every_kind_of_line_is_covered() -> None:
     tried = {(row_of(command), record) for command, _, records in CALLS for record in records}
     rows = {(command, line.record) for command, printed in PRINTED.items() for line in printed}
     assert tried <= rows
@@ -201,7 +201,7 @@ def test_each_kind_of_line_is_tried() -> None:
     assert {command for command, _ in rows - tried} == untried
 
 
-async def test_each_line_is_valid(starter: CommandLine) -> None:
+async def test_every_line_matches_its_schema(starter: CommandLine) -> None:
     wrong: dict[tuple[str, ...], object] = {}
     for command, arguments, records in CALLS:
         done = await starter(command, *arguments, "--json")
@@ -213,7 +213,7 @@ async def test_each_line_is_valid(starter: CommandLine) -> None:
     assert not wrong
 
 
-async def test_a_decision_is_valid(starter: CommandLine) -> None:
+async def test_decision_records_match_their_schemas(starter: CommandLine) -> None:
     _, finding, *_ = (await starter("drift", "--json")).objects()
     words = ("--as", "accepted", "--why", "a test", "--until", "2999-01-01")
     (decided,) = (await starter("drift decide", finding["fingerprint"], *words, "--json")).objects()
@@ -225,7 +225,7 @@ async def test_a_decision_is_valid(starter: CommandLine) -> None:
     assert [record_of(line, "drift decisions") for line in listed] == ["drift-decision", "drift-decision"]
 
 
-async def test_what_is_said_of_a_plan_is_valid(starter: CommandLine) -> None:
+async def test_plan_records_match_their_schemas(starter: CommandLine) -> None:
     *_, made = (await starter("promote plan", str(OTHER), "--json")).objects()
     plan_id = made["plan_id"]
     shown = (await CommandLine.of(starter, OTHER)("promote show", plan_id, "--json")).objects()
@@ -245,7 +245,7 @@ async def test_what_is_said_of_a_plan_is_valid(starter: CommandLine) -> None:
 
 
 @pytest.mark.slow
-def test_what_a_running_system_prints_is_valid(system: System) -> None:
+def test_records_of_a_running_system_match_their_schemas(system: System) -> None:
     system.start_worker()
     selection = ("--type", "groups", "--json")
     synced = system.starter("sync", system.tenant.name, *selection).objects()
@@ -284,7 +284,7 @@ def _tenant(system: System, *arguments: str) -> list[Any]:
     return system.starter("tenant", *arguments, "--json").objects()
 
 
-async def test_a_field_more_or_less_is_noticed(starter: CommandLine) -> None:
+async def test_an_extra_or_missing_field_matches_no_schema(starter: CommandLine) -> None:
     line, *_ = (await starter("items", "--json")).objects()
     assert record_of(line, "items") == "item"
     assert record_of({**line, "more": 1}, "items") == "none"

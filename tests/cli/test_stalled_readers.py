@@ -1,4 +1,4 @@
-"""Somebody reads an answer slowly, or not at all: no transaction is open meanwhile."""
+"""A slow or stalled reader of an answer keeps no transaction open."""
 
 import ast
 import asyncio
@@ -25,7 +25,7 @@ TENANT, OTHER = UUID(int=1), UUID(int=2)
 ITEMS = 600
 
 PIPE_BYTES = 65_536
-"""What a pipe holds, in Linux: all answers here are longer."""
+"""The capacity of a pipe in Linux; all answers here are longer."""
 
 WORDS = "x" * 200
 
@@ -60,7 +60,7 @@ async def fill(database: Database) -> None:
 
 
 @pytest.mark.parametrize("commands", [COMMANDS[:1], pytest.param(COMMANDS[1:], marks=pytest.mark.slow)])
-async def test_a_pipe_that_is_not_read_keeps_no_transaction_open(
+async def test_an_unread_pipe_keeps_no_transaction_open(
     database: Database, database_url: str, tmp_path: Path, commands: list[tuple[str, ...]]
 ) -> None:
     await fill(database)
@@ -99,7 +99,7 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["people", "json"])
-def test_a_reader_that_has_enough_ends_a_command_well(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_a_closed_pipe_ends_a_command_without_error(tmp_path: Path, options: tuple[str, ...]) -> None:
     """As `| head` does, also under a shell's `pipefail`."""
     read, write = os.pipe()
     os.close(read)
@@ -114,7 +114,7 @@ def test_a_reader_that_has_enough_ends_a_command_well(tmp_path: Path, options: t
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_nothing_is_printed_where_the_answer_breaks_off(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_answer_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnavailableError), printed_afterwards():
         print("half of it")
         raise UnavailableError
@@ -127,7 +127,7 @@ def test_nothing_is_printed_where_the_answer_breaks_off(capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "first\nthen\n"
 
 
-def test_a_large_answer_lies_in_a_file_that_nobody_else_may_read(
+def test_a_large_answer_is_spooled_to_a_private_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -146,7 +146,7 @@ def test_a_large_answer_lies_in_a_file_that_nobody_else_may_read(
 
 
 def _open_files(folder: Path) -> list[Path]:
-    """Of this process, below the folder."""
+    """Links to this process's open files below the folder."""
     found = []
     for link in Path("/proc/self/fd").iterdir():
         try:
@@ -157,15 +157,15 @@ def _open_files(folder: Path) -> list[Path]:
     return found
 
 
-def test_an_answer_that_finds_no_room_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_without_disk_space_suggests_tmpdir(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/proc/nowhere")
     monkeypatch.setattr(spool, "IN_MEMORY_BYTES", 1000)
     with pytest.raises(UnavailableError, match="set TMPDIR to a folder with free space"), printed_afterwards():
         print("x" * 3000)
 
 
-def test_commands_print_in_a_transaction_only_what_is_printed_after_it() -> None:
-    """`tenant_session`, `read_session` and `ask_each` see to it; other transactions end before anything is printed."""
+def test_no_command_prints_within_an_open_transaction() -> None:
+    """`tenant_session`, `read_session` and `ask_each` delay output; other transactions end before output."""
     modules = [*(CHECKOUT / "cli").glob("*.py"), *(CHECKOUT / "answers").rglob("*.py")]
     opening = [(path, line, body) for path in modules for line, body in transactions(ast.parse(path.read_text()))]
     assert opening, "no module opens a transaction: the test looks in the wrong place"
@@ -174,7 +174,7 @@ def test_commands_print_in_a_transaction_only_what_is_printed_after_it() -> None
 
 
 def transactions(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The line and body of each block that opens a transaction, where what it prints is not printed afterwards."""
+    """The line and body of each block that opens a transaction outside `printed_afterwards`."""
     opened = {"tenant", "portfolio", "no_tenant", "session"}
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.With) and any("printed_afterwards" in ast.unparse(entry) for entry in node.items):

@@ -1,4 +1,4 @@
-"""A command loads its own modules and nothing else, so that it and its completion are there at once."""
+"""A command loads only its own modules, so that it and its completion start at once."""
 
 import json
 import os
@@ -40,7 +40,7 @@ for command in sys.argv[1:]:
 """Prints the modules that `--help` of each command loads, in a fork for each."""
 
 
-def test_a_command_loads_what_it_needs() -> None:
+def test_a_command_loads_only_the_heavy_modules_it_needs() -> None:
     done = subprocess.run(
         [sys.executable, "-c", LOADED, *NEEDED], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
@@ -49,7 +49,7 @@ def test_a_command_loads_what_it_needs() -> None:
     assert {command: modules for command, modules in loaded.items() if not modules <= NEEDED[command]} == {}
 
 
-def test_a_start_looks_for_no_garbage_until_the_command_is_loaded() -> None:
+def test_no_garbage_collection_runs_until_the_command_is_loaded() -> None:
     code = """
 import gc, sys
 import starter
@@ -92,7 +92,7 @@ asyncio.run(cli.sync.sync_tenant(settings, sync_input, "Contoso", wait=True, qui
 """Prints the modules that are loaded when a run is started."""
 
 
-def test_a_run_is_started_before_what_follows_it_is_loaded() -> None:
+def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
     done = subprocess.run(
         [sys.executable, "-c", UNTIL_THE_START], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
@@ -132,7 +132,7 @@ def test_help_loads_no_command(words: str) -> None:
         ("runs", None),
     ],
 )
-def test_only_what_is_asked_for_is_answered_from_the_stored_help(arguments: str, stored: str | None) -> None:
+def test_stored_help_answers_only_help_of_known_commands(arguments: str, stored: str | None) -> None:
     found = stored_help(arguments.split(), "starter.py")
     known = json.loads(FILE.read_text())
     assert (None if found is None else found.text) == (None if stored is None else known[stored])
@@ -140,7 +140,7 @@ def test_only_what_is_asked_for_is_answered_from_the_stored_help(arguments: str,
 
 
 @pytest.mark.parametrize("words", ["", "portfolio"])
-def test_a_command_line_without_a_command_is_wrong_usage(words: str) -> None:
+def test_a_command_line_without_a_command_is_a_usage_error(words: str) -> None:
     found = stored_help(words.split(), "tenant-inventory")
     assert found is not None
     assert found.is_usage_error
@@ -150,7 +150,7 @@ def test_a_command_line_without_a_command_is_wrong_usage(words: str) -> None:
     assert done.stderr.splitlines()[0] == found.text.splitlines()[0]
 
 
-def test_each_command_is_where_it_is_said_to_be() -> None:
+def test_each_command_has_its_registered_name() -> None:
     commands: Any = typer.main.get_command(app)
     for name in COMMANDS:
         command = commands.get_command(None, name)

@@ -36,7 +36,7 @@ class Counts(BaseModel):
 
 
 class Thing(BaseModel):
-    """What the tables here list."""
+    """The record that the tables here list."""
 
     type_key: str = "groups"
     name: str
@@ -48,7 +48,7 @@ class Thing(BaseModel):
 
 
 class Finding(BaseModel):
-    """A record with a word of an enumeration."""
+    """A record with an enumeration member."""
 
     severity: Severity
 
@@ -87,7 +87,7 @@ def width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def test_a_table_has_headings_and_says_once_what_is_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_has_headings_and_shows_common_values_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys).splitlines() == [
         "Things",
         "each row: state = present",
@@ -100,7 +100,7 @@ def test_a_table_has_headings_and_says_once_what_is_the_same(capsys: pytest.Capt
     ]
 
 
-def test_chosen_columns_come_as_they_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_chosen_columns_are_shown_in_the_given_order(capsys: pytest.CaptureFixture[str]) -> None:
     with using(OutputOptions(columns=("state", "NAME", "collection"), sort=("-read", "name"), ids=True)):
         print_table(COLUMNS, THINGS, record=Thing)
     shown = capsys.readouterr().out
@@ -119,19 +119,19 @@ def test_a_sorted_table_begins_with_the_name_and_ends_with_the_collection(capsys
     assert printed(capsys, columns=[heading, *others], sort=("-read",)).splitlines()[2].split()[0] == "collection"
 
 
-def test_words_of_an_enumeration_are_sorted_by_its_order(capsys: pytest.CaptureFixture[str]) -> None:
+def test_enumeration_members_are_sorted_in_their_defined_order(capsys: pytest.CaptureFixture[str]) -> None:
     findings = [Finding(severity=severity) for severity in (Severity.LOW, Severity.HIGH, Severity.MEDIUM)]
     with using(OutputOptions(sort=("severity",))):
         print_table([Column("severity", "severity")], findings, record=Finding)
     assert capsys.readouterr().out.split() == ["severity", "high", "medium", "low"]
 
 
-def test_a_column_that_is_not_there_is_refused_with_the_names(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_column_is_refused_with_the_known_names(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="no column 'nme'; there are: type_key, name, external_id"):
         printed(capsys, things=(), columns=COLUMNS, sort=("nme",))
 
 
-def test_a_word_without_room_stands_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_word_too_wide_for_its_column_has_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
     long = "n" * 60
     evidence = "collection_failed:" + "e" * 40
     shown = printed(capsys, [Thing(name=long, state=evidence), *THINGS])
@@ -139,7 +139,7 @@ def test_a_word_without_room_stands_on_a_line_of_its_own(capsys: pytest.CaptureF
     assert f"    state: {evidence}\n" in shown
 
 
-def test_a_cell_that_would_fold_into_many_lines_stands_below_its_row(
+def test_a_cell_that_would_wrap_often_is_below_its_row(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
@@ -171,9 +171,7 @@ def test_a_cell_that_would_fold_into_many_lines_stands_below_its_row(
         "device_vendor_msft_policy_config_microsoft_edgev78diff~policy~microsoft_edge~extensions_allowedextensiontypes",
     ],
 )
-def test_of_a_word_that_is_wider_than_its_line_the_last_parts_stand(
-    capsys: pytest.CaptureFixture[str], long: str
-) -> None:
+def test_a_word_wider_than_its_line_keeps_its_last_parts(capsys: pytest.CaptureFixture[str], long: str) -> None:
     for thing in (Thing(name=f"{long} b"), Thing(name="a", state=f"a {long}")):
         shown = printed(capsys, [thing, *THINGS])
         assert max(map(len, shown.splitlines())) <= 80
@@ -186,7 +184,7 @@ def test_of_a_word_that_is_wider_than_its_line_the_last_parts_stand(
         assert long in printed(capsys, [thing, *THINGS], as_csv=True)
 
 
-def test_the_label_of_a_field_stands_with_its_last_parts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_long_field_label_keeps_its_last_parts(capsys: pytest.CaptureFixture[str]) -> None:
     label = f"./Device/Vendor/MSFT/{'Long/' * 20}AllowTelemetry"
     field = FieldText(label, "changed", before="0", after="1")
     with using(OutputOptions()):
@@ -197,19 +195,19 @@ def test_the_label_of_a_field_stands_with_its_last_parts(capsys: pytest.CaptureF
     assert " ".join(shown.split()).endswith("/Long/AllowTelemetry: 0 → 1")
 
 
-def test_whole_ids_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ids_are_shown_whole_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     assert THINGS[0].external_id in printed(capsys, ids=True)
     assert THINGS[0].external_id not in printed(capsys)
 
 
 @given(st.sets(st.uuids().map(str) | st.text("ab-", min_size=1, max_size=30), min_size=1, max_size=30))
-def test_short_ids_tell_ids_apart_and_are_beginnings(ids: set[str]) -> None:
+def test_short_ids_are_unique_prefixes(ids: set[str]) -> None:
     shortened = short_ids(ids)
     assert all(whole.startswith(short) for whole, short in shortened.items())
     assert len(set(shortened.values())) == len(ids)
 
 
-def test_csv_has_each_field_of_the_record_whatever_the_table_shows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_csv_has_every_field_of_the_record(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, as_csv=True)
     header, *rows = csv.reader(text.splitlines())
     assert header == fields_of(Thing)
@@ -220,11 +218,11 @@ def test_csv_has_each_field_of_the_record_whatever_the_table_shows(capsys: pytes
     assert "Things" not in text
 
 
-def test_an_empty_csv_has_its_header(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_csv_has_a_header(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, things=(), as_csv=True) == csv_line(fields_of(Thing))
 
 
-def test_a_summary_is_no_csv_and_its_columns_are_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_summary_is_not_in_csv_and_ignores_column_options(capsys: pytest.CaptureFixture[str]) -> None:
     for options in (OutputOptions(as_csv=True), OutputOptions(columns=("elsewhere",), sort=("elsewhere",))):
         with using(options):
             print_table(COLUMNS, THINGS, record=Thing, is_summary=True)
@@ -248,14 +246,14 @@ def test_notes_go_to_the_pager_in_their_order(
 
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
-def test_no_text_is_a_formula(start: str) -> None:
+def test_no_csv_text_is_a_formula(start: str) -> None:
     (row,) = csv.reader([csv_line([f"{start}1+1", -5, "fine"])])
     assert row[0].startswith("'") or not row[0].startswith(FORMULA_STARTS)
     assert row[1:] == ["-5", "fine"]
 
 
 @given(st.lists(st.text(), min_size=1))
-def test_csv_is_read_back(cells: list[str]) -> None:
+def test_a_csv_line_can_be_read_back(cells: list[str]) -> None:
     (row,) = csv.reader([csv_line(cells)])
     assert len(row) == len(cells)
     assert not any(cell.startswith(FORMULA_STARTS) for cell in row)
@@ -274,11 +272,11 @@ def test_csv_is_read_back(cells: list[str]) -> None:
         (timedelta(seconds=-5), "in a moment"),
     ],
 )
-def test_how_long_ago(passed: timedelta, said: str) -> None:
+def test_ages_are_shown_in_words(passed: timedelta, said: str) -> None:
     assert output.ago(NOW - passed, NOW) == said
 
 
-def test_times_are_local_or_utc_and_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_local_or_utc_with_their_offset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
     time_of_process()
     try:
@@ -297,11 +295,11 @@ def time_of_process() -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [("a", "a"), ("ab", "a or b"), ("abcd", "a, b, c or d")])
-def test_alternatives(words: str, said: str) -> None:
+def test_alternatives_are_joined_with_or(words: str, said: str) -> None:
     assert either(list(words)) == said
 
 
-def test_plurals() -> None:
+def test_counts_have_plurals_and_separators() -> None:
     assert [counted(number, "item") for number in (0, 1, 2, 1234)] == ["0 items", "1 item", "2 items", "1,234 items"]
     assert counted(2, "item is", "items are") == "2 items are"
 
@@ -318,7 +316,7 @@ LINES = "".join(f"line {number}\n" for number in range(200))
         ("nowhere-at-all", LINES, False),
     ],
 )
-def test_a_pager_shows_what_is_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
+def test_a_pager_shows_text_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
     program = "import sys; from cli.pager import paged\nwith paged(): sys.stdout.write(sys.argv[1])"
     code, shown = on_a_terminal(program, text, PAGER=pager)
     assert code == 0
@@ -326,14 +324,14 @@ def test_a_pager_shows_what_is_longer_than_the_screen(pager: str, text: str, is_
 
 
 def on_a_terminal(program: str, *arguments: str, **variables: str) -> tuple[int, str]:
-    """The exit code of a process of its own, and what a person would see."""
+    """Runs a program on a new terminal; its exit code, and the text on the terminal."""
     master, terminal = pty.openpty()
     environment = {**os.environ, "LINES": "24", "PYTHONPATH": str(CHECKOUT), **variables}
     command = [sys.executable, "-c", program, *arguments]
     process = subprocess.Popen(command, stdout=terminal, stdin=terminal, env=environment)
     os.close(terminal)
     shown = b""
-    with suppress(OSError):  # Linux says so where the other end is closed
+    with suppress(OSError):  # Linux raises it once the other end is closed
         while chunk := os.read(master, 65536):
             shown += chunk
     os.close(master)
@@ -352,6 +350,6 @@ except BrokenPipeError:
 """
 
 
-def test_a_pager_shows_an_answer_while_it_comes_and_ends_it_when_it_is_left() -> None:
+def test_a_pager_streams_an_answer_and_ends_it_on_quitting() -> None:
     code, shown = on_a_terminal(ENDLESS, PAGER="head -2")
     assert (code, shown) == (7, "line 0\nline 1\n")

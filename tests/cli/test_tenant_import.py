@@ -11,7 +11,7 @@ def entry(number: int, name: str) -> str:
     return f'[[tenant]]\nid = "{UUID(int=number)}"\nname = "{name}"\nclient_id = "x"\nmanaged_identity = true\n'
 
 
-async def test_a_file_with_a_name_of_another_tenant_adds_none(
+async def test_an_import_with_a_taken_name_adds_no_tenant(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table", TENANT_SECRETS_FOLDER=str(tmp_path))

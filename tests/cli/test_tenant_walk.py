@@ -59,7 +59,7 @@ def portfolio(database_url: str, tmp_path: Path) -> Portfolio:
 
 
 async def fill(database: Database, *tenant_ids: UUID) -> None:
-    """A profile for a group that is not there, and two for nobody, which appeared."""
+    """A profile assigned to an absent group, and in a second run two new profiles without assignments."""
     for tenant_id in tenant_ids:
         items = [configuration("c", target("group", "gone")), group("g")]
         await sync(database, tenant_id, items, CONFIGURATIONS, GROUPS)
@@ -79,9 +79,7 @@ TWO, THREE = pytest.mark.filled.with_args(two), pytest.mark.filled.with_args(thr
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @TWO
-async def test_each_tenant_answers_under_its_name_and_one_that_was_never_read_says_so(
-    portfolio: Portfolio, question: str
-) -> None:
+async def test_each_tenant_answers_under_its_name_or_as_never_read(portfolio: Portfolio, question: str) -> None:
     done = await portfolio(question, "--all-tenants")
     assert [line for line in done.stdout.splitlines() if line in NAMES.values()] == ["Alpha", "gamma"]
     assert "beta: this tenant was never read: no run has completed" in done.stderr
@@ -100,7 +98,7 @@ async def test_each_line_of_json_names_its_tenant(portfolio: Portfolio, question
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @TWO
-async def test_csv_has_one_header(portfolio: Portfolio, question: str) -> None:
+async def test_csv_of_several_tenants_has_a_single_header(portfolio: Portfolio, question: str) -> None:
     header, *rows = csv.reader((await portfolio(question, "--all-tenants", "--csv")).stdout.splitlines())
     tenants = [row[header.index("tenant_id")] for row in rows]
     assert tenants == [str(ALPHA)] * (len(rows) // 2) + [str(GAMMA)] * (len(rows) // 2) != []
@@ -113,7 +111,7 @@ async def test_a_tag_chooses_tenants(portfolio: Portfolio) -> None:
 
 
 async def named(database: Database, names: dict[UUID, str]) -> None:
-    """Profiles of each tenant, whose names are the letters of a word."""
+    """Syncs a profile for each letter of a tenant's text."""
     for tenant_id, letters in names.items():
         items = [configuration(letter, displayName=letter) for letter in letters]
         await sync(database, tenant_id, items, CONFIGURATIONS)
@@ -121,9 +119,7 @@ async def named(database: Database, names: dict[UUID, str]) -> None:
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
 @THREE
-async def test_tenants_whose_references_are_read_answer_one_question_as_each_does(
-    portfolio: Portfolio, question: str
-) -> None:
+async def test_a_single_query_for_all_tenants_gives_their_separate_answers(portfolio: Portfolio, question: str) -> None:
     alone = [
         line for name in ("alpha", "beta", "gamma") for line in (await portfolio(question, name, "--json")).objects()
     ]
@@ -142,7 +138,7 @@ async def test_tenants_whose_references_are_read_answer_one_question_as_each_doe
     assert asked == ["one"]
 
 
-async def test_tenants_that_cannot_be_asked_together_are_asked_alone(database: Database) -> None:
+async def test_a_failed_joint_query_leaves_tenants_to_separate_queries(database: Database) -> None:
     await fill(database, ALPHA, BETA)
 
     async def wrong(*_: object) -> dict[UUID, list[BaseModel]]:
@@ -172,7 +168,7 @@ async def test_a_limit_holds_over_all_tenants(database: Database, portfolio: Por
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
-async def test_a_limit_says_how_much_of_what_was_read_it_leaves_out(
+async def test_a_limit_reports_the_number_of_omitted_rows(
     database: Database, portfolio: Portfolio, question: str
 ) -> None:
     items = [configuration(name, target("group", "gone")) for name in "abc"]
@@ -210,7 +206,7 @@ async def test_rows_of_all_tenants_are_sorted_together(database: Database, portf
     assert [line.split(":")[0] for line in answers.splitlines() if line[0] != " "] == ["Alpha", "beta", "gamma"]
 
 
-async def test_one_tenant_is_sorted_before_its_rows_are_limited(database: Database, portfolio: Portfolio) -> None:
+async def test_rows_of_a_tenant_are_sorted_before_they_are_limited(database: Database, portfolio: Portfolio) -> None:
     await named(database, {ALPHA: "abcd"})
     done = await portfolio("items", "alpha", "--sort", "-name", "--limit", "1", "--columns", "name")
     assert done.stdout.splitlines()[-1] == "d"
@@ -220,7 +216,7 @@ async def test_one_tenant_is_sorted_before_its_rows_are_limited(database: Databa
     assert found.stdout.splitlines() == ["title,tenant", "d,Alpha"]
 
 
-async def test_changes_are_sorted_as_csv(database: Database, portfolio: Portfolio) -> None:
+async def test_changes_are_sorted_in_csv(database: Database, portfolio: Portfolio) -> None:
     for words in ({ALPHA: "a", BETA: "a"}, {ALPHA: "axz", BETA: "ay"}):
         await named(database, words)
     for arguments, expected in ((("alpha",), ["z", "x"]), (("--all-tenants",), ["z", "y", "x"])):
@@ -228,7 +224,7 @@ async def test_changes_are_sorted_as_csv(database: Database, portfolio: Portfoli
         assert done.stdout.splitlines() == ["display_name", *expected]
 
 
-async def test_a_column_that_is_none_is_refused_once(database: Database, portfolio: Portfolio) -> None:
+async def test_an_unknown_column_is_refused_once(database: Database, portfolio: Portfolio) -> None:
     await named(database, {ALPHA: "a", BETA: "b"})
     done = await portfolio("items", "--all-tenants", "--sort", "nonsense")
     assert (done.code, done.stdout) == (2, "")
@@ -247,7 +243,9 @@ async def test_a_column_that_is_none_is_refused_once(database: Database, portfol
         (("--all-tenants", "--html", "x.html"), "--html is about one tenant: give it with TENANT"),
     ],
 )
-async def test_a_choice_that_is_none_is_refused(portfolio: Portfolio, arguments: Sequence[str], words: str) -> None:
+async def test_an_invalid_choice_of_tenants_is_refused(
+    portfolio: Portfolio, arguments: Sequence[str], words: str
+) -> None:
     done = await portfolio("changes", *arguments)
     assert (done.code, done.stdout) == (2, "")
     assert words in done.stderr
@@ -256,7 +254,7 @@ async def test_a_choice_that_is_none_is_refused(portfolio: Portfolio, arguments:
 def walk(
     database_url: str, monkeypatch: pytest.MonkeyPatch, answers: Sequence[Exception | None], *, are_many: bool = True
 ) -> int:
-    """Asks tenants a, b, … of which each prints a line, and then fails as it is told; the exit code."""
+    """Asks tenants a, b, …: each prints a line, then raises its answer, if any. Returns the exit code."""
     tenants = tuple(AskedTenant(UUID(int=number), chr(ord("a") + number)) for number in range(len(answers)))
     monkeypatch.setenv("DATABASE_URL", database_url)
 
@@ -285,7 +283,7 @@ def walk(
         ([UserError("no such run"), UserError("no such run")], 4, ""),
     ],
 )
-def test_a_failure_is_a_line_and_an_exit_code_and_stops_no_other_tenant(
+def test_a_failure_sets_the_exit_code_and_stops_no_other_tenant(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -301,7 +299,7 @@ def test_a_failure_is_a_line_and_an_exit_code_and_stops_no_other_tenant(
     assert [line for line in err.splitlines() if "no such run" in line] == [f"{name}: no such run" for name in failed]
 
 
-def test_rows_of_a_tenant_that_failed_are_not_among_the_sorted_ones(
+def test_sorted_rows_omit_failed_tenants(
     database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tenants = tuple(AskedTenant(UUID(int=number), name) for number, name in enumerate("abc"))

@@ -1,4 +1,4 @@
-"""All commands at 80, 100 and 160 columns: no line is wider, and no cell is cut within a word that has room."""
+"""All commands at 80, 100 and 160 columns: no line is wider, and no word that fits is cut."""
 
 import asyncio
 import csv
@@ -63,21 +63,21 @@ NOT_WALKED = {
     "promote plan": "its table is that of `promote show`", "promote approve": "no table", "promote reject": "no table",
     "web": "it serves pages, and prints none",
 }  # fmt: skip
-"""Commands that are not walked, and why."""
+"""Commands that are not walked, with the reason."""
 
 
 OTHER_FIELDS = {"limits", "run", "portfolio run", "missing", "portfolio runs", "watch list"}
-"""Commands whose JSON is one object, of which the table shows a part; and those whose JSON lists more."""
+"""Commands whose table shows only a part of their JSON."""
 
 PASSING = re.compile(r"(\d+|\d+-\d+-\d+|\d+:\d+:.*|just|now|ago|seconds?|minutes?|min|each|row|=)?")
-"""Words of times, which are others a moment later; and what is said of a time that all rows have by then."""
+"""Words of times, which change from moment to moment, also of a time that all rows share."""
 
 ROOM = 6
 """Columns that indentation takes from a word."""
 
 
 def calls(one: str, other: str, run: str, portfolio: str, plan: str) -> dict[str, list[list[str]]]:
-    """The command lines that are tried, by command."""
+    """The command lines to try, by command."""
     return {
         "catalog": [[], ["--opt-in"], ["conditionalAccessPolicies"]],
         "permissions": [[]],
@@ -134,7 +134,7 @@ def commands(command: Any, *path: str) -> Iterator[str]:
 
 
 class Answer(NamedTuple):
-    """What a command printed."""
+    """The exit code and output of a command."""
 
     code: int
     stdout: str
@@ -142,21 +142,21 @@ class Answer(NamedTuple):
 
 
 def ask(system: System, words: list[str], width: int | None = None) -> Answer:
-    """Runs a command in a window of this width, or in a pipe. There are many: each in this process."""
+    """Runs a command in this process, since there are many, in a window of this width or in a pipe."""
     environment = {**system.environment, "COLUMNS": str(width or "")}
     done = CliRunner().invoke(app, words, env=environment)
     assert done.exit_code in (0, 3), (words, done.stderr, done.exception)
     return Answer(done.exit_code, done.stdout, done.stderr)
 
 
-async def somebody_signs_in(system: System) -> None:
+async def sign_in_a_person(system: System) -> None:
     person = Person(person_id=f"{uuid4()}/{uuid4()}", name="ada@contoso.example", role=Role.OPERATOR)
     async with system.database() as database, database.no_tenant() as session:
         await web_sessions.sign_in(session, person, bytes(32), timedelta(hours=1), replaced_hash=None)
 
 
 def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]]:
-    """Two tenants with names and ids of all lengths, of which things went; the command lines to try."""
+    """Prepares two tenants with names and ids of all lengths and some removed items; the command lines to try."""
     one, other = graph.tenants
     one.add(PATH, {"@odata.type": KIND, "displayName": "To promote", SETTING: True})
     for tenant in graph.tenants:
@@ -177,7 +177,7 @@ def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]
     assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
     rule = ["access", "exclude", "--role", "operator", "--tenant", one.name, "--reason", "their own team keeps it"]
     assert system.starter(*rule).code == 0
-    asyncio.run(somebody_signs_in(system))
+    asyncio.run(sign_in_a_person(system))
     for name in NAMES[:3]:
         one.change(PATH, ids[name], {"description": f"{name} " * 20})
     one.remove(PATH, ids[NAMES[3]])
@@ -199,7 +199,7 @@ def test_every_command_is_walked_or_has_no_table() -> None:
 
 
 def words_of(text: str) -> set[str]:
-    """The words of an answer, without signs at their ends, and without times, which pass meanwhile."""
+    """The words of an answer, without punctuation at their ends and without times, which change."""
     words = {word.strip(",:;.()") for word in text.split()}
     return {word for word in words if not PASSING.fullmatch(word)}
 

@@ -1,4 +1,4 @@
-"""What the starter says where no worker takes a run."""
+"""Messages of the starter about a run that no worker takes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +26,7 @@ def poller(build_id: str | None, ago: timedelta = timedelta(0)) -> PollerInfo:
     return PollerInfo(last_access_time=seen, deployment_options=options)
 
 
-def said(pollers: list[PollerInfo], *, current: str | None = None, pinned: str | None = None) -> str | None:
+def message_for(pollers: list[PollerInfo], *, current: str | None = None, pinned: str | None = None) -> str | None:
     queue = DescribeTaskQueueResponse(pollers=pollers)
     if current is not None:
         version = WorkerDeploymentVersion(deployment_name="d", build_id=current)
@@ -40,25 +40,28 @@ def said(pollers: list[PollerInfo], *, current: str | None = None, pinned: str |
     return nobody_takes("queue", queue, run)
 
 
-def test_a_run_that_a_worker_takes_is_no_trouble() -> None:
-    assert said([poller(None)]) is None
-    assert said([PollerInfo()]) is None, "a worker of an older SDK"
-    assert said([poller("1"), poller(None)]) is None
-    assert said([poller("1"), poller("2")], current="2") is None
-    assert said([poller("1"), poller("2")], current="2", pinned="1") is None
-    assert said([poller("1", timedelta(seconds=70)), poller("2")], current="2", pinned="1") is None
+def test_a_run_that_a_worker_takes_has_no_message() -> None:
+    assert message_for([poller(None)]) is None
+    assert message_for([PollerInfo()]) is None, "a worker of an older SDK"
+    assert message_for([poller("1"), poller(None)]) is None
+    assert message_for([poller("1"), poller("2")], current="2") is None
+    assert message_for([poller("1"), poller("2")], current="2", pinned="1") is None
+    assert message_for([poller("1", timedelta(seconds=70)), poller("2")], current="2", pinned="1") is None
 
 
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (said([]), "no worker is polling task queue 'queue'"),
-        (said([poller("1")]), "set-current-version --deployment-name d --build-id 1"),
-        (said([poller("1"), poller(None)], current="2"), "no worker of version 2 of deployment d, which is current"),
-        (said([poller("2")], current="2", pinned="1"), "the run stays on version 1 of deployment d"),
-        (said([poller("1", timedelta(minutes=3)), poller("2")], pinned="1"), "the run stays on version 1"),
+        (message_for([]), "no worker is polling task queue 'queue'"),
+        (message_for([poller("1")]), "set-current-version --deployment-name d --build-id 1"),
+        (
+            message_for([poller("1"), poller(None)], current="2"),
+            "no worker of version 2 of deployment d, which is current",
+        ),
+        (message_for([poller("2")], current="2", pinned="1"), "the run stays on version 1 of deployment d"),
+        (message_for([poller("1", timedelta(minutes=3)), poller("2")], pinned="1"), "the run stays on version 1"),
     ],
 )
-def test_a_run_that_no_worker_takes_comes_with_what_to_do(trouble: str | None, words: str) -> None:
+def test_a_run_that_no_worker_takes_has_a_message(trouble: str | None, words: str) -> None:
     assert trouble is not None
     assert words in trouble

@@ -1,4 +1,4 @@
-"""What Graph varies from read to read, and as it rolls new properties out, while the configuration stays the same."""
+"""Differences between Graph's answers, such as new properties, for the same configuration."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from random import Random
@@ -16,14 +16,14 @@ NEW_PROPERTIES: dict[str, Any] = {
 
 
 class GraphNoise:
-    """Serves documents of one collection as Graph might, another way each time."""
+    """Serves documents of one collection with random differences, as Graph might."""
 
     def __init__(self, random: Random, form: NormalForm) -> None:
         self._random = random
         self._form = form
 
     def serve(self, document: dict[str, Any]) -> dict[str, Any]:
-        """The document with nulls and empty lists that come and go, sets in another order, and moments respelled."""
+        """Adds or drops nulls and empty lists, shuffles sets, and respells times."""
         served = self._object(document)
         return {"@odata.context": f"https://graph.microsoft.com/beta/$metadata#{self._random.random()}", **served}
 
@@ -56,7 +56,7 @@ class GraphNoise:
 
 
 def respellings(text: str) -> list[str]:
-    """Other spellings of the same moment or ids; none of another text."""
+    """Other spellings of a time or of ids; empty for any other text."""
     try:
         if all(str(UUID(part)) == part.lower() for part in text.split("_")):
             return [text.upper(), text.title()]

@@ -1,4 +1,4 @@
-"""Edits of JSON documents at one of their leaves, for property tests."""
+"""Edits of single leaves of JSON documents, for property tests."""
 
 import copy
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def leaf_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The way to every value that holds no other."""
+    """The path of each scalar and of each empty list or object."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     empty = True
     for step, child in children:
@@ -17,7 +17,7 @@ def leaf_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
 
 
 def edited(document: dict[str, Any], path: tuple[str | int, ...], leaf: Any) -> dict[str, Any]:
-    """A copy of the document with another value at the end of the path."""
+    """A copy of the document with `leaf` at the path."""
     whole = copy.deepcopy(document)
     place: Any = whole
     for step in path[:-1]:

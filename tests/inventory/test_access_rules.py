@@ -1,4 +1,4 @@
-"""Which tenants a person sees: nobody by default, administrators all, and an exclusion wins."""
+"""Tenants that a person sees: none by default, all for administrators; an exclusion wins."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,12 +25,12 @@ def seen_by(role: Role, *rules: AccessRule) -> frozenset[UUID]:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_whoever_has_no_rule_sees_nothing_but_an_administrator_sees_all(role: Role) -> None:
+def test_without_rules_only_administrators_see_tenants(role: Role) -> None:
     assert seen_by(role) == (ALL if role is Role.ADMIN else NOBODY)
 
 
 @pytest.mark.parametrize("role", Role)
-def test_rules_include_by_tenant_by_tag_or_all(role: Role) -> None:
+def test_rules_include_tenants_by_id_by_tag_or_all(role: Role) -> None:
     assert seen_by(role, rule(tenant_id=TAILSPIN)) == {TAILSPIN}
     assert seen_by(role, rule(tag="emea")) == {CONTOSO, FABRIKAM}
     assert seen_by(role, rule(tag="emea"), rule(tenant_id=TAILSPIN)) == ALL
@@ -39,14 +39,14 @@ def test_rules_include_by_tenant_by_tag_or_all(role: Role) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_an_exclusion_wins_whatever_includes_the_tenant(role: Role) -> None:
+def test_an_exclusion_overrides_every_inclusion(role: Role) -> None:
     out = rule(tag="pilot", is_excluded=True)
     assert CONTOSO not in seen_by(role, out, rule(), rule(tenant_id=CONTOSO), rule(tag="pilot"))
     assert seen_by(role, rule(), out) == {FABRIKAM, TAILSPIN}
     assert seen_by(role, rule(), rule(is_excluded=True)) == NOBODY
 
 
-def test_an_exclusion_alone_takes_from_an_administrator_and_gives_nobody_anything() -> None:
+def test_an_exclusion_alone_limits_administrators_and_grants_others_nothing() -> None:
     out = rule(tenant_id=CONTOSO, is_excluded=True)
     assert seen_by(Role.ADMIN, out) == {FABRIKAM, TAILSPIN}
     assert seen_by(Role.APPROVER, out) == NOBODY

@@ -22,12 +22,12 @@ REMEMBERED = st.sampled_from(sorted(REMEMBERED_CODES))
 
 
 @given(st.timedeltas(timedelta(0), RETRY_AFTER_MAXIMUM))
-def test_retry_after_is_honoured_to_the_moment(asked: timedelta) -> None:
+def test_a_retry_after_up_to_the_maximum_is_kept_exactly(asked: timedelta) -> None:
     assert believable(asked) == asked
 
 
 @given(st.timedeltas().filter(lambda wait: not timedelta(0) <= wait <= RETRY_AFTER_MAXIMUM) | st.none())
-def test_what_no_server_means_is_not_believed(asked: timedelta | None) -> None:
+def test_an_absent_negative_or_excessive_retry_after_is_ignored(asked: timedelta | None) -> None:
     assert believable(asked) is None
 
 
@@ -40,7 +40,7 @@ def test_backoff_stays_below_its_ceiling(attempts: int, seed: int) -> None:
     )
 
 
-def test_backoff_is_jittered_over_its_whole_range() -> None:
+def test_backoff_is_random_over_its_whole_range() -> None:
     random = Random(1)
     waits = sorted(backoff(3, random).total_seconds() for _ in range(1000))
     assert waits[0] < 0.1
@@ -49,7 +49,7 @@ def test_backoff_is_jittered_over_its_whole_range() -> None:
 
 
 @given(REMEMBERED, st.integers(1, BRIEF_AFTER_RUNS - 1), st.booleans(), FULL)
-def test_a_failure_of_few_runs_is_met_with_full_patience(
+def test_a_failure_in_few_runs_keeps_the_configured_retry_limits(
     code: ErrorCode, runs: int, in_details: bool, full: RetryLimits
 ) -> None:
     known = known_failure(code, runs, in_details, full)
@@ -59,7 +59,7 @@ def test_a_failure_of_few_runs_is_met_with_full_patience(
 
 
 @given(REMEMBERED, st.integers(BRIEF_AFTER_RUNS, 10_000), st.booleans(), FULL)
-def test_a_failure_of_several_runs_is_tried_briefly_and_never_longer_than_configured(
+def test_a_failure_in_several_runs_caps_the_configured_retry_limits(
     code: ErrorCode, runs: int, in_details: bool, full: RetryLimits
 ) -> None:
     known = known_failure(code, runs, in_details, full)
@@ -73,12 +73,12 @@ def test_a_failure_of_several_runs_is_tried_briefly_and_never_longer_than_config
 
 
 @given(st.sampled_from(sorted(set(ErrorCode) - REMEMBERED_CODES)), st.integers(1, 10_000), FULL)
-def test_a_code_that_ends_a_page_at_once_is_not_remembered(code: ErrorCode, runs: int, full: RetryLimits) -> None:
+def test_error_codes_without_retries_are_not_remembered(code: ErrorCode, runs: int, full: RetryLimits) -> None:
     assert known_failure(code, runs, False, full) is None
 
 
 @given(FULL, st.lists(st.timedeltas(timedelta(0), timedelta(days=1)), max_size=40))
-def test_patience_ends_by_attempts_or_by_time_and_stays_ended(full: RetryLimits, waits: list[timedelta]) -> None:
+def test_retries_end_by_attempts_or_by_time_and_stay_ended(full: RetryLimits, waits: list[timedelta]) -> None:
     waited, ended = timedelta(0), False
     for attempts, wait in enumerate(waits, start=1):
         waited += wait

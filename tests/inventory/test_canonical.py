@@ -42,18 +42,20 @@ def test_canonical_form_is_idempotent(document: dict[str, Any]) -> None:
 
 
 @given(documents, names, scalars, scalars)
-def test_canonical_form_sees_every_changed_value(document: dict[str, Any], name: str, before: Any, after: Any) -> None:
+def test_canonical_form_shows_every_changed_value(document: dict[str, Any], name: str, before: Any, after: Any) -> None:
     one, other = PLAIN.canonical({**document, name: before}), PLAIN.canonical({**document, name: after})
     assert (one == other) is (orjson.dumps(before) == orjson.dumps(after))
 
 
 @given(documents)
-def test_what_is_stored_is_what_was_served(document: dict[str, Any]) -> None:
+def test_canonical_form_keeps_all_content(document: dict[str, Any]) -> None:
     assert orjson.loads(PLAIN.canonical(document)) == orjson.loads(orjson.dumps(document))
 
 
 @given(documents, scalars, st.data())
-def test_every_edit_of_a_leaf_shows(document: dict[str, Any], leaf: Any, data: st.DataObject) -> None:
+def test_every_edit_of_a_leaf_changes_the_canonical_form(
+    document: dict[str, Any], leaf: Any, data: st.DataObject
+) -> None:
     document["always"] = "there"
     path = data.draw(st.sampled_from(list(leaf_paths(document))))
     other = edited(document, path, leaf)
@@ -64,7 +66,7 @@ def test_every_edit_of_a_leaf_shows(document: dict[str, Any], leaf: Any, data: s
 @given(
     documents, scalars, st.sampled_from(["version", "a@odata.context", "@odata.etag", "#microsoft.graph.x"]), st.data()
 )
-def test_canonical_form_is_blind_to_what_is_volatile_and_to_annotations(
+def test_canonical_form_omits_volatile_properties_and_annotations(
     document: dict[str, Any], noise: Any, name: str, data: st.DataObject
 ) -> None:
     def noisy(value: Any) -> Any:
@@ -97,7 +99,7 @@ def test_canonical_form_with_secrets_is_idempotent(
     ordered: frozenset[str],
     key: DataKey | None,
 ) -> None:
-    # Without a type, and without the name of a mark, nothing can be told from the canonical form again.
+    # Without types and the names within marks, the rules cannot recognise values in the canonical form again.
     told = frozenset({"@odata.type", "sensitive", "a/sensitive"})
     canonicalizer = Canonicalizer(
         sensitive=sensitive - {"@odata.type"}, volatile=volatile - told, ordered=ordered, data_key=key
@@ -107,7 +109,7 @@ def test_canonical_form_with_secrets_is_idempotent(
 
 
 def without(value: Any, names: frozenset[str], place: str | None = None) -> Any:
-    """The value without what the names, bare or qualified, stand for: what they mean, said in the plainest way."""
+    """The value without the named properties: volatile rules, implemented in the plainest way."""
     if isinstance(value, list):
         return [without(member, names, place) for member in value]
     if not isinstance(value, dict):
@@ -120,9 +122,7 @@ def without(value: Any, names: frozenset[str], place: str | None = None) -> Any:
 
 
 @given(st.dictionaries(few_names, nested, max_size=4), rules)
-def test_what_is_volatile_in_one_place_is_dropped_there_alone(
-    document: dict[str, Any], volatile: frozenset[str]
-) -> None:
+def test_volatile_rules_drop_only_the_properties_they_name(document: dict[str, Any], volatile: frozenset[str]) -> None:
     blind = Canonicalizer(volatile=volatile)
     assert blind.canonical(document) == PLAIN.canonical(without(document, volatile))
 
@@ -131,7 +131,7 @@ SECRET = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
 
 
 @pytest.mark.parametrize("data_key", [None, DataKey(b"key")])
-def test_a_masked_value_has_one_mark_under_any_key_and_its_state_stays(data_key: DataKey | None) -> None:
+def test_masked_values_share_a_mark_and_keep_their_state(data_key: DataKey | None) -> None:
     masked = Canonicalizer(masked=frozenset({f"{SECRET}/value"}), data_key=data_key, by_nature=True)
 
     def policy(token: JsonValue) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_a_masked_value_has_one_mark_under_any_key_and_its_state_stays(data_key:
     assert masked.canonical_value({"@odata.type": "#other", "value": 1}) == {"@odata.type": "#other", "value": 1}
 
 
-def test_what_is_volatile_in_one_type_is_dropped_there_alone() -> None:
+def test_a_property_volatile_in_a_type_stays_in_others() -> None:
     blind = Canonicalizer(volatile=frozenset({"#t/state"}), sensitive=frozenset({"#t/state", "psk"}))
 
     def policy(state: str) -> JsonObject:
@@ -167,15 +167,15 @@ def test_what_is_volatile_in_one_type_is_dropped_there_alone() -> None:
     assert blind.hidden_names({"@odata.type": "#t", "state": "one"}) == {"state"}
 
 
-def test_what_is_dropped_by_its_place_or_by_its_type_is_not_hidden_by_the_other() -> None:
+def test_a_volatile_property_is_dropped_even_if_it_is_sensitive() -> None:
     for sensitive, volatile in (("a/b", "#t/b"), ("#t/b", "a/b"), ("b", "a/b"), ("b", "#t/b"), ("a/b", "a/b")):
         canonicalizer = Canonicalizer(sensitive=frozenset({sensitive}), volatile=frozenset({volatile}))
         assert canonicalizer.canonical_value({"a": {"@odata.type": "#t", "b": 1}}) == {"a": {"@odata.type": "#t"}}
 
 
-# Of a value that Graph masks (`***`) nothing is known.
+# No mask characters: a value that Graph masks (`***`) is unknown, and has no keyed mark.
 @given(st.text(st.characters(codec="utf-8", exclude_characters="*\u2022")), st.text())
-def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, other: str) -> None:
+def test_a_secret_has_the_same_mark_in_every_place(secret: str, other: str) -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk", "oma/value", "#t/body"}), data_key=KEY)
     document = keyed.canonical_value(
         {"psk": secret, "oma": [{"value": secret}], "nested": {"@odata.type": "#t", "body": secret}, "other": other}
@@ -190,14 +190,14 @@ def test_the_same_secret_gives_the_same_mark_wherever_it_stands(secret: str, oth
     assert (keyed.canonical_value({"psk": other})["psk"] == mark) is (secret == other)
 
 
-def test_the_order_of_a_hidden_list_counts_only_where_it_is_content() -> None:
+def test_the_order_of_a_hidden_list_counts_only_if_ordered() -> None:
     keyed = Canonicalizer(sensitive=frozenset({"tokens", "steps"}), ordered=frozenset({"steps"}), data_key=KEY)
     assert keyed.canonical({"tokens": ["a", "b"]}) == keyed.canonical({"tokens": ["b", "a"]})
     assert keyed.canonical({"tokens": ["a", "b"]}) != keyed.canonical({"tokens": ["a", "c"]})
     assert keyed.canonical({"steps": ["a", "b"]}) != keyed.canonical({"steps": ["b", "a"]})
 
 
-def test_a_place_hides_nothing_elsewhere() -> None:
+def test_a_rule_for_a_place_or_type_hides_nothing_elsewhere() -> None:
     sensitive = frozenset({"omaSettings/value", "#microsoft.graph.vpn/secret"})
     hiding = Canonicalizer(sensitive=sensitive)
     document: dict[str, Any] = {
@@ -215,12 +215,12 @@ def test_a_place_hides_nothing_elsewhere() -> None:
 @pytest.mark.parametrize(
     "hidden", ["", 0, False, [], {}, ["a"], {"a": 1}, {"sensitive": "short"}, {"sensitive": False}]
 )
-def test_everything_but_null_is_hidden(hidden: Any) -> None:
+def test_every_sensitive_value_but_null_is_hidden(hidden: Any) -> None:
     assert Canonicalizer(sensitive=frozenset({"psk"})).canonical_value({"psk": hidden}) == {"psk": {"sensitive": True}}
 
 
 @pytest.mark.parametrize("kept", [None, {"sensitive": True}, {"sensitive": "0123456789abcdef" * 4}])
-def test_null_and_a_mark_stay(kept: Any) -> None:
+def test_null_and_marks_stay_unchanged(kept: Any) -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk", "sensitive"}), data_key=KEY)
     assert keyed.canonical_value({"psk": kept}) == {"psk": kept}
 
@@ -229,13 +229,13 @@ def test_null_and_a_mark_stay(kept: Any) -> None:
     "almost",
     [{"sensitive": True, "more": 1}, {"sensitive": "0" * 63}, {"sensitive": "G" * 64}, {"sensitive": "0" * 64 + "\n"}],
 )
-def test_what_is_almost_a_mark_is_hidden(almost: Any) -> None:
+def test_a_malformed_mark_is_hidden(almost: Any) -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk"}), data_key=KEY)
     assert keyed.canonical_value({"psk": almost})["psk"] != almost
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])
-def test_a_number_that_json_cannot_say_is_refused(number: float) -> None:
+def test_infinities_and_nan_are_refused(number: float) -> None:
     hiding = Canonicalizer(sensitive=frozenset({"hidden"}))
     documents: list[JsonObject] = [{"a": number}, {"a": [number]}, {"hidden": number}, {"hidden": [{"a": number}]}]
     for document in documents:
@@ -244,13 +244,13 @@ def test_a_number_that_json_cannot_say_is_refused(number: float) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_text_of_every_plane_comes_back(text: str) -> None:
+def test_text_of_every_unicode_plane_round_trips(text: str) -> None:
     assert orjson.loads(PLAIN.canonical({text: text, "list": [text]})) == {
         name: value for name, value in {text: text, "list": [text]}.items() if name[:1] != "#" and "@" not in name
     }
 
 
-def test_a_large_document_comes_back() -> None:
+def test_a_large_document_round_trips() -> None:
     settings: list[JsonValue] = [
         {"id": f"{number:03}", "settingInstance": {"settingDefinitionId": f"d{number}", "value": "é😀" * 300}}
         for number in range(306)
@@ -277,7 +277,7 @@ def copy_with_id(template: Any, external_id: str) -> Any:
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "servers"]), copies), st.uuids(), st.uuids(), st.data())
-def test_copies_that_were_made_again_are_alike(
+def test_recreated_items_have_the_same_likeness_hash(
     template: dict[str, Any], one: UUID, two: UUID, data: st.DataObject
 ) -> None:
     form = NormalForm(ArrayRules(ordered=frozenset({"servers"})))
@@ -294,25 +294,25 @@ def test_copies_that_were_made_again_are_alike(
 
 
 @given(documents)
-def test_likeness_is_the_hash_of_the_document_without_its_identity(document: dict[str, Any]) -> None:
+def test_the_likeness_hash_omits_id_and_creation_time(document: dict[str, Any]) -> None:
     canonical = PLAIN.canonical({**document, "id": "1", "createdDateTime": "2024"})
     rest = {name: value for name, value in document.items() if name not in ("id", "createdDateTime")}
     assert likeness_hash(canonical, "1", FORM) == FORM.of_sorted().hash(rest)
 
 
-def test_a_short_id_is_no_part_of_a_text() -> None:
+def test_a_short_id_is_not_replaced_within_a_text() -> None:
     assert likeness_hash(b'{"id":"1","name":"Windows 11"}', "1", FORM) == likeness_hash(
         b'{"id":"2","name":"Windows 11"}', "2", FORM
     )
 
 
-def test_only_the_documents_own_id_is_left_out() -> None:
+def test_the_likeness_hash_omits_only_the_documents_own_id() -> None:
     own = "6f0c8f5e-0000-4000-8000-000000000001"
     one, other = (PLAIN.canonical({"id": own, "group": {"id": group}}) for group in "ab")
     assert likeness_hash(one, own, FORM) != likeness_hash(other, own, FORM)
 
 
-def test_annotations_are_left_out_but_for_the_type() -> None:
+def test_annotations_are_dropped_except_the_type() -> None:
     document: dict[str, Any] = {
         "@odata.context": "https://…",
         "@odata.etag": 'W/"1"',
@@ -327,13 +327,13 @@ def test_annotations_are_left_out_but_for_the_type() -> None:
     assert PLAIN.canonical(document) == expected
 
 
-def test_volatile_properties_do_not_count_at_any_depth() -> None:
+def test_volatile_properties_are_dropped_at_every_depth() -> None:
     blind = Canonicalizer(volatile=frozenset({"version"}))
     assert blind.canonical({"a": {"version": 1}, "version": 2}) == blind.canonical({"a": {}})
     assert PLAIN.canonical({"version": 1}) != PLAIN.canonical({"version": 2})
 
 
-def test_sensitive_values_show_change_and_hide_the_value() -> None:
+def test_keyed_marks_show_changes_and_hide_values() -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk"}), data_key=KEY)
     one, other = keyed.canonical({"psk": "hunter2"}), keyed.canonical({"psk": "hunter3"})
     assert one != other
@@ -342,7 +342,7 @@ def test_sensitive_values_show_change_and_hide_the_value() -> None:
     assert Canonicalizer(sensitive=frozenset({"psk"}), data_key=DataKey(b"other")).canonical({"psk": "hunter2"}) != one
 
 
-def test_sensitive_values_without_a_key_are_only_hidden() -> None:
+def test_marks_without_a_key_show_no_changes() -> None:
     keyless = Canonicalizer(sensitive=frozenset({"psk"}))
     assert (
         keyless.canonical({"psk": "hunter2"}) == keyless.canonical({"psk": "hunter3"}) == b'{"psk":{"sensitive":true}}'
@@ -367,7 +367,7 @@ def test_a_lone_surrogate_is_refused() -> None:
         PLAIN.canonical({"name": "\ud800"})
 
 
-def test_numbers_and_times_stay_as_they_were_sent() -> None:
+def test_numbers_and_times_are_kept_as_graph_sent_them() -> None:
     document: dict[str, Any] = {"big": 2**53 + 1, "time": "2024-01-01T00:00:00.1234567Z", "fraction": 0.1}
     assert orjson.loads(PLAIN.canonical(document)) == document
 
@@ -392,12 +392,14 @@ def test_graph_counts_the_edits_of_real_documents_in_their_version() -> None:
         ({"version": '"a tag"'}, None),
     ],
 )
-def test_an_edit_is_told_by_what_moves_with_edits_alone(document: dict[str, Any], edit: str | None) -> None:
+def test_an_edit_is_identified_by_version_number_or_modification_time(
+    document: dict[str, Any], edit: str | None
+) -> None:
     assert edit_of(document) == edit
 
 
 @needs_graph_data
-def test_real_documents_keep_their_content() -> None:
+def test_canonical_form_of_real_documents_is_idempotent() -> None:
     for _, document in real_documents():
         canonical = PLAIN.canonical(document)
         assert PLAIN.canonical(orjson.loads(canonical)) == canonical
@@ -408,7 +410,7 @@ def by_rules() -> Canonicalizer:
 
 
 @needs_graph_data
-def test_objects_that_were_read_before_change_no_reading() -> None:
+def test_reused_and_new_canonicalizers_agree() -> None:
     reused = by_rules()
     for _, document in real_documents():
         for hides in (False, True):
@@ -420,6 +422,6 @@ def test_objects_that_were_read_before_change_no_reading() -> None:
             assert ("displayName" in hidden) is hides
 
 
-def test_every_error_code_is_explained() -> None:
+def test_every_error_code_has_an_explanation() -> None:
     assert set(EXPLANATIONS) == set(ErrorCode)
     assert all(str(code) == code.value for code in ErrorCode)

@@ -1,4 +1,4 @@
-"""What of two documents is a change of the tenant, and what only our own reading."""
+"""Differences between documents: changes in the tenant, or effects of our own reading."""
 
 from typing import Any
 
@@ -17,14 +17,14 @@ def paths(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return [field.path for field in changed_fields(before, after, HOW)]
 
 
-def test_what_a_rule_begins_or_ceases_to_hide_cannot_be_told() -> None:
+def test_hiding_or_revealing_a_value_is_no_change() -> None:
     hidden = KEYED.canonical_value({"secret": "hunter2"})
     assert paths({"secret": "hunter2"}, hidden) == paths(hidden, {"secret": "hunter2"}) == []
     assert paths(hidden, KEYED.canonical_value({"secret": "other"})) == ["secret"]
     assert paths({"secret": None}, hidden) == ["secret"], "a secret that was set is a change"
 
 
-def test_the_number_of_a_setting_is_no_change() -> None:
+def test_a_renumbered_setting_is_no_change() -> None:
     def settings(*definitions: str) -> dict[str, Any]:
         members = [{"settingDefinitionId": definition} for definition in definitions]
         return {
@@ -35,7 +35,7 @@ def test_the_number_of_a_setting_is_no_change() -> None:
     assert paths({"items": [{"name": "x", "id": "1"}]}, {"items": [{"name": "x", "id": "2"}]}) != []
 
 
-def test_what_the_rules_leave_out_today_is_no_change_to_a_document_from_before() -> None:
+def test_a_property_dropped_by_new_rules_is_no_change() -> None:
     assert paths({"version": 1, "a": 1}, {"a": 1}) == []
 
 
@@ -47,7 +47,7 @@ def test_what_the_rules_leave_out_today_is_no_change_to_a_document_from_before()
         (None, {"name": "y", "tags": ["other"], "body": "b"}, ["name"]),
     ],
 )
-def test_of_a_document_without_its_details_only_what_a_list_shows_right_is_compared(
+def test_without_details_only_reliable_values_of_a_list_are_compared(
     completed_by: frozenset[str] | None, after: dict[str, Any], changed: list[str]
 ) -> None:
     before: dict[str, Any] = {"name": "x", "body": None, "settings": []}
@@ -57,13 +57,13 @@ def test_of_a_document_without_its_details_only_what_a_list_shows_right_is_compa
     assert [difference.path for difference in found] == changed
 
 
-def test_what_an_earlier_release_did_not_ask_for_is_no_change() -> None:
+def test_a_newly_requested_property_is_no_change() -> None:
     asking = HOW._replace(asked_for=frozenset({"owners"}))
 
-    def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    def changed_paths(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         return [field.path for field in changed_fields(before, after, asking)]
 
-    assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
-    assert told({"a": 1}, {"a": 2, "owners": [{"id": "one"}]}) == ["a"]
-    assert told({"owners": []}, {"owners": [{"id": "one"}]}) != []
-    assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
+    assert changed_paths({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
+    assert changed_paths({"a": 1}, {"a": 2, "owners": [{"id": "one"}]}) == ["a"]
+    assert changed_paths({"owners": []}, {"owners": [{"id": "one"}]}) != []
+    assert changed_paths({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"

@@ -1,4 +1,4 @@
-"""Lists that Graph has cut: where they stand, and what a document with their links says."""
+"""Lists that Graph has cut: their places, and the hashes of documents with their links."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ LINK = "https://graph.example/beta/things/one/members?$skiptoken=a"
 EXPAND = "assignments,policy($expand=rules),actions($select=id;$expand=steps($expand=checks))"
 
 
-def test_an_expansion_is_read_with_what_stands_in_its_parentheses() -> None:
+def test_nested_expansions_are_parsed() -> None:
     assert expansion(EXPAND) == {
         "assignments": {},
         "policy": {"rules": {}},
@@ -29,7 +29,7 @@ def test_an_expansion_is_read_with_what_stands_in_its_parentheses() -> None:
     assert expansion(None) == {}
 
 
-def test_what_is_cut_is_found_wherever_it_was_expanded() -> None:
+def test_cut_lists_are_found_at_every_expanded_place() -> None:
     document: JsonObject = {
         "assignments": [{"id": "1"}],
         "assignments@odata.nextLink": "a",
@@ -62,7 +62,7 @@ _expansions: st.SearchStrategy[Expansion] = st.recursive(
 
 
 @given(document=st.dictionaries(_names, _trees), expanded=_expansions, data=st.data())
-def test_the_links_of_any_document_are_put_back_and_taken_out_again(
+def test_links_can_be_added_and_removed_without_changing_the_document(
     document: JsonObject, expanded: Expansion, data: st.DataObject
 ) -> None:
     plain = Observer(ObservationRules(type_key="a")).observe({**document, "id": "1"})
@@ -81,7 +81,7 @@ def _linked_everywhere(value: JsonValue) -> JsonValue:
     return [_linked_everywhere(member) for member in value] if isinstance(value, list) else value
 
 
-def test_a_cut_document_says_the_same_and_tells_nothing_of_what_it_lacks() -> None:
+def test_a_cut_list_adds_a_list_hash_and_keeps_the_content_hash() -> None:
     observer = Observer(ObservationRules(type_key="a", expand="members"))
     whole = observer.observe({"id": "1", "members": [{"id": "m"}]})
     cut = observer.observe({"id": "1", "members": [{"id": "m"}], "members@odata.nextLink": LINK})

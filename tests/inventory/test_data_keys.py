@@ -1,4 +1,4 @@
-"""Wrapped data keys: what opens them, and what does not."""
+"""Wrapped data keys, and the tenants and keys that open them."""
 
 import base64
 from uuid import UUID, uuid4
@@ -24,12 +24,12 @@ def test_32_random_bytes_are_a_key(text: str) -> None:
     "text",
     ["", "a", "the key of a test", "a" * 64, OLD[:-2], OLD + "00", NEW[:-4], NEW + " ", "0123456789abcdef" * 4],
 )
-def test_words_and_patterns_are_none(text: str) -> None:
+def test_words_and_patterns_are_no_keys(text: str) -> None:
     assert key_bytes(text) is None
 
 
 @given(st.binary(min_size=1, max_size=100), st.uuids())
-def test_what_is_wrapped_for_a_tenant_is_unwrapped_for_it(secret: bytes, tenant_id: UUID) -> None:
+def test_a_wrapped_key_is_unwrapped_for_its_tenant(secret: bytes, tenant_id: UUID) -> None:
     keys = WrappingKeys(OLD)
     wrapped = keys.wrap(secret, tenant_id)
     assert keys.unwrap(wrapped, tenant_id) == secret
@@ -38,7 +38,7 @@ def test_what_is_wrapped_for_a_tenant_is_unwrapped_for_it(secret: bytes, tenant_
     assert len(secret) < 8 or secret not in wrapped
 
 
-def test_it_opens_for_no_other_tenant_and_under_no_other_key() -> None:
+def test_a_wrapped_key_opens_for_no_other_tenant_or_key() -> None:
     wrapped = WrappingKeys(OLD).wrap(b"secret", TENANT)
     with pytest.raises(DataKeyError, match="damaged"):
         WrappingKeys(OLD).unwrap(wrapped, OTHER)
@@ -50,19 +50,19 @@ def test_it_opens_for_no_other_tenant_and_under_no_other_key() -> None:
         WrappingKeys(OLD).unwrap(b"", TENANT)
 
 
-def test_a_legacy_key_is_the_text_that_releases_before_took() -> None:
+def test_a_legacy_key_is_the_text_that_earlier_releases_used() -> None:
     assert WrappingKeys(OLD).new_secret(DataKeyKind.LEGACY) == OLD.encode()
     assert WrappingKeys(NEW, "a").new_secret(DataKeyKind.LEGACY) == b"a"
 
 
-def test_tenants_have_keys_of_their_own_unless_they_are_shared() -> None:
+def test_each_tenant_has_its_own_key_unless_keys_are_shared() -> None:
     keys = WrappingKeys(OLD)
     assert keys.new_secret(DataKeyKind.TENANT) != keys.new_secret(DataKeyKind.TENANT)
     assert keys.new_secret(DataKeyKind.SHARED) == WrappingKeys(OLD, NEW).new_secret(DataKeyKind.SHARED)
     assert keys.new_secret(DataKeyKind.SHARED) != WrappingKeys(NEW).new_secret(DataKeyKind.SHARED)
 
 
-def test_marks_under_two_keys_do_not_tell_whether_the_values_are_the_same() -> None:
+def test_marks_under_different_keys_cannot_be_compared() -> None:
     plain = Canonicalizer(sensitive=frozenset({"psk"}))
     keys = [DataKey.of(uuid4().bytes * 2, DataKeyKind.TENANT) for _ in range(2)] + [DataKey(b"legacy")]
     marked = [plain.under(key).canonical_value({"psk": "hunter2"}) for key in keys]

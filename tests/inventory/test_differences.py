@@ -46,15 +46,13 @@ def shuffled(value: Any, source: random.Random) -> Any:
 
 
 @given(documents, documents)
-def test_there_are_differences_exactly_where_documents_differ(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_differences_exist_exactly_if_content_hashes_differ(before: dict[str, Any], after: dict[str, Any]) -> None:
     found = differences(before, after, FORM)
     assert (found == []) is (FORM.hash(before) == FORM.hash(after))
 
 
 @given(documents, st.randoms(use_true_random=False))
-def test_another_order_is_a_difference_exactly_where_order_is_content(
-    document: dict[str, Any], source: random.Random
-) -> None:
+def test_a_new_order_is_a_difference_only_in_ordered_lists(document: dict[str, Any], source: random.Random) -> None:
     other = shuffled(document, source)
     assert differences(document, other, SETS) == []
     found = differences(document, other, FORM)
@@ -62,7 +60,7 @@ def test_another_order_is_a_difference_exactly_where_order_is_content(
 
 
 @given(documents, documents)
-def test_what_was_added_one_way_was_removed_the_other(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_additions_are_removals_in_the_opposite_direction(before: dict[str, Any], after: dict[str, Any]) -> None:
     there = differences(before, after)
     back = differences(after, before)
     assert sum(difference.kind is DifferenceKind.ADDED for difference in there) == sum(
@@ -71,7 +69,7 @@ def test_what_was_added_one_way_was_removed_the_other(before: dict[str, Any], af
 
 
 @given(documents, documents)
-def test_paths_of_changed_fields_are_told_once(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_each_changed_path_is_listed_once(before: dict[str, Any], after: dict[str, Any]) -> None:
     paths = [difference.path for difference in differences(before, after, FORM) if not difference.path.endswith("[]")]
     assert len(paths) == len(set(paths))
 
@@ -151,7 +149,7 @@ FIELDS: list[tuple[str, Callable[[dict[str, Any], int], dict[str, Any]], str]] =
 
 
 @given(st.data(), st.randoms(use_true_random=False))
-def test_exactly_the_edited_fields_are_told(data: st.DataObject, source: random.Random) -> None:
+def test_differences_are_exactly_the_edited_fields(data: st.DataObject, source: random.Random) -> None:
     size = data.draw(st.integers(1, 4))
     edits = data.draw(st.sets(st.tuples(st.integers(0, len(FIELDS) - 1), st.integers(0, size - 1))))
     before, after = policy(size), policy(size)
@@ -167,7 +165,7 @@ def test_exactly_the_edited_fields_are_told(data: st.DataObject, source: random.
 
 
 @given(st.data(), st.randoms(use_true_random=False))
-def test_members_that_came_and_went_are_told_whole(data: st.DataObject, source: random.Random) -> None:
+def test_added_and_removed_members_are_listed_whole(data: st.DataObject, source: random.Random) -> None:
     name = data.draw(st.sampled_from(["settings", "definitionValues", "assignments", "omaSettings"]))
     kept = data.draw(st.sets(st.integers(0, 4)))
     before, after = policy(5), policy(5)
@@ -183,7 +181,7 @@ def test_members_that_came_and_went_are_told_whole(data: st.DataObject, source: 
 
 
 @given(st.integers(0, 4), st.sampled_from(["action", "from", "to"]), st.randoms(use_true_random=False))
-def test_one_changed_field_of_a_member_without_an_identity_is_one_difference(
+def test_an_edited_field_of_a_member_without_identity_is_one_difference(
     number: int, field: str, source: random.Random
 ) -> None:
     before, after = policy(5), policy(5)
@@ -194,7 +192,7 @@ def test_one_changed_field_of_a_member_without_an_identity_is_one_difference(
     )
 
 
-def test_scalars_are_a_set() -> None:
+def test_lists_of_scalars_are_compared_as_sets() -> None:
     found = differences({"roleScopeTagIds": ["0", "1"]}, {"roleScopeTagIds": ["1", "5"]})
     assert found == [
         Difference("roleScopeTagIds[]", DifferenceKind.ADDED, None, "5"),
@@ -202,7 +200,7 @@ def test_scalars_are_a_set() -> None:
     ]
 
 
-def test_an_order_that_is_content_is_told_apart_from_the_members() -> None:
+def test_ordered_lists_list_order_and_members_as_separate_differences() -> None:
     before: JsonObject = {"servers": ["a", "b", "c"]}
     after: JsonObject = {"servers": ["c", "b", "d"]}
     assert [(difference.path, difference.kind.value) for difference in differences(before, after, FORM)] == [
@@ -232,7 +230,7 @@ TARGET = "#microsoft.graph."
         ),
     ],
 )
-def test_an_assignment_goes_by_its_target(target: dict[str, Any], label: str) -> None:
+def test_an_assignment_is_identified_by_its_target(target: dict[str, Any], label: str) -> None:
     before: JsonObject = {"assignments": [{"id": "1", "intent": "available", "target": target}]}
     after: JsonObject = {"assignments": [{"id": "2", "intent": "required", "target": target}]}
     assert {difference.path for difference in differences(before, after)} == {
@@ -240,23 +238,23 @@ def test_an_assignment_goes_by_its_target(target: dict[str, Any], label: str) ->
     }
 
 
-def test_an_exclusion_goes_by_its_intent_too() -> None:
+def test_an_exclusion_is_identified_by_its_target_and_intent() -> None:
     target: JsonObject = {"@odata.type": TARGET + "exclusionGroupAssignmentTarget", "groupId": "1234"}
 
     def excluded(*intents: str) -> JsonObject:
         return {"assignments": [{"id": intent, "intent": intent, "target": target} for intent in intents]}
 
-    def told(before: JsonObject, after: JsonObject) -> list[tuple[str, str]]:
+    def path_kinds(before: JsonObject, after: JsonObject) -> list[tuple[str, str]]:
         return [(difference.path, difference.kind.value) for difference in differences(before, after)]
 
     available, required = (f"assignments[exclusion group 1234, {intent}]" for intent in ("available", "required"))
-    assert told(excluded("available", "required"), excluded("required")) == [(available, "removed")]
-    assert told(excluded("required"), excluded("available")) == [(available, "added"), (required, "removed")]
-    of_a_policy = told({"assignments": [{"id": "1", "target": target}]}, {"assignments": []})
+    assert path_kinds(excluded("available", "required"), excluded("required")) == [(available, "removed")]
+    assert path_kinds(excluded("required"), excluded("available")) == [(available, "added"), (required, "removed")]
+    of_a_policy = path_kinds({"assignments": [{"id": "1", "target": target}]}, {"assignments": []})
     assert of_a_policy == [("assignments[exclusion group 1234]", "removed")]
 
 
-def test_another_filter_is_a_change_of_the_assignment() -> None:
+def test_a_new_filter_changes_the_assignment() -> None:
     def assignment(kind: str, external_id: str | None) -> dict[str, Any]:
         return {
             "target": {
@@ -274,7 +272,7 @@ def test_another_filter_is_a_change_of_the_assignment() -> None:
     ]
 
 
-def test_settings_of_different_definitions_are_never_one_setting() -> None:
+def test_settings_of_different_definitions_are_never_matched() -> None:
     def settings(definition: str) -> dict[str, Any]:
         return {"settings": [{"id": "0", "settingInstance": {"settingDefinitionId": definition, "value": "same"}}]}
 
@@ -294,25 +292,25 @@ def test_settings_of_different_definitions_are_never_one_setting() -> None:
         ({}, {"secret": "y"}, DifferenceKind.ADDED),
     ],
 )
-def test_a_sensitive_value_is_told_without_its_mark(
+def test_a_changed_sensitive_value_is_listed_without_its_mark(
     before: dict[str, Any], after: dict[str, Any], kind: DifferenceKind
 ) -> None:
     found = differences(KEYED.canonical_value(before), KEYED.canonical_value(after))
     assert found == [Difference("secret", kind, None, None, hidden=True)]
 
 
-def test_no_value_is_told_of_what_became_sensitive() -> None:
+def test_a_value_that_became_sensitive_is_not_shown() -> None:
     found = differences({"secret": "hunter2"}, KEYED.canonical_value({"secret": "hunter2"}))
     assert found == [Difference("secret", DifferenceKind.CHANGED, None, None, hidden=True, untold=True)]
 
 
-def test_an_added_member_shows_no_mark() -> None:
+def test_an_added_member_shows_no_keyed_mark() -> None:
     found = differences({"rules": []}, KEYED.canonical_value({"rules": [{"name": "r", "secret": "x"}]}))
     assert [difference.after for difference in found] == [{"name": "r", "secret": {"sensitive": True}}]
 
 
 @needs_graph_data
-def test_a_changed_real_document_is_told_by_its_changed_fields() -> None:
+def test_an_edited_real_document_differs_in_the_edited_fields() -> None:
     for _, document in real_documents():
         assert differences(document, document) == []
         edited = copy.deepcopy(document)
@@ -325,7 +323,7 @@ def test_a_changed_real_document_is_told_by_its_changed_fields() -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.5), (0, False), ("", 0), ("1", 1)])
-def test_values_of_different_kinds_differ(before: Any, after: Any) -> None:
+def test_values_of_different_types_differ(before: Any, after: Any) -> None:
     assert differences({"value": before}, {"value": after}) == [
         Difference("value", DifferenceKind.CHANGED, before, after)
     ]
@@ -349,13 +347,13 @@ def test_values_of_different_kinds_differ(before: Any, after: Any) -> None:
     ],
     ids=["one field", "half the same", "mostly other"],
 )
-def test_members_without_an_identity_are_the_same_if_they_are_alike(
+def test_similar_members_without_identity_are_matched(
     before: dict[str, Any], after: dict[str, Any], paths: list[str]
 ) -> None:
     assert [difference.path for difference in differences({"rules": [before]}, {"rules": [after]})] == paths
 
 
-def test_a_member_is_the_same_whatever_the_case_of_its_id() -> None:
+def test_members_are_matched_by_ids_in_any_case() -> None:
     group = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
 
     def assigned(group_id: str, filter_type: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ canonicalizers = st.builds(
 
 @st.composite
 def parts(draw: st.DrawFn) -> list[Part]:
-    """Answers as the calls of one item give them: each place is a collection or single, and the item keeps its type."""
+    """Answers to the detail calls of one item: each place is a collection or single, and the type is fixed."""
     single = {name: draw(st.booleans()) for name in NAMES}
     kind = draw(st.sampled_from(TYPES))
     believed = draw(some_names)
@@ -78,7 +78,7 @@ def parts(draw: st.DrawFn) -> list[Part]:
 
 
 @given(canonicalizers, objects, parts())
-def test_parts_may_be_made_canonical_before_they_are_put_together(
+def test_canonical_parts_assemble_to_the_canonical_document(
     canonicalizer: Canonicalizer, listed: dict[str, Any], answers: list[Part]
 ) -> None:
     stored_list = decode(canonicalizer.canonical(listed))
@@ -87,13 +87,13 @@ def test_parts_may_be_made_canonical_before_they_are_put_together(
         stored = [canonical_part(canonicalizer, part, listed) for part in answers]
     except SensitiveParentError:
         return
-    # A part that is the item itself carries the item's edit in its marks; nothing has put it in those of the whole.
+    # A part that is the item itself has the item's edit in its marks; the marks of the whole lack it.
     of_parts = without_edits(canonicalizer.canonical_value(assemble(stored_list, stored)))
     assert of_parts == canonicalizer.canonical_value(assemble(listed, answers))
 
 
 @given(canonicalizers, objects, parts())
-def test_a_canonical_part_stays_as_it_is(
+def test_canonical_form_of_a_part_is_idempotent(
     canonicalizer: Canonicalizer, listed: dict[str, Any], answers: list[Part]
 ) -> None:
     for part in answers:
@@ -104,17 +104,17 @@ def test_a_canonical_part_stays_as_it_is(
         assert canonical_part(canonicalizer, once, listed) == once
 
 
-def test_pages_come_together_in_their_order() -> None:
+def test_pages_are_assembled_in_page_order() -> None:
     settings = [Part("settings", [{"id": str(page)}], page=page) for page in (2, 0, 1)]
     assert assemble(LIST, settings)["settings"] == [{"id": "0"}, {"id": "1"}, {"id": "2"}]
 
 
-def test_a_page_that_came_twice_counts_once() -> None:
+def test_a_repeated_page_replaces_its_earlier_copy() -> None:
     twice = [Part("settings", [{"id": "0"}]), Part("settings", [{"id": "1"}], page=1), Part("settings", [{"id": "2"}])]
     assert assemble(LIST, twice)["settings"] == [{"id": "2"}, {"id": "1"}]
 
 
-def test_the_item_itself_replaces_what_the_list_shows_but_for_what_the_list_shows_right() -> None:
+def test_the_items_own_answer_replaces_all_but_believed_list_properties() -> None:
     item: JsonObject = {"id": "1", "name": "Asked", "assignments": [], "scopeTags": ["0"], "scriptContent": "aGVsbG8="}
     believed = frozenset({"assignments", "scopeTags"})
     assert assemble({**LIST, "size": 5}, [Part(None, item, single=True, believe_list=believed)]) == {
@@ -127,12 +127,12 @@ def test_the_item_itself_replaces_what_the_list_shows_but_for_what_the_list_show
     }
 
 
-def test_a_collection_of_its_own_replaces_what_the_item_shows_of_it() -> None:
+def test_a_detail_collection_replaces_the_items_own_copy() -> None:
     answers = [Part("settings", [{"id": "0"}]), Part(None, {"settings": []}, single=True)]
     assert assemble(LIST, answers)["settings"] == [{"id": "0"}]
 
 
-def test_a_childs_answer_goes_into_the_members_of_its_id() -> None:
+def test_a_childs_answer_goes_into_the_member_with_its_id() -> None:
     values: list[JsonValue] = [{"presentation": {"id": "p"}, "value": "x"}, {"presentation": {"id": "q"}}]
     answers = [
         Part("definitionValues", values[1:], child_property="presentationValues", child_id="2", page=1),
@@ -147,7 +147,7 @@ def test_a_childs_answer_goes_into_the_members_of_its_id() -> None:
     ]
 
 
-def test_what_there_is_none_of_is_null() -> None:
+def test_an_absent_detail_is_null() -> None:
     answers = [
         Part("owner", None, single=True),
         Part("items", [{"id": "1"}]),
@@ -187,7 +187,7 @@ def test_a_stored_part_holds_no_secret(rule: str, part: Part, key: bytes | None)
     assert "sensitive" in str(stored)
 
 
-def test_a_member_of_what_is_sensitive_as_a_whole_has_no_answers_of_its_own() -> None:
+def test_a_sensitive_collection_refuses_parts_of_its_members() -> None:
     canonicalizer = Canonicalizer(sensitive=frozenset({"#microsoft.graph.thing/settings"}))
     with pytest.raises(SensitiveParentError, match="settings"):
         canonical_part(canonicalizer, Part("settings", [], child_property="files", child_id="1"), LIST)

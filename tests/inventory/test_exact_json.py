@@ -35,7 +35,7 @@ def number_in(text: bytes) -> Decimal:
 
 
 @of_each({digits: digits for digits in LISTED})
-def test_a_number_comes_back_exactly(digits: str) -> None:
+def test_canonical_form_keeps_a_number_exactly(digits: str) -> None:
     for layout in ('{{"number":{}}}', '{{"number": {}\n}}'):
         text = layout.format(digits).encode()
         canonical = Canonicalizer().canonical(read(text))
@@ -45,7 +45,7 @@ def test_a_number_comes_back_exactly(digits: str) -> None:
 
 @given(numbers)
 @example("1e-310")
-def test_every_number_comes_back_exactly(digits: str) -> None:
+def test_every_number_round_trips_exactly(digits: str) -> None:
     text = f'{{"number":{digits}}}'.encode()
     written = encode(decode(text))
     assert number_in(written) == number_in(text)
@@ -53,14 +53,14 @@ def test_every_number_comes_back_exactly(digits: str) -> None:
 
 
 @pytest.mark.parametrize("digits", ["12345678901234567", "-12345678901234567.8", "1.5e-400", f"1e-{'0' * 90}400"])
-def test_a_number_far_into_a_long_text_comes_back_exactly(digits: str) -> None:
+def test_a_number_far_into_a_long_text_round_trips_exactly(digits: str) -> None:
     for spaces in range(64 * 1024 - 110, 64 * 1024 + 2):
         text = b'{"number":' + b" " * (spaces - 10) + digits.encode() + b"}"
         assert number_in(encode(decode(text))) == Decimal(digits), spaces
 
 
 @given(st.lists(numbers, max_size=5))
-def test_numbers_in_lists_come_back_exactly(digits: list[str]) -> None:
+def test_numbers_in_lists_round_trip_exactly(digits: list[str]) -> None:
     text = f"[{','.join(digits)}]".encode()
     exact = {"parse_float": Decimal, "parse_int": Decimal}
     assert json.loads(encode(decode(text)), **exact) == json.loads(text, **exact)  # type: ignore[arg-type]
@@ -78,7 +78,7 @@ def test_negative_zero_stays_negative() -> None:
         st.none() | st.booleans() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
-def test_what_holds_no_number_is_read_as_ever(value: Any) -> None:
+def test_json_without_numbers_is_decoded_unchanged(value: Any) -> None:
     text = orjson.dumps(value)
     assert decode(text) == value
     assert decode(bytearray(text)) == value
@@ -87,17 +87,17 @@ def test_what_holds_no_number_is_read_as_ever(value: Any) -> None:
 @pytest.mark.parametrize(
     "digits", [2**64, -(2**63) - 1, 10**5000 // 10**4900], ids=["2^64", "below -2^63", "101 digits"]
 )
-def test_a_long_integer_is_written_whoever_read_it(digits: int) -> None:
+def test_integers_beyond_64_bits_are_encoded(digits: int) -> None:
     assert encode({"a": [digits, True]}) == f'{{"a":[{digits},true]}}'.encode()
 
 
 @pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b"{", b"", b'{"a":1e99999999999999999999}', b"\xff"])
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_invalid_json_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any of its kinds
         decode(text)
 
 
-def test_a_lone_surrogate_is_read_and_never_written() -> None:
+def test_a_lone_surrogate_is_decoded_and_never_encoded() -> None:
     value = decode(rb'{"a":"\ud800"}')
     assert value == {"a": "\ud800"}
     with pytest.raises(UnicodeEncodeError):
@@ -105,7 +105,7 @@ def test_a_lone_surrogate_is_read_and_never_written() -> None:
 
 
 @needs_graph_data
-def test_real_documents_are_read_as_ever() -> None:
+def test_real_documents_are_decoded_unchanged() -> None:
     for _, document in real_documents():
         assert decode(orjson.dumps(document)) == document
 

@@ -1,4 +1,4 @@
-"""Ids made of GUIDs are the same in any case; others are not, and the database agrees."""
+"""Ids made of GUIDs ignore case; others do not. The database agrees."""
 
 import psycopg
 import pytest
@@ -31,12 +31,12 @@ TOLD_APART = [
 
 
 @pytest.mark.parametrize(("served", "key"), OF_GUIDS)
-def test_an_id_of_guids_has_one_key(served: str, key: str) -> None:
+def test_an_id_of_guids_has_the_same_key_in_any_case(served: str, key: str) -> None:
     assert item_key(served) == item_key(key) == key
 
 
 @pytest.mark.parametrize("served", TOLD_APART)
-def test_other_ids_are_told_apart_by_their_case(served: str) -> None:
+def test_other_ids_are_case_sensitive(served: str) -> None:
     assert item_key(served) == served
 
 
@@ -45,13 +45,13 @@ def test_other_ids_are_told_apart_by_their_case(served: str) -> None:
         r"([A-Za-z]_)?\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?([_:;,|][0-9]+)?", fullmatch=True
     )
 )
-def test_a_key_is_its_own_key_and_differs_in_case_alone(served: str) -> None:
+def test_an_item_key_is_idempotent_and_changes_only_case(served: str) -> None:
     key = item_key(served)
     assert item_key(key) == key == item_key(served.swapcase() if served[1] != "_" else served)
     assert key.lower() == served.lower()
 
 
-def test_the_database_folds_as_python_does(database_url: str) -> None:
+def test_the_database_and_python_compute_the_same_item_keys(database_url: str) -> None:
     ids = [served for pair in OF_GUIDS for served in pair] + TOLD_APART
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT id, item_key(id) FROM unnest(%s::text[]) AS id", [ids]).fetchall()

@@ -1,4 +1,4 @@
-"""Whether pages lead to the end of a listing, and what a record may claim of it."""
+"""The completeness of a listing by its pages, and the claims of a run record about it."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ Tree = dict[int, list[int]]
 
 @st.composite
 def trees(draw: st.DrawFn) -> Tree:
-    """A listing: which pages each page links to. Page 0 is the first; each other is linked to by an earlier one."""
+    """A listing: the pages to which each page links. Page 0 is the first; an earlier page links to each other page."""
     size = draw(st.integers(1, 12))
     links: Tree = {number: [] for number in range(size)}
     for number in range(1, size):
@@ -33,14 +33,14 @@ def read(tree: Tree) -> list[PageLinks]:
 
 
 @given(trees(), st.randoms())
-def test_pages_that_were_all_read_and_merged_are_a_listing_in_any_order(tree: Tree, random: object) -> None:
+def test_a_listing_is_complete_if_all_pages_are_read_and_merged(tree: Tree, random: object) -> None:
     pages = read(tree)
     random.shuffle(pages)  # type: ignore[attr-defined]
     assert is_listed_to_its_end(pages)
 
 
 @given(trees(), st.data())
-def test_one_page_that_is_not_read_or_not_merged_is_a_gap(tree: Tree, data: st.DataObject) -> None:
+def test_an_unread_or_unmerged_page_leaves_the_listing_incomplete(tree: Tree, data: st.DataObject) -> None:
     pages = read(tree)
     number = data.draw(st.integers(0, len(pages) - 1))
     assert not is_listed_to_its_end(pages[:number] + pages[number + 1 :])
@@ -51,7 +51,7 @@ def test_one_page_that_is_not_read_or_not_merged_is_a_gap(tree: Tree, data: st.D
 
 
 @given(trees(), st.data())
-def test_a_page_whose_rows_were_lost_may_be_read_again_with_other_links(tree: Tree, data: st.DataObject) -> None:
+def test_a_page_with_lost_rows_can_be_read_again_with_new_links(tree: Tree, data: st.DataObject) -> None:
     pages = read(tree)
     number = data.draw(st.integers(1, len(pages) - 1))
     lost, again = (
@@ -62,7 +62,7 @@ def test_a_page_whose_rows_were_lost_may_be_read_again_with_other_links(tree: Tr
 
 
 @given(trees(), trees(), st.data())
-def test_a_listing_that_began_anew_ends_where_its_second_way_does(
+def test_a_restarted_listing_is_complete_if_its_second_attempt_is(
     first: Tree, second: Tree, data: st.DataObject
 ) -> None:
     given_up = read(first)[: data.draw(st.integers(1, len(first)))]
@@ -73,7 +73,7 @@ def test_a_listing_that_began_anew_ends_where_its_second_way_does(
     assert is_listed_to_its_end([*given_up, *anew])
 
 
-def test_pages_that_lead_in_a_circle_have_no_end() -> None:
+def test_a_circle_of_pages_is_no_complete_listing() -> None:
     circle = [PageLinks(at(0), [at(1)], True), PageLinks(at(1), [at(0)], True)]
     assert not is_listed_to_its_end([PageLinks(BEGINNING, [at(0)], True), *circle])
     assert not is_listed_to_its_end([])
@@ -86,7 +86,7 @@ KEYS = st.sampled_from("abcd")
 
 
 @given(st.dictionaries(KEYS, RESULTS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS))
-def test_a_record_claims_no_more_than_was_seen(
+def test_a_run_record_claims_no_more_than_its_evidence(
     told: dict[str, CollectionResult],
     listed: set[str],
     refused: set[str],
@@ -103,7 +103,7 @@ def test_a_record_claims_no_more_than_was_seen(
 
 
 @given(st.dictionaries(KEYS, RESULTS, min_size=1))
-def test_what_was_seen_stands_as_it_was_told(told: dict[str, CollectionResult]) -> None:
+def test_claims_with_full_evidence_stay_unchanged(told: dict[str, CollectionResult]) -> None:
     status = run_status(told.values())
     evidence = Evidence(set(told), set(told), set(), set())
     claims = proven(Claims(status, [], told), sorted(told), evidence)

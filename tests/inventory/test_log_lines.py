@@ -1,4 +1,4 @@
-"""What is logged begins no line but its own, wherever its words come from."""
+"""A log record starts no line that looks like another record, even if it quotes hostile text."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ def log() -> tuple[logging.Logger, StringIO]:
     return logger, written
 
 
-def test_a_record_is_one_line(log: tuple[logging.Logger, StringIO]) -> None:
+def test_a_log_record_is_a_single_line(log: tuple[logging.Logger, StringIO]) -> None:
     logger, written = log
     logger.error("said: %s", FORGED)
     assert_clean(written.getvalue())
@@ -32,7 +32,7 @@ def test_a_record_is_one_line(log: tuple[logging.Logger, StringIO]) -> None:
     assert "all is lost" in written.getvalue()
 
 
-def test_no_line_of_a_traceback_passes_for_a_record(log: tuple[logging.Logger, StringIO]) -> None:
+def test_traceback_lines_cannot_pass_for_log_records(log: tuple[logging.Logger, StringIO]) -> None:
     logger, written = log
     try:
         raise ValueError(FORGED)
@@ -46,7 +46,7 @@ def test_no_line_of_a_traceback_passes_for_a_record(log: tuple[logging.Logger, S
     assert last == ""
 
 
-def test_an_exception_is_logged_without_what_it_quotes(log: tuple[logging.Logger, StringIO]) -> None:
+def test_an_exception_is_logged_without_its_message(log: tuple[logging.Logger, StringIO]) -> None:
     logger, written = log
     logger.addFilter(WithoutQuotes())
     try:
@@ -57,7 +57,7 @@ def test_an_exception_is_logged_without_what_it_quotes(log: tuple[logging.Logger
     assert re.fullmatch(r".* hostile it failed: ValueError at test_log_lines\.py:\d+\n", written.getvalue())
 
 
-def test_a_json_record_is_one_object_on_one_line_whatever_it_says(log: tuple[logging.Logger, StringIO]) -> None:
+def test_a_json_log_record_is_a_single_line(log: tuple[logging.Logger, StringIO]) -> None:
     logger, written = log
     logger.handlers[0].setFormatter(JsonLine())
     with log_context({"tenant_id": "a", "activity": "read_wave"}):
@@ -81,8 +81,8 @@ def test_a_json_record_is_one_object_on_one_line_whatever_it_says(log: tuple[log
     assert set(second) == {"time", "level", "logger", "message"}, "what is over is in no later record"
 
 
-def test_half_a_character_is_written_in_a_json_record(log: tuple[logging.Logger, StringIO]) -> None:
-    # No logger has this record: pytest keeps what loggers say, and could not send it to another process.
+def test_a_lone_surrogate_is_written_in_a_json_log_record(log: tuple[logging.Logger, StringIO]) -> None:
+    # Not through a logger: pytest captures log records, and could not send this record to another process.
     logger, _ = log
     record = logger.makeRecord("hostile", logging.INFO, __file__, 1, "%s", ("\udc80",), None)
     line = JsonLine().format(record)

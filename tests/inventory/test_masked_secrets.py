@@ -1,4 +1,4 @@
-"""A secret of the settings catalog, which Graph shows as another token at each read: only an edit of its item tells."""
+"""Secrets of the settings catalog: Graph shows a new token at each read, so only an edit of the item may change one."""
 
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -58,7 +58,7 @@ settings = st.lists(instances, max_size=4).map(
 
 
 def read(type_key: str, held: list[Any], data_key: DataKey | None = None, **signs: Any) -> Observation:
-    """A policy with these settings as one run reads it, with tokens of its own."""
+    """A policy with these settings as a run reads it, with new tokens."""
     document = {"id": str(UUID(int=1)), "lastModifiedDateTime": "2026-01-01T08:00:00Z", "settings": held, **signs}
     written = encode(document)
     while b'"TOKEN"' in written:
@@ -68,14 +68,14 @@ def read(type_key: str, held: list[Any], data_key: DataKey | None = None, **sign
     return observer.observe(served)._replace(list_hash=None)
 
 
-def left_out(type_key: str, observed: Observation) -> bytes:
-    """The document as a release before this one stored it: without masked values."""
+def as_earlier_release(type_key: str, observed: Observation) -> bytes:
+    """The document as an earlier release stored it: without masked values."""
     document: Any = decode(observed.document)
     return Canonicalizer(volatile=load_catalog().collections[type_key].masked).canonical(document)
 
 
-def told(type_key: str, before: bytes, after: bytes) -> tuple[list[DifferenceKind], list[bool]]:
-    """The changes of two stored documents, and whether each deviation of drift is certain."""
+def changes_and_certainty(type_key: str, before: bytes, after: bytes) -> tuple[list[DifferenceKind], list[bool]]:
+    """The kinds of changes between two stored documents, and whether each deviation of drift is certain."""
     changed = changed_fields(
         cast("dict[str, Any]", decode(before)),
         cast("dict[str, Any]", decode(after)),
@@ -88,37 +88,35 @@ def told(type_key: str, before: bytes, after: bytes) -> tuple[list[DifferenceKin
 
 @pytest.mark.parametrize("type_key", COLLECTIONS)
 @given(held=settings, data_key=st.sampled_from(KEYS))
-def test_other_tokens_are_no_change_and_an_edit_may_be_one(
-    type_key: str, held: list[Any], data_key: DataKey | None
-) -> None:
+def test_new_tokens_are_no_change_but_an_edit_may_be(type_key: str, held: list[Any], data_key: DataKey | None) -> None:
     first, again = read(type_key, held, data_key), read(type_key, held, data_key)
     assert (first.content_hash, first.document) == (again.content_hash, again.document)
 
     edited = read(type_key, held, data_key, lastModifiedDateTime="2026-02-01T08:00:00Z")
     has_secret = SECRET.encode() in encode(held)
     assert (edited.content_hash != first.content_hash) is has_secret
-    kinds, are_certain = told(type_key, first.document, edited.document)
+    kinds, are_certain = changes_and_certainty(type_key, first.document, edited.document)
     assert set(kinds) == ({DifferenceKind.MAY_HAVE_CHANGED} if has_secret else set())
     assert set(are_certain) == ({False} if has_secret else set())
 
 
 @pytest.mark.parametrize("type_key", COLLECTIONS)
 @given(held=settings)
-def test_a_version_of_a_release_that_left_the_value_out_differs_in_nothing(type_key: str, held: list[Any]) -> None:
+def test_a_version_stored_without_masked_values_shows_no_difference(type_key: str, held: list[Any]) -> None:
     now = read(type_key, held)
-    before = left_out(type_key, now)
+    before = as_earlier_release(type_key, now)
     assert (b'"sensitive"' in before, b'"TOKEN"' in now.document) == (False, False)
-    assert told(type_key, before, now.document) == ([], [])
+    assert changes_and_certainty(type_key, before, now.document) == ([], [])
 
 
-def test_a_number_that_counts_edits_says_more_than_the_time() -> None:
+def test_a_version_number_outranks_the_modification_time() -> None:
     first = read("reusablePolicySettings", HELD, version=1)
     touched = read("reusablePolicySettings", HELD, version=1, lastModifiedDateTime="2026-02-01T08:00:00Z")
     edited = read("reusablePolicySettings", HELD, version=2, lastModifiedDateTime="2026-02-01T08:00:00Z")
     assert first.content_hash == touched.content_hash != edited.content_hash
 
 
-def test_a_policy_that_is_made_again_is_alike_whatever_its_tokens_and_times() -> None:
+def test_a_recreated_policy_has_the_same_likeness_despite_new_tokens() -> None:
     form = load_catalog().collections["configurationPolicies"].form
     old, new = (
         read("configurationPolicies", HELD, lastModifiedDateTime=f"2026-0{month}-01T08:00:00Z") for month in (1, 2)

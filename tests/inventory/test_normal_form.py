@@ -1,4 +1,4 @@
-"""The normal form is blind to each kind of sameness that Graph shows, and to nothing else."""
+"""The normal form ignores each difference of spelling that Graph shows, and nothing else."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -74,7 +74,7 @@ documents = st.fixed_dictionaries(
 
 
 class Place(NamedTuple):
-    """A value in a document, and the property in whose value it stands."""
+    """A value in a document, with the name of the nearest property above it."""
 
     holder: Any
     key: Any
@@ -120,7 +120,7 @@ def with_nothing(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -
 
 
 def without_nothing(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
-    bare = [place for place in places(document) if isinstance(place.holder, dict) and says_nothing(place.value)]
+    bare = [place for place in places(document) if isinstance(place.holder, dict) and is_empty(place.value)]
     if not bare:
         return False
     place = draw(st.sampled_from(bare))
@@ -193,7 +193,7 @@ def test_the_normal_form_is_idempotent(document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("same", SAMENESSES, ids=lambda same: same.__name__)
 @given(document=documents, data=st.data())
-def test_the_normal_form_is_blind_to_each_kind_of_sameness(
+def test_equivalent_documents_have_the_same_normal_form(
     same: Callable[..., bool], document: dict[str, Any], data: st.DataObject
 ) -> None:
     other = deepcopy(document)
@@ -204,7 +204,7 @@ def test_the_normal_form_is_blind_to_each_kind_of_sameness(
 
 
 @given(document=documents, new=st.text("xyz", min_size=5, max_size=9) | st.integers(100, 999), data=st.data())
-def test_every_other_value_shows(document: dict[str, Any], new: Any, data: st.DataObject) -> None:
+def test_a_new_value_changes_the_normal_form(document: dict[str, Any], new: Any, data: st.DataObject) -> None:
     leaves = [place for place in places(document) if not isinstance(place.value, dict | list)]
     assume(leaves)
     other = deepcopy(document)
@@ -214,11 +214,11 @@ def test_every_other_value_shows(document: dict[str, Any], new: Any, data: st.Da
 
 
 @given(document=documents, data=st.data())
-def test_what_comes_or_goes_shows(document: dict[str, Any], data: st.DataObject) -> None:
+def test_an_added_or_removed_value_changes_the_normal_form(document: dict[str, Any], data: st.DataObject) -> None:
     said = [
         number
         for number, place in enumerate(places(document))
-        if isinstance(place.holder, dict) and not says_nothing(place.value)
+        if isinstance(place.holder, dict) and not is_empty(place.value)
     ]
     assume(said)
     other = deepcopy(document)
@@ -229,7 +229,7 @@ def test_what_comes_or_goes_shows(document: dict[str, Any], data: st.DataObject)
 
 
 @given(document=documents, data=st.data())
-def test_the_order_of_a_sequence_shows(document: dict[str, Any], data: st.DataObject) -> None:
+def test_a_new_order_of_a_sequence_changes_the_normal_form(document: dict[str, Any], data: st.DataObject) -> None:
     found = [
         (n, start)
         for n, place in enumerate(places(document))
@@ -247,14 +247,12 @@ def test_the_order_of_a_sequence_shows(document: dict[str, Any], data: st.DataOb
 
 
 @given(documents, documents)
-def test_two_documents_have_differences_just_where_their_normal_forms_differ(
-    one: dict[str, Any], other: dict[str, Any]
-) -> None:
+def test_differences_exist_exactly_if_normal_forms_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert bool(differences(one, other, FORM)) == (FORM.hash(one) != FORM.hash(other))
 
 
 @given(st.datetimes(FIRST, LAST), st.integers(-840, 840), st.integers(0, 4))
-def test_a_moment_is_the_same_in_every_spelling(moment: datetime, offset: int, zeros: int) -> None:
+def test_all_spellings_of_a_time_have_the_same_hash(moment: datetime, offset: int, zeros: int) -> None:
     here = moment.replace(tzinfo=UTC)
     there = here.astimezone(timezone(timedelta(minutes=offset)))
     fraction = f"{moment:%f}{'0' * zeros}"
@@ -266,7 +264,7 @@ def test_a_moment_is_the_same_in_every_spelling(moment: datetime, offset: int, z
 
 
 @given(st.lists(st.uuids(), min_size=1, max_size=3), st.data())
-def test_ids_of_guids_are_the_same_in_every_case(guids: list[UUID], data: st.DataObject) -> None:
+def test_ids_of_guids_ignore_case(guids: list[UUID], data: st.DataObject) -> None:
     plain = "_".join(map(str, guids))
     assert FORM.hash({"id": plain}) == FORM.hash({"id": plain.upper()})
     edited = plain[:-1] + data.draw(st.sampled_from("0123456789abcdef"))
@@ -291,16 +289,16 @@ def test_ids_of_guids_are_the_same_in_every_case(guids: list[UUID], data: st.Dat
         ({"target": {"@odata.type": "#microsoft.graph.allDevicesAssignmentTarget"}}, {"target": {}}),
     ],
 )
-def test_what_may_look_alike_is_not_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_values_that_only_look_alike_have_different_hashes(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert_differ(one, other)
 
 
-def test_null_that_is_not_shown_is_the_same_as_absent() -> None:
+def test_null_for_not_shown_is_the_same_as_absent() -> None:
     assert FORM.hash({"assignments": None}) == FORM.hash({})
 
 
 @needs_graph_data
-def test_real_documents_are_the_same_however_graph_serves_them() -> None:
+def test_hashes_of_real_documents_ignore_graph_noise() -> None:
     by_path = {entry.path.strip("/"): entry for entry in load_catalog().collections.values()}
     random, compared = Random(1), 0
     for path, document in real_documents():
@@ -319,7 +317,7 @@ def assert_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert differences(one, other, FORM) != []
 
 
-def says_nothing(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     if isinstance(value, dict | list):
-        return all(says_nothing(child) for child in (value.values() if isinstance(value, dict) else value))
+        return all(is_empty(child) for child in (value.values() if isinstance(value, dict) else value))
     return value is None

@@ -58,7 +58,7 @@ BAD_OBJECTS: list[tuple[Any, InvalidReason, str | None]] = [
 
 
 @pytest.mark.parametrize(("bad", "reason", "external_id"), BAD_OBJECTS, ids=lambda value: str(value)[:20])
-def test_a_bad_object_is_named_and_everything_else_lands(
+def test_an_invalid_object_is_reported_and_the_rest_is_observed(
     bad: Any, reason: InvalidReason, external_id: str | None
 ) -> None:
     observations, invalid = OBSERVER.observe_page([{"id": "before"}, bad, {"id": "after"}])
@@ -66,25 +66,25 @@ def test_a_bad_object_is_named_and_everything_else_lands(
     assert invalid == [InvalidObject(1, external_id, reason)]
 
 
-def test_an_id_that_repeats_on_a_page_is_observed_once() -> None:
+def test_a_repeated_id_on_a_page_is_observed_once() -> None:
     page: list[Any] = [{"id": "1", "displayName": "first"}, {"id": "1", "displayName": "second"}]
     observations, invalid = OBSERVER.observe_page(page)
     assert [observation.display_name for observation in observations] == ["first"]
     assert invalid == [InvalidObject(1, "1", InvalidReason.DUPLICATE_ID)]
 
 
-def test_a_nul_outside_of_name_and_id_is_content_like_any_other() -> None:
+def test_a_nul_outside_name_and_id_is_ordinary_content() -> None:
     observation = OBSERVER.observe({"id": "1", "description": "a\0b"})
     assert b"\0" not in observation.document
     assert orjson.loads(observation.document)["description"] == "a\0b"
 
 
-def test_a_singleton_without_an_id_goes_by_its_type_key() -> None:
+def test_a_singleton_without_an_id_is_identified_by_its_type_key() -> None:
     observer = Observer(ObservationRules(type_key="authorizationPolicy", singleton=True))
     assert observer.observe({"displayName": "x"}).external_id == "authorizationPolicy"
 
 
-def test_meta_holds_the_common_keys_and_what_the_catalog_adds() -> None:
+def test_meta_holds_the_common_keys_and_the_catalogs_keys() -> None:
     observation = OBSERVER.observe(
         {
             "id": "1",
@@ -126,13 +126,13 @@ def test_meta_holds_the_common_keys_and_what_the_catalog_adds() -> None:
         (None, {}),
     ],
 )
-def test_meta_reads_a_property_inside_another(reference: Any, expected: dict[str, Any]) -> None:
+def test_meta_reads_nested_properties(reference: Any, expected: dict[str, Any]) -> None:
     observer = Observer(ObservationRules(type_key="a", meta={"family": ("templateReference.templateFamily",)}))
     assert observer.observe({"id": "1", "templateReference": reference}).meta == expected
 
 
 @given(st.dictionaries(st.sampled_from([*COMMON_KEYS, "template_family", "unknown", "warnings"]), json_values))
-def test_unknown_meta_keys_are_dropped_and_never_fail(proposed: dict[str, Any]) -> None:
+def test_unknown_meta_keys_are_dropped_without_error(proposed: dict[str, Any]) -> None:
     meta = whitelisted_meta(proposed, frozenset({"template_family"}))
     assert set(meta.values) <= {*COMMON_KEYS, "template_family", "warnings"}
     assert meta.dropped == len({"unknown", "warnings"} & set(proposed))
@@ -176,7 +176,7 @@ DETAILED = Observer(
     ("name", "content_changes", "list_changes"),
     [("version", False, True), ("lastModifiedDateTime", False, True), ("status", False, False), ("other", True, True)],
 )
-def test_the_list_hash_tells_when_details_may_have_changed(
+def test_the_list_hash_changes_if_details_may_have_changed(
     name: str, content_changes: bool, list_changes: bool
 ) -> None:
     before, after = (DETAILED.observe({"id": "1", name: value}) for value in ("x", "y"))
@@ -200,7 +200,7 @@ with_signs = st.recursive(
 
 
 @given(with_signs, st.booleans())
-def test_the_list_hash_is_that_of_the_list_s_document_with_its_signs(document: dict[str, Any], has_key: bool) -> None:
+def test_the_list_hash_covers_the_listed_document_with_change_signs(document: dict[str, Any], has_key: bool) -> None:
     volatile = frozenset({"lastModifiedDateTime", "/version", "status", "#t/isAssigned", "inner/version"})
     signs = frozenset({"lastModifiedDateTime", "/version", "#t/isAssigned", "inner/version"})
     key = DataKey(b"k" * 32, "0a1b2c3d") if has_key else None
@@ -215,14 +215,14 @@ def test_the_list_hash_is_that_of_the_list_s_document_with_its_signs(document: d
 
 
 @pytest.mark.parametrize("within", [lambda members: members, lambda members: {"inner": members}])
-def test_the_list_hash_does_not_depend_on_the_order_of_lists(within: Any) -> None:
+def test_the_list_hash_ignores_the_order_of_lists(within: Any) -> None:
     for members in ([1, 2, 3], ["b", "a"], [["b", "a"], ["c"]], [{"id": "1", "x": [3, 4]}, {"id": "2", "x": [4, 3]}]):
         one, other = (DETAILED.observe({"id": "1", "of": within(order)}) for order in (members, members[::-1]))
         assert one.list_hash == other.list_hash
         assert one.list_hash != DETAILED.observe({"id": "1", "of": within(members[1:])}).list_hash
 
 
-def test_a_secret_stands_neither_in_a_name_nor_in_meta() -> None:
+def test_names_and_meta_hold_no_secret() -> None:
     secret = "-----BEGIN PRIVATE KEY-----"
     for collection in load_catalog().collections.values():
         rules = collection.observation_rules()
@@ -248,7 +248,7 @@ def likeness(observed: Observation, id_field: str = "id") -> bytes:
     return likeness_hash(observed.document, observed.external_id, NormalForm(), id_field=id_field)
 
 
-def test_items_that_were_made_again_are_alike() -> None:
+def test_recreated_items_have_the_same_likeness() -> None:
     old, new = "6f0c8f5e-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
     one, other = (
         OBSERVER.observe(
@@ -262,14 +262,14 @@ def test_items_that_were_made_again_are_alike() -> None:
     assert likeness(OBSERVER.observe({"id": old, "displayName": "y"})) != likeness(one)
 
 
-def test_an_id_field_of_another_name_is_no_part_of_the_likeness() -> None:
+def test_the_likeness_omits_an_id_field_of_another_name() -> None:
     observer = Observer(ObservationRules(type_key="a", id_field="skuId"))
     one, other = (observer.observe({"skuId": own, "units": 5}) for own in ("1", "2"))
     assert likeness(one, id_field="skuId") == likeness(other, id_field="skuId")
 
 
 @needs_graph_data
-def test_references_read_as_a_real_document_is_listed_are_those_of_the_stored_one() -> None:
+def test_references_of_listed_and_stored_real_documents_are_equal() -> None:
     collections = {collection.path.lstrip("/"): collection for collection in load_catalog().collections.values()}
     found = 0
     for path, document in real_documents():
@@ -285,7 +285,7 @@ def test_references_read_as_a_real_document_is_listed_are_those_of_the_stored_on
     assert found > 1000
 
 
-def test_what_is_not_stored_is_no_reference() -> None:
+def test_volatile_and_sensitive_properties_yield_no_references() -> None:
     rules = ObservationRules(type_key="a", volatile=frozenset({"seen"}), sensitive=frozenset({"secret"}))
     reading = ReadingRules({"seen": ("groups",), "secret": ("groups",), "kept": ("groups",)}, assignable=False)
     document: JsonObject = {"id": "1", "seen": "s", "secret": "t", "kept": "k"}
@@ -297,7 +297,7 @@ def test_what_is_not_stored_is_no_reference() -> None:
     assert Observer(rules).observe(document, with_references=True).references is None
 
 
-def test_a_list_that_contradicts_its_sign_is_not_known() -> None:
+def test_a_list_that_contradicts_its_cross_check_is_dropped() -> None:
     rules = ObservationRules(
         type_key="t", volatile=frozenset({"isAssigned"}), has_details=True, cross_checked={"assignments": "isAssigned"}
     )

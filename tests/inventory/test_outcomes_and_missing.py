@@ -45,7 +45,7 @@ def test_only_a_run_without_error_codes_is_a_success(collections: list[Collectio
 
 
 @given(results, st.randoms())
-def test_run_status_is_blind_to_order(collections: list[CollectionResult], random: object) -> None:
+def test_run_status_ignores_order(collections: list[CollectionResult], random: object) -> None:
     assert run_status(collections) is run_status(list(reversed(collections)))
 
 
@@ -70,7 +70,7 @@ def test_run_status_is_blind_to_order(collections: list[CollectionResult], rando
         (BEFORE, RunStatus.FAILED, None, (State.MISSING, Confidence.LOW, "collection_incomplete")),
     ],
 )
-def test_item_state(
+def test_item_state_follows_from_last_sighting_and_coverage(
     last_seen_at: datetime,
     status: RunStatus,
     coverage: tuple[Outcome, ErrorCode | None] | None,
@@ -80,7 +80,7 @@ def test_item_state(
     assert item_state(last_seen_at, run, CollectionInRun(*coverage) if coverage else None) == expected
 
 
-def test_a_confirmed_item_says_so() -> None:
+def test_a_missing_item_confirmed_by_id_has_evidence_confirmed() -> None:
     run = RunCoverage(RunStatus.SUCCESS, STARTED, has_errors=False)
     state = item_state(BEFORE, run, CollectionInRun(Outcome.COMPLETE), confirmed=True)
     assert state == (State.MISSING, Confidence.HIGH, "confirmed")

@@ -1,4 +1,4 @@
-"""Secrets of every kind that Graph is known to show are planted in documents and sought in all that is made of them."""
+"""Plants every known kind of secret in documents, and searches for it in all derived data."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def planted(place: dict[str, Any], secret: str) -> dict[str, Any]:
     return {"id": "6f0c8f5e-0000-4000-8000-000000000001", "displayName": "Policy", **filled(place)}
 
 
-def all_that_is_kept(observation: Observation) -> bytes:
+def all_fields(observation: Observation) -> bytes:
     """All fields of an observation as one text."""
     return repr(observation).encode() + observation.document
 
@@ -94,15 +94,15 @@ def assert_nowhere(secret: str, kept: bytes) -> None:
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("observer", OBSERVERS.values(), ids=OBSERVERS)
 @given(secret=secrets)
-def test_a_secret_is_kept_nowhere(observer: Observer, place: dict[str, Any], secret: str) -> None:
+def test_an_observation_holds_no_planted_secret(observer: Observer, place: dict[str, Any], secret: str) -> None:
     observation = observer.observe(planted(place, secret))
-    assert_nowhere(secret, all_that_is_kept(observation))
+    assert_nowhere(secret, all_fields(observation))
     assert b'"sensitive"' in observation.document
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @given(before=secrets, after=secrets)
-def test_a_change_of_a_secret_is_seen_and_not_shown(place: dict[str, Any], before: str, after: str) -> None:
+def test_a_changed_secret_is_detected_and_not_shown(place: dict[str, Any], before: str, after: str) -> None:
     one, other = (OBSERVERS["keyed"].observe(planted(place, secret)) for secret in (before, after))
     changed = before != after
     assert (one.content_hash != other.content_hash) is changed
@@ -120,7 +120,7 @@ def test_a_change_of_a_secret_is_seen_and_not_shown(place: dict[str, Any], befor
 
 
 @given(secrets)
-def test_a_secret_that_a_detail_call_shows_is_kept_nowhere(secret: str) -> None:
+def test_a_secret_in_a_detail_answer_is_not_stored(secret: str) -> None:
     canonicalizer = Canonicalizer(sensitive=RULES.sensitive, data_key=DataKey(b"key"))
     for place in PLACES.values():
         document = planted(place, secret)

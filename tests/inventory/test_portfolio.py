@@ -1,4 +1,4 @@
-"""Which tenants a portfolio run covers, and how it ends."""
+"""The tenants of a portfolio run, and its status."""
 
 from uuid import UUID
 
@@ -24,17 +24,17 @@ TAGS = {C: ("emea",), A: ("emea", "pilot"), B: ()}
         (TenantChoice(tags=("none",)), []),
     ],
 )
-def test_tenants_are_chosen_each_once_in_the_order_of_the_file(choice: TenantChoice, chosen: list[UUID]) -> None:
+def test_each_tenant_is_chosen_once_in_file_order(choice: TenantChoice, chosen: list[UUID]) -> None:
     assert choice.resolve(TAGS) == chosen
 
 
 @pytest.mark.parametrize("wrong", [{}, {"everyone": True, "tags": ("a",)}, {"tags": ("A",)}, {"tags": ("",)}])
-def test_a_choice_is_of_all_or_of_some(wrong: dict[str, object]) -> None:
+def test_an_invalid_tenant_choice_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         TenantChoice.model_validate(wrong)
 
 
-def test_order_and_repetition_make_no_other_portfolio() -> None:
+def test_the_portfolio_hash_ignores_order_and_repetition() -> None:
     selection = Selection(type_keys=("a",))
     one = TenantChoice(tenant_ids=(A, B), tags=("x", "y"))
     other = TenantChoice(tenant_ids=(B, A, B), tags=("y", "x", "y"))
@@ -58,5 +58,5 @@ def test_order_and_repetition_make_no_other_portfolio() -> None:
         (PortfolioCounts(), RunStatus.FAILED),
     ],
 )
-def test_a_portfolio_is_as_good_as_its_tenants(counts: PortfolioCounts, status: RunStatus) -> None:
+def test_portfolio_status_follows_from_its_tenants(counts: PortfolioCounts, status: RunStatus) -> None:
     assert portfolio_status(counts) is status

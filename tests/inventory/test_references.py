@@ -1,4 +1,4 @@
-"""References: what a document refers to, by the catalog's rules."""
+"""The references of a document, by the catalog's rules."""
 
 from collections import Counter
 from typing import Any
@@ -25,7 +25,7 @@ def target(kind: str, **properties: Any) -> dict[str, Any]:
     return {"target": {"@odata.type": f"#microsoft.graph.{kind}AssignmentTarget", **properties}}
 
 
-def test_the_intent_and_the_policy_set_of_an_assignment_are_kept() -> None:
+def test_references_keep_the_intent_and_policy_set_of_an_assignment() -> None:
     document: dict[str, Any] = {
         "assignments": [
             {"intent": "required", "source": "direct", "sourceId": "app", **target("group", groupId="g")},
@@ -75,7 +75,7 @@ def test_assignments_include_and_exclude_groups_and_filters() -> None:
     ]
 
 
-def test_words_that_stand_where_an_id_could_are_no_references() -> None:
+def test_keywords_in_place_of_ids_refer_to_no_item() -> None:
     rules = load_catalog().collections["conditionalAccessPolicies"].references
     document: dict[str, Any] = {
         "conditions": {
@@ -98,7 +98,7 @@ def test_words_that_stand_where_an_id_could_are_no_references() -> None:
 REUSED = "#microsoft.graph.deviceManagementConfigurationReferenceSettingValue"
 
 
-def test_a_rule_may_hold_for_the_objects_of_a_type_at_any_depth() -> None:
+def test_a_rule_for_a_type_applies_at_any_depth() -> None:
     rules = {f"{REUSED}/value": ("reusablePolicySettings",)}
     document: dict[str, Any] = {
         "settings": [
@@ -117,7 +117,7 @@ def test_a_rule_may_hold_for_the_objects_of_a_type_at_any_depth() -> None:
     assert renamed["settings"] != document["settings"]
 
 
-def test_a_rule_may_ask_for_what_stands_beside_the_id() -> None:
+def test_a_rule_can_require_the_value_of_a_sibling_property() -> None:
     rules = {"relationships.targetId?targetType=child": ("mobileApps",), "imageId?imageType=custom": ("images",)}
     document: dict[str, Any] = {
         "imageId": "gallery image",
@@ -136,7 +136,7 @@ def test_a_rule_may_ask_for_what_stands_beside_the_id() -> None:
     }
 
 
-def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
+def test_a_prefix_that_graph_adds_is_not_part_of_the_id() -> None:
     rules = {"notificationTemplates": ("notificationMessageTemplates",), "granted": ("permissionGrantPolicies",)}
     document: dict[str, Any] = {
         "notificationTemplates": ["Email_7d1b", "push_00000000-0000-0000-0000-000000000000"],
@@ -156,7 +156,7 @@ def test_what_graph_writes_before_an_id_is_no_part_of_it() -> None:
         ("one", "one"),
     ],
 )  # fmt: skip
-def test_a_role_holds_in_the_whole_tenant_or_in_a_unit(scope: str, target_id: str | None) -> None:
+def test_a_role_scope_is_the_whole_tenant_or_an_id(scope: str, target_id: str | None) -> None:
     assert id_in(scope) == target_id
 
 
@@ -168,7 +168,7 @@ def test_a_role_holds_in_the_whole_tenant_or_in_a_unit(scope: str, target_id: st
         ("/directory/roles/one", None), ("/groups", None), ("/v1.0/users", None),
     ],
 )  # fmt: skip
-def test_a_query_names_whom_it_is_about(query: str, target_id: str | None) -> None:
+def test_a_reviewer_query_refers_to_its_group_or_user(query: str, target_id: str | None) -> None:
     document: dict[str, Any] = {"reviewers": [{"query": query}]}
     rules = {"reviewers.query": ("groups", "users")}
     assert [reference.target_id for reference in references(document, rules)] == ([target_id] if target_id else [])
@@ -180,7 +180,7 @@ APP_ID = "11111111-0000-4000-8000-00000000000a"
 
 
 @pytest.mark.parametrize(("app_id", "told"), [(APP_ID, [APP_ID]), (ALL_USERS, []), (NOBODY, []), (7, []), (None, [])])
-def test_a_document_tells_its_alternate_keys_if_they_are_guids(app_id: Any, told: list[str]) -> None:
+def test_alternate_keys_are_read_if_they_are_guids(app_id: Any, told: list[str]) -> None:
     rules = ReadingRules({}, assignable=False, alternate_keys=frozenset({"appId"}))
     assert read({"appId": app_id}, rules) == [
         Reference("appId", ReferenceRole.USE, (), target_id) for target_id in told
@@ -188,7 +188,7 @@ def test_a_document_tells_its_alternate_keys_if_they_are_guids(app_id: Any, told
     assert not rules.find_nothing
 
 
-def test_intunes_ids_of_everyone_are_audiences() -> None:
+def test_intune_ids_for_everyone_are_audiences() -> None:
     document: dict[str, Any] = {"assignments": [target("group", groupId="adadadad-808e-44e2-905a-0b7873a8a531")]}
     assert references(document, ASSIGNED) == [
         Reference("assignments.target.groupId", ReferenceRole.INCLUDE, (), ALL_DEVICES)
@@ -196,7 +196,7 @@ def test_intunes_ids_of_everyone_are_audiences() -> None:
 
 
 @pytest.mark.parametrize("no_id", ["x" * 513, "a\0b", "line\nbreak", "", "email_"])
-def test_what_cannot_be_an_id_is_none(no_id: str) -> None:
+def test_an_invalid_id_is_no_reference(no_id: str) -> None:
     assert references({"assignments": [target("group", groupId=no_id)]}, ASSIGNED) == []
 
 
@@ -216,7 +216,7 @@ ASSIGNABLE = ReadingRules(ASSIGNED, assignable=True)
         ("text", ASSIGNMENTS_UNKNOWN),
     ],
 )
-def test_a_document_that_includes_nobody_says_so(assignments: Any, audience: str | None) -> None:
+def test_an_empty_or_unknown_audience_is_a_reference(assignments: Any, audience: str | None) -> None:
     document = {"assignments": assignments}
     without = [
         reference.target_id
@@ -227,7 +227,7 @@ def test_a_document_that_includes_nobody_says_so(assignments: Any, audience: str
     assert read(document, ReadingRules(ASSIGNED, assignable=False)) == references(document, ASSIGNED)
 
 
-def test_rules_are_told_from_others_by_their_hash() -> None:
+def test_different_reading_rules_have_different_hashes() -> None:
     hashes = {
         rules.hash()
         for rules in (
@@ -242,7 +242,7 @@ def test_rules_are_told_from_others_by_their_hash() -> None:
     assert ReadingRules(dict(reversed(ASSIGNED.items())), assignable=True).hash() == ASSIGNABLE.hash()
 
 
-def test_a_new_edition_has_nothing_read_again_where_nothing_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_edition_keeps_the_hash_of_rules_that_find_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = ReadingRules({}, assignable=False)
     before = (nothing.hash(), ASSIGNABLE.hash())
     monkeypatch.setattr(reading, "EDITION", reading.EDITION + 1)
@@ -250,7 +250,7 @@ def test_a_new_edition_has_nothing_read_again_where_nothing_can_be_found(monkeyp
     assert ASSIGNABLE.hash() != before[1]
 
 
-def test_the_catalog_has_rules_for_every_collection_also_where_they_find_nothing() -> None:
+def test_the_catalog_has_reading_rules_for_every_collection() -> None:
     rules = load_catalog().reading_rules()
     assert set(rules) == set(load_catalog().collections)
     assert rules["attributeSets"].find_nothing
@@ -258,7 +258,7 @@ def test_the_catalog_has_rules_for_every_collection_also_where_they_find_nothing
 
 
 @needs_graph_data
-def test_real_documents_are_read_by_the_rules_of_their_collections() -> None:
+def test_references_are_found_in_real_documents() -> None:
     rules = {
         collection.path.lstrip("/"): collection.reading_rules for collection in load_catalog().collections.values()
     }
@@ -282,11 +282,11 @@ def test_real_documents_are_read_by_the_rules_of_their_collections() -> None:
         {"assignments": {"target": {"groupId": [[]]}}, "roleScopeTagIds": [1, None, {}]},
     ],
 )
-def test_documents_of_any_shape_are_read(hostile: dict[str, Any]) -> None:
+def test_malformed_documents_yield_no_references(hostile: dict[str, Any]) -> None:
     assert references(hostile, ASSIGNED) == []
 
 
-def test_translation_replaces_what_is_known_and_leaves_the_rest() -> None:
+def test_translation_replaces_only_known_ids() -> None:
     document: dict[str, Any] = {
         "assignments": [target("group", groupId="in"), target("group", groupId="?")],
         "name": "in",
@@ -303,7 +303,7 @@ def test_translation_replaces_what_is_known_and_leaves_the_rest() -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=5), max_size=5), st.randoms())
-def test_order_and_repetition_do_not_matter(ids: list[str], random: Any) -> None:
+def test_references_ignore_order_and_repetition(ids: list[str], random: Any) -> None:
     assigned: list[Any] = [target("group", groupId=group_id) for group_id in ids]
     shuffled = [*assigned, *assigned]
     random.shuffle(shuffled)
@@ -319,6 +319,6 @@ def test_order_and_repetition_do_not_matter(ids: list[str], random: Any) -> None
         ),
     )
 )
-def test_translating_by_the_id_itself_changes_nothing(value: Any) -> None:
+def test_translation_to_the_same_ids_changes_nothing(value: Any) -> None:
     document = {"assignments": value, "roleScopeTagIds": value}
     assert translated(document, ASSIGNED, lambda _, external_id: external_id) == document

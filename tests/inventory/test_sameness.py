@@ -1,4 +1,4 @@
-"""What is the same in normal form, and that everything else is not."""
+"""Values that are the same in normal form, and values that are not."""
 
 import random
 from decimal import Decimal
@@ -54,7 +54,7 @@ def test_null_absent_and_empty_are_the_same(document: dict[str, Any], nothing: A
 
 
 @pytest.mark.parametrize("nothing", EMPTY)
-def test_where_null_says_not_shown_an_empty_list_is_a_value(nothing: Any) -> None:
+def test_an_empty_list_is_a_value_if_null_means_not_shown(nothing: Any) -> None:
     form = NormalForm(ArrayRules(null_not_shown=frozenset({"assignments"})))
     is_empty_list = isinstance(nothing, list)
     assert (form.hash({"assignments": nothing}) == form.hash({"assignments": []})) is is_empty_list
@@ -62,7 +62,7 @@ def test_where_null_says_not_shown_an_empty_list_is_a_value(nothing: Any) -> Non
 
 
 @pytest.mark.parametrize("nothing", [None, []])
-def test_a_detail_that_is_empty_is_something_else_than_one_that_was_not_asked_for(nothing: Any) -> None:
+def test_an_empty_detail_differs_from_an_unread_detail(nothing: Any) -> None:
     form = NormalForm(ArrayRules(details=frozenset({"assignments"})))
     assert form.hash({"assignments": nothing}) != form.hash({})
 
@@ -86,7 +86,7 @@ def test_a_detail_that_is_empty_is_something_else_than_one_that_was_not_asked_fo
         (0.0, -0.0),
     ],
 )
-def test_spellings_of_one_value_are_the_same(one: Any, other: Any) -> None:
+def test_all_spellings_of_a_value_have_the_same_hash(one: Any, other: Any) -> None:
     assert FORM.hash({"value": one}) == FORM.hash({"value": other})
 
 
@@ -106,17 +106,17 @@ def test_spellings_of_one_value_are_the_same(one: Any, other: Any) -> None:
         (True, 1),
     ],
 )
-def test_other_values_are_not(one: Any, other: Any) -> None:
+def test_different_values_have_different_hashes(one: Any, other: Any) -> None:
     assert FORM.hash({"value": one}) != FORM.hash({"value": other})
 
 
-def test_flags_of_an_enumeration_have_no_order() -> None:
+def test_the_order_of_enumeration_flags_is_ignored() -> None:
     form = NormalForm(ArrayRules(enumerations=frozenset({"technologies"})))
     assert form.hash({"technologies": "mdm,microsoftSense"}) == form.hash({"technologies": "microsoftSense, mdm"})
     assert form.hash({"name": "sales,marketing"}) != form.hash({"name": "marketing,sales"})
 
 
-def test_members_of_an_enumeration_have_no_case() -> None:
+def test_the_case_of_enumeration_members_is_ignored() -> None:
     form = NormalForm(ArrayRules(enumerations=frozenset({"runAsAccount"})))
     assert form.hash({"runAsAccount": "System"}) == form.hash({"runAsAccount": "system"})
     assert form.hash({"runAsAccount": ["System", "user"]}) == form.hash({"runAsAccount": ["user", "system"]})
@@ -133,26 +133,26 @@ def test_members_of_an_enumeration_have_no_case() -> None:
         [{"target": {"@odata.type": "#g", "groupId": "1"}}, {"target": {"@odata.type": "#g", "groupId": "2"}}],
     ],
 )
-def test_scalars_and_objects_with_an_identity_are_sets(members: list[Any]) -> None:
+def test_lists_of_scalars_or_identified_objects_are_sets(members: list[Any]) -> None:
     for others in (members[::-1], [*members, members[0]], [*members, None]):
         assert FORM.hash({"ids": others}) == FORM.hash({"ids": members})
     assert FORM.hash({"ids": members[:1]}) != FORM.hash({"ids": members})
     assert FORM.hash({"servers": members[::-1]}) != FORM.hash({"servers": members}), "ordered"
 
 
-def test_objects_without_an_identity_are_a_sequence_unless_the_catalog_says_otherwise() -> None:
+def test_lists_of_objects_without_identity_are_ordered_by_default() -> None:
     rules: list[Any] = [{"action": "connect"}, {"action": "disconnect"}]
     assert FORM.hash({"rules": rules}) != FORM.hash({"rules": rules[::-1]})
     assert FORM.hash({"rules": rules}) != FORM.hash({"rules": [*rules, rules[0]]})
     assert FORM.hash({"ranges": rules}) == FORM.hash({"ranges": rules[::-1]})
 
 
-def test_a_mark_is_a_value() -> None:
+def test_a_mark_differs_from_an_absent_value() -> None:
     assert FORM.hash({"secret": {"sensitive": True}}) != FORM.hash({})
 
 
 @needs_graph_data
-def test_an_edit_of_a_real_document_shows_and_another_order_of_its_sets_does_not() -> None:
+def test_hashes_of_real_documents_show_edits_and_ignore_set_order() -> None:
     source = random.Random(7)
     plain = Canonicalizer()
     for _, document in real_documents():
@@ -164,7 +164,7 @@ def test_an_edit_of_a_real_document_shows_and_another_order_of_its_sets_does_not
 
 
 def _shuffled(value: Any, source: random.Random, name: str = "") -> Any:
-    """Sets in another order, and each null left out."""
+    """The value with shuffled sets and without nulls."""
     if isinstance(value, dict):
         return {key: _shuffled(child, source, key) for key, child in value.items() if child is not None}
     if not isinstance(value, list):
@@ -176,8 +176,8 @@ def _shuffled(value: Any, source: random.Random, name: str = "") -> Any:
 
 
 @needs_graph_data
-def test_a_stored_document_of_the_release_before_says_the_same() -> None:
-    """Of the first collection whose rules fit: sorted, it says what it says as it was served."""
+def test_a_document_sorted_by_an_earlier_release_has_the_same_hash() -> None:
+    """By the rules of `deviceConfigurations`, for all documents."""
     collection = load_catalog().collections["deviceConfigurations"]
     for _, document in real_documents():
         served = Canonicalizer().canonical_value(document)

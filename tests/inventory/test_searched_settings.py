@@ -1,4 +1,4 @@
-"""What a document sets, as people search for it: names and short values, and never what is hidden."""
+"""The settings of a document that people search for: names and short values, and no hidden values."""
 
 from collections import Counter
 from typing import Any
@@ -59,11 +59,13 @@ OMA = "./Device/Vendor/MSFT/BitLocker/RequireDeviceEncryption"
         ({"nul": "a\0b", "to\0": "x"}, [("a/nul", None), ("a/to", "x")]),
     ],
 )  # fmt: skip
-def test_what_a_document_sets(document: JsonObject, expected: list[tuple[str, str | None]]) -> None:
+def test_searched_settings_are_names_and_short_values(
+    document: JsonObject, expected: list[tuple[str, str | None]]
+) -> None:
     assert searched_settings(document, "a") == expected
 
 
-def test_a_choice_goes_without_its_definition() -> None:
+def test_a_choice_value_loses_its_definition_prefix() -> None:
     assert without_definition(f"{BITLOCKER.upper()}_Block", BITLOCKER) == "block"
     assert without_definition("Another_1", BITLOCKER) == "Another_1"
 
@@ -85,7 +87,7 @@ documents = st.dictionaries(
 
 
 def hidden(value: Any) -> Any:
-    """The value with each secret marked, as the canonical form has it."""
+    """The value with a mark for each secret, as in the canonical form."""
     if value == SECRET:
         return MARK
     if isinstance(value, dict):
@@ -96,13 +98,13 @@ def hidden(value: Any) -> Any:
 @given(documents)
 @example({"settingDefinitionId": [["\0"]]})
 @example({"omaSettings": [{"omaUri": "./a\0", "value": "b\0"}]})
-def test_what_is_kept_fits_the_database_and_holds_neither_a_secret_nor_its_mark(document: dict[str, Any]) -> None:
+def test_searched_settings_fit_the_database_and_hold_no_secret_or_mark(document: dict[str, Any]) -> None:
     found = searched_settings(hidden(document), "a")
     assert len(set(found)) == len(found)
     for name, value in found:
         assert len(name) <= LONGEST_NAME
         assert value is None or len(value) <= LONGEST_VALUE
-        # A text of PostgreSQL holds no NUL; the escape of one within JSON is six characters like any others.
+        # PostgreSQL text holds no NUL; the escape of a NUL within JSON is six ordinary characters.
         assert "\0" not in name + (value or "")
     written = orjson.dumps([list(setting) for setting in found])
     assert SECRET.encode() not in written
@@ -110,7 +112,7 @@ def test_what_is_kept_fits_the_database_and_holds_neither_a_secret_nor_its_mark(
 
 
 def by_definition(document: JsonObject, type_key: str) -> list[tuple[str, str | None]]:
-    """The searched settings of a document, each made of a `Setting`."""
+    """The searched settings of a document, made from its `Setting`s."""
     found = {
         (name[:LONGEST_NAME], None if text is None or len(text) > LONGEST_VALUE or "\0" in text else text)
         for setting in settings_of(document, type_key)
@@ -144,13 +146,13 @@ typed_policies = st.builds(
 
 
 @given(typed_policies)
-def test_the_short_way_of_typed_policies_finds_the_same_settings(policy: JsonObject) -> None:
+def test_the_fast_path_for_typed_policies_finds_the_same_settings(policy: JsonObject) -> None:
     assert searched_settings(policy, "a") == by_definition(policy, "a")
     assert searched_settings(policy, "a") == by_definition(policy, "a"), "with remembered names"
 
 
 @needs_graph_data
-def test_settings_of_real_documents_are_found_and_hide_what_they_hide() -> None:
+def test_settings_of_real_documents_are_found_without_hidden_values() -> None:
     collections = {
         collection.path.lstrip("/"): collection
         for collection in load_catalog().collections.values()

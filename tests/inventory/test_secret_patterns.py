@@ -1,4 +1,4 @@
-"""Secrets that no list names: told by the names of properties and keys, and by the shapes of values."""
+"""Secrets that no list names, detected by the names of properties and keys and by the shapes of values."""
 
 import base64
 import re
@@ -118,7 +118,7 @@ ENCODED = {
 
 
 @of_each(ENCODED)
-def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(entry: tuple[str, Callable[[str], str]]) -> None:
+def test_a_text_with_a_secret_is_hidden_in_every_place(entry: tuple[str, Callable[[str], str]]) -> None:
     plain, encode = entry
     text = encode(plain)
     for place in ({"a": text}, {"a": [{"b": {"c": text}}]}, {"a": [text, "b"]}, {"a": f"{text}"}):
@@ -130,13 +130,13 @@ def test_a_secret_in_a_text_is_hidden_wherever_the_text_stands(entry: tuple[str,
 
 
 @of_each(ENCODED)
-def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(entry: tuple[str, Callable[[str], str]]) -> None:
+def test_payload_lines_without_a_secret_stay_readable(entry: tuple[str, Callable[[str], str]]) -> None:
     plain, encode = entry
     payload = encode(f"<!-- before -->\n{plain}\nWrite-Host after\n")
     written = SHOWN.canonical({"payload": payload})
     left = orjson.loads(written)["payload"]["readable"].splitlines()
     assert left[0] == "<!-- before -->"
-    # Nothing tells where some keys end.
+    # The end of some keys cannot be detected.
     assert left[-1] in ("Write-Host after", LEFT_OUT)
     assert LEFT_OUT in left
     assert not re.search("plant|cGxhb", "\n".join(left), re.IGNORECASE)
@@ -144,28 +144,28 @@ def test_of_a_shown_payload_the_lines_without_a_secret_stay_readable(entry: tupl
     assert "readable" not in orjson.loads(KEYED.canonical({"payload": payload}))["payload"]
 
 
-def test_a_secret_that_stands_in_a_second_line_is_left_out_there_too() -> None:
+def test_a_secret_repeated_on_other_lines_is_left_out_there() -> None:
     text = 'Write-Host "Sync"\n$password = "planted1"\nnet.exe use z: \\\\a\\b planted1\necho planted1\nexit 0\n'
     assert readable(text) == f'Write-Host "Sync"\n{LEFT_OUT}\nexit 0'
 
 
 @pytest.mark.parametrize("secret", ["abc", "pin12", "planted1"])
-def test_a_short_secret_that_stands_twice_is_left_out_twice(secret: str) -> None:
+def test_a_repeated_short_secret_is_left_out_twice(secret: str) -> None:
     text = f"<a><Password>{secret}</Password><b>kept</b><again>{secret}</again></a>"
     assert readable(text) == f"<a>\n{LEFT_OUT}\n<b>kept</b>\n{LEFT_OUT}\n</a>"
 
 
-def test_a_long_value_of_a_property_list_is_left_out_to_its_end() -> None:
+def test_a_multi_line_property_list_value_is_left_out_whole() -> None:
     text = "<dict>\n<key>Password</key>\n<data>\ncGxhbnRlZA\nZGV0bmFscA\n</data>\n<key>SSID</key>\n</dict>"
     assert readable(text) == f"<dict>\n{LEFT_OUT}\n<key>SSID</key>\n</dict>"
 
 
 @of_each({kind: text for kind, text in TEXTS.items() if "\n" not in text and "><" not in text})
-def test_a_text_of_one_line_is_hidden_whole(text: str) -> None:
+def test_a_single_line_text_with_a_secret_is_hidden_whole(text: str) -> None:
     assert readable(text) is None
 
 
-def test_xml_without_lines_is_left_out_by_its_tags() -> None:
+def test_single_line_xml_is_left_out_element_by_element() -> None:
     text = (
         "<plist><dict><key>SSID</key><string>office</string><key>Password</key><string>planted1</string>"
         "<key>Again</key><string>planted1</string><key>Hidden</key><true/></dict></plist>"
@@ -176,7 +176,7 @@ def test_xml_without_lines_is_left_out_by_its_tags() -> None:
     )
 
 
-def test_what_stays_readable_is_no_content_of_its_own() -> None:
+def test_readable_lines_do_not_count_as_content() -> None:
     document: dict[str, Any] = {"payload": "Write-Host 'a'\n$password = 'planted'\n"}
     stored: Any = SHOWN.canonical_value(document)
     kept = {name: value for name, value in stored["payload"].items() if name != "readable"}
@@ -190,7 +190,7 @@ def test_what_stays_readable_is_no_content_of_its_own() -> None:
 
 
 @of_each(HARMLESS)
-def test_a_text_without_a_secret_stays(text: str) -> None:
+def test_a_text_without_a_secret_stays_unchanged(text: str) -> None:
     assert KEYED.canonical_value({"a": text, "b": base64.b64encode(text.encode()).decode()})["a"] == text
     assert not has_secret(base64.b64encode(text.encode()).decode())
 
@@ -201,7 +201,7 @@ def test_a_text_without_a_secret_stays(text: str) -> None:
      "devicePin", "WiFi Password", "api_key", "storage-account-key", "enrollmentToken", "privateKey", "PIN",
      "connectionString", "wepKey", "authKey", "wpaPsk", "keyMaterial"],
 )  # fmt: skip
-def test_a_secret_is_told_by_its_name(name: str) -> None:
+def test_a_secret_is_detected_by_its_name(name: str) -> None:
     assert is_secret_name(name)
     documents: list[dict[str, Any]] = [
         {name: "x"}, {"a": [{name: "x"}]}, {"a": {"key": name, "value": "x"}}, {"a": {name: ["x"]}}
@@ -224,17 +224,17 @@ def test_a_secret_is_told_by_its_name(name: str) -> None:
         "psks",
     ],
 )
-def test_other_names_are_not_a_secrets(name: str) -> None:
+def test_other_names_are_not_secret(name: str) -> None:
     assert not is_secret_name(name)
     assert KEYED.canonical_value({name: "x"}) == {name: "x"}
 
 
-def test_a_name_hides_texts_alone() -> None:
+def test_a_secret_name_hides_only_texts() -> None:
     document: dict[str, Any] = {"hasPassword": True, "passcode": None, "localAdminPassword": {"isEnabled": False}}
     assert KEYED.canonical_value(document) == document
 
 
-def test_a_text_setting_of_a_secret_is_hidden_and_a_choice_is_not() -> None:
+def test_only_a_text_setting_with_a_secret_name_is_hidden() -> None:
     def setting(definition: str, value: object) -> dict[str, Any]:
         return {"settings": [{"settingInstance": {"settingDefinitionId": definition, "simpleSettingValue": value}}]}
 
@@ -247,7 +247,7 @@ def test_a_text_setting_of_a_secret_is_hidden_and_a_choice_is_not() -> None:
 
 
 @pytest.mark.parametrize("label", ["Password:", "Pre-shared key", "API token: *"])
-def test_a_text_of_an_administrative_template_is_hidden_if_its_box_has_the_label_of_a_secret(label: str) -> None:
+def test_an_administrative_template_text_with_a_secret_label_is_hidden(label: str) -> None:
     def filled_in(label: str) -> dict[str, Any]:
         return {"presentationValues": [{"id": "1", "value": "planted", "presentation": {"label": label}}]}
 
@@ -256,7 +256,7 @@ def test_a_text_of_an_administrative_template_is_hidden_if_its_box_has_the_label
 
 
 @pytest.mark.parametrize("text", [TEXTS["GitHub token"], TEXTS["database connection"]])
-def test_a_name_that_holds_a_secret_is_no_name(text: str) -> None:
+def test_a_display_name_with_a_secret_is_dropped(text: str) -> None:
     observation = Observer(ObservationRules(type_key="a", meta={"x": ("note",)})).observe(
         {"id": "i", "displayName": text, "note": text}
     )
@@ -264,7 +264,7 @@ def test_a_name_that_holds_a_secret_is_no_name(text: str) -> None:
     assert text not in repr(observation)
 
 
-def test_a_secret_that_comes_into_a_text_is_a_change_and_a_new_rule_is_none() -> None:
+def test_a_secret_added_to_a_text_is_a_change() -> None:
     clean, secret = "Write-Output 'a longer script'", TEXTS["literal in PowerShell"]
     before, after = KEYED.canonical_value({"body": clean}), KEYED.canonical_value({"body": secret})
     for old, new in ((before, after), (after, before)):
@@ -274,7 +274,7 @@ def test_a_secret_that_comes_into_a_text_is_a_change_and_a_new_rule_is_none() ->
     assert found.untold
 
 
-def test_an_edit_shows_where_a_mark_shows_no_change() -> None:
+def test_an_edit_is_a_possible_change_behind_an_unchanged_mark() -> None:
     def observed(version: int | None, value: str, key: DataKey | None = None) -> dict[str, Any]:
         rules = ObservationRules(
             type_key="a", sensitive=frozenset({"omaSettings/value"}), volatile=frozenset({"version"})
@@ -301,7 +301,7 @@ def test_an_edit_shows_where_a_mark_shows_no_change() -> None:
 
 
 @needs_graph_data
-def test_of_the_real_documents_little_is_hidden_by_nature() -> None:
+def test_secret_patterns_hide_values_of_few_real_documents() -> None:
     hidden = [
         (collection, document.get("name") or document.get("displayName"))
         for collection, document in real_documents()

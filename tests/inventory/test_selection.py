@@ -20,7 +20,7 @@ options = st.dictionaries(st.sampled_from(["deep", "limit", "tags"]), option_val
 
 
 @given(key_sets, options, st.data())
-def test_hash_is_the_same_for_every_order_and_repetition(
+def test_hash_ignores_order_and_repetition(
     keys: set[str], chosen: dict[str, bool | int | str | tuple[str, ...]], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(sorted(keys) + data.draw(st.lists(st.sampled_from(sorted(keys))))))
@@ -71,6 +71,6 @@ def test_unknown_type_keys_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("keys", [(), ("",), ("has space",), ("1leading",)])
-def test_a_selection_of_nothing_or_of_what_is_no_key_is_refused(keys: tuple[str, ...]) -> None:
+def test_an_empty_selection_or_invalid_type_key_is_refused(keys: tuple[str, ...]) -> None:
     with pytest.raises(ValidationError):
         Selection(type_keys=keys)

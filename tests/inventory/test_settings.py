@@ -62,22 +62,22 @@ policies = st.lists(instances, max_size=4).map(lambda members: policy(*members))
 
 
 @given(policies, st.randoms(use_true_random=False))
-def test_the_order_of_a_policy_changes_no_setting(document: dict[str, Any], source: random.Random) -> None:
+def test_settings_ignore_the_order_of_a_policy(document: dict[str, Any], source: random.Random) -> None:
     assert settings_of(shuffled(document, source), "configurationPolicies") == settings_of(
         document, "configurationPolicies"
     )
 
 
-def test_a_choice_is_its_part_beyond_the_definition_and_its_children_have_keys_of_their_own() -> None:
+def test_choice_values_lose_the_definition_prefix_and_children_have_own_keys() -> None:
     encryption = choice(BITLOCKER, "1", choice(f"{BITLOCKER}_xtsos_name", "6"))
     assert values(policy(encryption)) == {BITLOCKER: "1", f"{BITLOCKER}_xtsos_name": "6"}
 
 
-def test_a_definition_has_one_key_in_any_case() -> None:
+def test_the_key_of_a_definition_ignores_case() -> None:
     assert values(policy(choice("Device_X", "ON"))) == values(policy(choice("device_x", "on"))) == {"device_x": "on"}
 
 
-def test_members_of_a_group_go_by_their_name_in_any_number_of_them() -> None:
+def test_keys_of_named_group_members_include_the_name() -> None:
     web = [simple("rules_name", "Web"), simple("rules_port", 443)]
     mail = [simple("rules_name", "Mail"), simple("rules_port", 25)]
     alone = {"rules[Web]/rules_name": "Web", "rules[Web]/rules_port": 443}
@@ -85,7 +85,7 @@ def test_members_of_a_group_go_by_their_name_in_any_number_of_them() -> None:
     assert values(policy(group("rules", web, mail))).items() > alone.items()
 
 
-def test_unnamed_members_of_a_group_are_one_setting_but_a_lone_one_is_transparent() -> None:
+def test_several_unnamed_group_members_are_a_single_setting() -> None:
     camera, microphone = [simple("apps_camera", 1)], [simple("apps_camera", 0)]
     assert values(policy(group("apps", camera))) == {"apps_camera": 1}
     [both] = settings_of(policy(group("apps", camera, microphone)), "configurationPolicies")
@@ -108,14 +108,14 @@ def test_unnamed_members_of_a_group_are_one_setting_but_a_lone_one_is_transparen
          "device_vendor_msft_passportforwork_{tenantid}_policies_usepassportforwork"),
     ],
 )  # fmt: skip
-def test_an_oma_uri_and_the_definition_of_the_same_csp_have_one_key(path: str, definition: str) -> None:
+def test_an_oma_uri_and_its_catalog_definition_have_the_same_key(path: str, definition: str) -> None:
     [oma] = settings_of(custom({"omaUri": path, "value": 1}), "deviceConfigurations")
     [chosen] = settings_of(policy(choice(definition, "1")), "configurationPolicies")
     assert (oma.key, oma.text) == (chosen.key, chosen.text)
     assert setting_key(path) == setting_key(definition) == oma.key
 
 
-def test_other_systems_have_no_settings_of_windows_behind_their_oma_uris() -> None:
+def test_oma_uris_of_other_platforms_are_no_windows_settings() -> None:
     android: dict[str, Any] = {"@odata.type": f"{GRAPH}androidCustomConfiguration", "omaSettings": [
         {"omaUri": "./Vendor/MSFT/WiFi/Profile/Office", "value": "x"},
     ]}  # fmt: skip
@@ -123,7 +123,7 @@ def test_other_systems_have_no_settings_of_windows_behind_their_oma_uris() -> No
     assert oma_key("./cimv2/MDM_X") == "oma:./cimv2/mdm_x"
 
 
-def test_an_admx_backed_oma_uri_says_what_the_settings_catalog_says_by_several_settings() -> None:
+def test_an_admx_backed_oma_uri_equals_several_catalog_settings() -> None:
     value = '<enabled/><data id="XtsOs_Name" value="6"/>'
     path = "./Device/Vendor/MSFT/BitLocker/EncryptionMethodByDriveType"
     encryption = choice(BITLOCKER, "1", choice(f"{BITLOCKER}_xtsos_name", "6"))
@@ -131,7 +131,7 @@ def test_an_admx_backed_oma_uri_says_what_the_settings_catalog_says_by_several_s
     assert values(custom({"omaUri": path, "value": "<disabled/>"})) == {BITLOCKER: "0"}
 
 
-def test_a_typed_policy_and_an_intent_have_the_property_of_the_kind_as_key() -> None:
+def test_typed_policies_and_intents_have_the_same_keys() -> None:
     typed: dict[str, Any] = {
         "@odata.type": f"{GRAPH}windows10EndpointProtectionConfiguration",
         "displayName": "Endpoint protection",
@@ -149,7 +149,7 @@ def test_a_typed_policy_and_an_intent_have_the_property_of_the_kind_as_key() -> 
     assert unset == [f"{place}/blockCrossOrganizationWriteAccess"]
 
 
-def test_profiles_that_a_device_takes_several_of_go_by_their_name() -> None:
+def test_network_profile_keys_include_the_profile_name() -> None:
     office: dict[str, Any] = {
         "@odata.type": f"{GRAPH}iosWiFiConfiguration",
         "ssid": "Office",
@@ -164,7 +164,7 @@ def template(definition: dict[str, Any], *presentations: dict[str, Any], enabled
     ]}  # fmt: skip
 
 
-def test_a_template_goes_by_its_definition_and_presentations() -> None:
+def test_template_keys_consist_of_definition_and_presentation_ids() -> None:
     text = {"value": "off", "presentation": {"id": "P1", "label": "Level: "}}
     found = settings_of(template({"id": "D1", "displayName": "Telemetry"}, text), "groupPolicyConfigurations")
     assert [(setting.key, setting.value, setting.label) for setting in found] == [
@@ -173,7 +173,7 @@ def test_a_template_goes_by_its_definition_and_presentations() -> None:
     ]
 
 
-def test_an_imported_template_has_one_key_in_two_tenants() -> None:
+def test_an_imported_template_has_the_same_keys_in_all_tenants() -> None:
     def imported(number: int) -> dict[str, Any]:
         definition = {
             "id": f"D{number}", "policyType": "admxIngested", "classType": "machine", "categoryPath": "\\Code",
@@ -196,12 +196,12 @@ def test_an_imported_template_has_one_key_in_two_tenants() -> None:
         {"@odata.type": f"{GRAPH}windowsX", "keys": ["a", MARK]},
     ],
 )
-def test_a_hidden_value_is_told_as_hidden_and_nothing_of_it_is_shown(document: dict[str, Any]) -> None:
+def test_a_hidden_value_is_marked_hidden_and_not_shown(document: dict[str, Any]) -> None:
     hidden = [setting for setting in settings_of(document, "deviceConfigurations") if setting.is_hidden]
     assert [(setting.value, setting.text) for setting in hidden] == [(None, None)]
 
 
-def test_a_user_right_is_the_same_by_an_accounts_name_and_by_its_sid() -> None:
+def test_a_user_right_is_the_same_by_account_name_and_sid() -> None:
     def right(*accounts: str) -> dict[str, Any]:
         definition = "device_vendor_msft_policy_config_userrights_debugprograms"
         members = [{"value": account} for account in accounts]
@@ -214,7 +214,7 @@ def test_a_user_right_is_the_same_by_an_accounts_name_and_by_its_sid() -> None:
 
 
 def leaves(value: Any) -> Iterator[JsonValue]:
-    """The values of all settings in a document, found by the name of their property alone."""
+    """The values of all settings in a document, found only by property name."""
     if isinstance(value, list):
         for member in value:
             yield from leaves(member)
@@ -240,7 +240,7 @@ def test_every_value_of_a_real_policy_is_in_a_setting() -> None:
 
 
 @needs_graph_data
-def test_the_order_of_a_real_policy_changes_no_setting() -> None:
+def test_settings_ignore_the_order_of_a_real_policy() -> None:
     source = random.Random(1)
     for path, document in real_documents():
         type_key = path.rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""What stands in a document in the place of details that could not be read, and how that is said."""
+"""The earlier content that a document keeps for unreadable details, and its explanation."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,16 +31,14 @@ def carried(
 
 
 @given(documents, st.lists(places, max_size=3))
-def test_what_cannot_be_read_of_an_unchanged_item_changes_nothing(
-    document: dict[str, Any], unread: list[DetailPlace]
-) -> None:
+def test_unread_details_do_not_change_an_unchanged_item(document: dict[str, Any], unread: list[DetailPlace]) -> None:
     found, lacking = carried(without_places(document, unread), document, unread)
     assert found == document
     assert all(without_places(document, [place]) == document for place in lacking)
 
 
 @given(documents, documents, st.lists(places, max_size=3))
-def test_whatever_can_be_read_is_as_it_is_now(
+def test_readable_details_have_their_current_content(
     now: dict[str, Any], last: dict[str, Any], unread: list[DetailPlace]
 ) -> None:
     found, _ = carried(without_places(now, unread), last, unread)
@@ -48,22 +46,20 @@ def test_whatever_can_be_read_is_as_it_is_now(
 
 
 @given(documents, documents)
-def test_an_item_that_cannot_be_read_itself_has_the_plain_values_of_its_list(
-    now: dict[str, Any], last: dict[str, Any]
-) -> None:
+def test_an_unreadable_item_takes_plain_values_from_its_listing(now: dict[str, Any], last: dict[str, Any]) -> None:
     listed = {"id": now["id"], "displayName": now["displayName"], "settings": None}
     found, lacking = with_last_read(listed, last, [DetailPlace(None)], shown=frozenset(), lacked=set())
     assert found == {**last, "displayName": now["displayName"]}
     assert lacking == []
 
 
-def test_an_item_whose_last_version_lacked_the_place_lacks_it_still() -> None:
+def test_a_detail_that_the_last_version_lacked_stays_absent() -> None:
     place = DetailPlace("settings")
     last: dict[str, Any] = {"id": "1", "settings": "of its list"}
     assert with_last_read({"id": "1"}, last, [place], shown=frozenset(), lacked={place}) == ({"id": "1"}, [place])
 
 
-def test_stale_parts_are_said_in_words() -> None:
+def test_stale_parts_are_explained_in_words() -> None:
     lost = StalePart(detail="settings", error_code=ErrorCode.GRAPH_UNAVAILABLE, http_status=500, read_at=NOON)
     of_member = StalePart(
         detail="values",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from inventory.visible_text import REPLACEMENT, escaped_json, visible
 
 
-def test_controls_escapes_direction_marks_joiners_and_separators_are_marked() -> None:
+def test_control_and_invisible_characters_are_replaced() -> None:
     for character in "\x00\x07\x1b\x7f\x85\x9b\u061c\u200b\u200d\u200e\u202e\u2028\u2029\u2066\ufeff\ud800\n\t":
         assert visible(f"a{character}b") == f"a{REPLACEMENT}b", ascii(character)
 
@@ -18,22 +18,22 @@ def test_letters_of_all_scripts_spaces_and_emoji_stay() -> None:
 
 
 @given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_escaped_json_is_the_same_json_and_all_of_it_is_seen(value: object) -> None:
+def test_escaped_json_is_equal_and_fully_visible(value: object) -> None:
     for option in (0, orjson.OPT_INDENT_2):
         escaped = escaped_json(orjson.dumps(value, option=option).decode())
         assert orjson.loads(escaped) == value
         assert visible(escaped, keep="\n") == escaped
 
 
-def test_escapes_are_those_of_json() -> None:
+def test_escapes_follow_json() -> None:
     assert escaped_json('"a\u202e\x7f\U000e0041 é\u00a0🚀"') == '"a\\u202e\\u007f\\udb40\\udc41 é\u00a0🚀"'
 
 
 @given(st.text())
-def test_length_stays_and_a_second_time_changes_nothing(text: str) -> None:
+def test_replacement_keeps_length_and_is_idempotent(text: str) -> None:
     assert len(visible(text)) == len(text)
     assert visible(visible(text)) == visible(text)
 
 
-def test_what_is_to_be_kept_stays() -> None:
+def test_characters_to_keep_stay() -> None:
     assert visible("a\nb\x1b", keep="\n") == f"a\nb{REPLACEMENT}"
