@@ -1,4 +1,4 @@
-"""What tests share: one PostgreSQL and one Temporal a process; a database, a task queue, a simulated Graph a test.
+"""Shared fixtures: one PostgreSQL and one Temporal per process; a database, a task queue, a simulated Graph per test.
 
 Processor time is scarce: continuous integration has two cores for all tests. Where the tests of a module start from
 the same rows, fill them once: `pytestmark = pytest.mark.filled.with_args(fill)`.
@@ -29,28 +29,28 @@ from tests.end_to_end.system import SEEDS, System
 from tests.kept_connection import KeptConnection, KeptForCommands
 from tests.patience import PATIENCE_SECONDS
 
-# A busy machine is slow at times; that is no fault of what is tested. `make slow` plays properties with more examples.
+# A busy machine is slow at times, which is no defect of the product. `make slow` plays properties with more examples.
 settings.register_profile("patient", deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", settings.get_profile("patient"), max_examples=100)
 settings.load_profile("patient")
 
-# A shell starts what runs in its background with Ctrl-C ignored, and every process of a test would inherit that.
+# A shell starts background jobs with Ctrl-C ignored, and every process of a test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Readline, which pytest loads, exports the size of a terminal that need not be there. Output that is never buffered
-# hides a line that is not written until a program ends.
+# Readline, which pytest loads, exports the size of a terminal that need not exist. Unbuffered output would hide a line
+# that a program writes only when it ends.
 for name in ("COLUMNS", "LINES", "PYTHONUNBUFFERED"):
     os.environ.pop(name, None)
 
 
 def pytest_collection() -> None:
-    """Imports and collects without the garbage collector, which finds none and takes a third of the time."""
+    """Imports and collects without the garbage collector, which finds no garbage and takes a third of the time."""
     gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """What is collected stays to the end: the garbage collector passes it by."""
+    """Collected tests live to the end: the garbage collector ignores them from now on."""
     gc.freeze()
     gc.enable()
 
@@ -62,7 +62,7 @@ needs_graph_data = pytest.mark.skipif(not GRAPH_DATA.is_dir(), reason="the folde
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    # Not under pytest's own folder: another pytest of the same user shuts that to PostgreSQL, which is not root.
+    # Not under pytest's own folder: another pytest of the same user closes that to PostgreSQL, which is not root.
     with TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder) / "postgres", durable=False) as server:
         yield server
 
@@ -77,7 +77,7 @@ def migrated_template(postgres: EmbeddedPostgres) -> str:
 
 
 OWNER = "ordinary_owner"
-"""A login that owns the database of `one_role_template` and may do nothing else."""
+"""A login that owns the database of `one_role_template` and has no other right."""
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +140,7 @@ Rows = dict[str, bytes]
 class BetweenTests:
     """One database, emptied and filled between tests.
 
-    It keeps its connection: a new one reads the definitions of all tables first, 14 of then 23 milliseconds.
+    It keeps its connection: a new one first reads the definitions of all tables, for 14 of 23 milliseconds.
     """
 
     def __init__(self, url: str, kept: KeptConnection, for_commands: KeptForCommands) -> None:
@@ -150,12 +150,12 @@ class BetweenTests:
         self._connection: psycopg.Connection | None = None
 
     def empty(self) -> None:
-        """Ends what still uses the database, and takes all rows away."""
+        """Ends other connections to the database, and deletes all rows."""
         kept = [pid for pid in (self._kept.pid, *self._for_commands.pids) if pid is not None]
         self._over(lambda connection: empty_over(connection, kept))
 
     def fill(self, rows: Rows) -> None:
-        """Puts rows into the database, which has none."""
+        """Puts rows into the empty database."""
         self._over(lambda connection: put_back(connection, rows))
 
     def _over(self, act: Callable[[psycopg.Connection], None]) -> None:
@@ -186,17 +186,17 @@ def between_tests(
 
 
 Fill = Callable[[Database], Awaitable[Any]]
-"""Fills an inventory, and returns what the tests need to know of its rows."""
+"""Fills an inventory, and returns the facts about its rows that the tests need."""
 
 
 class Fills:
-    """The rows of each function that fills, and what it returned. It is called once; later its rows are put back."""
+    """The rows and the result of each fill function. Each is called once; later its rows are put back."""
 
     def __init__(self) -> None:
         self._filled: dict[Fill, tuple[Rows, Any]] = {}
 
     def put(self, fill: Fill, url: str, between: BetweenTests) -> Any:
-        """Puts the rows of `fill` into an inventory without a row, and returns what it returned."""
+        """Puts the rows of `fill` into an empty inventory, and returns its result."""
         if fill in self._filled:
             between.fill(self._filled[fill][0])
         else:
@@ -206,7 +206,7 @@ class Fills:
 
 
 async def filled_by(fill: Fill, url: str) -> Any:
-    """Fills an inventory, and returns what `fill` returned. No connection to it stays open."""
+    """Fills an inventory, and returns the result of `fill`. No connection stays open."""
     async with Database(url) as database:
         return await fill(database)
 
@@ -224,9 +224,9 @@ def database_url(
     kept_for_commands: KeptForCommands,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    """An inventory without a row, or with those of the mark `filled`.
+    """An empty inventory, or one with the rows of the mark `filled`.
 
-    Its schema is not to be changed: the next test has it, too.
+    Tests must not change its schema: the next test uses it, too.
     """
     monkeypatch.setattr(sessions, "Database", kept_for_commands)
     if request.node.get_closest_marker("filled") is not None:
@@ -237,7 +237,7 @@ def database_url(
 
 @pytest.fixture
 def filled(request: pytest.FixtureRequest, used_again: str, between_tests: BetweenTests, fills: Fills) -> Any:
-    """What the function of the mark `filled` returned."""
+    """The result of the function in the mark `filled`."""
     (fill,) = request.node.get_closest_marker("filled").args
     return fills.put(fill, used_again, between_tests)
 
@@ -250,7 +250,7 @@ async def database(database_url: str, kept_connection: KeptConnection) -> AsyncI
 
 
 def copy_of(postgres: EmbeddedPostgres, template: str, login: str | None = None) -> Iterator[str]:
-    """The URL of a copy of a database, which is taken away afterwards; without a `login` the superuser's."""
+    """The URL, for `login` or else the superuser, of a copy of a database, which is dropped afterwards."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(
@@ -274,7 +274,7 @@ def make_login(connection: psycopg.Connection, name: str, options: str = "") -> 
 
 
 def empty(url: str) -> None:
-    """Ends what still uses a database, and takes all rows away. Making another database takes four times as long."""
+    """Ends other connections to a database, and deletes all rows. A new database would take four times as long."""
     with psycopg.connect(url, autocommit=True) as connection:
         empty_over(connection)
 
@@ -307,7 +307,7 @@ def rows_of(url: str) -> Rows:
 
 
 def put_back(connection: psycopg.Connection, rows: Rows) -> None:
-    """Writes all rows of another inventory into one without a row, past its triggers."""
+    """Writes all rows of another inventory into an empty one, past its triggers."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
         for table, data in rows.items():

@@ -7,7 +7,7 @@ EntryT = TypeVar("EntryT")
 
 
 def of_each(entries: Mapping[str, EntryT]) -> Callable[[Callable[[EntryT], None]], Callable[[], None]]:
-    """Makes a check of one entry a test of all of them."""
+    """Turns a check of one entry into a test of all entries."""
 
     def decorate(check: Callable[[EntryT], None]) -> Callable[[], None]:
         def test() -> None:

@@ -1,7 +1,7 @@
-"""Commands and workers as forks of one process that has imported them: importing is most of what they cost.
+"""Commands and workers as forks of one process that has imported them: imports are most of their cost.
 
-They are processes of their own, with arguments, environment, folder, output and exit code as a user's have. Those that
-a shell would start are tested in `tests/local_stack`, and wherever a test starts one itself.
+They are separate processes, with arguments, environment, folder, output and exit code like a user's. Programs started
+by a shell are tested in `tests/local_stack`, and by other tests that start a process themselves.
 """
 
 import ctypes
@@ -49,7 +49,7 @@ class Fork:
         stdout: Path,
         stderr: Path,
     ) -> None:
-        """Starts it in `folder`. Its output goes to the two files, which may be one."""
+        """Starts it in `folder`. Its output goes to the two files, which may be the same."""
         self._program = program
         self._stderr = stderr
         for path in (stdout, stderr):
@@ -70,7 +70,7 @@ class Fork:
         return self._process.is_alive()
 
     def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
-        """Its exit code, once it has ended. Raises `subprocess.TimeoutExpired`; it is killed then."""
+        """Its exit code, once it has ended. After the timeout, kills it and raises `subprocess.TimeoutExpired`."""
         try:
             self._process.join(timeout_seconds)
         finally:
@@ -111,7 +111,7 @@ class Fork:
 def _become(
     program: str, arguments: list[str], environment: dict[str, str], folder: Path, stdout: Path, stderr: Path
 ) -> None:
-    """Runs the program in this process, which is a fork that is there for nothing else."""
+    """Runs the program in this process, a fork that serves only this program."""
     gc.freeze()  # The garbage collector would write to, and so copy, all pages that the fork shares.
     gc.enable()
     if sys.platform == "linux":

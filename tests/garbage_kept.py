@@ -1,4 +1,4 @@
-"""Imported first where all that follows is imports: the garbage collector finds none there, for a fifth of the time."""
+"""Imported before many other modules: the garbage collector would find nothing, for a fifth of the time."""
 
 import gc
 

@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that go from test to test, and from command to command.
+"""Connections to PostgreSQL that tests and commands reuse.
 
-A backend reads the definitions of all tables that it meets, and a new engine those of the server: most of what a test
-or a command with few statements costs.
+A new backend reads the definitions of all tables that it meets, and a new engine reads the server's: most of the cost
+of a test or a command with few statements.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from storage.database import Database
 
 
 class KeptConnection:
-    """The engine of one database, which may be used in one event loop after the other."""
+    """The engine of one database, usable in one event loop after another."""
 
     def __init__(self, url: str, **options: Any) -> None:
         """`options` as in `Database`."""
@@ -28,16 +28,16 @@ class KeptConnection:
         event.listen(engine, "do_connect", self._connect_by_us)
 
     def database(self) -> Database:
-        """As good as a new one; when it is closed, one of its connections is kept."""
+        """Behaves like a new one; when it is closed, one of its connections is kept."""
         return copy(self._origin)
 
     @property
     def pid(self) -> int | None:
-        """Of the backend whose connection is kept, while no test has it."""
+        """The process id of the kept connection's backend, while no test uses it."""
         return None if self._kept is None else self._kept.info.backend_pid
 
     def close(self) -> None:
-        """Outside of any event loop."""
+        """To be called outside of any event loop."""
         if self._kept is not None:
             self._kept.pgconn.finish()
             self._kept = None
@@ -53,12 +53,12 @@ class KeptConnection:
         parameters["async_creator_fn"] = self._connect
 
     async def _connect(self, *arguments: Any, **parameters: Any) -> psycopg.AsyncConnection:
-        """The kept connection, with nothing left of the test before; a new one if that is in use or was ended."""
+        """The kept connection, without the previous test's session state; a new one if it is in use or was ended."""
         connection, self._kept = self._kept, None
         if connection is not None:
             connection.lock = asyncio.Lock()  # of this event loop
             connection._notice_handlers.clear()
-            connection._prepared.clear()  # which psycopg does at the first DISCARD ALL only
+            connection._prepared.clear()  # psycopg clears it only at the first DISCARD ALL
             try:
                 await connection.set_autocommit(True)
                 await connection.execute("DISCARD ALL", prepare=False)
@@ -71,9 +71,9 @@ class KeptConnection:
 
 
 class KeptForCommands:
-    """In place of `Database` for commands in this process: those that have ended hand their engines on.
+    """Replaces `Database` for commands in this process: a command reuses the engine of one that has ended.
 
-    Commands that run at once share none, and each has as many connections as it asks for.
+    Concurrent commands share no engine, and each has as many connections as it asks for.
     """
 
     def __init__(self, url: str) -> None:
@@ -96,11 +96,11 @@ class KeptForCommands:
 
     @property
     def pids(self) -> list[int]:
-        """Of the backends whose connections are kept, while no command has them."""
+        """The process ids of the kept connections' backends, while no command uses them."""
         return [kept.pid for kept in self._all() if kept.pid is not None]
 
     def close(self) -> None:
-        """Outside of any event loop."""
+        """To be called outside of any event loop."""
         for kept in self._all():
             kept.close()
 

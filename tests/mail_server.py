@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Mail(NamedTuple):
-    """A mail as it came: who sent it to whom, by the envelope, and the message."""
+    """A received mail: the envelope's sender and recipients, and the message."""
 
     sender: str
     recipients: list[str]
@@ -20,7 +20,7 @@ class Mail(NamedTuple):
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """Takes all mail, or answers a command by what `answers` has for it."""
+    """Accepts all mail, unless `answers` has another answer to a command."""
 
     daemon_threads = True
 
@@ -86,7 +86,7 @@ class _Session(socketserver.StreamRequestHandler):
 
 @contextmanager
 def mail_server(context: ssl.SSLContext | None = None) -> Iterator[MailServer]:
-    """A mail server that is up while it is open."""
+    """A mail server that runs until its context ends."""
     with MailServer(context) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,4 +1,4 @@
-"""Temporal namespaces of a test's own: a new one has none of our search attributes, as on an operator's server."""
+"""New Temporal namespaces: they have none of our search attributes, as on an operator's server."""
 
 import asyncio
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""How long tests wait. A test may be slow and may not fail for it: only a wait for what never comes uses this up."""
+"""How long tests wait. A slow test must not fail: only a wait for an event that never comes takes so long."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 1200.0
 PATIENCE = timedelta(seconds=PATIENCE_SECONDS)
 
 PAUSE_SECONDS = 0.1
-"""Between two looks: each look costs processor time that the awaited program may need."""
+"""Between two checks: each costs processor time that the awaited program may need."""
 
 LONGEST_PAUSE_SECONDS = 2.0
 
@@ -41,5 +41,5 @@ async def until_async(condition: Callable[[], Awaitable[object]]) -> None:
 
 
 def _pause(waited: float) -> float:
-    """The seconds until the next look: a tenth of the wait so far, so that what takes a minute is seldom asked for."""
+    """The seconds until the next check: a tenth of the wait so far, so that long waits have few checks."""
     return min(max(PAUSE_SECONDS, waited / 10), LONGEST_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Imported last into the process of which commands and workers are forks: what each of them would load is loaded."""
+"""Imported last into the process that commands and workers are forked from: loads the modules that each would load."""
 
 from importlib import import_module
 

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 
 
 def readable(history: WorkflowHistory) -> str:
-    """All text in a history. Its JSON holds payloads in base64, in which nothing would be found."""
+    """All text in a history. Its JSON holds payloads in base64, which cannot be searched."""
     return json.dumps(_decoded(json.loads(history.to_json())), ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""The folder of real Graph documents, where it is there (`tests.conftest.needs_graph_data`)."""
+"""The folder of real Graph documents, where it exists (`tests.conftest.needs_graph_data`)."""
 
 import gzip
 from collections.abc import Iterator

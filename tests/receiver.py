@@ -16,7 +16,7 @@ SECRET = "the receiver's own secret"
 
 
 class Reception(NamedTuple):
-    """One request as it came."""
+    """One received request."""
 
     path: str
     headers: dict[str, str]
@@ -39,7 +39,7 @@ class Reception(NamedTuple):
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers 204, or whatever `answer` says."""
+    """Answers 204, or the result of `answer`."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -54,7 +54,7 @@ class Receiver(ThreadingHTTPServer):
         return f"{self.scheme}://{host}:{self.server_port}{path}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up, or does not trust the certificate, is no fault of the test's."""
+        """Clients may hang up, or distrust the certificate, without failing the test."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
-    """A receiver that is up while it is open."""
+    """A receiver that runs until its context ends."""
     with Receiver(context) as receiver:
         thread = threading.Thread(target=receiver.serve_forever)
         thread.start()

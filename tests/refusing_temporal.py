@@ -1,6 +1,6 @@
-"""A Temporal that refuses: it answers each gRPC call with a status, for statuses that the embedded server cannot give.
+"""A Temporal server that refuses each gRPC call with a chosen status, as the embedded server cannot.
 
-It speaks as little HTTP/2 as that takes: https://www.rfc-editor.org/rfc/rfc9113 (frames), RFC 7541 (header fields,
+It speaks only the HTTP/2 that this needs: https://www.rfc-editor.org/rfc/rfc9113 (frames), RFC 7541 (header fields,
 written as literals), https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md (trailers).
 """
 

@@ -1,4 +1,4 @@
-"""What a simulated tenant holds, item by item: whole documents, put together without the product's reader."""
+"""The items of a simulated tenant: whole documents, assembled without the product's reader."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +14,7 @@ Item = tuple[str, str]
 
 
 def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, Any]]:
-    """What the collection's listing shows."""
+    """The documents in the collection's listing."""
     version = collection.api_version
     if collection.singleton:
         return [tenant.get(collection.first_url(UUID(tenant.id)), version)]
@@ -31,7 +31,7 @@ def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, An
 
 
 def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
-    """The document with what its detail calls show."""
+    """The document with the answers of its detail calls."""
     result = dict(document)
     for detail in collection.details:
         if not detail.is_of(document):
@@ -51,7 +51,7 @@ def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, A
 
 
 def served(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]:
-    """Content hashes of what the tenant holds at this moment."""
+    """The content hashes of the tenant's items now."""
     hashes = {}
     for type_key in type_keys:
         collection = load_catalog().collections[type_key]

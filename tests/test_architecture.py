@@ -1,4 +1,4 @@
-"""Imports point one way."""
+"""Each package imports only the packages that it may."""
 
 import ast
 from functools import cache
@@ -51,10 +51,10 @@ ON_THE_COMMAND_LINE = {
     CHECKOUT / "answers" / "export" / "folder.py",
     CHECKOUT / "answers" / "runs" / "report.py",
 }
-"""What of a question belongs to the command line, whose frame it may use."""
+"""The modules of questions that may use the command line's frame."""
 
 ON_THE_WEB = set((CHECKOUT / "answers").glob("*/*routes.py"))
-"""What of a question belongs to the web page, whose frame it may use."""
+"""The modules of questions that may use the web page's frame."""
 
 SHARED_OF_A_QUESTION = {"answer", "records"}
 """The modules of a question that another question may import."""
@@ -62,7 +62,7 @@ SHARED_OF_A_QUESTION = {"answer", "records"}
 
 @cache
 def imported(path: Path) -> frozenset[str]:
-    """The dotted names of all that a module imports, wherever in it."""
+    """The dotted names that a module imports, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -73,7 +73,7 @@ def imported(path: Path) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
-def test_imports_point_one_way(package: str) -> None:
+def test_packages_import_only_allowed_packages(package: str) -> None:
     allowed = ALLOWED[package] | {package}
     for path in set((CHECKOUT / package).rglob("*.py")) - ON_THE_COMMAND_LINE - ON_THE_WEB:
         for name in imported(path):
@@ -86,10 +86,8 @@ def test_imports_point_one_way(package: str) -> None:
 @pytest.mark.parametrize(
     "path", sorted(ON_THE_COMMAND_LINE | ON_THE_WEB), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_a_command_asks_its_answer_and_not_the_database(path: Path) -> None:
-    """A web page asks the same answer, and records what a person did. A command may know a session and a database, to
-    hand them on.
-    """
+def test_commands_and_routes_use_answers_not_the_database(path: Path) -> None:
+    """Routes may also write to `storage.audit`. Both may import sessions and databases, to pass them on."""
     records = {"storage.audit"} if path in ON_THE_WEB else set()
     for name in imported(path) - records:
         if name.startswith(("storage.", "sqlalchemy.")):
@@ -97,17 +95,17 @@ def test_a_command_asks_its_answer_and_not_the_database(path: Path) -> None:
         assert not any(part.endswith("queries") for part in name.split(".")), name
 
 
-def test_the_web_page_and_the_command_line_do_not_need_each_other() -> None:
+def test_the_web_page_imports_neither_cli_nor_local_nor_activities() -> None:
     for path in ON_THE_WEB | set((CHECKOUT / "web").rglob("*.py")):
         assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "activities"}], path
 
 
-def test_requests_to_temporal_need_neither_the_command_line_nor_the_web_page() -> None:
+def test_control_imports_neither_the_command_line_nor_the_web_page() -> None:
     for path in (CHECKOUT / "control").rglob("*.py"):
         assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "web"}], path
 
 
-def test_a_question_uses_another_one_by_its_answer_and_its_records() -> None:
+def test_questions_import_only_answers_and_records_of_other_questions() -> None:
     questions = {folder.name for folder in (CHECKOUT / "answers").iterdir() if (folder / "__init__.py").exists()}
     assert "drift" in questions
     for path in (CHECKOUT / "answers").rglob("*.py"):
@@ -123,21 +121,21 @@ def test_rules_do_no_io(path: Path) -> None:
         assert name.split(".")[0] not in {"storage", "graph", "sqlalchemy", "httpx", "os", "pathlib"}, name
 
 
-def test_the_simulated_graph_is_an_independent_witness() -> None:
+def test_the_simulated_graph_imports_no_product_code() -> None:
     for path in (CHECKOUT / "local" / "simulated_graph").rglob("*.py"):
-        # Facts that Microsoft publishes are no more the product's than the simulated Graph's.
+        # Both may use the facts that Microsoft publishes.
         names = {name for name in imported(path) if not name.startswith("graph.catalog.facts.")}
         assert not {name.split(".")[0] for name in names} & (OURS - {"local"}), path.name
 
 
-def test_what_writes_of_a_plan_do_is_told_by_an_independent_witness() -> None:
-    """What would be right of a plan and wrong of Graph, it must not take from the plan."""
+def test_the_promotion_sandbox_imports_no_product_code() -> None:
+    """It must not share a plan's mistakes about Graph."""
     names = imported(CHECKOUT / "answers" / "promotion" / "sandbox.py")
     assert not {name.split(".")[0] for name in names} & OURS
 
 
-def test_what_a_worker_does_asks_no_clock_that_an_operator_may_set() -> None:
-    """Monotonic clocks, PostgreSQL's and Temporal's say how much time has passed."""
+def test_worker_code_never_reads_the_wall_clock() -> None:
+    """An operator may set it. Monotonic clocks, PostgreSQL's and Temporal's measure elapsed time."""
     for package in ("activities", "graph", "storage", "workflows"):
         for path in (CHECKOUT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
@@ -146,8 +144,8 @@ def test_what_a_worker_does_asks_no_clock_that_an_operator_may_set() -> None:
                     assert asked not in {"datetime.now", "datetime.utcnow", "time.time"}, f"{path.name}: {asked}"
 
 
-def test_no_private_name_of_a_library_is_imported() -> None:
-    """A release of the library may take it away without a word. Our own are private to their module."""
+def test_no_module_imports_private_names() -> None:
+    """A library's next release may remove them. Our own are private to their module."""
     for package in sorted(OURS):
         folder = CHECKOUT / package
         for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:

@@ -1,4 +1,4 @@
-"""What benchmarks need of the catalog, so that a new detail of a collection shows here and not in `make bench`."""
+"""Requirements of benchmarks on the catalog: a new detail of a collection fails here, not in `make bench`."""
 
 from benchmarks.large_tenant import GENERATED, REAL, collections
 

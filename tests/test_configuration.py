@@ -1,4 +1,4 @@
-"""Settings are checked at start, and what is wrong is said in one line."""
+"""Settings are checked at start; each error message is one line."""
 
 import codecs
 from pathlib import Path
@@ -10,7 +10,7 @@ from configuration import ConfigurationError, Settings, load_settings
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment of nothing but what is required, in a folder without an `.env`."""
+    """An environment with only the required setting, in a folder without an `.env`."""
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
         ({"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME: String should match"),
     ],
 )
-def test_a_setting_that_is_wrong_is_said_in_one_line(
+def test_an_invalid_setting_is_reported_in_one_line(
     environment: pytest.MonkeyPatch, values: dict[str, str], words: str
 ) -> None:
     for name, value in values.items():
@@ -48,8 +48,8 @@ def test_a_setting_that_is_wrong_is_said_in_one_line(
     assert "\n" not in str(raised.value)
 
 
-def test_limits_and_versions_are_off_by_default_and_by_an_empty_value(environment: pytest.MonkeyPatch) -> None:
-    # As docker-compose.yml passes what its env file leaves out.
+def test_unset_or_empty_limits_and_versions_are_off(environment: pytest.MonkeyPatch) -> None:
+    # docker-compose.yml passes variables that its env file omits as empty.
     for name in ("ACTIVITIES_PER_SECOND", "ACTIVITIES_PER_SECOND_PER_TENANT", "WORKER_BUILD_ID"):
         environment.setenv(name, "")
     settings = load_settings()
@@ -58,7 +58,7 @@ def test_limits_and_versions_are_off_by_default_and_by_an_empty_value(environmen
     assert (settings.worker_target_memory_usage, settings.worker_target_cpu_usage) == (0.8, 0.9)
 
 
-def test_the_example_names_every_setting() -> None:
+def test_the_example_and_the_docs_name_every_setting() -> None:
     example = (Path(__file__).resolve().parents[1] / ".env.example").read_text()
     documented = (Path(__file__).resolve().parents[1] / "docs" / "configuration.md").read_text()
     for name in Settings.model_fields:

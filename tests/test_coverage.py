@@ -1,4 +1,4 @@
-"""The coverage page: each kind that others read is read, or is left out with a reason."""
+"""The coverage page: the catalog reads each kind that other tools read, or the page gives a reason."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ def test_each_kind_that_microsoft_monitors_is_read_or_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize(("workload", "left_out"), [("intune", set()), ("entra", {"user"})])
-def test_all_monitored_kinds_of_graph_are_read(workload: str, left_out: set[str]) -> None:
+def test_all_monitored_kinds_but_users_are_read(workload: str, left_out: set[str]) -> None:
     kinds = dict(monitored())[workload]
     assert {kind.name for kind in kinds if not kind.type_keys} == left_out
 
@@ -32,13 +32,13 @@ def test_each_path_of_an_export_tool_is_read_or_has_a_reason() -> None:
         assert unexplained == []
 
 
-def test_nothing_is_left_out_that_is_read() -> None:
+def test_left_out_paths_are_not_read_and_other_addresses_are() -> None:
     assert [path for path in table()["left_out"] if covered_path(path).type_keys] == []
     assert [path for path in table()["other_address"] if not covered_path(path).type_keys] == []
 
 
 @pytest.mark.skipif(not CANDIDATES.is_file(), reason="the table of missing collections is not here")
-def test_each_candidate_that_is_wanted_is_read_or_has_a_reason() -> None:
+def test_each_wanted_candidate_is_read_or_has_a_reason() -> None:
     with CANDIDATES.open(newline="") as lines:
         wanted = [
             re.sub(r"\{[^}]*\}", "{id}", row["path_or_object"])
@@ -49,7 +49,7 @@ def test_each_candidate_that_is_wanted_is_read_or_has_a_reason() -> None:
     assert [path for path in wanted if not covered_path(path).type_keys and not covered_path(path).reason] == []
 
 
-def test_the_page_counts_what_is_read() -> None:
+def test_the_page_counts_collections_and_kinds() -> None:
     assert f"The catalog has {len(load_catalog().collections)} collections" in page()
     assert "| Microsoft's configuration monitoring: intune | 70 | 70 |" in page()
     assert "| Microsoft's configuration monitoring, all workloads | 263 | 111 |" in page()

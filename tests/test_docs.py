@@ -1,4 +1,4 @@
-"""The generated pages say what the code says; links, paths and commands of all pages are there."""
+"""Generated pages match the code; the links, paths and commands of all pages are valid."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ from local.temporal import EmbeddedTemporal
 from tests.end_to_end.test_faults import ENDINGS, Ending
 
 WEB = ("https://", "http://127.0.0.1")
-"""What links lead to beside files: the web, and Temporal Web on this machine."""
+"""The beginnings of links that do not lead to files: the web, and Temporal Web on this machine."""
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -29,7 +29,7 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ENDINGS)
-def test_the_page_on_reliability_has_the_ending_of_each_fault(kind: FaultKind) -> None:
+def test_the_reliability_page_gives_the_ending_of_each_fault(kind: FaultKind) -> None:
     once, for_good = (_in_words(ending) for ending in ENDINGS[kind])
     table = (FOLDER / "reliability.md").read_text().split("| faults | once | for good |\n")[1].split("\n\n")[0]
     rows = [row for row in table.splitlines() if f"`{kind.value}`" in row]
@@ -50,7 +50,7 @@ def pages() -> list[Path]:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The words of each `python starter.py …` of a page, up to a comment or a pipe."""
+    """The words of each `python starter.py …` in a page, up to a comment or a pipe."""
     page = re.sub(r"\\\n *", " ", page)
     in_a_block = re.findall(r"^[^`\n]*python starter\.py ([^`\n]+)$", page, re.MULTILINE)
     in_a_line = re.findall(r"`python starter\.py ([^`]+)`", page)
@@ -60,7 +60,7 @@ def commands(page: str) -> Iterator[list[str]]:
         yield words[: next(ends, len(words))]
 
 
-def test_commands_of_the_pages_can_be_typed() -> None:
+def test_commands_in_the_pages_parse() -> None:
     frame: Any = typer.main.get_command(app)
     wrong = []
     typed = [(page.name, words) for page in pages() for words in commands(page.read_text())]
@@ -79,7 +79,7 @@ def test_commands_of_the_pages_can_be_typed() -> None:
     assert wrong == []
 
 
-def test_paths_of_the_pages_are_there() -> None:
+def test_paths_in_the_pages_exist() -> None:
     folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir() and not path.name.startswith(".")}
     named = {
         (page.name, path)
@@ -95,18 +95,17 @@ def test_paths_of_the_pages_are_there() -> None:
     } == set()
 
 
-def test_links_lead_to_files_and_headings() -> None:
+def test_links_lead_to_existing_files_and_headings() -> None:
     broken = [
         f"{page.relative_to(CHECKOUT)}: {link}"
         for page in pages()
         for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
-        if not link.startswith(("https://", "http://127.0.0.1"))
-        and not _leads_somewhere(page, *link.partition("#")[::2])
+        if not link.startswith(("https://", "http://127.0.0.1")) and not _has_target(page, *link.partition("#")[::2])
     ]
     assert broken == []
 
 
-def _leads_somewhere(page: Path, name: str, heading: str) -> bool:
+def _has_target(page: Path, name: str, heading: str) -> bool:
     target = page.parent / name if name else page
     if not heading:
         return target.exists()
@@ -119,7 +118,7 @@ def _in_words(ending: Ending) -> str:
     return f"{ending.status}, {ending.outcome}{code}"
 
 
-async def test_temporal_answers_the_saved_views(temporal: EmbeddedTemporal) -> None:
+async def test_temporal_accepts_the_queries_of_saved_views(temporal: EmbeddedTemporal) -> None:
     views = re.findall(r"\?query=(\S+)\) \| `(.*)` \|", (FOLDER / "portfolio.md").read_text())
     assert len(views) > 4
     client = await Client.connect(temporal.address)

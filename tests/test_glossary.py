@@ -15,7 +15,7 @@ AVOIDED = set(re.findall(r"`(\w+)`", GLOSSARY.split("| not | but |")[1]))
 NOUNS = {"feed", "heading", "mapping", "setting", "string", *re.findall(r"^\| ([a-z ]+) \|", GLOSSARY, re.MULTILINE)}
 POINTING = {"one", "each"}
 MAY_POINT = re.compile(rf"\b(?:for|lambda)\b[^:]*?\b(?:{'|'.join(POINTING)})\b")
-"""Of a module without such a line, nothing is parsed: for most of the time that this takes."""
+"""Modules without such a line are not parsed, which saves most of the time."""
 NOT_OURS = {".venv", "venv", ".local", "build"}
 NOT_A_NOUN = re.compile(r".*(ed|ing)|earlier|fallen|forgotten|invalid|left|read|said|seen|then|independent")
 
@@ -57,7 +57,7 @@ def test_modules_use_the_glossary() -> None:
     assert [path.name for path in modules() if path.stem != "__init__" and is_avoided(path.stem)] == []
 
 
-def test_a_class_name_means_one_thing() -> None:
+def test_a_class_name_has_one_definition() -> None:
     assert [name for name, count in Counter(public_classes()).items() if count > 1] == []
 
 
@@ -71,13 +71,13 @@ def loop_variables(source: str) -> Iterator[tuple[int, str]]:
 
 
 def pointing(source: str) -> list[tuple[int, str]]:
-    """The loop variables that point at a thing and do not name it."""
+    """The loop variables that do not name their item."""
     if not MAY_POINT.search(source):
         return []
     return sorted((line, name) for line, name in loop_variables(source) if name in POINTING)
 
 
-def test_a_loop_names_the_thing_that_it_goes_through() -> None:
+def test_loop_variables_name_their_items() -> None:
     source = "for one in pages:\n  print({one for number, one in pages}, key=lambda each: each)\nfor page in one: ..."
     assert pointing(source) == [(1, "one"), (2, "each"), (2, "one")]
     files = [path for path in sorted(CHECKOUT.rglob("*.py")) if path.relative_to(CHECKOUT).parts[0] not in NOT_OURS]
@@ -96,11 +96,11 @@ def template_variables(source: str) -> Iterator[tuple[int, str]]:
 
 
 def pointing_in_template(source: str) -> list[tuple[int, str]]:
-    """The variables of a template that point at a thing and do not name it."""
+    """The variables of a template that do not name their item."""
     return sorted((line, name) for line, name in template_variables(source) if name in POINTING)
 
 
-def test_a_loop_of_a_template_names_the_thing_that_it_goes_through() -> None:
+def test_template_variables_name_their_items() -> None:
     loops = "{% for one in pages %}\n{% for each, page in pages %}{% endfor %}{% endfor %}"
     assert pointing_in_template(loops) == [(1, "one"), (2, "each")]
     assert pointing_in_template("{% macro value(one, text) %}{{ one }}{% endmacro %}") == [(1, "one")]

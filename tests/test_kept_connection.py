@@ -1,4 +1,4 @@
-"""The connection that goes from test to test."""
+"""The connection that tests reuse."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _LEFT = ("SET work_mem = '3MB'", "CREATE TEMPORARY TABLE IF NOT EXISTS mine ()",
 
 
 async def leave_something(kept: KeptConnection, times: int = 1) -> tuple[Any, ...]:
-    """What a test finds, which then leaves its own behind. psycopg prepares what is executed more than five times."""
+    """The session state that a test finds; it leaves its own. psycopg prepares a statement after five executions."""
     database = kept.database()
     async with database._engine.connect() as connection:
         for _ in range(times):
@@ -39,7 +39,9 @@ def kept(used_again: str) -> Iterator[KeptConnection]:
 
 
 @pytest.mark.parametrize("is_ended", [False, True])
-def test_a_test_finds_nothing_of_the_one_before(used_again: str, kept: KeptConnection, is_ended: bool) -> None:
+def test_a_test_finds_no_session_state_of_the_previous_test(
+    used_again: str, kept: KeptConnection, is_ended: bool
+) -> None:
     first = asyncio.run(leave_something(kept))
     pid = kept.pid
     if is_ended:
@@ -57,7 +59,7 @@ async def pid_of(database: Database) -> int:
         return int((await session.execute(_PID)).scalar_one())
 
 
-def test_commands_hand_engines_of_their_size_on_and_share_none_at_once(used_again: str) -> None:
+def test_commands_reuse_engines_of_their_pool_size_but_share_none_at_once(used_again: str) -> None:
     kept = KeptForCommands(used_again)
 
     async def command(pool_size: int) -> int:

@@ -1,7 +1,7 @@
-"""No test fails because a machine is slow: deadlines come from `tests.patience`, or are a minute long at least.
+"""No test fails because a machine is slow: deadlines come from `tests.patience`, or are at least a minute long.
 
-What the scan finds are numbers below 60 where a deadline stands: an argument or a setting named like one, a call that
-waits, a limit on the clock, an HTTP client that has its library's own five seconds.
+The scan finds numbers below 60 in the place of a deadline: an argument or a setting named like a deadline, a call that
+waits, a limit on elapsed time, an HTTP client with its library's default of five seconds.
 """
 
 import ast
@@ -37,7 +37,7 @@ ALLOWED = {
     ("storage/test_errors.py", "pool_timeout"): "no connection comes back: sooner or later it is over",
     ("storage/test_upgrading.py", "timeout_ms"): "the lock is never free: attempts are counted",
 }
-"""Short patience of the product whose end is what the test is about: on a slow machine it ends in the same way."""
+"""Short patience of the product, whose end is the subject of the test: a slow machine does not change it."""
 
 Found = tuple[int, str, float]
 """Line, name and seconds."""
@@ -70,7 +70,7 @@ def _is_deadline(name: str | None) -> bool:
 
 
 def _named(node: ast.AST) -> Iterator[tuple[str | None, ast.expr | None]]:
-    """Names with the expressions that they are given."""
+    """Names with the expressions assigned to them."""
     match node:
         case ast.keyword():
             yield node.arg, node.value
@@ -93,12 +93,12 @@ def _named(node: ast.AST) -> Iterator[tuple[str | None, ast.expr | None]]:
 
 @cache
 def short_deadlines(path: Path) -> list[Found]:
-    """The deadlines in a file that are numbers, and too low."""
+    """The numeric deadlines in a file that are too short."""
     return [found for found in deadlines(path.read_text()) if found[2] < LEAST_SECONDS]
 
 
 def deadlines(source: str) -> Iterator[Found]:
-    """The deadlines in a module that are numbers."""
+    """The numeric deadlines in a module."""
     for node in ast.walk(ast.parse(source)):
         line = getattr(node, "lineno", 0)
         for name, value in _named(node):
@@ -119,7 +119,7 @@ def deadlines(source: str) -> Iterator[Found]:
 
 
 def _on_the_clock(node: ast.BinOp | ast.Compare, line: int) -> Iterator[Found]:
-    """`monotonic() + N`, and an upper limit on a time that has passed."""
+    """`monotonic() + N`, and an upper limit on elapsed time."""
     calls = {_name(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
     if not calls & {"monotonic", "perf_counter"}:
         return
@@ -153,7 +153,7 @@ def _on_the_clock(node: ast.BinOp | ast.Compare, line: int) -> Iterator[Found]:
         ("psycopg.connect(url, connect_timeout=2)", 2),
     ],
 )
-def test_a_short_deadline_is_seen(source: str, seconds: float) -> None:
+def test_the_scan_finds_short_deadlines(source: str, seconds: float) -> None:
     assert [found for _, _, found in deadlines(source)] == [seconds]
 
 
@@ -168,7 +168,7 @@ def test_a_short_deadline_is_seen(source: str, seconds: float) -> None:
         "call(schedule_to_close_timeout=limits)",
     ],
 )
-def test_what_is_no_deadline_is_passed_over(source: str) -> None:
+def test_the_scan_ignores_code_without_numeric_deadlines(source: str) -> None:
     assert list(deadlines(source)) == []
 
 
@@ -184,7 +184,7 @@ def test_no_deadline_is_shorter_than_a_minute(path: Path) -> None:
     assert short == []
 
 
-def test_servers_of_the_embedded_stack_have_time() -> None:
+def test_embedded_servers_have_no_short_deadlines() -> None:
     for path in (TESTS.parent / "local").glob("*.py"):
         assert short_deadlines(path) == [], path.name
 
@@ -202,7 +202,7 @@ def test_pytest_waits_longer_than_any_wait_in_a_test() -> None:
     assert configured["timeout_method"] == "signal", "the other one ends the process, and fixtures give nothing back"
 
 
-def test_generated_examples_may_take_their_time() -> None:
+def test_hypothesis_never_fails_slow_examples() -> None:
     assert settings.default is not None
     assert settings.default.deadline is None
     for path in TESTS.rglob("*.py"):

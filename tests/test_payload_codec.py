@@ -13,7 +13,7 @@ OLD, NEW = os.urandom(32), os.urandom(32)
 PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'{"tenant": "contoso"}')
 
 
-async def test_a_payload_is_unreadable_and_comes_back_whole() -> None:
+async def test_encrypted_payloads_are_unreadable_and_decrypt_unchanged() -> None:
     codec = EncryptionCodec([NEW])
     (sealed,) = await codec.encode([PLAIN])
     assert sealed.metadata["encoding"] == ENCODING
@@ -23,7 +23,7 @@ async def test_a_payload_is_unreadable_and_comes_back_whole() -> None:
     assert await codec.encode([PLAIN]) != [sealed], "each has a nonce of its own"
 
 
-async def test_the_newest_key_encrypts_and_every_key_of_the_ring_decrypts() -> None:
+async def test_the_first_key_encrypts_and_every_key_decrypts() -> None:
     before = await EncryptionCodec([OLD]).encode([PLAIN])
     ready = EncryptionCodec([OLD, NEW])
     rotated = EncryptionCodec([NEW, OLD])
@@ -33,7 +33,7 @@ async def test_the_newest_key_encrypts_and_every_key_of_the_ring_decrypts() -> N
         assert await codec.decode([*before, *after]) == [PLAIN, PLAIN]
 
 
-async def test_without_its_key_a_payload_does_not_open_and_the_error_names_the_setting() -> None:
+async def test_the_error_for_a_missing_key_names_the_setting() -> None:
     sealed = await EncryptionCodec([OLD]).encode([PLAIN])
     for keys in ([NEW], []):
         with pytest.raises(PayloadKeyError, match=f"{key_id(OLD).decode()}.*PAYLOAD_KEYS") as caught:
@@ -41,7 +41,7 @@ async def test_without_its_key_a_payload_does_not_open_and_the_error_names_the_s
         assert "\n" not in str(caught.value)
 
 
-async def test_a_payload_that_names_another_key_of_the_ring_or_was_changed_does_not_open() -> None:
+async def test_a_payload_with_another_key_id_or_content_is_refused() -> None:
     codec = EncryptionCodec([NEW, OLD])
     (sealed,) = await codec.encode([PLAIN])
     renamed = Payload(metadata={**sealed.metadata, KEY_ID: key_id(OLD)}, data=sealed.data)
@@ -62,12 +62,12 @@ async def test_the_key_id_is_bound_to_the_ciphertext() -> None:
         await codec.decode([Payload(metadata={**sealed.metadata, KEY_ID: alias}, data=sealed.data)])
 
 
-async def test_without_keys_payloads_go_in_clear_and_what_went_in_clear_stays_readable_under_keys() -> None:
+async def test_payloads_without_keys_are_plain_and_stay_readable_with_keys() -> None:
     assert await EncryptionCodec([]).encode([PLAIN]) == [PLAIN]
     assert await EncryptionCodec([NEW]).decode([PLAIN]) == [PLAIN]
 
 
-async def test_what_a_failure_says_is_encrypted_and_its_type_stays_readable() -> None:
+async def test_a_failure_has_an_encrypted_message_and_a_readable_type() -> None:
     converter = data_converter([NEW])
     failure = Failure()
     error = ApplicationError("contoso is away", "contoso's details", type="graph_unavailable")
@@ -79,7 +79,7 @@ async def test_what_a_failure_says_is_encrypted_and_its_type_stays_readable() ->
     assert (read.message, *read.details) == ("contoso is away", "contoso's details")
 
 
-async def test_without_keys_a_failure_says_what_it_says() -> None:
+async def test_failures_without_keys_have_readable_messages() -> None:
     failure = Failure()
     await data_converter().encode_failure(ApplicationError("away"), failure)
     assert failure.message == "away"

@@ -19,7 +19,7 @@ def command():
 
 
 def finished(command: str, **streams: int) -> "subprocess.CompletedProcess[str]":
-    """The process that runs a function of this body to its exit."""
+    """The ended process of a function that runs this statement last."""
     body = f"{PRELUDE}    {command}\n\nrun_to_exit(command)\nprint('not reached')"
     return subprocess.run(
         [sys.executable, "-c", body],
@@ -35,17 +35,17 @@ def finished(command: str, **streams: int) -> "subprocess.CompletedProcess[str]"
     ("command", "code"),
     [("pass", 0), ("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('wrong')", 1), ("1 / 0", 1)],
 )
-def test_a_command_ends_with_its_code_and_the_interpreter_stays_whole(command: str, code: int) -> None:
+def test_a_command_exits_with_its_code_without_interpreter_teardown(command: str, code: int) -> None:
     done = finished(command)
     assert (done.returncode, done.stdout) == (code, "done\n")
 
 
-def test_what_a_command_says_at_its_end_is_said() -> None:
+def test_exit_messages_and_tracebacks_are_printed() -> None:
     assert finished("sys.exit('wrong')").stderr == "wrong\n"
     assert finished("1 / 0").stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_output_that_cannot_be_delivered_is_an_error_without_a_traceback() -> None:
+def test_undeliverable_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         done = finished("pass", stdout=full.fileno())
     assert (done.returncode, done.stderr) == (120, "")

@@ -23,10 +23,10 @@ RUNTIME = [
 
 
 OF_EXTRAS = {"delivery/apprise_process.py": "notifications", "graph/vault.py": "vault"}
-"""What needs an extra, and says so where it is not installed."""
+"""Modules that need an extra, and say so where it is not installed."""
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_the_version_has_one_source() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "inventory.version.VERSION"}
@@ -34,17 +34,17 @@ def test_the_version_stands_in_one_place() -> None:
 
 
 @pytest.mark.parametrize("program", ["starter.py", "worker.py"])
-def test_each_program_tells_its_version(program: str) -> None:
+def test_each_program_prints_its_version(program: str) -> None:
     done = subprocess.run([sys.executable, CHECKOUT / program, "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"tenant-inventory {VERSION}\n", "")
 
 
-def test_nothing_asks_for_the_distribution_of_the_program() -> None:
+def test_no_runtime_module_reads_distribution_metadata() -> None:
     asking = ("importlib.metadata.", "importlib_metadata.", "pkg_resources.")
     assert [(path, name) for path in RUNTIME for name in imported(path) if f"{name}.".startswith(asking)] == []
 
 
-def test_the_runtime_imports_what_its_requirements_hold() -> None:
+def test_the_runtime_imports_only_locked_packages() -> None:
     of_module = metadata.packages_distributions()
     for path in RUNTIME:
         locked = held_by("runtime")
@@ -60,8 +60,8 @@ def held_by(requirements: str) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
 
 
-def test_a_program_without_extras_loads_what_needs_them() -> None:
-    """Imports of extras are made where they are used, and a worker without them says what is missing."""
+def test_modules_that_need_extras_load_without_them() -> None:
+    """They import an extra only where they use it, so a worker without it can name the missing package."""
     without = "import sys\nfor extra in ('apprise', 'azure'): sys.modules[extra] = None\n"
     for path in OF_EXTRAS:
         program = f"{without}import {path.removesuffix('.py').replace('/', '.')}"

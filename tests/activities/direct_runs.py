@@ -68,13 +68,13 @@ class DirectRuns:
         self._confirming = ConfirmActivities(client, database, catalog, tenants, observers)
         self._detailing = DetailActivities(client, database, catalog, tenants, observers)
         self.lost = 0
-        """Merges that no longer knew what was left out of their pages."""
+        """Merges whose waves were lost."""
         self.left_alone = 0
-        """Objects that were not read."""
+        """Unchanged objects that were skipped."""
         self._database = database
 
     async def run(self, type_keys: Sequence[str], *, short: bool, how: HowToRead = HowToRead()) -> Counter[str]:  # noqa: B008
-        """Runs a selection to its end; `short` leaves alone what is the same. Returns its counts."""
+        """Runs a selection to its end and returns its counts; `short` skips unchanged objects."""
         run = Run(
             tenant_id=self.tenant_id,
             run_id=uuid4(),
@@ -147,7 +147,7 @@ class DirectRuns:
         *,
         is_last: bool,
     ) -> bool:
-        """Merges some pages; whether it knew what was left out of them."""
+        """Merges some pages; False if their waves were lost."""
         ended = [planned.type_key] if is_last else []
         more = [PromisedWave(fetch_token=wave.fetch_token, rows=wave.rows) for wave in waves[1:]]
         merge = UpsertItems(
@@ -242,11 +242,11 @@ TABLES = {
     "staged_item": "type_key, external_id",
 }
 DIGESTS = {"raw_digest", "raw_digest_at", "list_hash"}
-"""The list hash of what Graph has cut holds links, which differ at each request; what follows from it is compared."""
+"""Not compared: the list hash of a cut expansion holds links that differ at each request. Its effects are compared."""
 
 
 def rows(database_url: str) -> dict[str, list[dict[str, Any]]]:
-    """The rows of these tables, without raw digests; runs by their number, moments by the last run that had begun."""
+    """The rows of these tables, without raw digests; runs by their number, moments by the last run begun."""
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
         begun = connection.execute("SELECT run_id, started_at FROM sync_run ORDER BY started_at").fetchall()
         run_of = {run["run_id"]: number for number, run in enumerate(begun)}

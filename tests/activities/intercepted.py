@@ -20,7 +20,7 @@ class _Innermost(ActivityInboundInterceptor):
 async def intercepted(
     environment: ActivityEnvironment, method: Callable[..., Awaitable[ResultT]], *arguments: object
 ) -> ResultT:
-    """What the activity answers. Raises what Temporal would get."""
+    """The activity's result. Raises the exception that Temporal would get."""
     environment.info = replace(environment.info, activity_type=method.__name__)
     outermost = ActivityInterceptor().intercept_activity(_Innermost(cast("ActivityInboundInterceptor", None)))
     given = ExecuteActivityInput(fn=method, args=arguments, executor=None, headers={})

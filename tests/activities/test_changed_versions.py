@@ -1,4 +1,4 @@
-"""A run counts a version as a change if `changes` tells it."""
+"""A run counts a version as a change if `changes` reports it."""
 
 from typing import Any
 from uuid import UUID
@@ -61,7 +61,7 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
         "a damaged document",
     ],
 )
-async def test_a_version_counts_as_a_change_only_if_it_tells_one(
+async def test_a_version_counts_as_a_change_only_if_changes_reports_it(
     database: Database, found: NewVersion, is_change: bool
 ) -> None:
     comparison = Observers(load_catalog(), SensitivityRules(), database).comparison(UUID(int=1))

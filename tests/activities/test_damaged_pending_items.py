@@ -1,4 +1,4 @@
-"""What a run has stored of an item, to read its details, and that a disk or a hand has altered since."""
+"""Items whose stored rows a disk or a person has damaged before their details are read."""
 
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -26,7 +26,7 @@ UPDATE pending_item SET {} WHERE external_id = (SELECT min(external_id) FROM pen
 
 
 async def listed(worker: Older, database: Database) -> int:
-    """Lists the policies; how many have details to read."""
+    """Lists the policies; returns the number with details to read."""
     run, planned = worker.run, worker.catalog.collections[POLICIES]
     cursors = [CursorRequest(type_key=POLICIES, url=planned.first_url(run.tenant_id))]
     wave = FetchPages(tenant_id=run.tenant_id, run_id=run.run_id, api_version=planned.api_version, cursors=cursors)
@@ -67,7 +67,7 @@ async def versions(database: Database, tenant_id: UUID) -> dict[str, int]:
     ],
     ids=["list document", "text", "list", "progress", "no progress"],
 )
-async def test_an_item_whose_row_is_damaged_fails_alone(
+async def test_an_item_with_a_damaged_row_fails_alone(
     graph: SimulatedGraph, database: Database, tmp_path: Path, garbage: dict[str, bytes]
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:

@@ -23,12 +23,12 @@ async def key(database: Database, tenant_id: object, secrecy: SensitivityRules) 
 
 
 async def recorded(database: Database) -> None:
-    """Both tenants as a run records them."""
+    """Records both tenants as a run does."""
     for tenant_id in (ONE, TWO):
         await begin(database, tenant_id, "groups")
 
 
-async def test_workers_that_make_a_key_at_once_have_the_same(database: Database) -> None:
+async def test_concurrent_workers_make_one_key_per_tenant(database: Database) -> None:
     await recorded(database)
     secrecy = SensitivityRules(WrappingKeys(OLD))
     mine = await asyncio.gather(*(key(database, ONE, secrecy) for _ in range(8)))
@@ -39,12 +39,12 @@ async def test_workers_that_make_a_key_at_once_have_the_same(database: Database)
     assert theirs.key_id != mine[0].key_id
 
 
-async def test_a_worker_looks_at_a_known_key_again_after_five_minutes(database: Database) -> None:
+async def test_a_worker_rereads_a_known_key_after_five_minutes(database: Database) -> None:
     await recorded(database)
     seconds = [0.0]
     observers = Observers(load_catalog(), SensitivityRules(), database, now=lambda: seconds[0])
     assert (await observers.of_tenant(ONE)).data_key is None
-    # A worker of a later start has a key, and the tenant is read with it from here on.
+    # A worker that starts later has a key, and reads the tenant with it from now on.
     await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
     seconds[0] = 300
     assert (await observers.of_tenant(ONE)).data_key is None
@@ -53,7 +53,7 @@ async def test_a_worker_looks_at_a_known_key_again_after_five_minutes(database: 
         await observers.of_tenant(ONE)
 
 
-async def test_another_key_before_it_opens_what_it_wrapped(database: Database) -> None:
+async def test_a_previous_wrapping_key_still_opens_its_data_key(database: Database) -> None:
     await recorded(database)
     mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
     assert await key(database, ONE, SensitivityRules(WrappingKeys(NEW, OLD))) == mine
@@ -62,16 +62,16 @@ async def test_another_key_before_it_opens_what_it_wrapped(database: Database) -
             await key(database, ONE, SensitivityRules(other))
 
 
-async def test_a_shared_key_stays_shared_when_the_operators_key_is_another(database: Database) -> None:
+async def test_a_shared_key_stays_shared_after_the_wrapping_key_changes(database: Database) -> None:
     await recorded(database)
     mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD), is_comparable=True))
     assert await key(database, TWO, SensitivityRules(WrappingKeys(NEW, OLD), is_comparable=True)) == mine
-    # What a tenant has it keeps, whatever is set later.
+    # A tenant keeps its key after the setting changes.
     assert await key(database, ONE, SensitivityRules(WrappingKeys(OLD))) == mine
 
 
 @pytest.mark.parametrize(("keys", "secret"), [(WrappingKeys(OLD), OLD), (WrappingKeys(NEW, "a"), "a")])
-async def test_a_tenant_that_an_earlier_release_has_read_keeps_its_marks(
+async def test_a_tenant_of_an_earlier_release_keeps_its_marks(
     database: Database, keys: WrappingKeys, secret: str
 ) -> None:
     await recorded(database)
@@ -80,7 +80,7 @@ async def test_a_tenant_that_an_earlier_release_has_read_keeps_its_marks(
     assert await key(database, ONE, SensitivityRules(keys, is_comparable=True)) == DataKey(secret.encode())
 
 
-async def test_no_key_is_wanted_and_none_is_made(database: Database) -> None:
+async def test_no_key_is_made_without_a_wrapping_key(database: Database) -> None:
     await recorded(database)
     assert await key(database, ONE, SensitivityRules()) is None
     made = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))

@@ -1,4 +1,4 @@
-"""Several batches of details, whose answers are merged at once."""
+"""Several batches of details, whose answers are merged together."""
 
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ LIMIT = 2
 PAUSE = timedelta(seconds=7)
 
 Interrupt = Callable[[SimulatedGraph, Older, pytest.MonkeyPatch], object]
-"""Keeps the second batch of a wave from its answers."""
+"""Interrupts the second batch of a wave."""
 
 
 def throttle(graph: SimulatedGraph, _worker: Older, _patch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ async def fetch(worker: Older, wave_token: Any) -> FetchDetailsResult:
     return await ActivityEnvironment().run(worker.detailing.fetch_details, request)
 
 
-async def test_the_answers_of_several_batches_are_merged_at_once(
+async def test_the_answers_of_several_batches_are_merged_together(
     graph: SimulatedGraph, database: Database, tmp_path: Path
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
@@ -82,7 +82,7 @@ async def test_the_answers_of_several_batches_are_merged_at_once(
 
 
 @pytest.mark.parametrize("interrupt", [throttle, pause, answer_too_much, answer_at_large, answer_slowly])
-async def test_what_the_first_batch_read_is_kept_if_the_second_is_not_answered(
+async def test_details_of_the_first_batch_are_kept_if_the_second_fails(
     graph: SimulatedGraph,
     database: Database,
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""How failures are classified: which end an activity, and which are tried again."""
+"""How failures are classified: some end an activity, others are retried."""
 
 import asyncio
 import errno
@@ -56,10 +56,10 @@ def unreachable() -> GraphRequestError:
 
 @pytest.mark.parametrize("clock", [-HOUR, timedelta(0), HOUR])
 @pytest.mark.parametrize(("waited", "is_final"), [(59 * MINUTE, False), (61 * MINUTE, True)])
-async def test_patience_is_counted_by_the_servers_clock_alone(
+async def test_patience_is_measured_by_the_servers_clock_only(
     clock: timedelta, waited: timedelta, is_final: bool
 ) -> None:
-    """The server's clock is an hour before or behind this machine's, as if somebody had set this one."""
+    """The server's clock is an hour ahead of or behind this machine's."""
     scheduled = datetime.now(UTC) + clock - waited
     error = await classify(unreachable(), waited=waited, scheduled=scheduled, graph_patience=HOUR)
     assert error.non_retryable == is_final
@@ -80,7 +80,7 @@ async def test_each_failure_has_its_patience(error: Any, code: ErrorCode, patien
         assert (met.type, met.non_retryable) == (code, is_final)
 
 
-async def test_the_time_that_others_have_waited_counts() -> None:
+async def test_earlier_waits_of_other_activities_count_towards_patience() -> None:
     for span, is_final in ((timedelta(0), False), (CONFIGURATION_PATIENCE, True)):
         for error in (failing_for(CredentialError("gone"), span), UnnamedTenantError(span)):
             assert (await classify(error, graph_patience=HOUR)).non_retryable == is_final
@@ -97,20 +97,20 @@ LASTING = [KeyError("defect"), RPCError("wrong", RPCStatusCode.INVALID_ARGUMENT,
 
 
 @pytest.mark.parametrize("error", PASSING, ids=repr)
-async def test_a_passing_state_of_the_machine_or_of_temporal_has_patience(error: Exception) -> None:
+async def test_transient_errors_of_the_machine_or_temporal_are_retried(error: Exception) -> None:
     met = await classify(error, attempt=50, waited=59 * MINUTE, graph_patience=HOUR)
     assert (met.type, met.non_retryable) == (ErrorCode.UNEXPECTED_ERROR, False)
     assert (await classify(error, attempt=50, waited=HOUR, graph_patience=HOUR)).non_retryable
 
 
 @pytest.mark.parametrize("error", LASTING, ids=repr)
-async def test_a_defect_is_tried_a_few_times(error: Exception) -> None:
+async def test_a_defect_is_retried_a_few_times(error: Exception) -> None:
     assert not (await classify(error, attempt=UNEXPECTED_ATTEMPTS - 1)).non_retryable
     assert (await classify(error, attempt=UNEXPECTED_ATTEMPTS)).non_retryable
 
 
 @pytest.mark.parametrize("error", [*PASSING, *LASTING, StorageUnavailableError("away")], ids=repr)
-async def test_what_must_be_closed_is_retried_whatever_fails(error: Exception) -> None:
+async def test_every_failure_is_retryable_with_retries_everything(error: Exception) -> None:
     met = await classify(error, attempt=1000, waited=5 * HOUR, retries_everything=True)
     assert not met.non_retryable
 

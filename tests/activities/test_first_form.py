@@ -1,4 +1,4 @@
-"""Whether a document that release 0.3.0 stored says what Graph serves now, by today's rules of its collection."""
+"""Compares documents stored by release 0.3.0 with Graph's documents, by today's rules of their collection."""
 
 from typing import Any
 from uuid import UUID
@@ -38,19 +38,19 @@ async def is_same(observers: Observers, stored: dict[str, Any], served: dict[str
     return same
 
 
-async def test_order_and_nulls_say_nothing(observers: Observers) -> None:
+async def test_order_and_nulls_are_no_difference(observers: Observers) -> None:
     assert await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0", "5"], "proxySetting": None})
     assert not await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0"]})
 
 
-async def test_a_secret_that_was_stored_in_clear_gets_a_version_that_hides_it(observers: Observers) -> None:
+async def test_a_secret_stored_in_clear_gets_a_new_version_that_hides_it(observers: Observers) -> None:
     with_key = {**WIFI, "preSharedKey": "hunter2"}
     assert not await is_same(observers, with_key, with_key)
     hidden = {**WIFI, "preSharedKey": {"sensitive": True}}
     assert await is_same(observers, hidden, with_key)
 
 
-async def test_a_detail_that_is_read_for_the_first_time_gets_a_version_that_has_it(observers: Observers) -> None:
+async def test_a_detail_read_for_the_first_time_gets_a_new_version(observers: Observers) -> None:
     details = load_catalog().collections["deviceConfigurations"].detail_properties
     detail = min(details)
     assert not await is_same(observers, WIFI, {**WIFI, detail: []})

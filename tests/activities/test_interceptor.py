@@ -1,4 +1,4 @@
-"""What a worker puts around every activity."""
+"""The interceptor around every activity of a worker."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from inventory.log_lines import JsonLine
 from tests.activities.intercepted import intercepted
 
 
-async def test_the_worker_beats_until_the_activity_has_ended() -> None:
+async def test_the_worker_heartbeats_until_the_activity_ends() -> None:
     beats = asyncio.Semaphore(0)
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, heartbeat_timeout=timedelta(milliseconds=50))
@@ -37,7 +37,7 @@ async def test_the_worker_beats_until_the_activity_has_ended() -> None:
 
 
 @pytest.mark.parametrize("name", ["fetch_pages", *RETRIES_EVERYTHING])
-async def test_a_defect_ends_every_activity_but_the_one_that_closes_the_record(name: str) -> None:
+async def test_a_defect_ends_every_activity_except_those_that_retry_everything(name: str) -> None:
     assert hasattr(definitions, name)
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=1000)
@@ -52,7 +52,7 @@ async def test_a_defect_ends_every_activity_but_the_one_that_closes_the_record(n
     assert failed.value.non_retryable == (name not in RETRIES_EVERYTHING)
 
 
-async def test_a_record_of_any_library_names_the_activity_its_run_and_its_tenant() -> None:
+async def test_every_log_record_names_the_activity_its_run_and_its_tenant() -> None:
     written = StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(JsonLine())

@@ -1,4 +1,4 @@
-"""A merge that finds no staged rows, since PostgreSQL lost them in a crash, or items that have moved meanwhile."""
+"""A merge whose staged rows PostgreSQL lost in a crash, or whose items another transaction has moved."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -26,7 +26,7 @@ async def upserted(database: Database, request: UpsertItems) -> UpsertItemsResul
 
 
 @pytest.mark.parametrize("empty_page_is_of_its_own_wave", [False, True])
-async def test_it_counts_what_is_left_of_listings_that_an_empty_page_of_it_ended(
+async def test_a_merge_with_lost_rows_counts_unlisted_and_pending_items(
     database: Database, *, empty_page_is_of_its_own_wave: bool
 ) -> None:
     await sync(database, TENANT, [listed("groups", "1")], "groups")
@@ -48,7 +48,7 @@ async def test_it_counts_what_is_left_of_listings_that_an_empty_page_of_it_ended
     assert (told.created, told.unlisted, told.pending) == (0, {"groups": 1}, {"groups": 1})
 
 
-async def test_unchanged_items_whose_rows_another_transaction_moves_are_merged_without_a_further_read(
+async def test_unchanged_items_with_moved_rows_are_merged_without_another_read(
     database: Database, database_url: str
 ) -> None:
     run = await begin(database, TENANT, "groups")

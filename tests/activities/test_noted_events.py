@@ -1,4 +1,4 @@
-"""What is an event, as the outbox has it: from runs of a real database, by the rules of a file."""
+"""The events that runs note in the outbox, by the rules of a notifications file, on a real database."""
 
 import base64
 import ssl
@@ -61,7 +61,7 @@ class Worker:
         outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
         gone: tuple[UnlistedItem, ...] = (),
     ) -> list[str]:
-        """One run of both collections; what it brought that is to be told."""
+        """Runs both collections; returns the new lines in the outbox."""
         run = await begin(self.database, TENANT, POLICIES, GROUPS)
         await land(self.database, TENANT, run, observations)
         if gone:
@@ -101,11 +101,11 @@ GROUP = observation(GROUPS, "g", displayName="Pilot")
 WEAKENED = "pending high Require MFA (Conditional Access policy) was weakened: state"
 
 
-async def test_the_first_run_is_quiet(worker: Worker) -> None:
+async def test_the_first_run_notes_no_events(worker: Worker) -> None:
     assert await worker.run(policy(), GROUP) == []
 
 
-async def test_a_weakened_policy_is_told_once(worker: Worker) -> None:
+async def test_a_weakened_policy_is_noted_once(worker: Worker) -> None:
     await worker.run(policy(), GROUP)
     assert await worker.run(policy("disabled"), GROUP) == [WEAKENED]
     assert await worker.run(policy("disabled"), GROUP) == []
@@ -123,7 +123,7 @@ async def test_all_events_of_a_run_go_in_one_message(worker: Worker, database: D
     assert len(deliveries) == 1
 
 
-async def test_a_rule_takes_what_fits_all_of_its_lists(worker: Worker) -> None:
+async def test_a_rule_selects_events_that_match_all_its_conditions(worker: Worker) -> None:
     worker.file.write_text(f'{FILE}kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\nseverity = "high"\n')
     await worker.run(policy(), GROUP)
     renamed = observation(GROUPS, "g", displayName="Pilots")
@@ -134,7 +134,7 @@ async def test_a_rule_takes_what_fits_all_of_its_lists(worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("outcomes", [THROTTLED, FORBIDDEN], ids=["throttled", "forbidden"])
-async def test_a_collection_that_was_not_read_to_its_end_tells_no_change(
+async def test_an_incomplete_collection_notes_no_changes(
     worker: Worker, outcomes: dict[str, tuple[Outcome, ErrorCode | None]]
 ) -> None:
     await worker.run(policy(), GROUP)
@@ -143,13 +143,13 @@ async def test_a_collection_that_was_not_read_to_its_end_tells_no_change(
     assert await worker.run(policy("disabled"), GROUP) == [WEAKENED], "by the run that reads it to its end"
 
 
-async def test_nothing_that_a_partial_run_did_not_see_is_gone(worker: Worker) -> None:
+async def test_items_unseen_by_a_partial_run_are_not_gone(worker: Worker) -> None:
     await worker.run(policy(), GROUP)
     (partial,) = await worker.run(GROUP, outcomes=FORBIDDEN)
     assert partial == "pending medium run partial: 1 collection not read (graph_permission_missing 1)"
 
 
-async def test_only_what_is_confirmed_is_gone(worker: Worker) -> None:
+async def test_only_confirmed_items_are_gone(worker: Worker) -> None:
     await worker.run(policy(), GROUP)
     assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
     await worker.run(policy(), GROUP)
@@ -157,8 +157,8 @@ async def test_only_what_is_confirmed_is_gone(worker: Worker) -> None:
     assert await worker.run(GROUP, gone=(gone,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
 
 
-async def test_a_run_that_ends_late_tells_what_it_saw(worker: Worker, database: Database) -> None:
-    """Another run of the same collection began later and was told before."""
+async def test_a_run_that_ends_late_notes_its_changes(worker: Worker, database: Database) -> None:
+    """Another run of the same collection began later and was noted before."""
     await worker.run(policy(), GROUP)
     late = await begin(database, TENANT, POLICIES)
     await land(database, TENANT, late, [policy("disabled")])
@@ -167,7 +167,7 @@ async def test_a_run_that_ends_late_tells_what_it_saw(worker: Worker, database: 
     assert await worker.note(late.run_id) == [WEAKENED]
 
 
-async def test_a_secret_and_a_value_are_not_in_what_is_told(worker: Worker, database: Database) -> None:
+async def test_events_contain_no_secrets_and_no_values(worker: Worker, database: Database) -> None:
     hidden = {"password": "hush-1"}
     await worker.run(policy(), observation(GROUPS, "g", displayName="Pilot", description="before", extra=hidden))
     changed = observation(GROUPS, "g", displayName="Pilot", description="after-text", extra={"password": "hush-2"})
@@ -179,14 +179,14 @@ async def test_a_secret_and_a_value_are_not_in_what_is_told(worker: Worker, data
         assert value not in stored
 
 
-async def test_a_hostile_name_is_text(worker: Worker) -> None:
+async def test_an_item_with_a_hostile_name_is_noted(worker: Worker) -> None:
     await worker.run(policy(name="x"), GROUP)
     name = 'Evil\r\nBcc: a@b\x1b[31m<script>"{{'
     (line,) = await worker.run(policy("disabled", name=name), GROUP)
     assert line.startswith("pending high")
 
 
-async def test_drift_is_told_once_and_not_what_was_there_before(worker: Worker, database: Database) -> None:
+async def test_only_new_drift_is_noted_and_only_once(worker: Worker, database: Database) -> None:
     worker.file.write_text(f'{FILE}kinds = ["drift"]\n')
     await worker.run(policy(), GROUP)
     async with database.tenant(TENANT) as session:
@@ -211,7 +211,7 @@ async def snoozed(database: Database, until: str = "now() + interval '1 day'", *
         )
 
 
-async def test_what_is_snoozed_is_noted_and_not_told(worker: Worker, database: Database) -> None:
+async def test_snoozed_events_are_noted_as_snoozed(worker: Worker, database: Database) -> None:
     await worker.run(policy(), GROUP)
     await snoozed(database, type_key=POLICIES)
     await snoozed(database, "now() - interval '1 minute'", type_key=GROUPS)
@@ -221,7 +221,7 @@ async def test_what_is_snoozed_is_noted_and_not_told(worker: Worker, database: D
     assert next(line for line in lines if "Conditional" in line).startswith("snoozed")
 
 
-async def test_no_clean_run_for_hours_is_told_once_for_each_clean_run(worker: Worker, database: Database) -> None:
+async def test_a_lack_of_clean_runs_is_noted_once_per_clean_run(worker: Worker, database: Database) -> None:
     worker.file.write_text(f'{FILE}kinds = ["not_read"]\nnot_read_hours = 6\n')
     await worker.run(policy(), GROUP)
     assert (await worker.look()).tenants == []
@@ -253,7 +253,7 @@ def certificate(until: datetime) -> str:
     return base64.b64encode(built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)).decode()
 
 
-async def test_what_expires_is_told_once_for_each_number_of_days(worker: Worker, database: Database) -> None:
+async def test_an_expiry_is_noted_once_for_each_number_of_days(worker: Worker, database: Database) -> None:
     worker.file.write_text(f'{FILE}kinds = ["expiring"]\nexpiring_days = [30, 7, 0]\n')
     now = datetime.now(UTC)
 
@@ -292,8 +292,8 @@ async def test_what_expires_is_told_once_for_each_number_of_days(worker: Worker,
     assert await worker.note(expiring=True) == [], "the latest run did not read it to its end"
 
 
-async def test_the_certificate_of_the_tenants_own_entry_is_told(worker: Worker, tmp_path: Path) -> None:
-    """Also of a tenant whose inventory does not hold the app, as with an app of the provider."""
+async def test_the_expiry_of_the_configured_certificate_is_noted(worker: Worker, tmp_path: Path) -> None:
+    """Even if the tenant's inventory does not hold the app, as with a provider's app."""
     worker.file.write_text(f'{FILE}kinds = ["expiring"]\nexpiring_days = [30, 7, 0]\n')
     await worker.run(policy(), GROUP)
     ends = datetime.now(UTC) + timedelta(days=5)
@@ -310,7 +310,7 @@ async def test_the_certificate_of_the_tenants_own_entry_is_told(worker: Worker, 
     assert await worker.note(expiring=True) == []
 
 
-async def test_a_secret_of_the_app_that_reads_the_tenant_is_told_as_such(
+async def test_an_expiring_secret_of_the_reading_app_names_that_app(
     worker: Worker, database: Database, tmp_path: Path
 ) -> None:
     worker.file.write_text(f'{FILE}kinds = ["expiring"]\n')
@@ -332,7 +332,7 @@ async def test_a_secret_of_the_app_that_reads_the_tenant_is_told_as_such(
     ]
 
 
-async def test_a_look_finds_runs_that_started_no_workflow(
+async def test_a_look_finds_runs_without_a_notification_workflow(
     worker: Worker, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await worker.run(policy(), GROUP)
@@ -346,7 +346,7 @@ async def test_a_look_finds_runs_that_started_no_workflow(
     assert [found.run_ids for found in (await worker.look()).tenants] == [[]], "it only waits to be sent"
 
 
-async def test_what_was_told_long_ago_is_forgotten(worker: Worker, database: Database) -> None:
+async def test_old_notifications_are_deleted(worker: Worker, database: Database) -> None:
     await worker.run(policy(), GROUP)
     await worker.run(policy("disabled"), GROUP)
     async with database.tenant(TENANT) as session:
@@ -357,7 +357,7 @@ async def test_what_was_told_long_ago_is_forgotten(worker: Worker, database: Dat
     assert await worker.lines() == []
 
 
-async def test_a_plan_that_waits_for_approval_is_told_once(worker: Worker, database_url: str) -> None:
+async def test_a_plan_that_waits_for_approval_is_noted_once(worker: Worker, database_url: str) -> None:
     other = uuid4()
     await worker.run(policy(), GROUP)
     await sync(worker.database, other, [observation(POLICIES, "golden", displayName="Block")], POLICIES, GROUPS)

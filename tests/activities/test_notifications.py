@@ -1,4 +1,4 @@
-"""The outbox: an event is noted once and sent once, whoever tries and however often, and no tenant has another's."""
+"""The outbox: an event is noted once and sent once over all workers and retries, and each tenant has its own."""
 
 import asyncio
 from collections.abc import Iterator
@@ -66,7 +66,7 @@ class Worker:
         self.activities = self.started()
 
     def started(self, claim: timedelta = timedelta(minutes=1)) -> NotificationActivities:
-        """Those of one more worker."""
+        """The activities of another worker."""
         return NotificationActivities(self._database, self._tenants, NotificationsFile(self.file), claim=claim)
 
     async def note(self, run_id: UUID, tenant_id: UUID = ONE) -> NoteResult:
@@ -112,7 +112,9 @@ async def test_a_run_is_noted_once_and_sent_once(database: Database, worker: Wor
     assert received.json["subject"] == "Contoso: run failed: 1 collection not read (auth_failed 1)"
 
 
-async def test_two_attempts_at_once_send_once(database: Database, worker: Worker, receiver: Receiver) -> None:
+async def test_concurrent_deliveries_send_each_event_once(
+    database: Database, worker: Worker, receiver: Receiver
+) -> None:
     for _ in range(3):
         await worker.note(await failed_run(database))
     others = [worker.started() for _ in range(4)]
@@ -121,7 +123,7 @@ async def test_two_attempts_at_once_send_once(database: Database, worker: Worker
     assert sum(result.sent for result in results) == 3
 
 
-async def test_a_claim_that_its_worker_left_runs_out_and_the_key_stays(
+async def test_a_dead_workers_claim_expires_and_the_event_is_sent(
     database: Database, worker: Worker, receiver: Receiver
 ) -> None:
     await worker.note(await failed_run(database))
@@ -144,7 +146,7 @@ async def test_a_claim_that_its_worker_left_runs_out_and_the_key_stays(
     assert await rows(database) == [("sent", 2, "answered 204")]
 
 
-async def test_a_service_of_apprise_is_a_target_like_others(
+async def test_an_apprise_target_is_retried_and_sent_once(
     database: Database,
     worker: Worker,
     receiver: Receiver,
@@ -173,7 +175,7 @@ async def test_a_service_of_apprise_is_a_target_like_others(
     assert "hush-hush" not in caplog.text
 
 
-async def test_an_outage_is_waited_for_and_a_refusal_is_final(
+async def test_an_outage_is_retried_and_a_refusal_is_final(
     database: Database, worker: Worker, receiver: Receiver
 ) -> None:
     await worker.note(await failed_run(database))
@@ -192,7 +194,7 @@ async def test_an_outage_is_waited_for_and_a_refusal_is_final(
     ]  # fmt: skip
 
 
-async def test_after_a_day_of_attempts_it_is_given_up(database: Database, worker: Worker, receiver: Receiver) -> None:
+async def test_an_event_fails_after_a_day_of_attempts(database: Database, worker: Worker, receiver: Receiver) -> None:
     await worker.note(await failed_run(database))
     async with database.tenant(ONE) as session:
         await session.execute(text("UPDATE notification SET noted_at = noted_at - interval '25 hours'"))
@@ -201,9 +203,7 @@ async def test_after_a_day_of_attempts_it_is_given_up(database: Database, worker
     assert await rows(database) == [("failed", 1, "answered 503")]
 
 
-async def test_a_target_that_the_file_no_longer_has_is_given_up(
-    database: Database, worker: Worker, receiver: Receiver
-) -> None:
+async def test_events_for_a_removed_target_fail(database: Database, worker: Worker, receiver: Receiver) -> None:
     await worker.note(await failed_run(database))
     worker.file.write_text("")
     assert (await worker.deliver()).failed == 1
@@ -211,14 +211,14 @@ async def test_a_target_that_the_file_no_longer_has_is_given_up(
     assert receiver.received == []
 
 
-async def test_a_broken_file_leaves_the_last_valid_one(database: Database, worker: Worker) -> None:
+async def test_a_broken_file_leaves_the_last_valid_rules_in_force(database: Database, worker: Worker) -> None:
     await worker.note(await failed_run(database))
     worker.file.write_text("[[rule]]")
     assert (await worker.note(await failed_run(database))).targets == ["ops"]
     assert (await worker.deliver()).sent == 2
 
 
-async def test_tenants_that_no_rule_is_about_are_not_told(
+async def test_tenants_without_a_matching_rule_have_no_notifications(
     database: Database, worker: Worker, receiver: Receiver
 ) -> None:
     worker.file.write_text(FILE.format(url=receiver.url()).replace("emea", "apac"))
@@ -226,7 +226,7 @@ async def test_tenants_that_no_rule_is_about_are_not_told(
     assert await rows(database) == []
 
 
-async def test_a_tenant_has_its_own_outbox(database: Database, worker: Worker, receiver: Receiver) -> None:
+async def test_each_tenant_has_its_own_outbox(database: Database, worker: Worker, receiver: Receiver) -> None:
     await worker.note(await failed_run(database, ONE), ONE)
     await worker.note(await failed_run(database, OTHER), OTHER)
     assert (await worker.deliver(ONE)).sent == 1
@@ -234,7 +234,7 @@ async def test_a_tenant_has_its_own_outbox(database: Database, worker: Worker, r
     assert [state for state, _, _ in await rows(database, OTHER)] == ["pending"]
 
 
-async def test_targets_that_hang_leave_the_workers_other_slots_alone(
+async def test_a_delivery_beyond_the_limit_waits_while_targets_hang(
     database: Database, worker: Worker, receiver: Receiver
 ) -> None:
     hanging, go_on = asyncio.Semaphore(0), asyncio.Event()

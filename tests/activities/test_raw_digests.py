@@ -1,4 +1,4 @@
-"""What did not change is not read: the inventory is the one that reading everything makes."""
+"""Skipping unchanged objects makes the same inventory as reading everything."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +68,7 @@ EDITED: dict[str, Callable[[SimulatedTenant, str, str, int], object]] = {
 
 
 def _repeat(tenant: SimulatedTenant, path: str, key: str, spelled: Callable[[str], str], **changes: object) -> None:
-    """Adds the object once more, under the same id or one spelled otherwise."""
+    """Adds the object again, under the same id or another spelling of it."""
     document = next(item.document for item in tenant._content.items(endpoint_at(path)) if item.key == key)
     if isinstance(document, dict) and isinstance(document.get("id"), str):
         tenant.add(path, {**document, **changes, "id": spelled(document["id"])}, raw=True)
@@ -80,7 +80,7 @@ def _make_again(tenant: SimulatedTenant, path: str, key: str) -> None:
 
 
 def _apply(tenant: SimulatedTenant, edit: tuple[str, str, int, int]) -> None:
-    """One edit of a collection: what, in which one, of which item, and a number for what it says."""
+    """Applies an edit: its kind, its collection, the place of its item, and a number for its content."""
     what, type_key, place, number = edit
     path = PATHS[type_key]
     if what in MADE:
@@ -110,7 +110,7 @@ Step = tuple[list[tuple[str, str, int, int]], HowToRead, tuple[str, ...]]
 
 
 class Pair:
-    """The same tenant, read into two databases: by the short way, and whole."""
+    """The same tenant, read into two databases: once without unchanged objects, once whole."""
 
     def __init__(self, graph: SimulatedGraph, folder: Path, short_url: str, whole_url: str) -> None:
         self._graph = graph
@@ -118,7 +118,7 @@ class Pair:
         self.urls = short_url, whole_url
 
     def play(self, steps: Sequence[Step], key: str | None) -> list[tuple[int, int]]:
-        """Plays the steps and compares after each; of each how many objects were listed, and how many left alone."""
+        """Plays the steps and compares after each; returns the numbers of listed and of skipped objects of each."""
         return asyncio.run(self._play(steps, key))
 
     async def _play(self, steps: Sequence[Step], key: str | None) -> list[tuple[int, int]]:
@@ -150,7 +150,7 @@ def whole_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[st
 
 
 MORE = ("mobileApps", "deviceHealthScripts", "organization")
-"""The first is one whose objects have digests."""
+"""Objects of the first collection have digests."""
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def pair(small_pages: SimulatedGraph, tmp_path: Path, database_url: str, whole_u
 
 
 @pytest.mark.slow
-def test_leaving_alone_what_is_the_same_comes_to_the_same(pair: Pair) -> None:
+def test_skipping_unchanged_objects_makes_the_same_inventory(pair: Pair) -> None:
     @settings(phases=(Phase.explicit, Phase.reuse, Phase.generate), max_examples=12)
     @given(steps=STEPS, key=st.sampled_from([KEY, None]))
     def holds(steps: list[Step], key: str | None) -> None:
@@ -183,8 +183,8 @@ def test_leaving_alone_what_is_the_same_comes_to_the_same(pair: Pair) -> None:
     ],
     ids=["key", "key, more collections", "no key, more collections"],
 )
-def test_objects_that_are_the_same_are_left_alone(pair: Pair, key: str | None, more: tuple[str, ...]) -> None:
-    """An item with details from the second listing on that shows the same, and any other from the first on."""
+def test_unchanged_objects_are_skipped(pair: Pair, key: str | None, more: tuple[str, ...]) -> None:
+    """An item with details is skipped from its second unchanged listing on, any other from its first."""
     edit = ("rename", "deviceCompliancePolicies", 0, 1)
     digested = ("configurationPolicies", "deviceCompliancePolicies", *more[:1])
     type_keys = (*digested, *more[1:], "directoryRoleAssignments")

@@ -50,7 +50,7 @@ def ending(run: Run) -> FinishRun:
 
 
 async def listed(database: Database, run: Run) -> None:
-    """The run has read each of its collections, which have nothing in them."""
+    """Records that the run read each of its collections, which are empty."""
     urls = {type_key: load_catalog().first_url(type_key, TENANT) for type_key in run.selection.type_keys}
     async with database.tenant(TENANT) as session:
         pages = [listed_pages.ReadPage(type_key, url, (), 0) for type_key, url in urls.items()]
@@ -70,7 +70,7 @@ async def tenant_name(database: Database) -> str:
 
 
 async def read_before(database: Database) -> None:
-    """The tenant has been read at some time, under a name that nobody knows any more."""
+    """Records the tenant as read before, with its id for a name."""
     async with database.tenant(TENANT) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text))"))
 
@@ -81,7 +81,7 @@ def written(path: Path, tenant_id: UUID = TENANT) -> Path:
 
 
 async def rows(database: Database) -> dict[str, int]:
-    """How many rows of any tenant there are, by table; those without any are left out."""
+    """The number of rows of all tenants, by table; tables without rows are left out."""
     async with database.portfolio() as session:
         counts = {
             table: (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
@@ -90,7 +90,7 @@ async def rows(database: Database) -> dict[str, int]:
     return {table: count for table, count in counts.items() if count}
 
 
-async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path) -> None:
+async def test_a_run_record_needs_no_tenants_file(database: Database, tmp_path: Path) -> None:
     await read_before(database)
     path = tmp_path / "tenants.toml"
     records, environment, run = activities(database, path), ActivityEnvironment(), new_run("groups")
@@ -106,7 +106,7 @@ async def test_a_record_needs_no_tenants_file(database: Database, tmp_path: Path
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.COMPLETE, None), (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)])
-async def test_expired_entries_of_a_log_are_not_counted_as_missing_or_not_read(
+async def test_expired_log_entries_are_not_counted_as_missing_or_not_read(
     database: Database, tmp_path: Path, outcome: Outcome, code: ErrorCode | None
 ) -> None:
     types = ("auditEvents", "groups")
@@ -125,7 +125,7 @@ async def test_expired_entries_of_a_log_are_not_counted_as_missing_or_not_read(
     ("is_asked", "outcome", "code"),
     [(True, Outcome.COMPLETE, None), (False, Outcome.INCOMPLETE, ErrorCode.LISTING_UNPROVEN)],
 )
-async def test_a_listing_is_complete_only_if_each_item_that_it_omits_was_asked_for_by_id(
+async def test_a_listing_is_complete_only_if_unlisted_items_were_requested_by_id(
     database: Database, tmp_path: Path, is_asked: bool, outcome: Outcome, code: ErrorCode | None
 ) -> None:
     await sync(database, TENANT, [observation("groups", "1")], "groups")
@@ -143,7 +143,7 @@ async def test_a_listing_is_complete_only_if_each_item_that_it_omits_was_asked_f
     assert (missing.state, missing.confidence) == (State.MISSING, Confidence.HIGH if is_asked else Confidence.LOW)
 
 
-async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Database, tmp_path: Path) -> None:
+async def test_a_run_that_was_never_opened_is_recorded_at_its_end(database: Database, tmp_path: Path) -> None:
     await read_before(database)
     run = new_run("groups")
     finish = ending(run).model_copy(update={"status": RunStatus.CANCELLED, "collections": {}})
@@ -152,9 +152,7 @@ async def test_a_run_that_was_never_opened_is_recorded_as_it_ends(database: Data
     assert await tenant_name(database) == str(TENANT)
 
 
-async def test_a_run_that_0_3_0_began_is_proven_by_its_workflow_though_this_release_read_its_last_page(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_a_run_begun_by_0_3_0_needs_no_records_of_its_pages(database: Database, tmp_path: Path) -> None:
     await read_before(database)
     run = new_run("groups", "auditEvents")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
@@ -166,9 +164,7 @@ async def test_a_run_that_0_3_0_began_is_proven_by_its_workflow_though_this_rele
     assert (await environment.run(records.finish_run, ending(run))).status is RunStatus.SUCCESS
 
 
-async def test_a_collection_that_the_release_does_not_know_is_named_and_the_others_are_planned(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_begin_run_names_unknown_collections_and_plans_the_others(database: Database, tmp_path: Path) -> None:
     await read_before(database)
     run = new_run("groups", "ofALaterRelease")
     begun = await ActivityEnvironment().run(activities(database, tmp_path / "none").begin_run, run)
@@ -176,7 +172,7 @@ async def test_a_collection_that_the_release_does_not_know_is_named_and_the_othe
     assert begun.unknown == ["ofALaterRelease"]
 
 
-async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
+async def test_a_run_ends_although_its_references_cannot_be_read(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await read_before(database)
@@ -193,7 +189,7 @@ async def test_references_that_cannot_be_read_do_not_hold_up_the_end(
     assert (await record_of(database, run)).status is RunStatus.SUCCESS
 
 
-async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only(
+async def test_a_run_ends_after_a_few_failed_attempts_to_link_recreated_items(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await read_before(database)
@@ -220,7 +216,7 @@ async def test_links_that_cannot_be_made_hold_up_the_end_for_a_few_attempts_only
 @pytest.mark.parametrize(
     ("content", "code"), [("named", ErrorCode.AUTH_FAILED), (None, ErrorCode.CONFIGURATION_INVALID)]
 )
-async def test_a_tenant_that_nobody_knows_is_refused_and_leaves_no_row(
+async def test_an_unknown_tenant_is_refused_and_leaves_no_row(
     database: Database, tmp_path: Path, content: str | None, code: ErrorCode
 ) -> None:
     path = tmp_path / "tenants.toml"
@@ -237,9 +233,7 @@ async def test_a_tenant_that_nobody_knows_is_refused_and_leaves_no_row(
     assert await rows(database) == {}
 
 
-async def test_a_tenant_that_the_last_valid_file_names_is_known_while_the_file_is_broken(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_tenants_of_the_last_valid_file_stay_known_while_it_is_broken(database: Database, tmp_path: Path) -> None:
     path = written(tmp_path / "tenants.toml")
     records, environment = activities(database, path), ActivityEnvironment()
     with pytest.raises(ApplicationError):
@@ -251,7 +245,7 @@ async def test_a_tenant_that_the_last_valid_file_names_is_known_while_the_file_i
     assert await tenant_name(database) == "Contoso"
 
 
-async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(database: Database, tmp_path: Path) -> None:
+async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Database, tmp_path: Path) -> None:
     named, taken_out, made_up = TENANT, UUID(int=8), UUID(int=900)
     portfolios = PortfolioActivities(database, TenantsFile(written(tmp_path / "tenants.toml")), cast("Client", None), 5)
     async with database.tenant(taken_out) as session:
@@ -278,7 +272,7 @@ async def test_tenants_that_nobody_knows_leave_no_row_in_a_portfolio_either(data
     assert {tenant.tenant_id for tenant in record.tenants} == {named, taken_out}
 
 
-async def test_a_run_plans_when_the_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
+async def test_the_plan_says_when_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
     records = activities(database, written(tmp_path / "tenants.toml"))
     run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups", "assignmentFilters")
     begun = await ActivityEnvironment().run(records.begin_run, run)

@@ -1,4 +1,4 @@
-"""Several pages of one collection in a batch come to what they come to one after another."""
+"""Several pages of one collection in a batch give the same rows as one after another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,9 @@ def other_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[st
 
 
 @pytest.mark.slow
-async def test_a_batch_of_several_listings_comes_to_the_same(tmp_path: Path, database_url: str, other_url: str) -> None:
+async def test_a_batch_of_several_listings_gives_the_same_rows(
+    tmp_path: Path, database_url: str, other_url: str
+) -> None:
     with SimulatedGraph(tenants=1, items_per_collection=PARENTS) as graph:
         tenant = graph.tenants[0]
         first, second, third = (f"{TOKENS}/{token['id']}/enrollmentProfiles" for token in tenant.documents(TOKENS)[:3])

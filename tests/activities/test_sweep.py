@@ -1,4 +1,4 @@
-"""The sweep, where more runs wait for their workers than one sweep looks at."""
+"""The sweep, with more expired runs than one sweep looks at."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -28,7 +28,7 @@ TENANT = UUID(int=3)
 
 @dataclass
 class Temporal:
-    """What the sweep asks of Temporal: each run is under way but the one that died."""
+    """Temporal for the sweep: every run but the dead run is under way."""
 
     dead: str
 
@@ -49,7 +49,7 @@ class Temporal:
 
 
 async def many_runs(database: Database) -> UUID:
-    """The run that died, the last of many whose leases have expired."""
+    """Opens many runs with expired leases; returns the dead run, whose lease expired last."""
     ids = [uuid4() for _ in range(LIVE + 1)]
     async with database.tenant(TENANT) as session:
         for run_id in ids:
@@ -80,13 +80,13 @@ async def status(database: Database, run_id: UUID) -> tuple[RunStatus, list[Erro
     return record.status, record.error_codes
 
 
-async def test_runs_that_are_under_way_hide_none_that_has_died(database: Database, dead: UUID) -> None:
+async def test_the_sweep_finds_a_dead_run_among_many_live_runs(database: Database, dead: UUID) -> None:
     activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
     assert await ActivityEnvironment().run(activities.sweep) == SweepResult(expired=LIVE + 1, closed=1)
     assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
 
 
-async def test_a_sweep_that_cannot_look_at_all_draws_others_the_next_time(
+async def test_consecutive_sweeps_look_at_different_runs(
     database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "RUNS_AT_ONCE", LIVE // 3)
@@ -101,7 +101,7 @@ async def test_a_sweep_that_cannot_look_at_all_draws_others_the_next_time(
     assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
 
 
-async def test_a_sweep_ends_in_time(database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sweep_stops_at_its_time_limit(database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "SECONDS", 0)
     activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
     assert (await ActivityEnvironment().run(activities.sweep)).expired <= 1

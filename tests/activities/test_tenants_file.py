@@ -1,4 +1,4 @@
-"""The tenants file while somebody edits it: replaced, half saved, gone, mended."""
+"""The tenants file while somebody edits it: replaced, half saved, deleted, repaired."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def save(path: Path, content: str | None) -> None:
-    """Writes the file as an editor does, in place; None takes it away."""
+    """Writes the file as an editor does, in place; None deletes it."""
     if content is None:
         path.unlink()
     else:
@@ -40,7 +40,7 @@ def save(path: Path, content: str | None) -> None:
 
 
 def replace(path: Path, content: str) -> None:
-    """Replaces the file by another one, as careful programs do."""
+    """Replaces the file atomically, as careful programs do."""
     path.with_suffix(".new").write_text(content)
     path.with_suffix(".new").replace(path)
 
@@ -79,7 +79,7 @@ async def test_the_last_valid_file_is_used_and_each_change_is_logged_once(
     assert caplog.messages[-1] == f"{path}: is valid again"
 
 
-async def test_without_any_valid_file_the_error_is_told_and_names_stay_unknown(path: Path) -> None:
+async def test_without_a_valid_file_lookups_raise_and_names_are_unknown(path: Path) -> None:
     save(path, HALF)
     file = TenantsFile(path)
     with pytest.raises(TenantsFileError):
@@ -89,7 +89,9 @@ async def test_without_any_valid_file_the_error_is_told_and_names_stay_unknown(p
     assert await file.name(CONTOSO) == "Contoso"
 
 
-async def test_a_tenant_that_is_not_named_may_be_named_in_a_moment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_tenant_missing_from_the_file_is_retried_for_a_while(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = TenantsFile(path)
     await file.configured(CONTOSO)
     save(path, "")
@@ -103,7 +105,7 @@ async def test_a_tenant_that_is_not_named_may_be_named_in_a_moment(path: Path, m
     assert failed.value.failing_for > tenants.UNNAMED_PATIENCE, "a tenant that was taken out is not waited for"
 
 
-async def test_who_asks_for_all_tenants_waits_until_a_changed_file_has_settled(
+async def test_reading_all_tenants_waits_until_a_changed_file_settles(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []

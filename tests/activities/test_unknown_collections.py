@@ -1,4 +1,4 @@
-"""Waves of a run that a later release has planned, at a worker that does not know all of its collections."""
+"""Waves of a run that a later release planned, on a worker that does not know all of its collections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -81,7 +81,7 @@ async def older_worker(
         )
 
 
-async def test_a_wave_that_an_older_worker_gets_reads_what_that_knows(
+async def test_an_older_worker_reads_the_known_collections_of_a_wave(
     graph: SimulatedGraph, database: Database, tmp_path: Path
 ) -> None:
     async with older_worker(graph, database, tmp_path) as older:
@@ -149,7 +149,7 @@ async def test_details_of_an_unknown_collection_wait_for_a_worker_that_knows_it(
         assert (fetched.collections[KNOWN].left, fetched.collections[KNOWN].failure) == (0, None)
 
 
-async def test_an_older_worker_closes_the_record_of_a_run_that_read_more_than_it_knows(
+async def test_an_older_worker_closes_a_run_with_unknown_collections(
     graph: SimulatedGraph, database: Database, tmp_path: Path
 ) -> None:
     async with older_worker(graph, database, tmp_path) as older:

@@ -1,4 +1,4 @@
-"""A wave: batches side by side, the pages that follow, what fails alone, and what a wave does not wait for."""
+"""A wave: concurrent batches, following pages, isolated failures, and waits that it leaves to the run."""
 
 import asyncio
 from collections import defaultdict
@@ -39,7 +39,7 @@ def fetched(*pages: PageResult, **result: object) -> FetchPagesResult:
 
 
 def listing(pages: int, **page: object) -> Answer:
-    """Graph with listings of so many pages."""
+    """Answers as Graph with listings of so many pages."""
 
     async def answer(request: FetchPages) -> FetchPagesResult:
         results = []
@@ -72,7 +72,7 @@ def urls(result: ReadWaveResult) -> list[list[list[str]]]:
     return [[[cursor.url for cursor in pages.cursors] for pages in chain] for chain in result.pages]
 
 
-async def test_pages_that_follow_are_read_in_the_same_wave() -> None:
+async def test_following_pages_are_read_in_the_same_wave() -> None:
     result = await read(listing(3), batch("a", "b"), batch("c"))
     assert urls(result) == [
         [["/a", "/b"], ["/a?2", "/b?2"], ["/a?3", "/b?3"]],
@@ -80,7 +80,7 @@ async def test_pages_that_follow_are_read_in_the_same_wave() -> None:
     ]
 
 
-async def test_listings_under_parents_are_read_in_whole_batches_side_by_side() -> None:
+async def test_listings_under_parents_are_read_in_full_batches_concurrently() -> None:
     under_way = 0
     all_begun = asyncio.Event()
 
@@ -100,7 +100,7 @@ async def test_listings_under_parents_are_read_in_whole_batches_side_by_side() -
     assert (first, sorted(others)) == (["/a"], [["/a/0", "/a/1"], ["/a/2", "/a/3"], ["/a/4"]])
 
 
-async def test_pages_of_one_collection_are_told_apart_by_their_places() -> None:
+async def test_pages_of_one_collection_are_matched_to_cursors_by_position() -> None:
     async def answer(request: FetchPages) -> FetchPagesResult:
         more = {"/a": ["/a/0", "/a/1", "/a/2"]}
         following = {"/a/1": "/a/1?2"}
@@ -116,7 +116,7 @@ async def test_pages_of_one_collection_are_told_apart_by_their_places() -> None:
     assert urls(await read(answer, batch("a"))) == [[["/a"], ["/a/0", "/a/1", "/a/2"], ["/a/1?2"]]]
 
 
-async def test_the_error_of_a_page_that_follows_ends_the_wave() -> None:
+async def test_an_error_on_a_following_page_ends_the_wave() -> None:
     async def answer(request: FetchPages) -> FetchPagesResult:
         if request.cursors[0].url == "/a?2":
             raise ApplicationError("no", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
@@ -127,11 +127,11 @@ async def test_the_error_of_a_page_that_follows_ends_the_wave() -> None:
     assert raised.value.type == ErrorCode.RUN_ABANDONED
 
 
-async def test_what_follows_a_page_whose_rows_were_lost_is_not_read_again() -> None:
+async def test_pages_after_a_reread_page_are_not_read_again() -> None:
     assert urls(await read(listing(3), batch("a", is_read_again=True))) == [[["/a"]]]
 
 
-async def test_a_listing_that_goes_in_circles_is_left_to_the_run() -> None:
+async def test_a_paging_loop_is_left_to_the_run() -> None:
     async def answer(request: FetchPages) -> FetchPagesResult:
         return fetched(PageResult(type_key="a", next_url="/a?2" if request.cursors[0].url != "/a?2" else "/a"))
 
@@ -139,7 +139,7 @@ async def test_a_listing_that_goes_in_circles_is_left_to_the_run() -> None:
 
 
 @pytest.mark.parametrize("page", [{"size_bytes": WAVE_BYTES}, {"failure": THROTTLED, "was_read": False}])
-async def test_no_page_is_followed_beyond_the_budget_or_against_a_throttle(page: dict[str, object]) -> None:
+async def test_a_wave_follows_no_page_after_its_size_limit_or_a_throttle(page: dict[str, object]) -> None:
     assert urls(await read(listing(3, **page), batch("a"))) == [[["/a"]]]
 
 
@@ -148,7 +148,7 @@ async def test_a_wave_makes_a_bounded_number_of_requests() -> None:
     assert len(chain) == WAVE_REQUESTS
 
 
-async def test_a_batch_that_fails_is_handed_back_and_holds_up_no_other() -> None:
+async def test_a_failed_batch_is_handed_back_and_delays_no_other() -> None:
     async def answer(request: FetchPages) -> FetchPagesResult:
         if request.cursors[0].type_key == "broken":
             raise GraphUnreachedError("nobody answers")
@@ -160,7 +160,7 @@ async def test_a_batch_that_fails_is_handed_back_and_holds_up_no_other() -> None
     assert (raised.value.type, raised.value.non_retryable) == (ErrorCode.GRAPH_UNAVAILABLE, False)
 
 
-async def test_a_batch_that_nothing_mends_fails_alone_and_an_abandoned_run_ends_all() -> None:
+async def test_a_non_retryable_batch_fails_alone_but_an_abandoned_run_ends_all() -> None:
     async def answer(request: FetchPages) -> FetchPagesResult:
         code = request.cursors[0].type_key
         if code == "a":
@@ -175,7 +175,7 @@ async def test_a_batch_that_nothing_mends_fails_alone_and_an_abandoned_run_ends_
     assert raised.value.type == ErrorCode.RUN_ABANDONED
 
 
-async def test_batches_are_read_side_by_side_but_not_all_of_them() -> None:
+async def test_a_limited_number_of_batches_is_read_concurrently() -> None:
     under_way, most = 0, 0
     full = asyncio.Event()
 
@@ -193,7 +193,7 @@ async def test_batches_are_read_side_by_side_but_not_all_of_them() -> None:
     assert most == 3
 
 
-async def test_a_batch_that_hangs_is_handed_back_once_the_others_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_batch_is_handed_back_when_the_others_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waves, "HANGING_SECONDS", 0.2)
     cancelled = asyncio.Event()
 
@@ -211,7 +211,7 @@ async def test_a_batch_that_hangs_is_handed_back_once_the_others_are_done(monkey
     assert cancelled.is_set()
 
 
-async def test_a_wave_of_a_family_with_turns_waits_for_them_and_asks_one_at_a_time() -> None:
+async def test_a_wave_waits_for_the_turns_of_its_family() -> None:
     asked: dict[str, int] = defaultdict(int)
 
     async def answer(request: FetchPages) -> FetchPagesResult:
@@ -259,7 +259,7 @@ async def test_a_cancelled_wave_ends_its_batches() -> None:
     assert ended.is_set()
 
 
-async def test_a_tenant_whose_graph_hangs_leaves_half_of_the_places_to_others() -> None:
+async def test_a_hanging_tenant_leaves_half_of_the_places_to_others() -> None:
     other = uuid4()
     begun = 0
     hanging = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The Helm chart: what `make chart` renders, as Kubernetes would run it."""
+"""The Helm chart: the manifests that `make chart` renders, as Kubernetes would run them."""
 
 import fcntl
 import json
@@ -27,7 +27,7 @@ Manifest = Mapping[str, Any]
 
 @pytest.fixture(scope="module")
 def rendered() -> Mapping[str, Sequence[Manifest]]:
-    """What `make chart` has rendered, by the name of the values."""
+    """The manifests that `make chart` rendered, by the name of the values."""
     TOOLS.parent.mkdir(exist_ok=True)
     with (TOOLS.parent / "chart.lock").open("w") as lock:
         # Processes of a parallel run would install into the same folder.
@@ -49,7 +49,7 @@ def kinds(manifests: Sequence[Manifest]) -> list[str]:
     return sorted(f"{manifest['kind']} {manifest['metadata']['name']}" for manifest in manifests)
 
 
-def one(manifests: Sequence[Manifest], name: str) -> Any:
+def manifest_named(manifests: Sequence[Manifest], name: str) -> Any:
     (found,) = (manifest for manifest in manifests if f"{manifest['kind']} {manifest['metadata']['name']}" == name)
     return found
 
@@ -69,7 +69,7 @@ def environment(pod: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_the_least_is_migrations_and_workers(rendered: Mapping[str, Sequence[Manifest]]) -> None:
+def test_the_least_values_render_migrations_and_workers(rendered: Mapping[str, Sequence[Manifest]]) -> None:
     assert kinds(rendered["least"]) == [
         "Deployment inventory-worker",
         "Job inventory-migrations",
@@ -81,7 +81,7 @@ def test_the_least_is_migrations_and_workers(rendered: Mapping[str, Sequence[Man
 @pytest.mark.slow
 def test_migrations_run_first_as_the_owner(rendered: Mapping[str, Sequence[Manifest]]) -> None:
     for manifests in rendered.values():
-        job = one(manifests, "Job inventory-migrations")
+        job = manifest_named(manifests, "Job inventory-migrations")
         assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
         (pod,) = pods([job])
         assert pod["containers"][0]["command"][1:] == ["starter.py", "database", "upgrade"]
@@ -91,7 +91,7 @@ def test_migrations_run_first_as_the_owner(rendered: Mapping[str, Sequence[Manif
 
 
 @pytest.mark.slow
-def test_pods_may_do_nothing_that_they_need_not(rendered: Mapping[str, Sequence[Manifest]]) -> None:
+def test_pods_have_no_unneeded_rights(rendered: Mapping[str, Sequence[Manifest]]) -> None:
     every = [pod for manifests in rendered.values() for pod in pods(manifests)]
     assert len(every) == 5
     for pod in every:
@@ -117,20 +117,20 @@ def test_settings_are_known_and_secrets_come_by_reference(rendered: Mapping[str,
             assert unknown == set()
             for name in ("DATABASE_URL", "SENSITIVE_FIELDS_KEY", "PAYLOAD_KEYS", "TEMPORAL_API_KEY"):
                 assert isinstance(found.get(name, {}), dict), name
-    (worker,) = pods([one(rendered["all"], "Deployment inventory-worker")])
+    (worker,) = pods([manifest_named(rendered["all"], "Deployment inventory-worker")])
     assert {"PAYLOAD_KEYS", "TEMPORAL_API_KEY", "WORKER_BUILD_ID"} <= environment(worker).keys()
     assert not any(manifest["kind"] == "Secret" for manifest in rendered["all"])
 
 
 @pytest.mark.slow
-def test_workers_follow_temporals_backlog_and_have_time_to_stop(rendered: Mapping[str, Sequence[Manifest]]) -> None:
-    deployment = one(rendered["all"], "Deployment inventory-worker")
+def test_workers_scale_with_temporals_backlog_and_have_time_to_stop(rendered: Mapping[str, Sequence[Manifest]]) -> None:
+    deployment = manifest_named(rendered["all"], "Deployment inventory-worker")
     assert "replicas" not in deployment["spec"], "the autoscaler says how many"
-    assert one(rendered["least"], "Deployment inventory-worker")["spec"]["replicas"] == 2
+    assert manifest_named(rendered["least"], "Deployment inventory-worker")["spec"]["replicas"] == 2
     (pod,) = pods([deployment])
     assert pod["terminationGracePeriodSeconds"] > GRACEFUL_SHUTDOWN.total_seconds() + 15
     assert pod["containers"][0]["livenessProbe"]["httpGet"]["path"] == "/metrics"
-    scaled = one(rendered["all"], "ScaledObject inventory-worker")["spec"]
+    scaled = manifest_named(rendered["all"], "ScaledObject inventory-worker")["spec"]
     assert scaled["scaleTargetRef"]["name"] == "inventory-worker"
     (trigger,) = scaled["triggers"]
     assert trigger["type"] == "temporal"
@@ -140,14 +140,14 @@ def test_workers_follow_temporals_backlog_and_have_time_to_stop(rendered: Mappin
         "taskQueue": environment(pod)["TEMPORAL_TASK_QUEUE"],
         "queueTypes": "workflow,activity",
     }
-    authentication = one(rendered["all"], f"TriggerAuthentication {trigger['authenticationRef']['name']}")
+    authentication = manifest_named(rendered["all"], f"TriggerAuthentication {trigger['authenticationRef']['name']}")
     assert [part["parameter"] for part in authentication["spec"]["secretTargetRef"]] == ["apiKey", "cert", "key"]
 
 
 @pytest.mark.slow
-def test_the_page_is_reached_by_its_ingress_alone(rendered: Mapping[str, Sequence[Manifest]]) -> None:
+def test_the_page_is_reachable_only_through_its_ingress(rendered: Mapping[str, Sequence[Manifest]]) -> None:
     manifests = rendered["all"]
-    (pod,) = pods([one(manifests, "Deployment inventory-web")])
+    (pod,) = pods([manifest_named(manifests, "Deployment inventory-web")])
     (container,) = pod["containers"]
     assert container["command"][3:] == [
         "--listen=0.0.0.0",
@@ -157,13 +157,15 @@ def test_the_page_is_reached_by_its_ingress_alone(rendered: Mapping[str, Sequenc
     ]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "http"}
-    selector = one(manifests, "Service inventory-web")["spec"]["selector"]
-    labels = one(manifests, "Deployment inventory-web")["spec"]["template"]["metadata"]["labels"]
+    selector = manifest_named(manifests, "Service inventory-web")["spec"]["selector"]
+    labels = manifest_named(manifests, "Deployment inventory-web")["spec"]["template"]["metadata"]["labels"]
     assert selector.items() <= labels.items()
-    policy = one(manifests, "NetworkPolicy inventory")["spec"]
+    policy = manifest_named(manifests, "NetworkPolicy inventory")["spec"]
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
     assert [rule["ports"][0]["port"] for rule in policy["ingress"]] == ["metrics", "http"]
-    assert "ingress" not in one(rendered["least"], "NetworkPolicy inventory")["spec"], "nothing reaches a worker"
+    assert "ingress" not in manifest_named(rendered["least"], "NetworkPolicy inventory")["spec"], (
+        "nothing reaches a worker"
+    )
 
 
 @pytest.mark.slow
@@ -177,7 +179,9 @@ def test_the_page_is_reached_by_its_ingress_alone(rendered: Mapping[str, Sequenc
         ("web.ingress.tlsSecret", "nothing goes over the network in clear"),
     ],
 )
-def test_a_value_that_is_missing_is_asked_for(rendered: Mapping[str, Sequence[Manifest]], path: str, said: str) -> None:
+def test_a_missing_value_is_named_in_the_error(
+    rendered: Mapping[str, Sequence[Manifest]], path: str, said: str
+) -> None:
     program = (
         "import importlib.machinery as m, importlib.util as u, sys\n"
         "spec = u.spec_from_loader('check', m.SourceFileLoader('check', 'deploy/check-chart'))\n"
@@ -200,12 +204,12 @@ def test_a_value_that_is_missing_is_asked_for(rendered: Mapping[str, Sequence[Ma
     assert said in done.stderr
 
 
-def test_the_chart_is_of_this_release() -> None:
+def test_the_chart_has_the_version_of_this_release() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == VERSION
 
 
-def test_the_page_about_kubernetes_names_each_secret_of_the_chart() -> None:
+def test_the_kubernetes_page_names_each_secret_of_the_chart() -> None:
     page = (CHECKOUT / "docs" / "kubernetes.md").read_text()
     secrets = yaml.safe_load((CHART / "values.yaml").read_text())["secrets"]
     named = {secrets["tenants"], *(entry["name"] for entry in secrets.values() if isinstance(entry, dict))} - {""}

@@ -1,4 +1,4 @@
-"""docker-compose.yml and Dockerfile, as far as they can be held to account without a Docker engine."""
+"""docker-compose.yml and Dockerfile, as far as they can be checked without a Docker engine."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_service_has_only_keys_of_the_specification(name: str) -> None:
     assert set(SERVICES[name]) <= known
 
 
-def test_the_services_are_these() -> None:
+def test_the_file_has_exactly_these_services() -> None:
     assert set(SERVICES) == {
         "postgres",
         "databases",
@@ -72,7 +72,7 @@ def test_every_image_has_a_version_and_a_digest() -> None:
     assert re.findall(r"^FROM .*$", DOCKERFILE, re.MULTILINE) == ["FROM ${PYTHON_IMAGE}"]
 
 
-def test_no_container_runs_as_root_writes_to_its_image_or_has_a_capability() -> None:
+def test_containers_have_no_root_user_no_writable_image_and_no_capability() -> None:
     for name, service in SERVICES.items():
         assert int(service["user"].split(":")[0]) > 0, name
         assert service["read_only"] is True, name
@@ -101,7 +101,7 @@ def test_the_env_file_has_the_limits_and_passwords_of_the_compose_file() -> None
     assert {name for name, value in example.items() if value == "''"} == set(re.findall(r"\$\{(\w+):\?", written))
 
 
-def test_the_documented_table_of_containers_is_that_of_the_file() -> None:
+def test_the_documented_table_of_containers_matches_the_file() -> None:
     page = (CHECKOUT / "docs" / "deploying.md").read_text()
     table = page.split("| service | user |")[1].split("\n\n")[0].splitlines()[2:]
     documented = set()
@@ -131,7 +131,7 @@ def test_postgres_can_write_its_socket_and_its_data() -> None:
     assert SERVICES["postgres"]["volumes"] == ["postgres-data:/var/lib/postgresql"]
 
 
-def test_each_service_has_the_login_of_its_own_work() -> None:
+def test_each_service_uses_the_login_for_its_work() -> None:
     logins = {
         name: (
             re.findall(r"//(\w+)@", environment.get("DATABASE_URL", "")) or [environment.get("POSTGRES_USER")],
@@ -158,14 +158,14 @@ def test_each_service_has_the_login_of_its_own_work() -> None:
     }
 
 
-def test_only_pages_have_a_port_and_that_on_this_machine() -> None:
+def test_only_web_pages_publish_a_port_and_only_on_localhost() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
         "temporal-ui": ["127.0.0.1:8080:8080"],
         "web": ["127.0.0.1:8081:8080"],
     }
 
 
-def test_the_page_is_served_behind_a_proxy_alone_and_says_that_it_is_well() -> None:
+def test_the_page_is_served_only_behind_a_proxy_with_a_health_check() -> None:
     program, script, command, *options = SERVICES["web"]["command"]
     assert (program, script, command) == ("python", "starter.py", "web")
     written = [option.replace("${WEB_HOSTNAME:-}", "inventory.example") for option in options]
@@ -186,7 +186,7 @@ def test_the_page_is_served_behind_a_proxy_alone_and_says_that_it_is_well() -> N
     }
 
 
-def test_temporal_and_postgres_are_reached_from_the_inner_network_only() -> None:
+def test_temporal_and_postgres_are_reachable_only_from_the_inner_network() -> None:
     assert COMPOSE["networks"] == {"inner": {"internal": True}}
     of = {name: service["networks"] for name, service in SERVICES.items()}
     reaching_out = {name for name, networks in of.items() if networks != ["inner"]}
@@ -194,11 +194,11 @@ def test_temporal_and_postgres_are_reached_from_the_inner_network_only() -> None
     assert all("network_mode" not in service for service in SERVICES.values())
 
 
-def test_the_web_ui_refuses_what_changes_something() -> None:
+def test_temporal_web_refuses_write_actions() -> None:
     assert SERVICES["temporal-ui"]["environment"]["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
 
 
-def test_postgres_is_set_as_it_is_measured() -> None:
+def test_postgres_has_the_settings_of_the_benchmarks() -> None:
     program, *options = SERVICES["postgres"]["command"]
     assert program == "postgres"
     assert set(options[::2]) == {"-c"}
@@ -207,7 +207,7 @@ def test_postgres_is_set_as_it_is_measured() -> None:
     assert {**settings, "shared_buffers": POSTGRES["shared_buffers"]} == POSTGRES
 
 
-def test_what_serves_has_a_health_check() -> None:
+def test_servers_have_health_checks_and_commands_have_none() -> None:
     for name in ("postgres", "temporal", "temporal-ui"):
         assert SERVICES[name]["healthcheck"]["test"]
     assert "HEALTHCHECK" in DOCKERFILE
@@ -215,7 +215,7 @@ def test_what_serves_has_a_health_check() -> None:
         assert SERVICES[name]["healthcheck"] == {"disable": True}
 
 
-def test_nothing_starts_before_what_it_needs() -> None:
+def test_services_start_after_their_dependencies() -> None:
     assert SERVICES["temporal"]["depends_on"]["temporal-schema"]["condition"] == "service_completed_successfully"
     assert SERVICES["databases"]["depends_on"]["postgres"]["condition"] == "service_healthy"
     for name in ("migrations", "temporal-schema"):
@@ -234,11 +234,11 @@ def test_no_secret_is_in_the_file() -> None:
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|PWD|SECRET|KEY|TOKEN", key) and not key.endswith("_FOLDER"):
                 assert re.fullmatch(r"\$\{[A-Z_]+:[?-][a-z ]*\}", value), f"{name}: {key}"
-            # Interpolated into a URL, a password with @ or / would be another URL.
+            # Interpolated into a URL, a password with @ or / would change the URL.
             assert not re.search(r"://[^/]*\$", value), f"{name}: {key}"
 
 
-def test_the_products_settings_are_known_ones() -> None:
+def test_the_product_services_have_only_known_settings() -> None:
     for name in ("migrations", "worker", "web", "starter"):
         assert set(SERVICES[name]["environment"]) <= known_names() | {"PGPASSWORD"}
 
@@ -262,7 +262,7 @@ def test_the_namespace_gets_the_search_attributes_of_the_workflow() -> None:
     assert set(listed.group(1).split()) == {f"{key.name}={type_name(key)}" for key in ALL}
 
 
-def test_what_the_image_copies_exists_and_is_let_through() -> None:
+def test_files_that_the_image_copies_exist_and_are_not_ignored() -> None:
     let_through = {line[1:] for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE):
         for source in line.split():
@@ -270,13 +270,13 @@ def test_what_the_image_copies_exists_and_is_let_through() -> None:
             assert source in let_through
 
 
-def test_the_image_holds_what_it_imports_and_no_more() -> None:
+def test_the_image_contains_every_product_package_except_local() -> None:
     copied = {
         source.removesuffix(".py")
         for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE)
         for source in line.split()
     } - {"requirements/runtime.txt"}
-    # The demo alone asks for the embedded servers, which are never in the image.
+    # Only the demo imports the embedded servers, which are never in the image.
     assert copied == OURS - {"local"}
     for package in sorted(copied):
         for path in [*(CHECKOUT / package).rglob("*.py"), CHECKOUT / f"{package}.py"]:
@@ -294,7 +294,7 @@ def test_the_image_holds_no_wheel_of_the_embedded_stack() -> None:
         assert not re.search(f"^{wheel}==", runtime, re.MULTILINE)
 
 
-def test_the_example_of_a_tenants_file_can_be_loaded() -> None:
+def test_the_example_tenants_file_loads() -> None:
     (tenant,) = load_tenants(CHECKOUT / "tenants.example.toml")
     assert tenant.name == "contoso"
 

@@ -42,7 +42,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def server(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """A server of its own, since roles belong to a whole one; it logs every statement that it is not told to hide."""
+    """A server for one test, since roles belong to the whole server; it logs every statement that is not hidden."""
     settings = {"shared_buffers": "32MB", "log_statement": "all"}
     with EmbeddedPostgres(folder / "postgres", durable=False, settings=settings) as server:
         yield server
@@ -50,7 +50,7 @@ def server(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="module")
 def shared_server() -> Iterator[EmbeddedPostgres]:
-    """A server with the logins and databases, for tests that leave them as they are."""
+    """A server with the logins and databases, for tests that do not change them."""
     with (
         TemporaryDirectory() as folder,
         EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings={"shared_buffers": "32MB"}) as server,
@@ -62,7 +62,7 @@ def shared_server() -> Iterator[EmbeddedPostgres]:
 def make_databases(
     server: EmbeddedPostgres, passwords: Mapping[str, str] = PASSWORDS
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs what the service `databases` runs."""
+    """Runs the command of the service `databases`."""
     service = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]["databases"]
     program, *arguments = service["entrypoint"]
     admin = psycopg.conninfo.conninfo_to_dict(server.url)
@@ -115,7 +115,7 @@ def connect(server: EmbeddedPostgres, login: str, database: str) -> "psycopg.Con
 
 
 @pytest.mark.slow
-async def test_each_login_does_its_work_whatever_its_password(
+async def test_each_login_does_its_work_with_an_awkward_password(
     server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(server)
@@ -151,12 +151,14 @@ async def test_each_login_does_its_work_whatever_its_password(
         ("inventory_owner", "temporal_visibility"),
     ],
 )
-def test_a_login_reaches_no_database_of_another(shared_server: EmbeddedPostgres, login: str, database: str) -> None:
+def test_a_login_reaches_no_database_of_another_login(
+    shared_server: EmbeddedPostgres, login: str, database: str
+) -> None:
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         connect(shared_server, login, database)
 
 
-def test_no_login_may_do_what_a_superuser_may(shared_server: EmbeddedPostgres) -> None:
+def test_no_login_has_superuser_rights(shared_server: EmbeddedPostgres) -> None:
     with psycopg.connect(shared_server.url) as connection:
         found = connection.execute(
             "SELECT rolname FROM pg_roles WHERE rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls"
@@ -223,7 +225,7 @@ def test_a_new_password_applies_at_the_next_start(server: EmbeddedPostgres) -> N
         connect(server, "inventory_worker", "tenant_inventory")
 
 
-def test_a_password_that_temporal_cannot_send_is_refused_before_anything_is_made(server: EmbeddedPostgres) -> None:
+def test_an_unsendable_temporal_password_is_refused_before_any_role_is_made(server: EmbeddedPostgres) -> None:
     done = make_databases(server, {**PASSWORDS, "TEMPORAL_PASSWORD": "two words"})
     assert done.returncode == 3
     assert "ERROR:  TEMPORAL_PASSWORD has a space, which Temporal cannot send; choose one without" in done.stderr
@@ -233,7 +235,7 @@ def test_a_password_that_temporal_cannot_send_is_refused_before_anything_is_made
 
 
 @pytest.mark.parametrize("password", [PASSWORDS["TEMPORAL_PASSWORD"], "plain", "\\\\\\", '"', "- #"])
-def test_the_temporal_server_reads_the_password_that_it_was_given(tmp_path: Path, password: str) -> None:
+def test_the_temporal_server_reads_awkward_passwords_unchanged(tmp_path: Path, password: str) -> None:
     printing = tmp_path / "entrypoint.sh"
     printing.write_text('#!/bin/sh\nprintf %s "$POSTGRES_PWD"\n')
     printing.chmod(0o755)

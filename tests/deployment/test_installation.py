@@ -32,13 +32,13 @@ NOT_CLONED = shutil.ignore_patterns(
     ".git", ".venv", "venv", ".local", ".*_cache", ".hypothesis", "__pycache__", ".env", "tenants.toml", "*.egg-info"
 )
 OF_THE_MACHINE = re.compile(r"(PIP|UV|SSL)_|(https?|no)_proxy$", re.IGNORECASE)
-"""How this machine reaches its package index is its own affair."""
+"""Kept, since they say how this machine reaches its package index."""
 
 PATIENCE_SECONDS = 1200
 
 
 class Servers(NamedTuple):
-    """What an operator has: settings for `.env`, and a tenants file with one tenant, `contoso`."""
+    """An operator's settings for `.env`, and a tenants file with one tenant, `contoso`."""
 
     settings: dict[str, str]
     tenants_file: Path
@@ -89,8 +89,8 @@ def installed(folder: Path, postgres: EmbeddedPostgres, temporal: EmbeddedTempor
 
 
 def take_steps(folder: Path, there: Servers) -> Installed:
-    """Runs README's lines in one shell, as they stand. The person's part is to fill in the files that a line copies,
-    and to start the worker in a terminal of its own.
+    """Runs README's lines unchanged in one shell, and does the reader's part: fills in the files that a line copies,
+    and starts the worker as in another terminal.
     """
     clone, home, filled = folder / "clone", folder / "home", folder / "filled"
     shutil.copytree(CHECKOUT, clone, ignore=NOT_CLONED)
@@ -120,14 +120,14 @@ def take_steps(folder: Path, there: Servers) -> Installed:
 
 
 def readme_lines() -> list[str]:
-    """The commands of README's section "Use it", which are all that a test knows about them."""
+    """The commands of README's section "Use it"."""
     section = (CHECKOUT / "README.md").read_text().split("\n## Use it\n")[1].split("\n## ")[0]
     (block,) = re.findall(r"^```\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     return str(block).splitlines()
 
 
 def filled_in(example: str, settings: Mapping[str, str]) -> str:
-    """The example file with these values: each of them has a line there, which may be commented out."""
+    """The example file with these values: each has a line there, which may be commented out."""
     for name, value in settings.items():
         (line,) = re.findall(rf"^#?{name}=.*$", example, re.MULTILINE)
         example = example.replace(line, f"{name}={value}")
@@ -154,7 +154,7 @@ def finished(command: list[str], folder: Path, environment: Mapping[str, str]) -
     return process.returncode, output
 
 
-def test_the_steps_of_the_readme_lead_to_a_synced_tenant(installed: Installed) -> None:
+def test_the_readme_steps_sync_a_tenant(installed: Installed) -> None:
     assert installed.code == 0, installed.output + installed.worker_log
     assert "the database went from empty to revision" in installed.output
     assert re.search(r"^success  everything", installed.output, re.MULTILINE), installed.output
@@ -165,10 +165,10 @@ def test_the_steps_of_the_readme_lead_to_a_synced_tenant(installed: Installed) -
         assert "Traceback" not in written
 
 
-def test_the_image_checks_and_starts_a_worker_and_syncs(
+def test_a_worker_of_the_image_passes_its_check_and_syncs(
     folder: Path, installed: Installed, postgres: EmbeddedPostgres, temporal: EmbeddedTemporal
 ) -> None:
-    # What README installs is what the image installs: the same file, which pip takes whole or not at all.
+    # README and the image install the same file, which pip takes whole or not at all.
     (installation,) = re.findall(r"^RUN python -m (pip install .*)$", DOCKERFILE, re.MULTILINE)
     assert installation in readme_lines()
     namespace = asyncio.run(new_namespace(temporal))
@@ -228,7 +228,7 @@ def succeeds(command: list[str], folder: Path, environment: Mapping[str, str]) -
 
 
 def image_folder(folder: Path) -> Path:
-    """What the Dockerfile copies, and nothing else."""
+    """A folder with only the files that the Dockerfile copies."""
     folder.mkdir()
     for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE):
         *sources, target = line.split()

@@ -1,4 +1,4 @@
-"""`make licences`: the table, the list of what is accepted, and the SBOM, of the packages that the image installs."""
+"""`make licences`: the table, the accepted licences and the SBOM of the packages that the image installs."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def folder() -> Iterator[Path]:
 
 
 def installed_names() -> set[str]:
-    """What runtime.txt installs on this system, as `name==version` in lower case."""
+    """The names of the packages that runtime.txt installs on this system, in lower case."""
     found = set()
     for line in (CHECKOUT / "requirements" / "runtime.txt").read_text().splitlines():
         if pinned := re.match(r"([a-z0-9-]+)==(\S+)(?: ; (.*))? \\$", line):
@@ -45,7 +45,7 @@ def installed_names() -> set[str]:
     return found - {"colorama", "tzdata"}
 
 
-def test_all_that_is_shipped_has_a_row_that_fits_a_terminal(folder: Path) -> None:
+def test_each_shipped_package_has_a_row_that_fits_a_terminal(folder: Path) -> None:
     done = licences(folder)
     assert done.returncode == 0, done.stderr
     heading, *rows, last = done.stdout.splitlines()
@@ -55,7 +55,7 @@ def test_all_that_is_shipped_has_a_row_that_fits_a_terminal(folder: Path) -> Non
     assert max(map(len, [heading, *rows])) <= 80
 
 
-def test_the_sbom_names_each_package_with_its_licence_and_no_place_of_this_machine(folder: Path) -> None:
+def test_the_sbom_names_each_package_with_its_licence_and_no_local_path(folder: Path) -> None:
     written = (folder / "sbom.json").read_text()
     sbom = json.loads(written)
     assert sbom["bomFormat"] == "CycloneDX"
@@ -70,7 +70,7 @@ def test_the_sbom_names_each_package_with_its_licence_and_no_place_of_this_machi
 
 
 @pytest.mark.parametrize("declared", ["", "License: Proprietary\n", "License-Expression: AGPL-3.0-only\n"])
-def test_a_licence_that_is_not_on_the_list_fails_by_name_and_leaves_no_sbom(folder: Path, declared: str) -> None:
+def test_an_unaccepted_licence_fails_by_name_and_leaves_no_sbom(folder: Path, declared: str) -> None:
     (packages,) = (folder / "shipped" / "lib").glob("python*/site-packages")
     planted = packages / "planted-1.2.3.dist-info"
     planted.mkdir()
@@ -86,8 +86,8 @@ def test_a_licence_that_is_not_on_the_list_fails_by_name_and_leaves_no_sbom(fold
     assert not (folder / "sbom.json").exists()
 
 
-def test_an_audit_that_reached_nobody_does_not_pass() -> None:
-    """The environment of the tests has no pip-audit: as silent as a network without a way out."""
+def test_an_audit_without_an_answer_does_not_pass() -> None:
+    """The tests' environment has no pip-audit, which looks like a network without a way out."""
     asked = [sys.executable, "deploy/audit"]
     done = subprocess.run(asked, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout) == (3, "")

@@ -1,4 +1,4 @@
-"""What `make` says while it installs, with a pip in the place of the real one."""
+"""The output of `make` while it installs, with a fake pip."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ def install(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
     python.parent.mkdir(parents=True)
     python.write_text(f"#!/bin/sh\n{pip}\n")
     python.chmod(0o755)
-    # Not those of the `make` that plays the tests: it would tell its folder.
+    # Without the variables of the `make` that runs the tests: it would print its folder.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", "UV=", f"VENV={folder / 'venv'}", str(folder / "venv" / ".installed")],
@@ -26,7 +26,7 @@ def install(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_it_says_what_and_about_how_much_before_it_begins_and_names_each_package(tmp_path: Path) -> None:
+def test_make_prints_the_size_first_and_then_each_package(tmp_path: Path) -> None:
     done = install(
         tmp_path, "echo 'Collecting alembic==1 (from -r x)'; echo '  Downloading y'; echo 'Collecting mypy>=2'"
     )
@@ -40,7 +40,7 @@ def test_it_says_what_and_about_how_much_before_it_begins_and_names_each_package
 
 
 @pytest.mark.parametrize("code", [1, 2])
-def test_what_pip_complains_about_is_shown_and_make_fails(tmp_path: Path, code: int) -> None:
+def test_make_shows_pips_errors_and_fails(tmp_path: Path, code: int) -> None:
     done = install(tmp_path, f"echo 'Collecting alembic==1'; echo 'ERROR: no hash' >&2; echo 'as wanted'; exit {code}")
     assert done.returncode != 0
     assert "ERROR: no hash\nas wanted" in done.stdout

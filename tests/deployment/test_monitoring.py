@@ -46,7 +46,7 @@ def test_prometheus_loads_the_configuration_and_the_rules() -> None:
 
 @needs_promtool
 @pytest.mark.slow
-def test_the_alerts_fire_and_keep_quiet_as_they_should() -> None:
+def test_the_alerts_fire_and_stay_silent_as_expected() -> None:
     promtool("test", "rules", CHECKOUT / "tests" / "deployment" / "alerts_test.yml")
 
 
@@ -59,7 +59,7 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
     promtool("check", "rules", "--lint=all", "--lint-fatal", tmp_path / "rules.yml")
 
 
-def test_panels_have_ids_of_their_own_a_source_to_choose_and_do_not_overlap() -> None:
+def test_panels_have_unique_ids_a_selectable_source_and_no_overlap() -> None:
     panels = DASHBOARD["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     (source,) = DASHBOARD["templating"]["list"]
@@ -77,7 +77,7 @@ def test_panels_have_ids_of_their_own_a_source_to_choose_and_do_not_overlap() ->
                 cells.add((x, y))
 
 
-def test_each_alert_has_its_paragraph_and_a_severity() -> None:
+def test_each_alert_has_a_severity_and_a_paragraph_in_the_docs() -> None:
     assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning"}
     told = re.findall(r"^\*\*`(TenantInventory\w+)`\*\*", OPERATING, re.MULTILINE)
     assert told == [rule["alert"] for rule in RULES], "in the order of the file"

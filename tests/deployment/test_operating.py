@@ -1,4 +1,4 @@
-"""docs/operating.md and what it installs: the blocks that begin with `# run:`, run as they stand, and the units."""
+"""docs/operating.md: the blocks that begin with `# run:`, run unchanged, and the systemd units that it installs."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    """Runs a block of the page, with the environment that its reader would have. It has to succeed."""
+    """Runs a block of the page, with its reader's environment. It must succeed."""
 
     def runs(name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         path = os.pathsep.join([str(temporal_program().parent), str(_binaries()), os.environ["PATH"]])
@@ -75,11 +75,11 @@ def run(folder: Path) -> Run:
     return runs
 
 
-def test_the_page_has_these_blocks_to_run() -> None:
+def test_the_page_has_exactly_these_runnable_blocks() -> None:
     assert set(blocks()) == {"permissions", "certificate", "database", "temporal"}
 
 
-def test_the_manifest_is_printed(run: Run) -> None:
+def test_the_permissions_block_prints_manifests(run: Run) -> None:
     printed = run("permissions").stdout
     decoder = orjson.loads("[" + printed.replace("\n}\n{\n", "\n},{\n") + "]")
     everything, some = (
@@ -89,7 +89,7 @@ def test_the_manifest_is_printed(run: Run) -> None:
     assert len(some) < len(everything), "a part may name one that the whole does not need"
 
 
-async def test_the_certificate_signs_in(run: Run, folder: Path) -> None:
+async def test_a_tenant_signs_in_with_the_certificate(run: Run, folder: Path) -> None:
     run("certificate")
     with SimulatedGraph(tenants=1) as graph:
         (tenant,) = graph.tenants
@@ -123,7 +123,7 @@ async def _attributes(client: Client) -> set[tuple[str, str]]:
 
 
 @pytest.mark.slow
-async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_nothing(run: Run, folder: Path) -> None:
+async def test_an_ordinary_owner_makes_the_database_and_workers_own_nothing(run: Run, folder: Path) -> None:
     with EmbeddedPostgres(folder / "postgres", durable=False) as server:
         admin = psycopg.conninfo.conninfo_to_dict(server.url)
         place = f"{admin['host']}:{admin['port']}/tenant_inventory"
@@ -145,7 +145,7 @@ async def test_the_database_is_made_by_an_ordinary_owner_and_its_workers_own_not
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}
 
 
-def test_the_units_are_these() -> None:
+def test_exactly_these_units_exist_and_are_documented() -> None:
     assert [unit.name for unit in UNITS] == [
         "tenant-inventory-database.service",
         "tenant-inventory-web.service",
@@ -157,9 +157,9 @@ def test_the_units_are_these() -> None:
 
 @needs_systemd
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_systemd_understands_a_unit(unit: Path, tmp_path: Path) -> None:
+def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
     for path in UNITS:
-        # What verify cannot know is where the program will be installed.
+        # `verify` cannot know where the program will be installed.
         (tmp_path / path.name).write_text(
             path.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
         )
@@ -181,6 +181,6 @@ def test_a_unit_starts_a_program_of_the_checkout(unit: Path) -> None:
     assert arguments in ([], ["database", "upgrade"], ["web", "$WEB_OPTIONS"])
 
 
-def test_a_worker_has_longer_to_stop_than_it_takes() -> None:
+def test_the_stop_timeout_exceeds_the_workers_graceful_shutdown() -> None:
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNITS[-1].read_text(), re.MULTILINE)
     assert int(seconds) > GRACEFUL_SHUTDOWN.total_seconds()

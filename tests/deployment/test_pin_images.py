@@ -1,4 +1,4 @@
-"""deploy/pin-images, with a docker in the place of the real one."""
+"""deploy/pin-images, with a fake docker."""
 
 import os
 import re
@@ -39,7 +39,7 @@ def pin(folder: Path, docker: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_each_image_is_written_with_the_digest_that_docker_named(tmp_path: Path, pinned: bool) -> None:
+def test_each_image_gets_the_digest_that_docker_names(tmp_path: Path, pinned: bool) -> None:
     expected = {}
     images = set()
     for name in FILES:
@@ -63,7 +63,7 @@ def test_each_image_is_written_with_the_digest_that_docker_named(tmp_path: Path,
         f"echo 'Digest:    sha256:{'0' * 64}'; exit 1",
     ],
 )
-def test_anything_but_a_digest_is_refused_and_the_files_stay(tmp_path: Path, docker: str) -> None:
+def test_answers_without_a_digest_are_refused_and_change_no_file(tmp_path: Path, docker: str) -> None:
     for name in FILES:
         shutil.copy(CHECKOUT / name, tmp_path / name)
     done = pin(tmp_path, docker)

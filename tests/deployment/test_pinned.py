@@ -1,4 +1,4 @@
-"""Whatever installs packages, for the image, for development or by the documents, takes them by their hashes."""
+"""Every command that installs packages, for the image, for development or in the documents, requires their hashes."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ PLACES = [
     *sorted(str(path.relative_to(CHECKOUT)) for path in (CHECKOUT / "deploy" / "systemd").iterdir()),
 ]
 OUR_OWN = {"--no-deps", "--no-build-isolation", "-e", "."}
-"""The project itself, built with what is installed already, brings in nothing."""
+"""The project itself is built with installed packages and downloads nothing."""
 
 
 def installing(text: str) -> list[str]:
@@ -33,12 +33,12 @@ def takes_hashes(command: str) -> bool:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_what_is_installed_is_installed_by_its_hash(place: str) -> None:
+def test_every_installation_requires_hashes(place: str) -> None:
     for command in installing((CHECKOUT / place).read_text()):
         assert takes_hashes(command), f"{place}: {command}"
 
 
-def test_these_are_the_places() -> None:
+def test_only_these_places_install_packages() -> None:
     assert {place for place in PLACES if installing((CHECKOUT / place).read_text())} == {
         "Makefile",
         "Dockerfile",
@@ -56,12 +56,12 @@ def test_these_are_the_places() -> None:
         "pip install --require-hashes -r requirements/runtime.txt left-pad==1",
     ],
 )
-def test_a_command_without_hashes_would_be_found(command: str) -> None:
+def test_the_check_finds_commands_without_hashes(command: str) -> None:
     assert installing(f"RUN {command}\n") == [f"RUN {command}"]
     assert not takes_hashes(command)
 
 
-def test_the_build_takes_the_setuptools_that_is_locked() -> None:
+def test_the_build_uses_the_locked_setuptools() -> None:
     (required,) = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["build-system"]["requires"]
     locked = (CHECKOUT / "requirements" / "development.txt").read_text()
     assert f"\n{required} \\\n    --hash=sha256:" in locked

@@ -1,4 +1,4 @@
-"""The shapes of portfolio runs that are recorded: real runs of their tenants, activities played from a script."""
+"""The recorded shapes of portfolio runs: real runs of their tenants, activities played from a script."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ SELECTION = Selection(type_keys=("a",))
 
 
 class PortfolioScript(Script):
-    """Every tenant's run reads one page of one item, unless `before_fetch` has it otherwise."""
+    """Every tenant's run reads one page of one item, unless `before_fetch` prevents it."""
 
     def __init__(
         self, shape: str, tenants: int, *, at_once: int = 3, cancels: bool = False, joins_the_first: bool = False
@@ -43,7 +43,7 @@ class PortfolioScript(Script):
         self._client: Client | None = None
 
     def with_client(self, client: Client) -> "PortfolioScript":
-        """By which it looks at runs."""
+        """Sets the client by which it looks at runs."""
         self._client = client
         return self
 
@@ -119,7 +119,7 @@ def _hold_the_first_until_it_is_looked_at(script: PortfolioScript) -> PortfolioS
 
 
 def _continued_as_new(shape: str) -> PortfolioScript:
-    """A run is under way when the portfolio run continues as new, and outcomes are written down in two batches."""
+    """A run is under way when the portfolio run continues as new, and outcomes are recorded in two batches."""
     return _hold_the_first_until_it_is_looked_at(PortfolioScript(shape, 30))
 
 

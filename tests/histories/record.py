@@ -1,8 +1,8 @@
 """Records one history of each shape of run: `python -m tests.histories.record NAME` writes them to a folder NAME.
 
-NAME is the release whose workflows are recorded. A history that is there is never written again: it is what runs of
-that release look like, and every later release must be able to go on with it. Shapes that were thought of since are
-added with `--missing`, while the release is the one that is checked out.
+NAME is the release whose workflows are recorded. A history is never overwritten: it shows how runs of that
+release look, and every later release must be able to continue them. `--missing` adds new shapes, while the release is
+checked out.
 """
 
 import argparse
@@ -37,7 +37,7 @@ from workflows.sync import SyncWorkflow
 HISTORIES = Path(__file__).parent
 IDENTITY = "recorder"
 STACK_TRACE = re.compile(r'(?<="stackTrace": )"(?:[^"\\]|\\.)*"')
-"""It names folders of the machine that recorded, and no workflow looks at it."""
+"""It names folders of the recording machine, and no workflow reads it."""
 THROTTLED = CursorFailure(code=ErrorCode.GRAPH_THROTTLED, retryable=True, context={"http_status": 429})
 FORBIDDEN = CursorFailure(code=ErrorCode.GRAPH_PERMISSION_MISSING, retryable=False, context={"http_status": 403})
 PAUSED = THROTTLED.model_copy(update={"retry_after": timedelta(seconds=1)})
@@ -82,7 +82,7 @@ SHAPES: dict[str, Callable[[], Script]] = {
 
 
 async def record(folder: Path, shapes: Sequence[str]) -> None:
-    """Runs these shapes on a dev server and writes their histories, one file an execution."""
+    """Runs these shapes on a dev server and writes their histories, one file per execution."""
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
@@ -144,7 +144,7 @@ async def _record_portfolio(client: Client, shape: str, script: PortfolioScript,
 
 
 async def _write(client: Client, shape: str, handle: WorkflowHandle[Any, Any], folder: Path) -> None:
-    """Waits for the end and writes one file an execution."""
+    """Waits for the end and writes one file per execution."""
     try:
         await handle.result()
     except WorkflowFailureError:
@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def shapes_in(paths: Iterable[Path]) -> set[str]:
-    """The shapes that these files hold executions of."""
+    """The shapes whose executions these files hold."""
     return {path.stem.rpartition("-")[0] for path in paths}
 
 

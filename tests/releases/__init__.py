@@ -1,1 +1,1 @@
-"""Databases that earlier releases wrote, with what Graph served them, recorded once for each release."""
+"""Databases that earlier releases wrote, with Graph's documents, recorded once for each release."""

@@ -1,4 +1,4 @@
-"""Records the database of a release, and what its simulated Graph holds, into `NAME.json.gz` beside this file.
+"""Records the database of a release, and the documents of its simulated Graph, into `NAME.json.gz` beside this file.
 
 It runs the code of the release, so the release is checked out beside this checkout and comes first among the imports:
 
@@ -25,7 +25,7 @@ from storage.schema import upgrade
 from tests.end_to_end.system import System
 
 SEED = 30_000
-"""The id of the tenant follows from it. No test of a release takes it."""
+"""The tenant's id follows from it. No release's own tests use it."""
 ITEMS_PER_COLLECTION = 2
 
 TABLES = """
@@ -46,7 +46,7 @@ def held(tenant: SimulatedTenant) -> dict[str, list[Any]]:
 
 
 def edit(tenant: SimulatedTenant, number: int) -> None:
-    """Describes every second object anew, and renames every fifth, so that many items have several versions."""
+    """Edits the first object of every second collection, or renames it, so that many items have several versions."""
     for place, (path, documents) in enumerate(sorted(held(tenant).items())):
         for document in documents[:1]:
             if not isinstance(document, dict) or "id" not in document:
@@ -58,7 +58,7 @@ def edit(tenant: SimulatedTenant, number: int) -> None:
 
 
 def tables(database_url: str) -> dict[str, dict[str, Any]]:
-    """The rows of each table that has some, as COPY writes them."""
+    """The rows of each table that has any, as COPY writes them."""
     written: dict[str, dict[str, Any]] = {}
     with psycopg.connect(database_url) as connection:
         for (name,) in connection.execute(TABLES).fetchall():
@@ -104,7 +104,7 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Writes the recording of the release that is named."""
+    """Writes the recording of the named release."""
     file = Path(__file__).with_name(f"{sys.argv[1]}.json.gz")
     if file.exists():
         sys.exit(f"{file.name} is there")

@@ -1,4 +1,4 @@
-"""A recorded release in a test: its database as it left it, and a tenant that holds what it read."""
+"""A recorded release in a test: its database, and a tenant with the documents that it read."""
 
 import gzip
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from tests.releases.record import ITEMS_PER_COLLECTION as ITEMS_PER_COLLECTION
 from tests.releases.record import SEED as SEED
 
 MOVED = {"identity/conditionalAccess/authenticationStrengths/policies": "policies/authenticationStrengthPolicies"}
-"""Where Graph really has a collection that the release's simulated Graph had elsewhere."""
+"""Graph's real paths of collections that the release's simulated Graph had elsewhere."""
 
 
 @dataclass(frozen=True)
 class RecordedRelease:
-    """What `record` wrote of a release. `revision` is its last migration."""
+    """A recording by `record`. `revision` is the release's last migration."""
 
     revision: str
     tenant_id: UUID
@@ -48,7 +48,7 @@ class RecordedRelease:
             command.upgrade(schema._config(connection), self.revision)
         engine.dispose()
         with psycopg.connect(database_url) as connection:
-            # Rows as they were, whatever triggers would make of them and in which order tables refer to each other.
+            # Restores rows unchanged, past triggers and in any order of references.
             connection.execute("SET LOCAL session_replication_role = replica")
             for name, table in self.tables.items():
                 columns = sql.SQL(", ").join(map(sql.Identifier, table["columns"]))

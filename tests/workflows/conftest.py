@@ -12,12 +12,12 @@ from workflows.search_attributes import ALL
 
 SKIPPING = {
     "frontend.WorkflowTimeSkippingEnabled": "true",
-    # A timer fires up to so much late, and a test has many. The default is a second.
+    # A timer fires up to this much late, and a test has many timers. The default is a second.
     "history.timerProcessorMaxTimeShift": '"10ms"',
 }
 
 SKIPS = TimeSkippingConfig(max_session_skip_count=10_000)
-"""After so many a run waits in earnest."""
+"""After this many skips, a run really waits."""
 
 
 def server(**dynamic_config: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ async def short() -> AsyncIterator[WorkflowEnvironment]:
 async def skipping_and_short() -> AsyncIterator[WorkflowEnvironment]:
     """A dev server with time skipping that suggests to continue as new after sixty events.
 
-    When a run continues as new, the server may skip once more what it has skipped so far. Add timers up instead.
+    When a run continues as new, the server may skip the time skipped so far again. Add timers up instead.
     """
     settings = {**SKIPPING, "limit.historyCount.suggestContinueAsNew": "60"}
     async with await WorkflowEnvironment.start_time_skipping_v2(ts_config=SKIPS, **server(**settings)) as environment:

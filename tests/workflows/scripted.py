@@ -1,6 +1,6 @@
-"""Activities that play a script in place of Graph and PostgreSQL, for what only the workflow decides.
+"""Activities that play a script in place of Graph and PostgreSQL, to test decisions of the workflow alone.
 
-What needs the real parts is tested with them in `tests/end_to_end`.
+Tests in `tests/end_to_end` use the real parts.
 """
 
 import asyncio
@@ -30,47 +30,47 @@ from activities.waves import WAVE_BYTES, WaveActivities
 from inventory.backoff import KnownFailure
 
 Page = int | CursorFailure
-"""How many items a page holds, or why it is not given."""
+"""The number of items on a page, or the reason for its failure."""
 
 
 @dataclass
 class Script:
-    """What Graph would answer: per collection the pages of its listing, in the order that they are asked for."""
+    """Graph's answers: the pages of each collection's listing, in the order of the requests."""
 
     pages: dict[str, list[Page]]
     policy: RunPolicy = field(default_factory=RunPolicy)
     families: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, timedelta] = field(default_factory=dict)
-    """Of families that are asked one request at a time, how long after an answer the next one's turn comes."""
+    """For families with turns: the time from an answer to the next turn."""
     wave_limit: int = 20
     openings: list[str] = field(default_factory=list)
     before_fetch: Callable[[FetchPages], Awaitable[None]] | None = None
     before_upsert: Callable[[UpsertItems], Awaitable[None]] | None = None
     before_finish: Callable[[FinishRun], Awaitable[None]] | None = None
     parents: dict[str, int] = field(default_factory=dict)
-    """How many parents the first page of a collection shows, which has no items: each has a listing of one page."""
+    """The number of parents on a collection's first page, which has no items: each has a listing of one page."""
     losses: int = 0
     part_losses: int = 0
-    """How many merges of several waves find the rows of the last one gone."""
+    """The number of merges of several waves that find the last wave's rows lost."""
     one_page_a_wave: bool = False
-    """Whether each page is as much as one wave may bring."""
+    """Whether each page reaches the size limit of a wave."""
     loops: bool = False
     confirmable: bool = True
     unlisted: dict[str, int] = field(default_factory=dict)
-    """Items per collection that the listing did not show; two are answered at a time."""
+    """Unlisted items per collection; each request settles two."""
     confirm_failures: list[CursorFailure] = field(default_factory=list)
     first_listings: frozenset[str] = frozenset()
     known_failures: dict[str, KnownFailure] = field(default_factory=dict)
     pending: dict[str, int] = field(default_factory=dict)
-    """Items per collection whose details are to be read; three of a part are answered at a time."""
+    """Items per collection with details to read; each request reads three of a part."""
     detail_failures: list[CursorFailure | None] = field(default_factory=list)
-    """What each wave of details in turn comes to; None for one that is answered."""
+    """The failure of each wave of details in turn; None for a successful wave."""
     given_up: list[CursorFailure] = field(default_factory=list)
     large_details_from: int = 99
-    """Waves of so many requests for details are too large to be answered."""
+    """Answers to waves of so many requests for details, or more, are too large."""
     paced: list[timedelta] = field(default_factory=list)
     too_large_from: int = 99
-    """Waves of so many pages are too large to be answered."""
+    """Answers to waves of so many pages, or more, are too large."""
     notifies: bool = False
 
     under_parents: set[str] = field(default_factory=set)
@@ -232,7 +232,7 @@ class Script:
 
 
 async def until_cancelled(_: object) -> None:
-    """Works, beating, until the activity is cancelled."""
+    """Heartbeats until the activity is cancelled."""
     while True:
         activity.heartbeat()
         await asyncio.sleep(0.05)

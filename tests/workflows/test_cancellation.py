@@ -1,4 +1,4 @@
-"""A cancellation that comes in one workflow task with the end of the activity that the run waits for is not lost."""
+"""A cancellation takes effect even if the same workflow task brings the end of the awaited activity."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,8 +37,8 @@ SELECTION = Selection(type_keys=("a",))
 
 
 @dataclass
-class Held(Interceptor):
-    """Keeps the first attempt at an activity from ending until it is let go."""
+class HeldActivity(Interceptor):
+    """Keeps an activity from ending until `go_on` is set."""
 
     name: str
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,7 +49,7 @@ class Held(Interceptor):
 
 
 class _Holding(ActivityInboundInterceptor):
-    def __init__(self, following: ActivityInboundInterceptor, held: Held) -> None:
+    def __init__(self, following: ActivityInboundInterceptor, held: HeldActivity) -> None:
         super().__init__(following)
         self._held = held
 
@@ -62,9 +62,15 @@ class _Holding(ActivityInboundInterceptor):
 
 
 async def cancelled_as_it_ends(
-    environment: WorkflowEnvironment, held: Held, activities: Activities, workflow: Any, given: Any, *, by_signal: bool
+    environment: WorkflowEnvironment,
+    held: HeldActivity,
+    activities: Activities,
+    workflow: Any,
+    given: Any,
+    *,
+    by_signal: bool,
 ) -> WorkflowHandle[Any, Any]:
-    """A run whose cancellation and whose activity's end its next workflow task finds together; it has ended."""
+    """The ended run of a workflow task that brought both its cancellation and its activity's end."""
     task_queue = f"test-{uuid4()}"
     workflows = [SyncWorkflow, PortfolioWorkflow]
 
@@ -108,12 +114,14 @@ async def cancelled_as_it_ends(
     ],
     ids=["opened", "queued", "waiting"],
 )
-async def test_a_run_is_cancelled(
+async def test_a_run_is_cancelled_before_its_next_step(
     short: WorkflowEnvironment, name: str, script: dict[str, Any], fetches: int, by_signal: bool
 ) -> None:
     played = Script({"a": list(script["pages"])}, openings=list(script.get("openings", [])))
     given = SyncInput(tenant_id=uuid4(), selection=SELECTION)
-    await cancelled_as_it_ends(short, Held(name), played.activities(), SyncWorkflow.run, given, by_signal=by_signal)
+    await cancelled_as_it_ends(
+        short, HeldActivity(name), played.activities(), SyncWorkflow.run, given, by_signal=by_signal
+    )
     (closed,) = played.finished
     assert closed.status is RunStatus.CANCELLED
     assert len(played.fetches) == fetches, "it did not go on first"
@@ -121,12 +129,12 @@ async def test_a_run_is_cancelled(
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_portfolio_run_is_cancelled(short: WorkflowEnvironment, by_signal: bool) -> None:
+async def test_a_portfolio_run_is_cancelled_before_any_tenants_run(short: WorkflowEnvironment, by_signal: bool) -> None:
     portfolio = Portfolio(short.client, [uuid4()])
     activities: Activities = [portfolio.open_portfolio, portfolio.follow_runs, portfolio.record_portfolio]
     given = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(portfolio.tenants)))
     await cancelled_as_it_ends(
-        short, Held("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
+        short, HeldActivity("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
     )
     (closed,) = portfolio.recorded
     assert closed.ending is not None

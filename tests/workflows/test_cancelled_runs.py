@@ -1,4 +1,4 @@
-"""Runs that are cancelled, by the signal or by Temporal, on its time-skipping server with scripted activities."""
+"""Runs cancelled by the signal or by Temporal, on its time-skipping server with scripted activities."""
 
 import asyncio
 from datetime import timedelta
@@ -20,7 +20,7 @@ from workflows.sync import SyncWorkflow
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_cancel_that_comes_while_the_record_is_closed_does_not_undo_it(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_cancelled_during_finish_run_stays_successful(skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: FinishRun) -> None:
@@ -34,7 +34,7 @@ async def test_a_cancel_that_comes_while_the_record_is_closed_does_not_undo_it(s
     assert len(script.finished) == 1
 
 
-async def test_a_run_is_cancelled_again_and_again_while_it_closes(skipping: WorkflowEnvironment) -> None:
+async def test_cancels_during_closing_do_not_replace_the_first(skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: FinishRun) -> None:
@@ -51,7 +51,7 @@ async def test_a_run_is_cancelled_again_and_again_while_it_closes(skipping: Work
     assert (closed.status, closed.cancel_reason, closed.cancel_requested_by) == (RunStatus.CANCELLED, "first", "me")
 
 
-async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_is_cancelled_while_it_confirms_items(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED_FOR_MINUTES] * 50)
     script.policy = RunPolicy(graph_patience=timedelta(days=10), cursor_attempts=1000)
     async with started(skipping, script) as handle:
@@ -61,7 +61,7 @@ async def test_a_run_is_cancelled_while_it_confirms(skipping: WorkflowEnvironmen
     assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
 
 
-async def test_a_cancel_that_comes_with_the_last_merge_is_not_lost(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_is_cancelled_during_its_last_merge(skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: UpsertItems) -> None:
@@ -75,7 +75,7 @@ async def test_a_cancel_that_comes_with_the_last_merge_is_not_lost(skipping: Wor
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
+async def test_a_run_is_cancelled_during_a_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
     fetching = asyncio.Event()
 
     async def hang(request: FetchPages) -> None:
@@ -101,7 +101,7 @@ async def test_a_run_is_cancelled_in_mid_wave(skipping: WorkflowEnvironment, by_
     assert closed.cancel_requested_by == ("me" if by_signal else "Temporal cancellation")
 
 
-async def test_a_merge_under_way_is_seen_through_when_the_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
+async def test_a_cancelled_run_completes_its_current_merge(skipping: WorkflowEnvironment) -> None:
     merging, go_on = asyncio.Event(), asyncio.Event()
 
     async def pause(request: UpsertItems) -> None:

@@ -1,4 +1,4 @@
-"""A run whose history grows long continues as new, and is the same run."""
+"""A run with a long history continues as new under its run id."""
 
 from datetime import timedelta
 
@@ -38,7 +38,7 @@ async def test_a_long_run_continues_as_new_under_the_same_run_id(short: Workflow
     assert last.counts == result.counts
 
 
-async def test_a_run_that_waits_for_graph_for_hours_continues_as_new_with_the_patience_that_is_left(
+async def test_a_long_wait_for_graph_continues_as_new_with_the_remaining_patience(
     skipping_and_short: WorkflowEnvironment,
 ) -> None:
     paused = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=50)})
@@ -52,7 +52,7 @@ async def test_a_run_that_waits_for_graph_for_hours_continues_as_new_with_the_pa
         ]
     (closed,) = script.finished
     assert closed.error_codes == [ErrorCode.GRAPH_THROTTLED]
-    # At once, after 50 and after 100 minutes. This server skips too far at times when a run continues as new.
+    # At the start, after 50 and after 100 minutes. At a continue-as-new, this server sometimes skips too far.
     assert 2 <= len(script.fetches) <= 3, "there is one patience, not one for each execution"
     assert len(histories) > 2
     assert all(len(history.events) < 120 for history in histories)

@@ -1,4 +1,4 @@
-"""What a running workflow relies on: the registered names, the fields that cross Temporal, histories that replay."""
+"""The contracts of running workflows: registered names, fields that cross Temporal, histories that replay."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -126,11 +126,11 @@ FIELDS = {
     " tenant_id",
     "UpsertItemsResult": "changed created duplicate_ids duplicates lost lost_tokens pending reread unchanged unlisted",
 }
-"""A running workflow may still send yesterday's messages: add fields with defaults, and take one away only when its
+"""A running workflow may still send yesterday's messages: add fields with defaults, and remove a field only when its
 release's runs no longer replay (`workflows/patches.py`)."""
 
 
-def test_the_fields_that_cross_temporal_are_these() -> None:
+def test_models_that_cross_temporal_have_exactly_these_fields() -> None:
     crossing: dict[str, Any] = {
         "Cursor": Cursor,
         "Frontier": Frontier,
@@ -150,12 +150,12 @@ def test_the_fields_that_cross_temporal_are_these() -> None:
 
 
 def signatures(activities: Iterable[Any]) -> dict[str | None, tuple[list[Any] | None, Any]]:
-    """By the name of each activity what it takes and answers."""
+    """The argument types and the return type of each activity, by its name."""
     found = map(activity._Definition.must_from_callable, activities)
     return {definition.name: (definition.arg_types, definition.ret_type) for definition in found}
 
 
-def test_the_worker_registers_exactly_these() -> None:
+def test_the_worker_registers_exactly_the_defined_activities_and_workflows() -> None:
     settings = Settings(database_url=cast("Any", "postgresql://user@host/db"))
     registered = activities_of_worker(
         settings,
@@ -188,7 +188,7 @@ async def test_a_history_replays(skipping: WorkflowEnvironment) -> None:
     await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
-def test_workflows_import_nothing_that_does_io() -> None:
+def test_workflows_import_no_io_modules() -> None:
     folder = Path(workflows.messages.__file__).parent
     for path in folder.glob("*.py"):
         text = path.read_text()

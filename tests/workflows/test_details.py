@@ -1,4 +1,4 @@
-"""How a run reads the details of what its listings have shown."""
+"""How a run reads the details of listed items."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ async def run(environment: WorkflowEnvironment, script: Script, *, deep: bool = 
         return await handle.result()
 
 
-async def test_details_are_read_once_the_listing_is_merged_and_confirmed(skipping: WorkflowEnvironment) -> None:
+async def test_details_are_read_after_the_listing_is_merged_and_confirmed(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [5], "b": [1]}, pending={"a": 5}, unlisted={"a": 1})
     result = await run(skipping, script)
     assert result.status is RunStatus.SUCCESS
@@ -59,13 +59,13 @@ async def test_details_are_read_once_the_listing_is_merged_and_confirmed(skippin
     assert script.finished[0].collections["a"].outcome is Outcome.COMPLETE
 
 
-async def test_a_collection_that_nothing_is_pending_of_is_complete_at_once(skipping: WorkflowEnvironment) -> None:
+async def test_a_collection_without_pending_details_is_complete_at_once(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [5]}, pending={"a": 0})
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     assert script.details == []
 
 
-async def test_an_item_of_a_merge_that_ends_after_the_count_has_its_details_read(skipping: WorkflowEnvironment) -> None:
+async def test_details_of_items_merged_after_the_count_are_read(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 0}, one_page_a_wave=True)
     counted = asyncio.Event()
 
@@ -97,14 +97,14 @@ async def test_collections_of_one_family_share_a_wave_of_details(skipping: Workf
     assert sorted([share.type_key for share in request.shares] for request in script.details) == [["a", "b"], ["c"]]
 
 
-async def test_a_deep_run_says_so_to_every_merge(skipping: WorkflowEnvironment) -> None:
+async def test_every_merge_of_a_deep_run_is_deep(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [MERGE_ROWS, 1]}, pending={"a": 2}, one_page_a_wave=True)
     await run(skipping, script, deep=True)
     assert [request.deep for request in script.upserts] == [True, True]
     assert {request.detail_refresh for request in script.upserts} == {script.policy.detail_refresh}
 
 
-async def test_details_have_patience_that_begins_anew_with_each_step(skipping: WorkflowEnvironment) -> None:
+async def test_progress_resets_the_patience_for_details(skipping: WorkflowEnvironment) -> None:
     failures = [THROTTLED, UNAVAILABLE, None, UNAVAILABLE, THROTTLED, None]
     script = Script({"a": [7]}, pending={"a": 7}, detail_failures=failures)
     script.policy = RunPolicy(cursor_attempts=3)
@@ -113,9 +113,7 @@ async def test_details_have_patience_that_begins_anew_with_each_step(skipping: W
     assert len(script.details) == 4 + 3
 
 
-async def test_details_that_stay_away_leave_the_collection_listed_and_incomplete(
-    skipping: WorkflowEnvironment,
-) -> None:
+async def test_unreadable_details_leave_a_complete_listing_and_a_partial_run(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [5], "b": [1]}, pending={"a": 5}, detail_failures=[UNAVAILABLE] * 50)
     script.policy = RunPolicy(cursor_attempts=4)
     result = await run(skipping, script)
@@ -127,7 +125,7 @@ async def test_details_that_stay_away_leave_the_collection_listed_and_incomplete
     assert result.counts.errors == 1
 
 
-async def test_a_share_that_may_not_be_read_is_given_up_at_once(skipping: WorkflowEnvironment) -> None:
+async def test_forbidden_details_are_not_retried(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [5]}, pending={"a": 5}, detail_failures=[FORBIDDEN])
     result = await run(skipping, script)
     assert (result.status, len(script.details)) == (RunStatus.PARTIAL, 1)
@@ -135,14 +133,14 @@ async def test_a_share_that_may_not_be_read_is_given_up_at_once(skipping: Workfl
     assert (context["detail_error_code"], context["http_status"]) == (ErrorCode.GRAPH_PERMISSION_MISSING, 403)
 
 
-async def test_one_item_that_is_given_up_does_not_stop_the_others(skipping: WorkflowEnvironment) -> None:
+async def test_a_failed_item_does_not_stop_the_others(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [6]}, pending={"a": 6}, given_up=[FORBIDDEN])
     result = await run(skipping, script)
     assert (result.status, result.error_codes) == (RunStatus.PARTIAL, [ErrorCode.DETAIL_INCOMPLETE])
     assert len(script.details) == 2
 
 
-async def test_answers_that_are_too_large_are_asked_for_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
+async def test_details_with_too_large_answers_are_read_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3]}, pending={"a": 3}, large_details_from=5)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     assert [request.limit for request in script.details] == [20, 5, 1]
@@ -161,7 +159,7 @@ async def test_a_run_is_cancelled_while_it_waits_for_details(skipping: WorkflowE
     assert script.finished[0].cancel_requested_by == "me"
 
 
-async def test_a_share_is_told_only_of_a_failure_that_is_known_of_its_details(skipping: WorkflowEnvironment) -> None:
+async def test_a_share_carries_only_known_failures_of_its_details(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [3]}, pending={"a": 3, "b": 3})
     of_listing = KNOWN.model_copy(update={"in_details": False})
     script.known_failures = {"a": KNOWN, "b": of_listing}

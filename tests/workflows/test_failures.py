@@ -33,10 +33,10 @@ def timed_out(activity_type: str, cause: ApplicationError | None = None) -> Acti
         ("upsert_items", ErrorCode.STORAGE_UNAVAILABLE),
     ],
 )
-def test_a_timeout_has_the_code_of_what_the_activity_asks(activity_type: str, code: ErrorCode) -> None:
+def test_a_timeout_has_the_code_of_the_service_that_the_activity_calls(activity_type: str, code: ErrorCode) -> None:
     assert error_code_of(timed_out(activity_type)) is code
 
 
-def test_a_timeout_after_a_failure_has_its_code() -> None:
+def test_a_timeout_after_a_failure_has_the_failures_code() -> None:
     failure = ApplicationError("disk full", type="storage_unavailable")
     assert error_code_of(timed_out("read_wave", failure)) is ErrorCode.STORAGE_UNAVAILABLE

@@ -101,7 +101,7 @@ def test_a_collection_is_not_complete_while_a_lost_page_is_read_again() -> None:
 
 
 @given(sizes=st.lists(st.integers(0, WAVE_BYTES * 2), min_size=1, max_size=30))
-def test_waves_take_every_cursor_once_and_stay_within_their_bytes(sizes: list[int]) -> None:
+def test_waves_take_every_cursor_once_and_stay_within_the_size_limit(sizes: list[int]) -> None:
     keys = [f"c{number}" for number in range(len(sizes))]
     front = frontier(*keys)
     front.cursors = [Cursor(type_key=key, url="/", size_bytes=size) for key, size in zip(keys, sizes, strict=True)]
@@ -128,7 +128,7 @@ INTERVALS = {"slow": SECOND, "slower": timedelta(minutes=1)}
         max_size=60,
     )
 )
-def test_waves_of_batches_take_every_cursor_once_and_keep_families_with_turns_apart(
+def test_batches_take_every_cursor_once_and_separate_families_with_turns(
     cursors: list[tuple[str, str, int]],
 ) -> None:
     keys = [f"c{number}" for number in range(len(cursors))]
@@ -157,7 +157,7 @@ def test_waves_of_batches_take_every_cursor_once_and_keep_families_with_turns_ap
     assert front.taken == []
 
 
-def test_a_page_that_a_wave_has_followed_is_taken_from_the_frontier_or_only_counts() -> None:
+def test_followed_pages_leave_the_frontier_and_revive_no_failed_collection() -> None:
     front = frontier("a")
     (first,) = front.take_wave(NOW)
     front.fold_page(first, PageResult(type_key="a", items=1, next_url="/a?2"), NOW, Random(1))
@@ -169,7 +169,7 @@ def test_a_page_that_a_wave_has_followed_is_taken_from_the_frontier_or_only_coun
 
 
 @given(pages=st.integers(2, 20), fitting=st.integers(1, 20))
-def test_pages_that_are_too_large_together_come_in_ever_smaller_waves(pages: int, fitting: int) -> None:
+def test_pages_that_are_too_large_together_are_read_in_smaller_waves(pages: int, fitting: int) -> None:
     front = frontier(*(f"c{number}" for number in range(pages)))
     attempts, read = 0, 0
     while wave := front.take_wave(NOW):
@@ -182,7 +182,7 @@ def test_pages_that_are_too_large_together_come_in_ever_smaller_waves(pages: int
     assert attempts < 2 * pages
 
 
-def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
+def test_a_pause_holds_only_its_family_until_its_exact_end() -> None:
     front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1)
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
@@ -193,7 +193,7 @@ def test_a_pause_holds_its_family_only_and_to_the_moment() -> None:
     assert [entry.type_key for entry in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
-def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_after_it() -> None:
+def test_a_family_with_turns_has_one_wave_in_flight_and_then_waits() -> None:
     front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
     (cursor,) = front.take_wave(NOW)
     assert [entry.type_key for entry in front.take_wave(NOW)] == ["c"]
@@ -207,7 +207,7 @@ def test_a_family_that_is_asked_one_at_a_time_has_one_wave_in_flight_and_waits_a
     assert [entry.type_key for entry in front.take_wave(ended + SECOND)] == ["b"]
 
 
-def test_a_turn_that_is_given_back_shortens_no_pause() -> None:
+def test_giving_back_a_turn_does_not_shorten_a_pause() -> None:
     front = frontier("a", "b", families=["slow", "slow"], wave_limit=1, intervals={"slow": SECOND})
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
@@ -219,7 +219,7 @@ def test_a_turn_that_is_given_back_shortens_no_pause() -> None:
     left=st.lists(st.integers(0, 400), min_size=1, max_size=30),
     most=st.one_of(st.none(), st.integers(1, 400)),
 )
-def test_a_wave_of_details_takes_on_no_more_items_than_it_may(left: list[int], most: int | None) -> None:
+def test_a_wave_of_details_stays_within_its_item_limit(left: list[int], most: int | None) -> None:
     keys = [f"c{number}" for number in range(len(left))]
     front = frontier(*keys)
     front.policy = RunPolicy(detail_items=most)
@@ -236,7 +236,7 @@ def test_a_wave_of_details_takes_on_no_more_items_than_it_may(left: list[int], m
         assert len(taken) == -(-len(keys) // 20)
 
 
-def test_what_is_left_of_a_part_is_as_its_last_wave_has_told() -> None:
+def test_the_last_wave_sets_the_remaining_items_of_a_part() -> None:
     front = frontier("a")
     front.policy = RunPolicy(waves_in_flight=2)
     front.pending, front.listed = {"a": 101}, ["a"]
@@ -249,7 +249,7 @@ def test_what_is_left_of_a_part_is_as_its_last_wave_has_told() -> None:
     assert [cursor.left for cursor in front.cursors] == [51, 31]
 
 
-def test_a_frontier_survives_its_own_json() -> None:
+def test_a_frontier_survives_a_json_round_trip() -> None:
     front = frontier("a", "b")
     (cursor, _) = front.take_wave(NOW)
     front.fold_failure(cursor, THROTTLED, NOW, Random(1))
@@ -257,7 +257,7 @@ def test_a_frontier_survives_its_own_json() -> None:
     assert Frontier.model_validate_json(front.model_dump_json()) == front
 
 
-def test_a_listing_that_begins_anew_leaves_nothing_of_the_old_one() -> None:
+def test_a_restarted_listing_keeps_nothing_of_the_old_listing() -> None:
     front = frontier("a")
     (first,) = front.take_wave(NOW)
     page = PageResult(type_key="a", items=3, next_url="/a?2")
@@ -292,7 +292,7 @@ def remembering(failure: KnownFailure | None, **policy: Any) -> Frontier:
 
 
 def attempts_until_the_end(front: Frontier, failures: Iterable[CursorFailure]) -> int:
-    """How many of the failures the page meets until its collection ends, each as soon as it is due."""
+    """The page's number of attempts, each as soon as it is due, until its collection ends."""
     now = NOW
     for attempts, failure in enumerate(failures, start=1):
         (cursor,) = front.take_wave(now)
@@ -309,18 +309,18 @@ def test_a_known_failure_is_tried_three_times_and_counted() -> None:
     assert front.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
 
 
-def test_another_failure_than_the_known_one_has_full_patience() -> None:
+def test_a_failure_with_another_code_has_full_patience() -> None:
     front = remembering(known(ErrorCode.GRAPH_THROTTLED))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
     assert "failing_runs" not in front.results["a"].context
 
 
-def test_a_failure_that_is_known_of_details_does_not_shorten_the_listing() -> None:
+def test_a_known_failure_of_details_leaves_listings_full_patience() -> None:
     front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
 
 
-def test_a_failure_of_one_run_is_counted_and_has_full_patience() -> None:
+def test_a_failure_known_from_one_run_is_counted_with_full_patience() -> None:
     front = remembering(KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=1))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
     assert front.results["a"].context["failing_runs"] == 2
@@ -333,7 +333,7 @@ def test_only_failures_with_the_known_code_use_up_the_brief_patience() -> None:
     assert attempts_until_the_end(front, failures) == len(failures)
 
 
-def test_a_page_that_answers_after_the_known_failure_brings_full_patience_back() -> None:
+def test_a_successful_page_restores_full_patience_after_a_known_failure() -> None:
     front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
@@ -344,7 +344,7 @@ def test_a_page_that_answers_after_the_known_failure_brings_full_patience_back()
     assert "failing_runs" not in front.results["a"].context
 
 
-def test_pages_before_the_one_that_is_known_to_fail_do_not_bring_it_back() -> None:
+def test_pages_before_the_failing_page_do_not_restore_full_patience() -> None:
     front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = front.take_wave(NOW)
     front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))
@@ -352,25 +352,25 @@ def test_pages_before_the_one_that_is_known_to_fail_do_not_bring_it_back() -> No
     assert front.results["a"].outcome is Outcome.INCOMPLETE
 
 
-def test_a_collection_that_is_known_to_be_throttled_waits_as_long_as_graph_asks() -> None:
+def test_a_known_throttle_waits_as_long_as_graph_asks() -> None:
     minutes = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
     front = remembering(known(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
     assert attempts_until_the_end(front, repeat(minutes)) == 3
     assert front.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
 
 
-def test_an_answer_that_is_no_page_is_asked_for_three_times_beside_other_failures() -> None:
+def test_malformed_answers_have_three_attempts_beside_other_failures() -> None:
     assert attempts_until_the_end(remembering(None), repeat(MALFORMED)) == 3
     mixed = [UNAVAILABLE, UNAVAILABLE, MALFORMED, UNAVAILABLE, MALFORMED, MALFORMED]
     assert attempts_until_the_end(remembering(None), mixed) == len(mixed)
 
 
-def test_runs_of_an_earlier_release_ask_for_it_as_often_as_for_any_page() -> None:
+def test_malformed_answers_in_runs_of_an_earlier_release_have_all_attempts() -> None:
     front = frontier("a")
     assert attempts_until_the_end(front, repeat(MALFORMED)) == 20
 
 
-def test_a_server_error_leaves_the_rest_of_its_family_going() -> None:
+def test_a_server_error_does_not_pause_its_family() -> None:
     front = frontier("a", "b", wave_limit=1)
     (cursor,) = front.take_wave(NOW)
     slow = UNAVAILABLE.model_copy(update={"retry_after": timedelta(minutes=5)})
@@ -379,7 +379,7 @@ def test_a_server_error_leaves_the_rest_of_its_family_going() -> None:
     assert front.paused == {}
 
 
-def test_only_a_wave_of_known_failures_tells_its_failure_at_once() -> None:
+def test_only_waves_of_known_failures_report_failures_at_once() -> None:
     minutes = timedelta(minutes=2)
     front = frontier("a", "b")
     front.policy = RunPolicy(told_after=minutes)
@@ -397,9 +397,7 @@ def test_only_a_wave_of_known_failures_tells_its_failure_at_once() -> None:
         (ErrorCode.GRAPH_THROTTLED, ErrorCode.GRAPH_THROTTLED),
     ],
 )
-def test_the_cause_that_used_up_its_patience_is_named_before_one_that_had_none(
-    code: ErrorCode, named: ErrorCode
-) -> None:
+def test_a_cause_with_exhausted_retries_is_named_before_a_final_cause(code: ErrorCode, named: ErrorCode) -> None:
     front = remembering(None)
     front.results["a"].context["found_by_id"] = 1
     first = CursorFailure(code=code, retryable=False, context={"permission": "X.Read.All"})
@@ -432,7 +430,7 @@ def test_an_unknown_collection_fails_alone() -> None:
         (ErrorCode.GRAPH_NOT_LICENSED, 1, Outcome.INCOMPLETE),
     ],
 )
-def test_a_collection_is_skipped_where_the_tenant_has_its_parents_alone(
+def test_an_unlicensed_collection_under_parents_is_skipped_if_empty(
     code: ErrorCode, items: int, outcome: Outcome
 ) -> None:
     front = frontier("a")

@@ -1,4 +1,4 @@
-"""A collection that Graph fails for good, in runs that follow each other: with real activities, PostgreSQL and Graph.
+"""A collection that always fails, over consecutive runs: real activities and PostgreSQL, the simulated Graph.
 
 Waits are skipped: each workflow has a clock of its own, which jumps from timer to timer.
 """
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 Handle = WorkflowHandle[SyncWorkflow, SyncResult]
 
 BROKEN, SHAKY, SOUND = "deviceConfigurations", "groups", "deviceCompliancePolicies"
-"""One that Graph fails for good, one that it fails a few times in every run, and one of the first's family."""
+"""A collection that always fails, one that fails a few times in every run, and one of the first's throttle family."""
 
 DETAILED, DETAILS = "configurationPolicies", r"/configurationPolicies(/|\(')[^/]*/settings"
 
@@ -50,8 +50,8 @@ ATTEMPTS = 4
 HOURS, MEASURED_EVERY = 7 * 24, 8
 
 
-class Ended(NamedTuple):
-    """A run that has ended: its record, and how long it took by its workflow's clock."""
+class EndedRun(NamedTuple):
+    """An ended run: its record, and its duration by its workflow's clock."""
 
     record: RunRecord
     took: timedelta
@@ -80,7 +80,7 @@ class Product:
         workflow_id = sync_workflow_id(sync.tenant_id, sync.selection)
         return await self._client.start_workflow(SyncWorkflow.run, sync, id=workflow_id, task_queue=self._queue)
 
-    async def run(self, tenant: SimulatedTenant, *type_keys: str) -> Ended:
+    async def run(self, tenant: SimulatedTenant, *type_keys: str) -> EndedRun:
         handle = await self.start(tenant, *type_keys)
         with suppress(WorkflowFailureError):
             await handle.result()
@@ -89,7 +89,7 @@ class Product:
         async with self.database.tenant(UUID(tenant.id), read_only=True) as session:
             record = await queries.run_record(session, UUID(description.run_id))
         assert record is not None
-        return Ended(record, description.close_time - description.start_time)
+        return EndedRun(record, description.close_time - description.start_time)
 
 
 @asynccontextmanager
@@ -120,7 +120,7 @@ async def hourly(
         yield made
 
 
-async def test_a_known_failure_is_tried_briefly_until_it_answers_or_fails_otherwise(hourly: Product) -> None:
+async def test_known_failures_are_retried_briefly_until_success_or_another_failure(hourly: Product) -> None:
     tenant = hourly.graph.tenants[0]
     fault = hourly.fail(tenant, f"/{BROKEN}")
     full = [await hourly.run(tenant, BROKEN, SOUND) for _ in range(BRIEF_AFTER_RUNS)]
@@ -144,7 +144,7 @@ async def test_a_known_failure_is_tried_briefly_until_it_answers_or_fails_otherw
 
 
 @pytest.mark.slow
-async def test_details_that_fail_for_good_are_tried_briefly_too(hourly: Product) -> None:
+async def test_known_failures_of_details_are_retried_briefly(hourly: Product) -> None:
     tenant = hourly.graph.tenants[0]
     hourly.fail(tenant, DETAILS)
     requests = []
@@ -165,7 +165,7 @@ async def test_details_that_fail_for_good_are_tried_briefly_too(hourly: Product)
         (FaultKind.BATCH_TRUNCATED_JSON, r"\$batch", RunStatus.FAILED),
     ],
 )
-async def test_an_answer_that_is_no_page_is_asked_for_three_times(
+async def test_malformed_answers_have_three_attempts(
     hourly: Product, kind: FaultKind, path: str, status: RunStatus
 ) -> None:
     tenant = hourly.graph.tenants[0]
@@ -176,7 +176,7 @@ async def test_an_answer_that_is_no_page_is_asked_for_three_times(
     assert ended.attempts() == MALFORMED_ATTEMPTS < ATTEMPTS
 
 
-async def test_while_a_collection_waits_the_others_are_in_the_inventory_and_progress_says_why(
+async def test_a_waiting_collection_delays_no_merge_and_progress_names_its_failure(
     short: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
     async with product(short, graph, database_url, tmp_path) as made:
@@ -200,15 +200,15 @@ async def test_while_a_collection_waits_the_others_are_in_the_inventory_and_prog
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-async def test_with_a_collection_failing_for_a_week_hourly_runs_take_at_most_twice_their_usual_time(
+async def test_a_week_of_failures_at_most_doubles_the_time_of_hourly_runs(
     skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
-    # The usual time is that of a tenant in which all answers, measured in the same hours on the same machine.
+    # The usual time is a healthy tenant's, measured in the same hours on the same machine.
     async with product(skipping, graph, database_url, tmp_path) as made:
         sick, well = graph.tenants
         made.fail(sick, f"/{BROKEN}")
 
-        async def run(tenant: SimulatedTenant) -> Ended:
+        async def run(tenant: SimulatedTenant) -> EndedRun:
             made.fail(tenant, f"/{SHAKY}", count=HICCUPS)
             return await made.run(tenant, BROKEN, SHAKY, SOUND)
 

@@ -1,4 +1,4 @@
-"""Telling people of a run: beside the run, each target beside the others, a few tries, and it replays."""
+"""The notification workflows: they delay no run and no other target, retry a few times, and replay."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -32,7 +32,7 @@ TENANT, RUN, BROKEN = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 class Deliveries:
-    """Notes events for some targets; each delivery plays the next of its target's results, and then is done."""
+    """Notes events for some targets; each delivery plays its target's next result, and at last succeeds."""
 
     def __init__(self, **results: list[DeliveryResult | Exception]) -> None:
         self._results = results
@@ -59,7 +59,7 @@ class Deliveries:
 async def played(
     environment: WorkflowEnvironment, deliveries: Deliveries, run_id: UUID = RUN
 ) -> WorkflowHandle[NotifyWorkflow, None]:
-    """The workflow of one run's events, which has ended."""
+    """The ended workflow of one run's events."""
     queue = str(uuid4())
     async with Worker(
         environment.client,
@@ -75,7 +75,7 @@ async def played(
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_target_that_fails_is_tried_again_and_holds_up_no_other(skipping: WorkflowEnvironment) -> None:
+async def test_a_waiting_target_is_retried_and_no_target_delays_another(skipping: WorkflowEnvironment) -> None:
     defect = ApplicationError("a defect", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
     soon = DeliveryResult(wait=timedelta(seconds=30))
     deliveries = Deliveries(broken=[defect], late=[soon, soon], well=[])
@@ -89,7 +89,7 @@ async def test_a_target_that_fails_is_tried_again_and_holds_up_no_other(skipping
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_what_waits_long_or_fails_often_is_left_to_a_later_look(skipping: WorkflowEnvironment) -> None:
+async def test_deliveries_with_long_waits_or_many_tries_are_left_to_later_looks(skipping: WorkflowEnvironment) -> None:
     soon, late = DeliveryResult(wait=timedelta(seconds=1)), DeliveryResult(wait=timedelta(hours=1))
     deliveries = Deliveries(late=[late] * 9, soon=[soon] * 9)
     await played(skipping, deliveries)
@@ -98,7 +98,7 @@ async def test_what_waits_long_or_fails_often_is_left_to_a_later_look(skipping: 
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_run_that_cannot_be_noted_holds_up_nothing_that_waits(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_that_cannot_be_noted_does_not_block_waiting_events(skipping: WorkflowEnvironment) -> None:
     deliveries = Deliveries(well=[])
     await played(skipping, deliveries, BROKEN)
     assert [noted.run_ids for noted in deliveries.noted] == [[BROKEN], []]
@@ -106,10 +106,8 @@ async def test_a_run_that_cannot_be_noted_holds_up_nothing_that_waits(skipping: 
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_look_starts_a_workflow_for_each_tenant_and_leaves_one_under_way_alone(
-    skipping: WorkflowEnvironment,
-) -> None:
-    """No worker of the queue knows the workflows that it starts."""
+async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(skipping: WorkflowEnvironment) -> None:
+    """No worker of the queue runs the workflows that it starts."""
     tenants = [TenantToTell(tenant_id=uuid4(), run_ids=[RUN]), TenantToTell(tenant_id=uuid4(), expiring=True)]
     looks: list[LookForEvents] = []
 
@@ -137,8 +135,10 @@ async def test_a_look_starts_a_workflow_for_each_tenant_and_leaves_one_under_way
 
 @pytest.mark.parametrize("notifies", [True, False])
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_run_starts_it_and_does_not_wait_for_it(skipping: WorkflowEnvironment, notifies: bool) -> None:
-    """No worker of the queue knows the workflow, and the run ends all the same."""
+async def test_a_run_starts_its_notification_workflow_without_waiting(
+    skipping: WorkflowEnvironment, notifies: bool
+) -> None:
+    """No worker of the queue runs that workflow, and the run still ends."""
     async with started(skipping, Script({"a": [1]}, notifies=notifies)) as handle:
         result = await handle.result()
         history = await handle.fetch_history()

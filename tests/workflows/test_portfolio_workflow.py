@@ -1,4 +1,4 @@
-"""What only the portfolio workflow decides: real SyncWorkflows as its children, with scripted activities."""
+"""Decisions of the portfolio workflow alone: its children are real SyncWorkflows with scripted activities."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -62,7 +62,7 @@ class Portfolio:
     before_look: Callable[[], Awaitable[object]] | None = None
     open_error: ApplicationError | None = None
     pages: int = 1
-    """How many pages are left of the run that reads one, whoever asks; `before_fetch` may set it."""
+    """The remaining pages of the run that reads now; `before_fetch` may set it."""
     recorded: list[RecordPortfolio] = field(default_factory=list)
     looks: int = 0
     task_queue: str = field(default_factory=lambda: f"test-{uuid4()}")
@@ -104,7 +104,7 @@ class Portfolio:
         return [tenant_outcome for request in self.recorded for tenant_outcome in request.outcomes]
 
     async def sync(self, tenant_id: UUID) -> WorkflowHandle[SyncWorkflow, SyncResult]:
-        """Starts one tenant's run, as somebody else would."""
+        """Starts one tenant's run, as another person would."""
         return await self.client.start_workflow(
             SyncWorkflow.run,
             SyncInput(tenant_id=tenant_id, selection=SELECTION),
@@ -114,7 +114,7 @@ class Portfolio:
 
 
 @dataclass
-class Endless(Script):
+class EndlessScript(Script):
     """Every run reads pages of one item."""
 
     portfolio: Portfolio | None = None
@@ -128,13 +128,13 @@ class Endless(Script):
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(temporal: EmbeddedTemporal) -> Client:
-    """A client of the server of the whole product, which suggests to continue as new later than any test here."""
+    """A client of the product's own server, which does not suggest to continue as new in any test here."""
     return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
 
 
 @asynccontextmanager
 async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIterator[Handle]:
-    script = Endless({"a": [1]}, before_fetch=portfolio.before_fetch, portfolio=portfolio)
+    script = EndlessScript({"a": [1]}, before_fetch=portfolio.before_fetch, portfolio=portfolio)
     chosen = TenantChoice(tenant_ids=tuple(portfolio.tenants) or (uuid4(),))
     async with Worker(
         portfolio.client,
@@ -157,11 +157,11 @@ async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIter
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in an activity
+        while not condition():  # noqa: ASYNC110 - an activity makes it true
             await asyncio.sleep(0.02)
 
 
-async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_outcome(client: Client) -> None:
+async def test_outcomes_are_recorded_in_batches_including_failed_runs(client: Client) -> None:
     tenants = [uuid4() for _ in range(30)]
 
     async def fail_the_third(request: FetchPages) -> None:
@@ -186,7 +186,7 @@ async def test_outcomes_are_recorded_in_batches_and_a_failed_run_is_its_tenants_
     await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
-async def test_no_more_than_so_many_at_once(client: Client) -> None:
+async def test_a_portfolio_run_obeys_its_limit_of_concurrent_runs(client: Client) -> None:
     under_way: set[UUID] = set()
     three = asyncio.Event()
     most = 0
@@ -213,7 +213,7 @@ async def test_no_more_than_so_many_at_once(client: Client) -> None:
 
 
 @pytest.mark.slow
-async def test_a_portfolio_that_continues_as_new_loses_no_run_that_was_in_flight(short: WorkflowEnvironment) -> None:
+async def test_continue_as_new_loses_no_run_in_flight(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = tenants[0]
     release = asyncio.Event()
@@ -251,9 +251,7 @@ async def _held(_: FetchPages) -> None:
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined(
-    client: Client, by_signal: bool
-) -> None:
+async def test_a_cancel_stops_started_runs_and_leaves_joined_runs(client: Client, by_signal: bool) -> None:
     tenants = [uuid4() for _ in range(4)]
     portfolio = Portfolio(client, tenants, _held)
     await portfolio.sync(tenants[0])
@@ -286,7 +284,7 @@ async def test_cancelling_cancels_the_runs_it_started_and_leaves_those_it_joined
 
 @dataclass
 class SlowTenant:
-    """Holds the runs of one tenant, once they have read so many pages, until they are let go."""
+    """Holds one tenant's runs after `pages` pages, until `let_go` has their ids."""
 
     tenant_id: UUID
     pages: int = 0
@@ -307,11 +305,11 @@ class SlowTenant:
 
 
 @pytest.mark.slow
-async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEnvironment) -> None:
+async def test_a_cancel_does_not_stop_a_tenants_later_run(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0])
     look_on = asyncio.Event()
-    # Once it has continued as new it looks at the run, and has not seen the end of it when it is cancelled.
+    # After its continue-as-new it looks at the run, and has not seen its end when it is cancelled.
     portfolio = Portfolio(short.client, tenants, slow.before_fetch, look_on.wait)
     slow.portfolio = portfolio
     async with started(portfolio, at_once=4) as handle:
@@ -323,7 +321,7 @@ async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEn
         latest = short.client.get_workflow_handle(handle.id)
         await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         async with asyncio.timeout(90):
-            while "enough" not in readable(await later.fetch_history()):  # noqa: ASYNC110 - a workflow task is waited for
+            while "enough" not in readable(await later.fetch_history()):  # noqa: ASYNC110 - it waits for a workflow task
                 await asyncio.sleep(0.02)
         look_on.set()
         assert (await handle.result()).status is RunStatus.CANCELLED
@@ -333,7 +331,7 @@ async def test_cancelling_leaves_a_later_run_of_a_tenant_alone(short: WorkflowEn
 
 
 @pytest.mark.slow
-async def test_cancelling_reaches_runs_that_have_continued_as_new(short: WorkflowEnvironment) -> None:
+async def test_a_cancel_reaches_runs_that_continued_as_new(short: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0], pages=15)
     portfolio = Portfolio(short.client, tenants, slow.before_fetch)
@@ -351,7 +349,7 @@ async def test_cancelling_reaches_runs_that_have_continued_as_new(short: Workflo
     assert str(run.run_id) == described.raw_info.first_run_id
 
 
-async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed(client: Client) -> None:
+async def test_a_portfolio_run_that_cannot_be_opened_is_closed_as_failed(client: Client) -> None:
     broken = ApplicationError("no", type=ErrorCode.STORAGE_UNAVAILABLE, non_retryable=True)
     portfolio = Portfolio(client, [], open_error=broken)
     async with started(portfolio) as handle:
@@ -364,7 +362,7 @@ async def test_a_portfolio_that_cannot_be_opened_is_closed_as_failed(client: Cli
     assert (closed.ending.status, closed.ending.error_codes) == (RunStatus.FAILED, [ErrorCode.STORAGE_UNAVAILABLE])
 
 
-async def test_a_portfolio_of_no_tenant_is_failed(client: Client) -> None:
+async def test_a_portfolio_run_without_tenants_fails(client: Client) -> None:
     portfolio = Portfolio(client, [])
     async with started(portfolio) as handle:
         assert (await handle.result()).status is RunStatus.FAILED

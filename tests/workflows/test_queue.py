@@ -40,16 +40,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 EVERYTHING = Selection(type_keys=tuple(load_catalog().collections))
-"""The selection that costs a history most."""
+"""The selection that makes histories largest."""
 
 BYTES_AN_HOUR = 112 * 1024
-"""What an hour in the queue adds to the histories of a run, at most."""
+"""The most that an hour in the queue adds to a run's histories."""
 
 BYTES_AN_EXECUTION = 32 * 1024
-"""What one execution adds to that: it begins with the selection, asks with it, and ends with it."""
+"""The addition for each execution, which begins, asks and ends with the selection."""
 
 EVENTS_SUGGESTED = 60
-"""After which `skipping_and_short` suggests to continue as new."""
+"""The number after which `skipping_and_short` suggests to continue as new."""
 
 
 class QueuedRun:
@@ -97,7 +97,7 @@ class QueuedRun:
         return record
 
     async def histories(self) -> list[WorkflowHistory]:
-        """Of its executions, the first one first."""
+        """The histories of its executions, in order."""
         client = self._environment.client
         executions = [
             await client.get_workflow_handle(self.handle.id, run_id=workflow.run_id).fetch_history()
@@ -143,7 +143,7 @@ def size_bytes(histories: list[WorkflowHistory]) -> int:
 
 
 def waited(histories: list[WorkflowHistory]) -> timedelta:
-    """How long its timers lasted, all together."""
+    """The total time of the timers."""
     timers = [
         event.timer_started_event_attributes.start_to_fire_timeout
         for history in histories
@@ -155,7 +155,7 @@ def waited(histories: list[WorkflowHistory]) -> timedelta:
 
 @pytest.mark.parametrize("hours", [1, pytest.param(8, marks=pytest.mark.timeout(900))], ids=lambda hours: f"{hours}h")
 @pytest.mark.slow
-async def test_an_hour_in_the_queue_costs_little_history(
+async def test_an_hour_in_the_queue_adds_little_history(
     skipping: WorkflowEnvironment, database_url: str, tmp_path: Path, hours: int
 ) -> None:
     async with queued(skipping, database_url, tmp_path, hours * HOUR) as queued_run:
@@ -168,7 +168,7 @@ async def test_an_hour_in_the_queue_costs_little_history(
     assert size_bytes(histories) <= hours * BYTES_AN_HOUR + len(histories) * BYTES_AN_EXECUTION
 
 
-async def test_a_run_continues_as_new_in_the_queue_and_keeps_its_place_and_its_patience(
+async def test_a_queued_run_continues_as_new_with_its_place_and_patience(
     skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:
     patience = 15 * MINUTE
@@ -188,7 +188,7 @@ async def test_a_run_continues_as_new_in_the_queue_and_keeps_its_place_and_its_p
 
 
 @pytest.mark.slow
-async def test_the_plan_comes_with_the_slot(
+async def test_begin_run_returns_the_plan_only_with_the_slot(
     skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:
     async with queued(skipping_and_short, database_url, tmp_path, 100 * HOUR) as queued_run:
@@ -222,12 +222,12 @@ def openings(history: WorkflowHistory) -> list[BeginRunResult]:
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_run_that_has_continued_as_new_in_the_queue_is_cancelled(
+async def test_a_queued_run_is_cancelled_after_it_continued_as_new(
     skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path, by_signal: bool
 ) -> None:
     async with queued(skipping_and_short, database_url, tmp_path, 100 * HOUR) as queued_run:
         async with asyncio.timeout(90):
-            while len(await queued_run.histories()) < 2:  # noqa: ASYNC110 - Temporal is what is waited for
+            while len(await queued_run.histories()) < 2:  # noqa: ASYNC110 - it waits for Temporal
                 await asyncio.sleep(0.02)
         if by_signal:
             await queued_run.handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))

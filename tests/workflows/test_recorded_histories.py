@@ -1,7 +1,7 @@
-"""Runs that the last release began go on under this one: their recorded histories replay.
+"""Runs of the last release continue under this one: their recorded histories replay.
 
-Where this fails, a running workflow would break in a deploy. Branch with `workflow.patched`, or let the data decide;
-never record over the histories of a release (`tests/histories/record.py` makes those of a new one).
+A failure here means that a deploy would break running workflows. Branch with `workflow.patched`, or let the data
+decide; never overwrite the histories of a release (`tests/histories/record.py` records those of a new release).
 """
 
 import os
@@ -26,7 +26,7 @@ RECORDED = sorted(HISTORIES.glob("*/*.json"))
 SAMPLED = [
     path if number % 6 == 0 else pytest.param(path, marks=pytest.mark.slow) for number, path in enumerate(RECORDED)
 ]
-"""All, of which `make test` plays every sixth: what is around a workflow does not depend on its path."""
+"""All histories; `make test` plays every sixth: these checks do not depend on a workflow's path."""
 
 
 def name_of(path: Path) -> str:
@@ -40,14 +40,14 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SAMPLED, ids=name_of)
-async def test_a_history_that_was_recorded_without_traces_replays_with_them(path: Path) -> None:
+async def test_a_history_recorded_without_traces_replays_with_traces(path: Path) -> None:
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, interceptors=[RunTracing()])
     await replayer.replay_workflow(_recorded(path))
 
 
 @pytest.mark.parametrize("path", SAMPLED, ids=name_of)
 async def test_a_recorded_history_replays_under_encryption(path: Path) -> None:
-    """Once as it was sent in clear, before encryption was switched on, and once as if it had been on from the start."""
+    """Once with plain payloads from before encryption was enabled, and once with encrypted payloads."""
     history = _recorded(path)
     under_keys = Replayer(workflows=WORKFLOWS, data_converter=data_converter([NEW, OLD]))
     await under_keys.replay_workflow(history)
@@ -58,7 +58,7 @@ async def test_a_recorded_history_replays_under_encryption(path: Path) -> None:
 
 
 async def encrypt_payloads(messages: Iterable[Message], codec: EncryptionCodec) -> int:
-    """Encrypts every payload in the messages that a codec sees, and says how many there were."""
+    """Encrypts every payload that a codec would encrypt, and returns their number."""
     count = 0
     for message in messages:
         if isinstance(message, SearchAttributes | Header):
@@ -83,5 +83,5 @@ def _recorded(path: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json("recorded", path.read_text())
 
 
-def test_each_shape_of_run_has_been_recorded() -> None:
+def test_each_shape_of_run_has_a_recorded_history() -> None:
     assert shapes_in(RECORDED) >= {*SHAPES, *PORTFOLIO_SHAPES}

@@ -1,4 +1,4 @@
-"""What Temporal Web shows of a run: first what a person has to look at."""
+"""A run's details in Temporal Web: problems come first."""
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
@@ -14,7 +14,7 @@ def failed(code: ErrorCode) -> CollectionResult:
 COMPLETE = CollectionResult(outcome=Outcome.COMPLETE, pages=1, items=5)
 
 
-def test_a_partial_run_opens_with_what_is_not_complete_and_what_is_missing() -> None:
+def test_the_report_of_a_partial_run_starts_with_its_problems() -> None:
     denied, cut = ErrorCode.GRAPH_PERMISSION_MISSING, ErrorCode.GRAPH_THROTTLED
     results = {
         "a": COMPLETE,
@@ -35,17 +35,17 @@ def test_a_partial_run_opens_with_what_is_not_complete_and_what_is_missing() -> 
     assert rows == ["| collection", "| b", "| d", "| e", "| c", "| a", "| f"]
 
 
-def test_a_clean_run_has_nothing_to_look_at() -> None:
+def test_a_successful_run_reports_no_problems() -> None:
     shown = details(RunStatus.SUCCESS, None, Frontier(counts=Counts(observed=5), results={"a": COMPLETE}))
     assert "not complete" not in shown
     assert "missing" not in shown
 
 
-def test_a_run_says_what_it_waits_for() -> None:
+def test_a_queued_run_names_its_wait() -> None:
     assert details(RunStatus.QUEUED, "waiting_for_slot", Frontier()).startswith("**queued** (waiting for slot)")
 
 
-def test_a_portfolio_run_says_how_many_tenants_are_not_complete_and_why() -> None:
+def test_a_portfolio_run_counts_incomplete_tenants_with_error_codes() -> None:
     counts = PortfolioCounts(tenants=9, success=4, partial=2, failed=1)
     told = portfolio_details(RunStatus.RUNNING, counts, [ErrorCode.AUTH_FAILED, ErrorCode.GRAPH_THROTTLED])
     assert told.splitlines()[:3:2] == [

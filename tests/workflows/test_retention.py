@@ -78,7 +78,7 @@ LIMITS = RetentionInput.within(days=30, count=5, run_days=0)
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_every_batch_of_every_tenant_is_forgotten(skipping: WorkflowEnvironment) -> None:
+async def test_retention_deletes_every_batch_of_every_tenant(skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 3, OTHER: 1}, failing_first=True)
     async with started(skipping, batches, LIMITS) as handle:
         result = await handle.result()
@@ -98,7 +98,7 @@ async def test_every_batch_of_every_tenant_is_forgotten(skipping: WorkflowEnviro
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_one_tenant_is_asked_alone(skipping: WorkflowEnvironment) -> None:
+async def test_retention_may_be_limited_to_a_tenant(skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 2, OTHER: 2})
     async with started(skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
         assert (await handle.result()).tenants == [ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2)]
@@ -106,7 +106,7 @@ async def test_one_tenant_is_asked_alone(skipping: WorkflowEnvironment) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
+async def test_retention_of_versions_continues_as_new_where_it_stopped(short: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 30, OTHER: 2})
     async with started(short, batches, LIMITS) as handle:
         result = await handle.result()
@@ -124,7 +124,7 @@ async def test_a_long_retention_goes_on_where_its_history_ended(short: WorkflowE
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("count", "versions", "documents"), [(5, 30, 3), (0, 0, 0)])
-async def test_a_tenants_runs_follow_its_versions(
+async def test_each_tenants_runs_are_deleted_with_or_without_versions(
     skipping: WorkflowEnvironment, count: int, versions: int, documents: int
 ) -> None:
     batches = Batches({ONE: 3, OTHER: 3})
@@ -141,7 +141,7 @@ async def test_a_tenants_runs_follow_its_versions(
 
 @pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_long_retention_of_runs_goes_on_where_its_history_ended(short: WorkflowEnvironment) -> None:
+async def test_retention_of_runs_continues_as_new_where_it_stopped(short: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 16})
     async with started(short, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
         result = await handle.result()
@@ -151,7 +151,7 @@ async def test_a_long_retention_of_runs_goes_on_where_its_history_ended(short: W
     assert (len(batches.asked), len(batches.asked_for_runs)) == (16, 16)
 
 
-def test_zero_is_no_limit() -> None:
+def test_zero_means_no_limit() -> None:
     assert RetentionInput.within(days=0, count=0, run_days=0) == RetentionInput()
     assert not RetentionInput().limits_anything
     assert RetentionInput.within(days=1, count=0, run_days=0) == RetentionInput(older_than=timedelta(days=1))

@@ -1,4 +1,4 @@
-"""Workflows that are started with what is no input of theirs: they fail, and are not tried for ever."""
+"""Workflows that are started with invalid input fail, instead of retrying for ever."""
 
 from typing import Any
 from uuid import uuid4
@@ -21,7 +21,7 @@ from workflows.retention import RetentionWorkflow
 from workflows.sync import SyncWorkflow
 
 MADE_UP = [f"a{number}" for number in range(150_000)]
-"""As many as left a row each."""
+"""So many unknown keys once left a row each."""
 
 SELECTIONS: dict[str, tuple[Any, str]] = {
     "too many type keys": ({"type_keys": MADE_UP}, "type keys, not 150000"),
@@ -38,7 +38,7 @@ SELECTIONS: dict[str, tuple[Any, str]] = {
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("workflow_type", ["SyncWorkflow", "PortfolioWorkflow"])
 @pytest.mark.parametrize("name", SELECTIONS)
-async def test_a_workflow_that_is_started_with_such_a_selection_fails_at_once(
+async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     skipping: WorkflowEnvironment, workflow_type: str, name: str
 ) -> None:
     selection, words = SELECTIONS[name]
@@ -74,7 +74,7 @@ async def test_a_workflow_that_is_started_with_such_a_selection_fails_at_once(
     ],
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
-async def test_a_retention_that_is_started_with_such_limits_fails_at_once(
+async def test_a_retention_with_invalid_limits_fails_at_once(
     skipping: WorkflowEnvironment, given: dict[str, Any], words: str
 ) -> None:
     task_queue = f"test-{uuid4()}"
@@ -89,7 +89,7 @@ async def test_a_retention_that_is_started_with_such_limits_fails_at_once(
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_no_activity_takes_such_a_selection(name: str) -> None:
+def test_activity_messages_refuse_invalid_selections(name: str) -> None:
     ids = {"workflow_id": "any", "selection": SELECTIONS[name][0]}
     with pytest.raises(ValueError, match="selection"):
         Run.model_validate({**ids, "tenant_id": uuid4(), "run_id": uuid4()})
@@ -107,12 +107,12 @@ def test_no_activity_takes_such_a_selection(name: str) -> None:
     ],
     ids=["tenants", "tags", "none at once", "all at once"],
 )
-def test_a_portfolio_takes_so_many_tenants(given: dict[str, Any]) -> None:
+def test_a_portfolio_input_beyond_its_limits_is_refused(given: dict[str, Any]) -> None:
     valid = {"selection": Selection(type_keys=("a",)), "chosen": TenantChoice(everyone=True)}
     with pytest.raises(ApplicationError):
         PortfolioInput.model_validate({**valid, **given})
 
 
-def test_the_largest_selection_of_the_longest_type_keys_is_taken() -> None:
+def test_the_largest_selection_of_the_longest_type_keys_is_accepted() -> None:
     keys = tuple(f"a{number:099d}" for number in range(MOST_TYPE_KEYS))
     assert SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=keys)).selection.type_keys == keys

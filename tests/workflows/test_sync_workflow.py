@@ -1,4 +1,4 @@
-"""What only the workflow decides, on Temporal's time-skipping server with scripted activities."""
+"""Decisions of the workflow alone, on Temporal's time-skipping server with scripted activities."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -88,7 +88,7 @@ async def test_an_empty_page_with_a_next_link_is_followed(skipping: WorkflowEnvi
     assert len(script.upserts) == 1, "a wave that staged nothing needs no merge"
 
 
-async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEnvironment) -> None:
+async def test_a_durable_timer_waits_for_retry_after(skipping: WorkflowEnvironment) -> None:
     patience = timedelta(minutes=8)
     script = Script({"a": [THROTTLED.model_copy(update={"retry_after": patience}), 2]})
     async with started(skipping, script) as handle:
@@ -101,7 +101,7 @@ async def test_retry_after_is_waited_for_by_a_durable_timer(skipping: WorkflowEn
     assert script.renewals > 0, "the slot is kept while the run waits"
 
 
-async def test_one_timer_serves_while_other_families_are_read(skipping: WorkflowEnvironment) -> None:
+async def test_a_wait_needs_one_timer_while_other_families_are_read(skipping: WorkflowEnvironment) -> None:
     throttled = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=1)})
     script = Script({"a": [1] * 6, "b": [throttled, 1]}, families={"b": "another"})
     async with started(skipping, script) as handle:
@@ -128,14 +128,14 @@ async def test_a_failure_in_mid_listing_leaves_the_collection_incomplete(skippin
     assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
 
 
-async def test_what_the_tenant_cannot_have_is_skipped(skipping: WorkflowEnvironment) -> None:
+async def test_unlicensed_collections_are_skipped(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [UNLICENSED], "b": [1]})
     result = await run(skipping, script)
     assert (result.status, result.error_codes) == (RunStatus.SUCCESS, [])
     assert script.finished[0].collections["a"].outcome is Outcome.SKIPPED
 
 
-async def test_a_run_with_nothing_complete_fails_with_its_code(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_without_complete_collections_fails_with_the_error_code(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [FORBIDDEN]})
     async with started(skipping, script) as handle:
         cause = await failure_of(handle)
@@ -160,7 +160,7 @@ async def test_a_second_expiry_ends_the_collection(skipping: WorkflowEnvironment
     assert script.finished[0].error_codes == [ErrorCode.GRAPH_PAGE_EXPIRED]
 
 
-async def test_a_listing_that_goes_in_circles_ends(skipping: WorkflowEnvironment) -> None:
+async def test_a_paging_loop_ends_the_collection(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, loops=True)
     async with started(skipping, script) as handle:
         await failure_of(handle)
@@ -168,7 +168,7 @@ async def test_a_listing_that_goes_in_circles_ends(skipping: WorkflowEnvironment
     assert len(script.fetches) < 10
 
 
-async def test_a_wave_whose_staged_rows_are_lost_is_fetched_again(skipping: WorkflowEnvironment) -> None:
+async def test_a_wave_with_lost_staged_rows_is_fetched_again(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3]}, losses=1)
 
     async def serve_again(request: UpsertItems) -> None:
@@ -182,7 +182,7 @@ async def test_a_wave_whose_staged_rows_are_lost_is_fetched_again(skipping: Work
     assert script.upserts[0].fetch_token != script.upserts[1].fetch_token
 
 
-async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping: WorkflowEnvironment) -> None:
+async def test_a_repeatedly_lost_wave_fails_its_collections(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3]}, losses=99)
 
     async def serve_again(request: UpsertItems) -> None:
@@ -194,9 +194,7 @@ async def test_a_wave_that_is_lost_again_and_again_ends_its_collections(skipping
     assert script.finished[0].error_codes == [ErrorCode.STORAGE_UNAVAILABLE]
 
 
-async def test_a_lost_wave_is_read_again_with_patience_and_what_follows_it_is_not(
-    skipping: WorkflowEnvironment,
-) -> None:
+async def test_a_lost_wave_is_retried_without_its_following_pages(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [MERGE_ROWS, 2]}, losses=1, one_page_a_wave=True)
 
     async def serve_again(request: UpsertItems) -> None:
@@ -212,7 +210,7 @@ async def test_a_lost_wave_is_read_again_with_patience_and_what_follows_it_is_no
     assert script.finished[0].collections["a"].outcome is Outcome.COMPLETE
 
 
-async def test_waves_that_are_lost_together_are_all_read_again(skipping: WorkflowEnvironment) -> None:
+async def test_waves_lost_together_are_all_read_again(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, families={"b": "another"}, losses=1)
 
     async def serve_again(request: UpsertItems) -> None:
@@ -225,7 +223,7 @@ async def test_waves_that_are_lost_together_are_all_read_again(skipping: Workflo
     assert (result.counts.pages, result.counts.observed, result.counts.created) == (2, 5, 5)
 
 
-async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(skipping: WorkflowEnvironment) -> None:
+async def test_only_lost_waves_of_a_merge_are_read_again(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, families={"b": "another"}, part_losses=1)
     read = []
 
@@ -241,9 +239,7 @@ async def test_of_waves_merged_together_only_those_that_are_lost_are_read_again(
     assert {collection.outcome for collection in script.finished[0].collections.values()} == {Outcome.COMPLETE}
 
 
-async def test_of_several_pages_in_one_batch_only_those_that_are_lost_are_read_again(
-    skipping: WorkflowEnvironment,
-) -> None:
+async def test_only_lost_pages_of_a_batch_are_read_again(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [0, 3, 2, 4]}, parents={"a": 3}, part_losses=1)
 
     async def serve_again(request: UpsertItems) -> None:
@@ -262,7 +258,7 @@ async def test_of_several_pages_in_one_batch_only_those_that_are_lost_are_read_a
     assert {collection.outcome for collection in script.finished[0].collections.values()} == {Outcome.COMPLETE}
 
 
-async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: WorkflowEnvironment) -> None:
+async def test_waves_fetched_close_together_share_a_merge(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, families={"b": "another"})
     result = await run(skipping, script)
     assert [1 + len(request.more_waves) for request in script.upserts] == [2]
@@ -277,7 +273,7 @@ async def test_waves_fetched_at_about_the_same_time_are_merged_as_one(skipping: 
         ([MERGE_ROWS, 1, MERGE_ROWS, 1, 1], [1, 2, 2]),
     ],
 )
-async def test_what_is_much_is_merged_while_more_is_fetched(
+async def test_a_merge_takes_a_limited_number_of_waves_and_rows(
     skipping: WorkflowEnvironment, pages: list[int], merges: list[int]
 ) -> None:
     script = Script({"a": list(pages)}, one_page_a_wave=True)
@@ -286,8 +282,8 @@ async def test_what_is_much_is_merged_while_more_is_fetched(
     assert result.counts.created == sum(pages)
 
 
-async def test_a_family_that_waits_holds_up_no_merge(skipping: WorkflowEnvironment) -> None:
-    # The backoff of a failure without Retry-After may be next to nothing: then `b` is read before `a` has ended.
+async def test_a_waiting_family_delays_no_merge(skipping: WorkflowEnvironment) -> None:
+    # Without Retry-After the backoff may be almost zero: then `b` is read before `a` has ended.
     throttled = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=1)})
     script = Script({"a": [3], "b": [throttled, 2]}, families={"b": "another"})
     merged_before_b = []
@@ -300,7 +296,7 @@ async def test_a_family_that_waits_holds_up_no_merge(skipping: WorkflowEnvironme
     assert merged_before_b == [2, 3]
 
 
-async def test_nothing_is_confirmed_while_a_lost_page_is_not_read_again(skipping: WorkflowEnvironment) -> None:
+async def test_confirmations_wait_until_lost_pages_are_read_again(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3], "b": [2]}, losses=1, unlisted={"a": 1})
 
     async def serve_again(request: UpsertItems) -> None:
@@ -315,7 +311,7 @@ async def test_nothing_is_confirmed_while_a_lost_page_is_not_read_again(skipping
     assert len(script.confirms) == 1
 
 
-async def test_a_listing_that_ended_with_an_empty_page_is_confirmed_and_detailed_though_its_merge_was_lost(
+async def test_a_lost_merge_prevents_no_confirmations_or_details_of_empty_listings(
     skipping: WorkflowEnvironment,
 ) -> None:
     script = Script({"a": [3], "b": [0]}, losses=1, unlisted={"b": 1}, pending={"b": 2})
@@ -330,7 +326,7 @@ async def test_a_listing_that_ended_with_an_empty_page_is_confirmed_and_detailed
     assert [[share.type_key for share in request.shares] for request in script.details] == [["b"]]
 
 
-async def test_what_a_listing_did_not_show_is_asked_for_by_id(skipping: WorkflowEnvironment) -> None:
+async def test_unlisted_items_are_requested_by_id(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2], "b": [1], "c": [0]}, unlisted={"a": 5, "c": 1})
     result = await run(skipping, script)
     assert result.status is RunStatus.SUCCESS
@@ -339,33 +335,33 @@ async def test_what_a_listing_did_not_show_is_asked_for_by_id(skipping: Workflow
     assert result.counts.observed == 3 + 2
 
 
-async def test_confirming_has_the_patience_of_listing(skipping: WorkflowEnvironment) -> None:
+async def test_confirmations_are_retried_like_listings(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED, UNAVAILABLE])
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     assert len(script.confirms) == 3
 
 
-async def test_what_cannot_be_confirmed_leaves_the_collection_incomplete(skipping: WorkflowEnvironment) -> None:
+async def test_unconfirmed_items_leave_the_collection_incomplete(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2], "b": [1]}, unlisted={"a": 1}, confirm_failures=[FORBIDDEN])
     assert (await run(skipping, script)).status is RunStatus.PARTIAL
     closed = script.finished[0].collections["a"]
     assert (closed.outcome, closed.error_code) == (Outcome.INCOMPLETE, ErrorCode.GRAPH_PERMISSION_MISSING)
 
 
-async def test_a_family_whose_turn_comes_later_is_waited_for(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_waits_for_a_familys_turn(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, paced=[timedelta(minutes=5)] * 3)
     result = await run(skipping, script)
     assert (result.status, result.counts.throttled, result.counts.requests) == (RunStatus.SUCCESS, 0, 1)
 
 
-async def test_a_family_whose_turn_comes_too_late_ends_as_throttled(skipping: WorkflowEnvironment) -> None:
+async def test_a_turn_that_comes_too_late_ends_the_collection_as_throttled(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, paced=[timedelta(minutes=25)] * 3, policy=RunPolicy(graph_patience=timedelta(hours=1)))
     async with started(skipping, script) as handle:
         await failure_of(handle)
     assert script.finished[0].error_codes == [ErrorCode.GRAPH_THROTTLED]
 
 
-async def test_retry_after_pauses_its_throttle_family_and_no_other(skipping: WorkflowEnvironment) -> None:
+async def test_retry_after_pauses_only_its_throttle_family(skipping: WorkflowEnvironment) -> None:
     asked: list[tuple[str, float]] = []
 
     async def note(request: FetchPages) -> None:
@@ -384,9 +380,7 @@ async def test_retry_after_pauses_its_throttle_family_and_no_other(skipping: Wor
     assert waited["c"] < 300
 
 
-async def test_of_a_family_that_is_asked_one_at_a_time_each_wave_waits_for_its_turn(
-    skipping: WorkflowEnvironment,
-) -> None:
+async def test_waves_of_a_family_with_turns_wait_for_their_turn(skipping: WorkflowEnvironment) -> None:
     under_way: list[str] = []
     began: dict[str, float] = {}
 
@@ -407,7 +401,7 @@ async def test_of_a_family_that_is_asked_one_at_a_time_each_wave_waits_for_its_t
     assert len(script.fetches) == 3, "nobody asks only to be told to wait"
 
 
-async def test_every_page_of_a_first_listing_is_told_as_one(skipping: WorkflowEnvironment) -> None:
+async def test_every_cursor_of_a_first_listing_is_marked(skipping: WorkflowEnvironment) -> None:
     script = Script({"new": [1, 1], "known": [1, 1]}, first_listings=frozenset({"new"}))
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
     told = {(cursor.type_key, cursor.is_first_listing) for fetch in script.fetches for cursor in fetch.cursors}
@@ -445,7 +439,7 @@ async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipp
     assert not script.fetches
 
 
-async def test_a_run_whose_record_was_closed_meanwhile_ends_at_once(skipping: WorkflowEnvironment) -> None:
+async def test_a_queued_run_with_a_closed_record_ends_at_once(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, openings=["waiting_for_slot", "ended"])
     async with started(skipping, script) as handle:
         await failure_of(handle)
@@ -453,7 +447,7 @@ async def test_a_run_whose_record_was_closed_meanwhile_ends_at_once(skipping: Wo
     assert not script.fetches
 
 
-async def test_an_activity_that_fails_unexpectedly_ends_its_wave_alone(skipping: WorkflowEnvironment) -> None:
+async def test_an_unexpected_activity_failure_ends_only_its_wave(skipping: WorkflowEnvironment) -> None:
     async def break_first(request: FetchPages) -> None:
         if request.cursors[0].type_key == "c00":
             raise ApplicationError("KeyError", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
@@ -465,7 +459,7 @@ async def test_an_activity_that_fails_unexpectedly_ends_its_wave_alone(skipping:
     assert result.counts.errors == 20
 
 
-async def test_a_storage_that_stays_away_breaks_the_run(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_fails_when_storage_stays_unavailable(skipping: WorkflowEnvironment) -> None:
     async def unreachable(request: UpsertItems) -> None:
         raise ApplicationError(
             "PostgreSQL cannot be reached", type=ErrorCode.STORAGE_UNAVAILABLE, next_retry_delay=timedelta(minutes=20)
@@ -479,7 +473,7 @@ async def test_a_storage_that_stays_away_breaks_the_run(skipping: WorkflowEnviro
     assert script.finished[0].status is RunStatus.FAILED
 
 
-async def test_progress_is_answered(skipping: WorkflowEnvironment) -> None:
+async def test_the_progress_query_answers_after_the_run(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2, 1]})
     async with started(skipping, script) as handle:
         await handle.result()

@@ -1,4 +1,4 @@
-"""What an activity makes of failures: when it retries, tells, or gives up."""
+"""How an activity handles failures: it retries them, reports them to the run, or fails."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,23 +33,23 @@ def told_by_activity(
 
 
 @pytest.mark.parametrize(("told_after", "waited"), [(HOUR, MINUTE), (None, HOUR)])
-def test_a_batch_that_came_to_nothing_is_retried_for_a_while(told_after: timedelta | None, waited: timedelta) -> None:
+def test_an_unanswered_batch_is_retried_for_a_while(told_after: timedelta | None, waited: timedelta) -> None:
     with pytest.raises(GraphRequestError) as raised:
         told_by_activity(UNREACHABLE, told_after, waited)
     assert raised.value is UNREACHABLE
 
 
 @pytest.mark.parametrize(("told_after", "waited"), [(MINUTE, HOUR), (timedelta(0), timedelta(0))])
-def test_then_it_is_told_as_the_failure_of_each_page(told_after: timedelta, waited: timedelta) -> None:
+def test_a_batch_unanswered_for_too_long_is_reported_as_a_failure(told_after: timedelta, waited: timedelta) -> None:
     failure = told_by_activity(UNREACHABLE, told_after, waited)
     assert failure == ReadFailure(ErrorCode.GRAPH_UNAVAILABLE, True, timedelta(seconds=7))
 
 
-def test_an_answer_to_the_batch_is_told_at_once() -> None:
+def test_a_refused_batch_is_reported_at_once() -> None:
     assert told_by_activity(REFUSED, None) == REFUSED.failure
 
 
-def test_what_no_request_could_cure_fails_the_activity() -> None:
+def test_a_non_retryable_error_fails_the_activity() -> None:
     with pytest.raises(GraphRequestError) as raised:
         told_by_activity(NO_TOKEN_EVER, timedelta(0))
     assert raised.value is NO_TOKEN_EVER
@@ -67,7 +67,7 @@ KNOWN = KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=2, in_details=True, 
         ("b", ErrorCode.GRAPH_MALFORMED_RESPONSE, 4),
     ],
 )
-def test_an_item_whose_details_fail_has_attempts_by_its_collection_and_the_code(
+def test_the_attempts_for_details_depend_on_the_collection_and_the_code(
     type_key: str, code: ErrorCode, attempts: int
 ) -> None:
     request = FetchDetails(

@@ -1,4 +1,4 @@
-"""What Temporal Web and the progress query say of a run that waits."""
+"""The summaries of waits in Temporal Web and the progress query."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -35,12 +35,12 @@ RETRY_AFTER = timedelta(minutes=2)
         (NO_TOKEN, "no token could be had for groups; asked again at 12:03:04 UTC"),
     ],
 )
-def test_a_wait_says_which_collection_and_why(failure: CursorFailure, summary: str) -> None:
+def test_a_wait_summary_names_the_collection_and_the_failure(failure: CursorFailure, summary: str) -> None:
     cursor = Cursor(type_key="groups", url="/").failed(failure)
     assert wait_summary(cursor, DUE, is_paused=False, has_turns=False) == summary
 
 
-def test_a_wait_of_a_family_is_not_laid_to_the_collection() -> None:
+def test_a_familys_wait_is_not_blamed_on_the_collection() -> None:
     cursor = Cursor(type_key="groups", url="/").failed(SERVER_ERROR)
     throttled = "groups: Graph throttles its family; asked again at 12:03:04 UTC"
     turn = "groups: its throttle family's next turn comes at 12:03:04 UTC"
@@ -49,7 +49,7 @@ def test_a_wait_of_a_family_is_not_laid_to_the_collection() -> None:
     assert wait_summary(cursor.delayed(DUE, DUE), DUE, is_paused=False, has_turns=True) == turn
 
 
-def test_no_collection_has_a_name_that_is_too_long_for_a_summary() -> None:
+def test_summaries_are_short_enough_for_every_collection() -> None:
     for key in load_catalog().collections:
         for code in ErrorCode:
             cursor = Cursor(type_key=key, url="", detailing=True).failed(CursorFailure(code=code, retryable=True))
@@ -57,7 +57,7 @@ def test_no_collection_has_a_name_that_is_too_long_for_a_summary() -> None:
 
 
 async def _summaries(environment: WorkflowEnvironment, script: Script) -> list[str]:
-    """Those of the run's timers, without their times."""
+    """The summaries of the run's timers, without their times."""
     async with started(environment, script) as handle:
         await handle.result()
         events = (await handle.fetch_history()).events
@@ -68,7 +68,7 @@ async def _summaries(environment: WorkflowEnvironment, script: Script) -> list[s
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_each_timer_of_a_run_says_what_it_is_for(skipping: WorkflowEnvironment) -> None:
+async def test_each_timer_of_a_run_has_a_summary(skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script(
         {"a": [SERVER_ERROR.model_copy(update=hint), NO_PAGE.model_copy(update=hint), 1]},
@@ -86,15 +86,13 @@ async def test_each_timer_of_a_run_says_what_it_is_for(skipping: WorkflowEnviron
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_timer_for_a_turn_says_so(skipping: WorkflowEnvironment) -> None:
+async def test_a_timer_for_a_turn_has_its_own_summary(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, families={"a": "slow"}, intervals={"slow": timedelta(seconds=1)}, paced=[RETRY_AFTER])
     assert await _summaries(skipping, script) == ["a: its throttle family's next turn comes"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_when_a_collection_has_waited_the_others_are_merged(
-    skipping: WorkflowEnvironment,
-) -> None:
+async def test_other_collections_are_merged_before_a_wait_ends(skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script({"a": [SERVER_ERROR.model_copy(update=hint), 1], "b": [2]}, families={"b": "another"})
     told: list[SyncProgress] = []

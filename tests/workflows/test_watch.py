@@ -1,4 +1,4 @@
-"""One look over many tenants: fifty in an activity, and no activity's failure ends another. It replays."""
+"""A look at many tenants: fifty per activity, and a failed activity stops no other. It replays."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,11 +18,11 @@ from workflows.messages import WatchInput
 from workflows.watch import TENANTS_TOGETHER, WatchWorkflow
 
 BROKEN = UUID(int=60)
-"""The activity that looks at it fails as a whole."""
+"""The activity that looks at this tenant fails."""
 
 
 class Looks:
-    """Looks at tenants, and remembers which together."""
+    """Looks at tenants, and records how many together."""
 
     def __init__(self, tenants: int) -> None:
         self._tenants = tenants
