@@ -22,14 +22,14 @@ async def key(database: Database, tenant_id: object, secrecy: SensitivityRules) 
     return (await observers.of_tenant(tenant_id)).data_key  # type: ignore[arg-type]
 
 
-async def recorded(database: Database) -> None:
+async def record_tenants(database: Database) -> None:
     """Records both tenants as a run does."""
     for tenant_id in (ONE, TWO):
         await begin(database, tenant_id, "groups")
 
 
 async def test_concurrent_workers_make_one_key_per_tenant(database: Database) -> None:
-    await recorded(database)
+    await record_tenants(database)
     secrecy = SensitivityRules(WrappingKeys(OLD))
     mine = await asyncio.gather(*(key(database, ONE, secrecy) for _ in range(8)))
     assert len(set(mine)) == 1
@@ -40,7 +40,7 @@ async def test_concurrent_workers_make_one_key_per_tenant(database: Database) ->
 
 
 async def test_a_worker_rereads_a_known_key_after_five_minutes(database: Database) -> None:
-    await recorded(database)
+    await record_tenants(database)
     seconds = [0.0]
     observers = Observers(load_catalog(), SensitivityRules(), database, now=lambda: seconds[0])
     assert (await observers.of_tenant(ONE)).data_key is None
@@ -54,7 +54,7 @@ async def test_a_worker_rereads_a_known_key_after_five_minutes(database: Databas
 
 
 async def test_a_previous_wrapping_key_still_opens_its_data_key(database: Database) -> None:
-    await recorded(database)
+    await record_tenants(database)
     mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
     assert await key(database, ONE, SensitivityRules(WrappingKeys(NEW, OLD))) == mine
     for other in (WrappingKeys(NEW), None):
@@ -63,7 +63,7 @@ async def test_a_previous_wrapping_key_still_opens_its_data_key(database: Databa
 
 
 async def test_a_shared_key_stays_shared_after_the_wrapping_key_changes(database: Database) -> None:
-    await recorded(database)
+    await record_tenants(database)
     mine = await key(database, ONE, SensitivityRules(WrappingKeys(OLD), is_comparable=True))
     assert await key(database, TWO, SensitivityRules(WrappingKeys(NEW, OLD), is_comparable=True)) == mine
     # A tenant keeps its key after the setting changes.
@@ -74,14 +74,14 @@ async def test_a_shared_key_stays_shared_after_the_wrapping_key_changes(database
 async def test_a_tenant_of_an_earlier_release_keeps_its_marks(
     database: Database, keys: WrappingKeys, secret: str
 ) -> None:
-    await recorded(database)
+    await record_tenants(database)
     async with database.tenant(ONE) as session:
         await session.execute(text(f"UPDATE tenant SET data_key_kind = '{DataKeyKind.LEGACY}'"))
     assert await key(database, ONE, SensitivityRules(keys, is_comparable=True)) == DataKey(secret.encode())
 
 
 async def test_no_key_is_made_without_a_wrapping_key(database: Database) -> None:
-    await recorded(database)
+    await record_tenants(database)
     assert await key(database, ONE, SensitivityRules()) is None
     made = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
     assert made is not None

@@ -199,7 +199,7 @@ async def test_only_new_drift_is_noted_and_only_once(worker: Worker, database: D
     assert await worker.run(policy("disabled"), GROUP) == []
 
 
-async def snoozed(database: Database, until: str = "now() + interval '1 day'", **what: str) -> None:
+async def snooze(database: Database, until: str = "now() + interval '1 day'", **what: str) -> None:
     columns = "".join(f", {name}" for name in what)
     values = "".join(f", '{value}'" for value in what.values())
     async with database.tenant(TENANT) as session:
@@ -213,8 +213,8 @@ async def snoozed(database: Database, until: str = "now() + interval '1 day'", *
 
 async def test_snoozed_events_are_noted_as_snoozed(worker: Worker, database: Database) -> None:
     await worker.run(policy(), GROUP)
-    await snoozed(database, type_key=POLICIES)
-    await snoozed(database, "now() - interval '1 minute'", type_key=GROUPS)
+    await snooze(database, type_key=POLICIES)
+    await snooze(database, "now() - interval '1 minute'", type_key=GROUPS)
     renamed = observation(GROUPS, "g", displayName="Pilots")
     lines = await worker.run(policy("disabled"), renamed)
     assert sorted(line.split()[0] for line in lines) == ["pending", "snoozed"]
@@ -226,13 +226,13 @@ async def test_a_lack_of_clean_runs_is_noted_once_per_clean_run(worker: Worker, 
     await worker.run(policy(), GROUP)
     assert (await worker.look()).tenants == []
 
-    async def aged(age: str) -> None:
+    async def backdate_runs(age: str) -> None:
         async with database.tenant(TENANT) as session:
             moved = f"started_at - interval '{age}', finished_at - interval '{age}', queued_at - interval '{age}'"
             await session.execute(text(f"UPDATE sync_run SET (started_at, finished_at, queued_at) = ({moved})"))
 
-    await aged("7 hours")
-    await snoozed(database, kind="not_read")
+    await backdate_runs("7 hours")
+    await snooze(database, kind="not_read")
     assert (await worker.look()).tenants == [], "snoozed"
     async with database.tenant(TENANT) as session:
         await session.execute(text("UPDATE notification_snooze SET ended_at = now()"))

@@ -49,7 +49,7 @@ def ending(run: Run) -> FinishRun:
     return FinishRun(run=run, status=RunStatus.SUCCESS, counts=Counts(), error_codes=[], collections=collections)
 
 
-async def listed(database: Database, run: Run) -> None:
+async def record_listings(database: Database, run: Run) -> None:
     """Records that the run read each of its collections, which are empty."""
     urls = {type_key: load_catalog().first_url(type_key, TENANT) for type_key in run.selection.type_keys}
     async with database.tenant(TENANT) as session:
@@ -75,7 +75,7 @@ async def read_before(database: Database) -> None:
         await session.execute(text("INSERT INTO tenant (name) VALUES (CAST(current_tenant() AS text))"))
 
 
-def written(path: Path, tenant_id: UUID = TENANT) -> Path:
+def write_tenants_file(path: Path, tenant_id: UUID = TENANT) -> Path:
     path.write_text(f'[[tenant]]\nid = "{tenant_id}"\nname = "Contoso"\nmanaged_identity = true\n')
     return path
 
@@ -96,9 +96,9 @@ async def test_a_run_record_needs_no_tenants_file(database: Database, tmp_path: 
     records, environment, run = activities(database, path), ActivityEnvironment(), new_run("groups")
     assert (await environment.run(records.begin_run, run)).opening == RunStatus.RUNNING
     assert await tenant_name(database) == str(TENANT)
-    written(path)
+    write_tenants_file(path)
     await environment.run(records.begin_run, run)
-    await listed(database, run)
+    await record_listings(database, run)
     path.unlink()
     assert (await environment.run(activities(database, path).finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).finished_at is not None
@@ -114,7 +114,7 @@ async def test_expired_log_entries_are_not_counted_as_missing_or_not_read(
     run = new_run(*types)
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
-    await listed(database, run)
+    await record_listings(database, run)
     collections = dict.fromkeys(types, CollectionResult(outcome=outcome, error_code=code))
     finish = ending(run).model_copy(update={"collections": collections, "status": RunStatus.PARTIAL})
     counts = (await environment.run(records.finish_run, finish)).counts
@@ -132,7 +132,7 @@ async def test_a_listing_is_complete_only_if_unlisted_items_were_requested_by_id
     run = new_run("groups")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
-    await listed(database, run)
+    await record_listings(database, run)
     if is_asked:
         async with database.tenant(TENANT) as session:
             await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("groups", "1")])
@@ -184,7 +184,7 @@ async def test_a_run_ends_although_its_references_cannot_be_read(
     run = new_run("groups")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
-    await listed(database, run)
+    await record_listings(database, run)
     assert (await environment.run(records.finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).status is RunStatus.SUCCESS
 
@@ -201,7 +201,7 @@ async def test_a_run_ends_after_a_few_failed_attempts_to_link_recreated_items(
     run = new_run("groups")
     records, environment = activities(database, tmp_path / "none"), ActivityEnvironment()
     await environment.run(records.begin_run, run)
-    await listed(database, run)
+    await record_listings(database, run)
     await record_wave(database, TENANT, run.run_id, ONE_CREATED)
     for attempt in (1, 2):
         environment.info = replace(environment.info, attempt=attempt)
@@ -221,7 +221,7 @@ async def test_an_unknown_tenant_is_refused_and_leaves_no_row(
 ) -> None:
     path = tmp_path / "tenants.toml"
     if content is not None:
-        written(path, UUID(int=8))
+        write_tenants_file(path, UUID(int=8))
     records, environment = activities(database, path), ActivityEnvironment()
     for number in range(3):
         run = new_run("groups").model_copy(update={"tenant_id": UUID(int=900 + number)})
@@ -234,7 +234,7 @@ async def test_an_unknown_tenant_is_refused_and_leaves_no_row(
 
 
 async def test_tenants_of_the_last_valid_file_stay_known_while_it_is_broken(database: Database, tmp_path: Path) -> None:
-    path = written(tmp_path / "tenants.toml")
+    path = write_tenants_file(tmp_path / "tenants.toml")
     records, environment = activities(database, path), ActivityEnvironment()
     with pytest.raises(ApplicationError):
         await intercepted(
@@ -247,7 +247,9 @@ async def test_tenants_of_the_last_valid_file_stay_known_while_it_is_broken(data
 
 async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Database, tmp_path: Path) -> None:
     named, taken_out, made_up = TENANT, UUID(int=8), UUID(int=900)
-    portfolios = PortfolioActivities(database, TenantsFile(written(tmp_path / "tenants.toml")), cast("Client", None), 5)
+    portfolios = PortfolioActivities(
+        database, TenantsFile(write_tenants_file(tmp_path / "tenants.toml")), cast("Client", None), 5
+    )
     async with database.tenant(taken_out) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Fabrikam')"))
     run = PortfolioRun(
@@ -273,7 +275,7 @@ async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Databas
 
 
 async def test_the_plan_says_when_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
-    records = activities(database, written(tmp_path / "tenants.toml"))
+    records = activities(database, write_tenants_file(tmp_path / "tenants.toml"))
     run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups", "assignmentFilters")
     begun = await ActivityEnvironment().run(records.begin_run, run)
     due = {planned.type_key: planned.refresh for planned in begun.plan}
