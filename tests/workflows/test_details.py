@@ -50,7 +50,7 @@ async def run(environment: WorkflowEnvironment, script: Script, *, deep: bool = 
         return await handle.result()
 
 
-async def test_details_are_read_after_the_listing_is_merged_and_confirmed(skipping: WorkflowEnvironment) -> None:
+async def test_a_collection_with_unlisted_items_and_pending_details_is_completed(skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [5], "b": [1]}, pending={"a": 5}, unlisted={"a": 1})
     result = await run(skipping, script)
     assert result.status is RunStatus.SUCCESS
