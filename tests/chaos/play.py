@@ -62,7 +62,7 @@ class Play:
             moving = None if held_seconds is None else asyncio.create_task(self._move_rows(held_seconds))
             try:
                 await self._bad_time()
-                clean = await self._rig.sync(self._tenant, self._selection, deep=self._shows_what_is_not_there())
+                clean = await self._rig.sync(self._tenant, self._selection, deep=self._may_show_removed_properties())
             finally:
                 if moving is not None:
                     moving.cancel()
@@ -92,7 +92,7 @@ class Play:
             await asyncio.gather(watching, return_exceptions=True)
         await self._look()
 
-    def _shows_what_is_not_there(self) -> bool:
+    def _may_show_removed_properties(self) -> bool:
         """Whether details may have been shown with properties that they no longer have, which no list betrays."""
         return any(fault.kind is FaultKind.UNKNOWN_PROPERTIES for fault in self.schedule.faults)
 

@@ -22,7 +22,7 @@ ONLY_LOOKED_AT = Schedule(
 """No run reads the edit before a look does; elsewhere that depends on the machine."""
 
 
-def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None:
+def test_same_seed_makes_the_same_schedule_except_dates() -> None:
     first, again = (Schedule.of(7) for _ in range(2))
     assert (first.type_keys, first.edits, first.starts, first.events) == (
         again.type_keys,
@@ -37,7 +37,7 @@ def test_the_same_seed_makes_the_same_schedule_but_for_the_dates_in_it() -> None
 # PostgreSQL is crashed under whatever cursor the test itself has open; that such a one is not closed tells nothing.
 @pytest.mark.filterwarnings("ignore:.*ServerCursor.*:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("seeds", "faults"), [(2, 1), pytest.param(8, 9, marks=pytest.mark.slow)], ids=["2", "8"])
-def test_nothing_is_lost_doubled_or_falsely_missing(tmp_path: Path, seeds: int, faults: int) -> None:
+def test_no_item_is_lost_duplicated_or_falsely_missing(tmp_path: Path, seeds: int, faults: int) -> None:
     """At least so many faults meet a run: how many do depends on the machine."""
     schedules = [Schedule.of(seed, events=0.0) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
     # One of each pair of what can happen to a server, early enough to meet runs under way.

@@ -91,7 +91,7 @@ async def record_of(rig: Rig, run_id: UUID) -> RunRecord:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deep", [False, True], ids=["listing", "details"])
-def test_a_killed_worker_costs_at_most_a_wave_for_each_in_flight(
+def test_killed_workers_repeat_at_most_their_waves_in_flight(
     rig: Rig, tenants: Iterator[SimulatedTenant], deep: bool
 ) -> None:
     selection = selection_of("deviceConfigurations", "configurationPolicies", "mobileApps", "groups")
@@ -125,9 +125,7 @@ def test_a_killed_worker_costs_at_most_a_wave_for_each_in_flight(
 
 
 @pytest.mark.slow
-def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_others(
-    rig: Rig, tenants: Iterator[SimulatedTenant]
-) -> None:
+def test_throttled_tenant_does_not_affect_other_tenants(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     selection = selection_of("deviceConfigurations", "groups")
     slow, *others = (next(tenants) for _ in range(21))
 
@@ -156,9 +154,7 @@ def test_a_tenant_that_throttles_for_an_hour_is_not_felt_by_others(
 
 
 @pytest.mark.slow
-def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_together(
-    rig: Rig, tenants: Iterator[SimulatedTenant]
-) -> None:
+def test_concurrent_runs_share_the_conditional_access_budget(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     tenant = next(tenants)
     rig.graph.budgets.set(REAL_BUDGETS)
 
@@ -178,7 +174,7 @@ def test_conditional_access_is_asked_once_a_second_by_all_runs_and_workers_toget
 
 
 @pytest.mark.slow
-def test_a_small_budget_is_kept_to_and_the_run_succeeds(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
+def test_throttled_run_sends_no_early_request_and_succeeds(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     tenant = next(tenants)
     rig.graph.budgets.set({"device-configuration": Budget(3, 2.0)})
 
@@ -192,7 +188,7 @@ def test_a_small_budget_is_kept_to_and_the_run_succeeds(rig: Rig, tenants: Itera
     played(rig, play)
 
 
-def test_what_slips_between_pages_is_found_and_what_is_gone_is_confirmed(
+def test_slipped_items_are_found_by_id_and_removed_items_confirmed(
     rig: Rig, tenants: Iterator[SimulatedTenant]
 ) -> None:
     selection = selection_of("deviceCompliancePolicies")
@@ -218,7 +214,9 @@ def test_what_slips_between_pages_is_found_and_what_is_gone_is_confirmed(
     played(rig, play)
 
 
-def test_a_get_by_id_that_fails_leaves_its_collection_in_doubt(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
+def test_failed_get_by_id_makes_collection_incomplete_and_missing_low_confidence(
+    rig: Rig, tenants: Iterator[SimulatedTenant]
+) -> None:
     selection = selection_of("deviceConfigurations", "groups")
     tenant = next(tenants)
 
@@ -239,9 +237,7 @@ def test_a_get_by_id_that_fails_leaves_its_collection_in_doubt(rig: Rig, tenants
     played(rig, play)
 
 
-def test_the_sweep_closes_what_was_terminated_and_leaves_what_only_waits(
-    rig: Rig, tenants: Iterator[SimulatedTenant]
-) -> None:
+def test_sweep_closes_terminated_runs_and_leaves_waiting_runs(rig: Rig, tenants: Iterator[SimulatedTenant]) -> None:
     selection = selection_of("groups")
     dead, alive = next(tenants), next(tenants)
 
@@ -290,7 +286,7 @@ def _peak_memory_mib(pid: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
-def test_a_workers_memory_stays_bounded_whatever_the_size_of_documents(tmp_path: Path) -> None:
+def test_worker_memory_stays_bounded_with_huge_documents(tmp_path: Path) -> None:
     huge, fifteen_kilobytes = "x" * 20_000_000, "y" * 15_000
     with Rig(
         tmp_path,
@@ -322,7 +318,7 @@ def test_a_workers_memory_stays_bounded_whatever_the_size_of_documents(tmp_path:
         assert _peak_memory_mib(rig.workers[0].pid) < PEAK_MIB
 
 
-async def test_the_sweep_is_scheduled_once_for_a_task_queue(temporal: EmbeddedTemporal) -> None:
+async def test_sweep_has_one_schedule_per_task_queue(temporal: EmbeddedTemporal) -> None:
     client = await connect_temporal({"target_host": temporal.address})
     handle = client.get_schedule_handle("tenant-inventory-sweep/scheduled")
     for minutes in (5, 7):

@@ -14,7 +14,7 @@ def test_01_order_of_vpn_rules(stage: Stage) -> None:
     _, after = stage.play(case)
     assert after.counts.changed == 1
     assert [version.version for version in stage.versions(type_key, external_id)] == [2, 1]
-    assert told_fields(stage, type_key) == [[("onDemandRules[order]", "changed")]]
+    assert changed_fields(stage, type_key) == [[("onDemandRules[order]", "changed")]]
     rules = stage.show(type_key, external_id)["onDemandRules"]
     assert [rule["action"] for rule in rules] == ["connect", "disconnect"]
     stage.hold(reordered(case.after, "roleScopeTagIds", "assignments"))
@@ -28,7 +28,7 @@ def test_02_order_of_home_screen(stage: Stage) -> None:
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)
     assert after.counts.changed == 1
-    (fields,) = told_fields(stage, type_key)
+    (fields,) = changed_fields(stage, type_key)
     assert {kind for _, kind in fields} == {"changed"}
     assert [path for path, _ in fields] == [
         "homeScreenDockIcons[order]",
@@ -46,7 +46,7 @@ def test_03_order_of_approval_stages(stage: Stage) -> None:
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)
     assert after.counts.changed == 1
-    assert told_fields(stage, type_key) == [[("requestApprovalSettings.stages[order]", "changed")]]
+    assert changed_fields(stage, type_key) == [[("requestApprovalSettings.stages[order]", "changed")]]
     (served,) = case.after[type_key]
     assert stage.show(type_key, external_id)["requestApprovalSettings"] == served["requestApprovalSettings"]
 
@@ -62,7 +62,7 @@ def test_04_installer_replaced(stage: Stage) -> None:
         ("committedContentVersion", "1", "2"),
         ("size", 1000, 7777),
     ]
-    assert told_fields(stage, type_key) == [[("committedContentVersion", "changed"), ("size", "changed")]]
+    assert changed_fields(stage, type_key) == [[("committedContentVersion", "changed"), ("size", "changed")]]
     (served,) = case.after[type_key]
     stage.hold({type_key: [{**served, "uploadState": 2, "publishingState": "processing"}]})
     assert stage.sync(case.type_keys).counts.changed == 0
@@ -72,12 +72,12 @@ def test_11_id_twice_in_a_list(stage: Stage) -> None:
     case = Case("11-id-twice-in-a-list")
     type_key = case.type_keys[0]
     stage.play(case, baseline=True)
-    assert (told_fields(stage, type_key), stage.drift()) == ([], [])
+    assert (changed_fields(stage, type_key), stage.drift()) == ([], [])
     (served,) = case.after[type_key]
     conditions = {**served["conditions"], "locations": {"includeLocations": ["All"], "excludeLocations": []}}
     stage.hold({type_key: [{**served, "conditions": conditions}]})
     assert stage.sync(case.type_keys).counts.changed == 1
-    (fields,) = told_fields(stage, type_key)
+    (fields,) = changed_fields(stage, type_key)
     assert [kind for _, kind in fields] == ["removed"]
 
 
@@ -88,12 +88,12 @@ def test_12_and_13_nothing_configured_in_several_forms(stage: Stage, name: str) 
     type_key = case.type_keys[0]
     _, after = stage.play(case, baseline=True)
     assert after.counts.changed == 0
-    assert (told_fields(stage, type_key), stage.drift()) == ([], [])
+    assert (changed_fields(stage, type_key), stage.drift()) == ([], [])
     (served,) = case.after[type_key]
     platforms = {"includePlatforms": ["all"], "excludePlatforms": []}
     stage.hold({type_key: [{**served, "conditions": {**served["conditions"], "platforms": platforms}}]})
     assert stage.sync(case.type_keys).counts.changed == 1
-    (fields,) = told_fields(stage, type_key)
+    (fields,) = changed_fields(stage, type_key)
     assert len(fields) == 1
 
 
@@ -113,7 +113,7 @@ def test_23_conditional_access_no_longer_enforced(stage: Stage) -> None:
     assert {finding.severity for finding in stage.drift()} == {"high"}
 
 
-def told_fields(stage: Stage, type_key: str) -> list[list[tuple[str, str]]]:
+def changed_fields(stage: Stage, type_key: str) -> list[list[tuple[str, str]]]:
     """The fields of each change that `changes` tells of items that were there before, with what became of each."""
     changes = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
     return [sorted((field.path, field.kind.value) for field in change.fields or ()) for change in changes]

@@ -42,9 +42,7 @@ def is_keyed(stage: Stage) -> bool:
         pytest.param("09-hidden-payload-edited-without-a-key", "payload", True, marks=pytest.mark.slow),
     ],
 )
-def test_a_hidden_value_whose_object_was_edited_may_have_changed(
-    stage: Stage, name: str, path: str, moves: bool
-) -> None:
+def test_hidden_value_of_an_edited_object_may_have_changed(stage: Stage, name: str, path: str, moves: bool) -> None:
     case = Case(name)
     type_key, (external_id,) = case.type_keys[0], case.ids
     stage.play(case, baseline=True)
@@ -70,7 +68,7 @@ def test_a_hidden_value_whose_object_was_edited_may_have_changed(
 
 
 @pytest.mark.slow
-def test_08_a_version_alone_is_no_change_of_an_item_without_such_a_value(stage: Stage) -> None:
+def test_08_new_version_number_alone_is_no_change_without_hidden_values(stage: Stage) -> None:
     case = Case("08-encrypted-value-edited")
     type_key = case.type_keys[0]
     for documents in (case.before, case.after):
@@ -110,7 +108,7 @@ def catalog_policy(changed_at: str, **properties: Any) -> Documents:
 
 
 @pytest.mark.slow
-def test_a_secret_of_the_settings_catalog_may_have_changed_where_its_policy_was_edited(stage: Stage) -> None:
+def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(stage: Stage) -> None:
     (type_key,) = held = catalog_policy("2026-01-01T08:00:00Z")
     external_id = held[type_key][0]["id"]
     stage.hold(held)
@@ -163,7 +161,7 @@ SECRETS = {
 """The path of each case's secret, and how it may be written."""
 
 
-def test_secrets_stand_nowhere(stage: Stage) -> None:
+def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
     cases = {name: Case(name) for name in SECRETS}
     type_keys = sorted({case.type_keys[0] for case in cases.values()})
     before, after = Documents(), Documents()

@@ -89,7 +89,9 @@ WIDE = "UTF-16 (little-endian, with a byte order mark)"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "encodings"), [(14, MARKED), (15, f"UTF-8 → {WIDE}")])
-def test_the_same_text_in_another_encoding_is_one_line(situation: Situation, number: int, encodings: str) -> None:
+def test_encoding_change_with_equal_text_is_shown_in_one_line(
+    situation: Situation, number: int, encodings: str
+) -> None:
     situation.become(case(number))
     for name, shown in people_read(situation).items():
         assert len(lines_about(shown, "scriptContent")) == 1, name
@@ -99,7 +101,7 @@ def test_the_same_text_in_another_encoding_is_one_line(situation: Situation, num
         assert "//4jACAA" not in shown
 
 
-def test_of_a_script_the_lines_that_went_and_came_are_shown(situation: Situation, tmp_path: Path) -> None:
+def test_script_change_shows_removed_and_added_lines(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(16))
     for name, shown in people_read(situation).items():
         assert "- Write-Host $text" in shown, name
@@ -120,9 +122,7 @@ def test_of_a_script_the_lines_that_went_and_came_are_shown(situation: Situation
 
 @pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True])
-def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
-    situation: Situation, *, back: bool
-) -> None:
+def test_added_or_removed_setting_shows_its_definition_and_choice(situation: Situation, *, back: bool) -> None:
     played = case(17)
     if back:
         played.before, played.after = played.after, played.before
@@ -140,7 +140,7 @@ def test_an_added_or_removed_setting_is_its_definition_and_its_whole_choice(
 
 
 @pytest.mark.slow
-def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Path) -> None:
+def test_added_assignment_is_shown_with_group_and_filter_names(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(18))
     said = 'include group "Pilot" · filter "Company devices" (include) · direct'
     shown = people_read(situation)
@@ -157,7 +157,7 @@ def test_an_added_assignment_is_said_by_names(situation: Situation, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_text_that_becomes_a_number_is_told_and_its_type_is_one_word(situation: Situation) -> None:
+def test_text_that_becomes_a_number_is_shown_with_unsplit_odata_type(situation: Situation) -> None:
     situation.become(case(19))
     for name, shown in people_read(situation).items():
         assert "@odata → type" not in shown, name
@@ -170,7 +170,7 @@ def test_a_text_that_becomes_a_number_is_told_and_its_type_is_one_word(situation
 
 
 @pytest.mark.slow
-def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation) -> None:
+def test_removed_exclusion_is_shown_with_its_own_intent(situation: Situation) -> None:
     situation.become(case(20))
     said = 'exclude group "Without the archiver" · available · direct'
     shown = people_read(situation)
@@ -184,7 +184,7 @@ def test_of_two_exclusions_the_one_that_goes_has_its_intent(situation: Situation
 
 
 @pytest.mark.slow
-def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assignment(
+def test_exclusion_with_changed_intent_shows_both_intents_without_assignment_id(
     situation: Situation,
 ) -> None:
     situation.become(case(21))
@@ -202,7 +202,9 @@ def test_an_exclusion_that_moves_to_another_intent_has_both_and_no_id_of_an_assi
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "severity"), [(23, "high"), (24, "low")])
-def test_what_weakens_is_more_severe_than_what_strengthens(situation: Situation, number: int, severity: str) -> None:
+def test_weakening_change_is_more_severe_than_strengthening_change(
+    situation: Situation, number: int, severity: str
+) -> None:
     situation.become(case(number))
     _, finding = map(json.loads, situation.drift("--json").splitlines())
     assert (finding["path"], finding["severity"]) == ("state", severity)

@@ -176,7 +176,7 @@ class Editor:
         return Edit(ChangeKind.RECREATED, type_key, key, document["id"])
 
 
-def told(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
+def reported_edit(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
     """The change as the edit that it is, with the one property that is different."""
     properties = {field.path.partition("[")[0].partition(".")[0] for field in _certain(change)}
     if change.kind not in (ChangeKind.CHANGED, ChangeKind.RENAMED):
@@ -252,19 +252,19 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
         assert await sync() == "success"
         editor.settled()
         found, since = await noticed(since, is_noisy=FaultKind.NOISE in kinds)
-        assert Counter(told(change, expected) for change in found) == expected
+        assert Counter(reported_edit(change, expected) for change in found) == expected
     return ended
 
 
 @pytest.mark.slow
-async def test_the_change_feed_is_the_list_of_edits(system: System, temporal: EmbeddedTemporal) -> None:
+async def test_change_feed_equals_the_list_of_edits(system: System, temporal: EmbeddedTemporal) -> None:
     ended = await replay(system, temporal, seed=1, rounds=4, edits=8)
     assert ended["success"] >= 5
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
-async def test_a_history_of_hundreds_of_edits_is_told_edit_by_edit(
+async def test_change_feed_reports_each_of_hundreds_of_edits(
     system: System, temporal: EmbeddedTemporal, seed: int
 ) -> None:
     ended = await replay(system, temporal, seed=seed, rounds=20, edits=12)

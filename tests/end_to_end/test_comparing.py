@@ -26,7 +26,7 @@ def policy(tenant: SimulatedTenant, name: str, group: str, **properties: Any) ->
 
 
 @pytest.mark.slow
-def test_two_tenants_are_compared_by_what_their_policies_say(system: System) -> None:
+def test_policies_of_two_tenants_are_compared_by_content(system: System) -> None:
     golden, other = system.graph.tenants
     for tenant, group, required in ((golden, "Pilot ring", True), (other, "Other ring", False)):
         policy(tenant, "Baseline same", "Same ring")

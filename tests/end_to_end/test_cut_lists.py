@@ -17,7 +17,7 @@ def _group_ids(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_the_rest_of_what_a_list_expands_is_read_in_every_run(stage: Stage) -> None:
+def test_every_run_reads_the_rest_of_truncated_expansions(stage: Stage) -> None:
     key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
     stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
     stage.tenant.cut_expansions(2)
@@ -33,7 +33,7 @@ def test_the_rest_of_what_a_list_expands_is_read_in_every_run(stage: Stage) -> N
     assert stage.sync(["deviceConfigurations"]).counts.changed == 0
 
 
-def test_what_is_cut_by_id_is_read_to_its_end(stage: Stage) -> None:
+def test_list_truncated_in_get_by_id_is_read_to_its_end(stage: Stage) -> None:
     key = str(stage.tenant.documents(SETS)[0]["id"])
     items = [{"id": f"added {number}", "displayName": f"Added {number}"} for number in range(130)]
     stage.tenant.change(SETS, key, {"items": items})
@@ -41,7 +41,7 @@ def test_what_is_cut_by_id_is_read_to_its_end(stage: Stage) -> None:
     assert len(stage.show("policySets", key)["items"]) == 130
 
 
-def test_what_is_cut_within_what_is_expanded_is_read_to_its_end(stage: Stage) -> None:
+def test_list_truncated_inside_an_expansion_is_read_to_its_end(stage: Stage) -> None:
     key = str(stage.tenant.documents(COMPLIANCE)[0]["id"])
     actions = [
         {"id": str(rule), "scheduledActionConfigurations": [{"id": f"{rule}-{number}"} for number in range(5)]}
@@ -57,7 +57,7 @@ def test_what_is_cut_within_what_is_expanded_is_read_to_its_end(stage: Stage) ->
     assert [len(rule["scheduledActionConfigurations"]) for rule in whole["scheduledActionsForRule"]] == [5, 5, 5]
 
 
-def test_a_rest_that_cannot_be_read_leaves_the_item_incomplete_and_says_so(stage: Stage) -> None:
+def test_unreadable_rest_of_a_list_is_reported_as_incomplete_details(stage: Stage) -> None:
     key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
     stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
     stage.tenant.cut_expansions(2)
@@ -76,7 +76,7 @@ def test_a_rest_that_cannot_be_read_leaves_the_item_incomplete_and_says_so(stage
     ]
 
 
-def test_a_link_to_the_rest_that_leads_elsewhere_is_not_followed(stage: Stage) -> None:
+def test_next_link_to_a_foreign_host_is_not_followed(stage: Stage) -> None:
     key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
     cut = {
         "@odata.type": "#microsoft.graph.windows10CustomConfiguration",

@@ -64,7 +64,7 @@ async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]
 
 
 @pytest.mark.slow
-def test_a_first_listing_brings_references_along_and_a_later_one_has_them_read(referring: System) -> None:
+def test_only_first_listing_writes_references_in_the_version_transaction(referring: System) -> None:
     selection = ["--type", "deviceCompliancePolicies", "--type", "configurationPolicies"]
     assert referring.sync(*selection).status is RunStatus.SUCCESS
     first = asyncio.run(read_with_their_version(referring))
@@ -78,7 +78,7 @@ def test_a_first_listing_brings_references_along_and_a_later_one_has_them_read(r
     assert second == {**first, ("deviceCompliancePolicies", added): False}
 
 
-def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGraph, referring: System) -> None:
+def test_run_reads_references_and_deleted_group_is_dangling(graph: SimulatedGraph, referring: System) -> None:
     first = referring.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
     assert asyncio.run(unread(referring)) == 0, "the run has read what it found"
@@ -110,7 +110,7 @@ def test_a_run_reads_references_and_a_deleted_group_dangles(graph: SimulatedGrap
 
 
 @pytest.mark.slow
-def test_groups_that_could_not_be_read_are_not_called_gone(graph: SimulatedGraph, referring: System) -> None:
+def test_unread_groups_are_not_reported_as_dangling(graph: SimulatedGraph, referring: System) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path=r"/groups\?"))
     assert referring.sync(*SELECTION).status is RunStatus.PARTIAL
     lines = referring.starter("dangling", referring.tenant.name, "--json").objects()
@@ -120,7 +120,7 @@ def test_groups_that_could_not_be_read_are_not_called_gone(graph: SimulatedGraph
     assert groups["references"] > 0
 
 
-def test_what_a_run_has_left_over_is_read_by_who_asks(referring: System) -> None:
+def test_query_reads_references_that_a_run_left_unread(referring: System) -> None:
     referring.sync("--type", "deviceCompliancePolicies", "--type", "groups")
     before = uses_of_groups(referring)
     assert before

@@ -56,7 +56,7 @@ async def stored(system: System) -> dict[Item, str]:
 
 
 @pytest.mark.slow
-def test_details_are_whole_in_the_run_after_a_fault(system: System) -> None:
+def test_run_after_a_detail_fault_stores_complete_details(system: System) -> None:
     wrong: dict[FaultKind, set[Item]] = {}
     for tenant, kind in zip(system.graph.tenants, KINDS, strict=True):
         system.tenant = tenant

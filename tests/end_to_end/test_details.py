@@ -70,9 +70,7 @@ def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: Simula
     assert endpoints - asked == ELSEWHERE
 
 
-def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_its_own(
-    graph: SimulatedGraph, detailed: System
-) -> None:
+def test_run_requests_details_only_of_changed_policies(graph: SimulatedGraph, detailed: System) -> None:
     first = detailed.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
@@ -97,7 +95,7 @@ def test_an_unchanged_tenant_is_asked_for_no_details_and_a_changed_policy_for_it
 
 
 @pytest.mark.slow
-def test_a_deep_run_sees_what_no_list_betrays(graph: SimulatedGraph, detailed: System) -> None:
+def test_deep_run_finds_detail_changes_that_lists_do_not_show(graph: SimulatedGraph, detailed: System) -> None:
     detailed.sync(*SELECTION)
     policy = next(document for document in detailed.tenant.documents(POLICIES) if document["settingCount"])
     path = f"{POLICIES}/{policy['id']}/settings"
@@ -115,7 +113,7 @@ NAMES = count(1)
 
 
 @pytest.mark.slow
-def test_details_that_cannot_be_read_make_the_run_partial_and_are_kept_as_they_were_read(
+def test_unreadable_details_make_the_run_partial_and_keep_earlier_content(
     graph: SimulatedGraph, detailed: System
 ) -> None:
     detailed.sync(*SELECTION)
@@ -147,9 +145,7 @@ def test_details_that_cannot_be_read_make_the_run_partial_and_are_kept_as_they_w
     assert not any("warnings" in item.meta for item in detailed.items())
 
 
-def test_a_permission_that_all_details_lack_is_not_asked_for_item_by_item(
-    graph: SimulatedGraph, detailed: System
-) -> None:
+def test_forbidden_detail_is_not_requested_for_every_item(graph: SimulatedGraph, detailed: System) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path=f"{POLICIES}/[^/]*/settings"))
     record = detailed.sync(*SELECTION)
     assert (record.status, record.error_codes) == (RunStatus.PARTIAL, ["detail_incomplete"])
@@ -161,7 +157,7 @@ def test_a_permission_that_all_details_lack_is_not_asked_for_item_by_item(
     assert all(item.meta["warnings"] == ["details are incomplete"] for item in stored)
 
 
-async def test_every_digit_and_character_comes_back(detailed: System) -> None:
+async def test_numbers_and_characters_are_stored_exactly(detailed: System) -> None:
     planes = "".join(chr(plane * 0x10000 + 0x2F00) for plane in range(17)) + "\\u0000\\ud83d\\ude00"
     exact = (
         '"aboveDouble":9007199254740993,"aboveInt64":123456789012345678901234567890,"decimal":1.10,'
@@ -184,7 +180,7 @@ async def test_every_digit_and_character_comes_back(detailed: System) -> None:
     assert decode(stored.encode()) == decode(body.replace(',"decimal":1.10', ',"decimal":1.1').encode())
 
 
-def test_what_stands_under_a_parent_is_confirmed_under_it(graph: SimulatedGraph, detailed: System) -> None:
+def test_missing_child_item_is_confirmed_under_its_parent(graph: SimulatedGraph, detailed: System) -> None:
     tokens = "deviceManagement/depOnboardingSettings"
     selection = ("--type", "depEnrollmentProfiles")
     detailed.sync(*selection)

@@ -25,7 +25,7 @@ def drift(system: System, *options: str, code: int = 0) -> tuple[DriftReport, di
 
 
 @pytest.mark.slow
-def test_a_tenant_drifts_and_is_decided_upon(system: System) -> None:
+def test_partial_run_keeps_findings_and_new_value_reopens_a_decision(system: System) -> None:
     system.start_worker()
     tenant, name = system.tenant, system.tenant.name
     run = system.sync(*SELECTION)

@@ -24,7 +24,7 @@ def assert_one_line(done: Finished, code: int, *words: str) -> None:
     assert SECRET not in done.stderr
 
 
-def test_a_wrong_secret(system: System) -> None:
+def test_wrong_secret_is_explained_once_and_never_shown(system: System) -> None:
     secret_file = system.folder / "secrets" / str(system.tenant.id)
     secret_file.write_text(SECRET)
     system.start_worker()
@@ -44,45 +44,47 @@ def test_a_wrong_secret(system: System) -> None:
     assert again.run().collections["groups"].context["aadsts"] == 7000215
 
 
-def test_an_unknown_tenant(system: System) -> None:
+def test_unknown_tenant_is_refused_with_the_known_names(system: System) -> None:
     assert_one_line(system.starter("sync", "nobody", "--all"), 2, "unknown tenant 'nobody'", system.tenant.name)
 
 
-def test_an_unknown_type_key(system: System) -> None:
+def test_unknown_type_key_is_refused_with_a_suggestion(system: System) -> None:
     done = system.starter("sync", system.tenant.name, "--type", "deviceConfiguration")
     assert_one_line(done, 2, "unknown type key 'deviceConfiguration'", "did you mean 'deviceConfigurations'?")
 
 
-def test_an_unknown_category(system: System) -> None:
+def test_unknown_category_is_refused(system: System) -> None:
     assert_one_line(system.starter("sync", system.tenant.name, "--category", "none"), 2, "unknown category 'none'")
 
 
-def test_a_selection_of_nothing(system: System) -> None:
+def test_empty_selection_is_refused(system: System) -> None:
     assert_one_line(system.starter("sync", system.tenant.name), 2, "--type KEY, --category NAME or --all")
 
 
 @pytest.mark.parametrize(
     "command", [["sync", "Contoso", "--all"], ["items", "Contoso"], ["runs"], ["database", "upgrade"]]
 )
-def test_an_unreachable_database(system: System, command: list[str]) -> None:
+def test_unreachable_database_is_one_error_line(system: System, command: list[str]) -> None:
     url = f"postgresql://user:{SECRET}@127.0.0.1:{free_port()}/db"
     assert_one_line(
         system.starter(*command, DATABASE_URL=url), 1, "nothing listens at the host and port of DATABASE_URL"
     )
 
 
-def test_a_database_that_was_not_upgraded(system: System, empty_database_url: str) -> None:
+def test_empty_database_error_names_the_upgrade_command(system: System, empty_database_url: str) -> None:
     done = system.starter("runs", DATABASE_URL=empty_database_url)
     assert_one_line(done, 1, "python starter.py database upgrade")
 
 
-def test_an_unreachable_temporal(system: System) -> None:
+def test_unreachable_temporal_error_names_its_address(system: System) -> None:
     address = f"127.0.0.1:{free_port()}"
     done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
     assert_one_line(done, 1, f"Temporal does not answer at {address}", "TEMPORAL_ADDRESS")
 
 
-def test_an_unreachable_graph(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
+def test_unreachable_graph_fails_the_run_with_a_remedy(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
+) -> None:
     with (
         SimulatedGraph(tenants=1, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
@@ -110,13 +112,13 @@ def test_an_unreachable_graph(temporal: EmbeddedTemporal, database_url: str, tmp
         ),
     ],
 )
-def test_a_malformed_tenants_file(system: System, content: str, words: list[str]) -> None:
+def test_malformed_tenants_file_is_refused(system: System, content: str, words: list[str]) -> None:
     path = system.folder / "broken.toml"
     path.write_text(content)
     assert_one_line(system.starter("sync", "Contoso", "--all", TENANTS_FILE=str(path)), 2, "broken.toml", *words)
 
 
-def test_a_tenants_file_that_is_not_there(system: System) -> None:
+def test_absent_tenants_file_is_refused(system: System) -> None:
     assert_one_line(system.starter("sync", "Contoso", "--all", TENANTS_FILE="none.toml"), 2, "none.toml: no such file")
 
 
@@ -131,40 +133,40 @@ def test_a_tenants_file_that_is_not_there(system: System) -> None:
         ("GRAPH_CA_FILE", "none.pem", "there is no file none.pem"),
     ],
 )
-def test_a_malformed_setting(system: System, name: str, value: str, words: str) -> None:
+def test_malformed_setting_is_refused(system: System, name: str, value: str, words: str) -> None:
     assert_one_line(system.starter("runs", **{name: value}), 2, words)
 
 
-def test_an_unknown_setting_in_the_env_file(system: System) -> None:
+def test_unknown_setting_in_env_file_is_refused_with_a_suggestion(system: System) -> None:
     (system.folder / ".env").write_text("DATABSE_URL=x\n")
     assert_one_line(system.starter("runs"), 2, "unknown setting DATABSE_URL", "did you mean DATABASE_URL?")
 
 
-def test_what_is_no_run_id(system: System) -> None:
+def test_malformed_run_id_is_refused(system: System) -> None:
     assert_one_line(
         system.starter("run", "latest"), 2, "'latest' is neither a run id nor 4 or more characters of its beginning"
     )
 
 
-def test_a_run_that_does_not_exist(system: System) -> None:
+def test_unknown_run_id_is_refused(system: System) -> None:
     assert_one_line(system.starter("run", "00000000-0000-0000-0000-000000000000"), 2, "there is no run")
 
 
-def test_cancelling_what_does_not_run(system: System) -> None:
+def test_cancel_without_a_run_under_way_is_refused(system: System) -> None:
     assert_one_line(system.starter("cancel", system.tenant.name, "--all"), 2, "no such run is under way")
 
 
-def test_a_selection_hash_that_nobody_used(system: System) -> None:
+def test_unknown_selection_hash_is_refused(system: System) -> None:
     assert_one_line(system.starter("missing", system.tenant.name, "--selection", "abc"), 2, "'abc'")
 
 
-def test_a_wrong_option_is_a_usage_error(system: System) -> None:
+def test_unknown_option_is_a_usage_error(system: System) -> None:
     done = system.starter("runs", "--nonsense")
     assert done.code == 2
     assert "--nonsense" in done.stderr
 
 
-def test_no_worker_is_said_while_following(system: System) -> None:
+def test_follower_reports_that_no_worker_is_polling(system: System) -> None:
     follower = system.begin("sync", system.tenant.name, "--type", "groups")
     follower.until_said("no worker is polling")
     system.start_worker()

@@ -106,7 +106,7 @@ def fault(kind: FaultKind, **more: Any) -> Fault:
     return Fault(kind, path=path, retry_after="1", seconds=0.2, **more)
 
 
-def test_every_fault_has_its_ending() -> None:
+def test_endings_cover_every_fault() -> None:
     assert set(ENDINGS) == set(FaultKind)
 
 
@@ -122,7 +122,7 @@ ONE_OF_EACH_ENDING = list({ending[True]: kind for kind, ending in reversed(ENDIN
         pytest.param(True, ONE_OF_EACH_ENDING, id="one of each ending stays"),
     ],
 )
-def test_a_fault_ends_in_its_outcome_and_code(
+def test_run_under_each_fault_ends_with_its_outcome_and_code(
     tmp_path: Path, beside: Beside, stays: bool, kinds: list[FaultKind]
 ) -> None:
     # Of a fault that stays a slow machine has had enough after fewer attempts, and its run ends in the same way.

@@ -67,7 +67,7 @@ def pasted(said: str, beginning: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> None:
+def test_frozen_worker_is_reported_and_its_queued_run_shown(system: System) -> None:
     worker = system.start_worker()
     system.sync("--type", "assignmentFilters")
     os.kill(worker.pid, signal.SIGSTOP)
@@ -89,7 +89,7 @@ def test_a_frozen_worker_is_said_and_its_queued_run_is_shown(system: System) -> 
 
 
 @pytest.mark.slow
-def test_a_run_that_was_left_can_be_followed_and_cancelled_as_it_was_said(system: System) -> None:
+def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system: System) -> None:
     with started(system, "sync", system.tenant.name, *GROUPS) as sync:
         said = interrupted(sync, "no worker is polling")
     assert re.search(r"^run \S+ goes on$", said, re.MULTILINE)
@@ -105,7 +105,7 @@ def test_a_run_that_was_left_can_be_followed_and_cancelled_as_it_was_said(system
     assert RunRecord.model_validate_json(stdout).status is RunStatus.CANCELLED
 
 
-def test_what_sync_says_without_waiting_works_at_once(system: System) -> None:
+def test_follow_command_of_sync_no_wait_works_at_once(system: System) -> None:
     done = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
     follow = system.begin(*pasted(done.stdout, "follow it"))
     system.start_worker()
@@ -113,7 +113,7 @@ def test_what_sync_says_without_waiting_works_at_once(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
+def test_portfolio_run_can_be_followed_after_an_interrupt(system: System) -> None:
     selection = ("portfolio", "sync", "--tenant", system.tenant.name, *GROUPS)
     with started(system, *selection) as sync:
         said = interrupted(sync, "no worker is polling")
@@ -128,9 +128,7 @@ def test_a_portfolio_run_that_was_left_can_be_followed(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_portfolio_run_that_a_worker_refuses_is_followed_to_its_end(
-    system: System, temporal: EmbeddedTemporal
-) -> None:
+def test_refused_portfolio_run_is_followed_to_its_end(system: System, temporal: EmbeddedTemporal) -> None:
     async def start_under_another_id() -> str:
         client = await connect_temporal({"target_host": temporal.address})
         portfolio = PortfolioInput(selection=Selection(type_keys=("groups",)), chosen=TenantChoice(everyone=True))

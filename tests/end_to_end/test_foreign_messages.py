@@ -95,7 +95,7 @@ async def missing(system: System) -> list[Any]:
 
 
 @pytest.mark.parametrize("opened", [False, True])
-async def test_a_run_that_read_nothing_makes_nothing_missing(synced: System, *, opened: bool) -> None:
+async def test_run_that_read_nothing_makes_no_item_missing(synced: System, *, opened: bool) -> None:
     run = a_run(synced)
     async with stranger(synced) as foreign:
         if opened:
@@ -113,7 +113,7 @@ async def test_a_run_that_read_nothing_makes_nothing_missing(synced: System, *, 
         assert states == {State.PRESENT}
 
 
-async def test_a_collection_that_graph_did_not_refuse_is_not_skipped(synced: System) -> None:
+async def test_collection_is_not_skipped_without_a_refusal_by_graph(synced: System) -> None:
     run = a_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
@@ -122,7 +122,7 @@ async def test_a_collection_that_graph_did_not_refuse_is_not_skipped(synced: Sys
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
 
 
-async def test_a_parent_that_is_not_there_is_no_refusal_of_the_collection(synced: System) -> None:
+async def test_absent_parent_does_not_skip_the_child_collection(synced: System) -> None:
     profiles = "depEnrollmentProfiles"
     run = a_run(synced, Selection(type_keys=(profiles,)))
     child_url = load_catalog().collections[profiles].child_url("made-up")
@@ -137,7 +137,7 @@ async def test_a_parent_that_is_not_there_is_no_refusal_of_the_collection(synced
     assert ErrorCode.LISTING_UNPROVEN in (finished.error_codes or [])
 
 
-async def test_a_link_hides_behind_no_other_page_of_its_collection(synced: System, graph: SimulatedGraph) -> None:
+async def test_foreign_url_is_refused_beside_a_valid_page(synced: System, graph: SimulatedGraph) -> None:
     run = a_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
@@ -154,7 +154,7 @@ async def test_a_link_hides_behind_no_other_page_of_its_collection(synced: Syste
     assert (read.failure, read.was_read) == (None, True)
 
 
-async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: System) -> None:
+async def test_listing_without_a_merge_is_no_evidence(synced: System) -> None:
     run = a_run(synced)
     async with stranger(synced) as foreign:
         begun = await foreign.call("begin_run", run, BeginRunResult)
@@ -165,7 +165,7 @@ async def test_a_listing_that_was_read_but_not_merged_is_no_evidence(synced: Sys
     assert finished.status is RunStatus.FAILED
 
 
-async def test_a_url_that_graph_did_not_give_is_not_read(synced: System, graph: SimulatedGraph) -> None:
+async def test_url_that_graph_did_not_return_is_not_read(synced: System, graph: SimulatedGraph) -> None:
     urls = (
         "/groups?$select=id",
         "/users",
@@ -184,7 +184,7 @@ async def test_a_url_that_graph_did_not_give_is_not_read(synced: System, graph: 
             assert len(graph.requests()) == asked, url
 
 
-async def test_another_version_of_graph_is_not_read(synced: System, graph: SimulatedGraph) -> None:
+async def test_other_api_version_is_not_read(synced: System, graph: SimulatedGraph) -> None:
     run = a_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
@@ -199,7 +199,7 @@ async def test_another_version_of_graph_is_not_read(synced: System, graph: Simul
 NOTHING_KEPT = RetentionInput(kept=1, older_than=timedelta(0), runs_older_than=timedelta(0))
 
 
-async def test_nothing_is_forgotten_where_retention_is_off(synced: System) -> None:
+async def test_nothing_is_deleted_if_retention_is_off(synced: System) -> None:
     groups = synced.tenant.documents("groups")
     synced.tenant.rename("groups", groups[0]["id"], "second")
     await asyncio.to_thread(synced.sync, "--type", "groups")
@@ -217,7 +217,7 @@ async def test_nothing_is_forgotten_where_retention_is_off(synced: System) -> No
     assert len((await asyncio.to_thread(synced.starter, "runs", synced.tenant.name, "--json")).objects()) == 2
 
 
-async def test_a_message_can_only_keep_more_than_the_worker_does(system: System) -> None:
+async def test_message_cannot_delete_more_than_the_workers_retention(system: System) -> None:
     system.environment["VERSION_RETENTION_COUNT"] = "2"
     await asyncio.to_thread(system.start_worker)
     await asyncio.to_thread(system.sync, "--type", "groups")
@@ -253,12 +253,12 @@ async def _signalled(system: System, *signals: object) -> Row[Any]:
         return (await session.execute(text("SELECT status, cancel_reason, cancel_requested_by FROM sync_run"))).one()
 
 
-async def test_a_reason_of_megabytes_is_cut(system: System) -> None:
+async def test_long_cancel_reason_is_truncated(system: System) -> None:
     row = await _signalled(system, {"reason": "x" * 1_900_000, "requested_by": "y" * 50_000})
     assert row.status == RunStatus.CANCELLED
     assert (len(row.cancel_reason), len(row.cancel_requested_by)) == (500, 500)
 
 
-async def test_a_signal_of_garbage_changes_nothing(system: System) -> None:
+async def test_malformed_signals_are_ignored(system: System) -> None:
     row = await _signalled(system, "garbage", {"run_id": 7}, {"reason": ["x"]}, {"reason": "meant"})
     assert row.cancel_reason == "meant"

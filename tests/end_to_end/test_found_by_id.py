@@ -38,7 +38,7 @@ def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]
         pytest.param("namedLocations", LOCATIONS, "displayName", marks=pytest.mark.slow),
     ],
 )
-def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: str, path: str, name: str) -> None:
+def test_unlisted_object_is_read_again_by_id(stage: Stage, type_key: str, path: str, name: str) -> None:
     stage.sync([type_key])
     key = next(iter(items(stage, type_key)))
     assert state(stage, type_key, key) == ("present", "high", "listed")
@@ -60,7 +60,7 @@ def test_an_object_that_only_its_id_finds_is_read_anew(stage: Stage, type_key: s
     ("type_key", "path", "expand"),
     [("deviceConfigurations", CONFIGURATIONS, "?$expand=assignments"), ("groups", "groups", "")],
 )
-def test_what_an_object_shows_by_its_id_alone_is_no_change(stage: Stage, type_key: str, path: str, expand: str) -> None:
+def test_properties_shown_only_by_id_are_no_change(stage: Stage, type_key: str, path: str, expand: str) -> None:
     stage.sync([type_key])
     key = next(iter(items(stage, type_key)))
     shown = stage.tenant.get(f"{path}/{key}{expand}")
@@ -76,7 +76,7 @@ def test_what_an_object_shows_by_its_id_alone_is_no_change(stage: Stage, type_ke
 
 
 @pytest.mark.slow
-def test_no_object_of_any_collection_is_told_as_changed_because_only_its_id_finds_it(system: System) -> None:
+def test_unlisted_objects_of_every_collection_are_found_by_id_unchanged(system: System) -> None:
     system.start_worker()
     system.sync("--all")
     collections = load_catalog().collections
@@ -95,7 +95,7 @@ def test_no_object_of_any_collection_is_told_as_changed_because_only_its_id_find
 
 
 @pytest.mark.slow
-def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: Stage) -> None:
+def test_details_of_unlisted_object_are_read_again(stage: Stage) -> None:
     stage.sync(["mobileApps"])
     key = next(iter(items(stage, "mobileApps")))
     stage.tenant.unlist(APPS, key)
@@ -111,7 +111,7 @@ def test_the_details_of_an_object_that_only_its_id_finds_are_read_anew(stage: St
     ]
 
 
-def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:
+def test_unlisted_script_is_no_change(stage: Stage) -> None:
     """A GET by id shows more of a script than its list."""
     stage.sync(["deviceManagementScripts"])
     key = next(iter(items(stage, "deviceManagementScripts")))
@@ -122,7 +122,7 @@ def test_a_script_that_only_its_id_finds_is_no_change(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_under_a_parent_is_read_anew_under_it(stage: Stage) -> None:
+def test_unlisted_child_item_is_read_again_under_its_parent(stage: Stage) -> None:
     stage.sync(["depEnrollmentProfiles"])
     key, item = next(iter(items(stage, "depEnrollmentProfiles").items()))
     profiles = f"{TOKENS}/{item['meta'][PARENT_ID]}/enrollmentProfiles"
@@ -138,7 +138,7 @@ def test_what_is_under_a_parent_is_read_anew_under_it(stage: Stage) -> None:
     assert stage.show("depEnrollmentProfiles", key)["description"] == "changed unseen"
 
 
-def test_an_object_that_cannot_be_read_anew_keeps_its_content(stage: Stage) -> None:
+def test_unlisted_object_that_cannot_be_read_keeps_its_content(stage: Stage) -> None:
     stage.sync(["deviceConfigurations"])
     key = next(iter(items(stage, "deviceConfigurations")))
     before = stage.show("deviceConfigurations", key)

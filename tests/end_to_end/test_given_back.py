@@ -18,7 +18,7 @@ class FailureError(Exception):
     """Stands for a failed assertion, or for pytest's own limit."""
 
 
-def test_commands_and_workers_end_with_a_test_that_fails(
+def test_commands_and_workers_end_with_a_failed_test(
     graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with pytest.raises(FailureError), System(graph, temporal, database_url, tmp_path) as system:
@@ -36,7 +36,7 @@ def _fail(*_: object) -> None:
 
 
 @pytest.mark.parametrize("wait", [Fork.wait, lambda fork: fork.wait_until(lambda: False)], ids=["wait", "wait_until"])
-def test_a_wait_that_is_interrupted_ends_what_it_waited_for(
+def test_interrupted_wait_ends_the_process(
     system: System, wait: Callable[[Fork], object], request: pytest.FixtureRequest
 ) -> None:
     output = system.folder / "output"

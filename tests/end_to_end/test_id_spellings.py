@@ -30,7 +30,7 @@ def documents(spelled: Callable[[str], str], *policies: str) -> Documents:
 
 
 @pytest.mark.slow
-def test_a_run_that_sees_ids_in_another_case_tells_no_change_and_confirms_what_is_gone(stage: Stage) -> None:
+def test_ids_in_another_case_are_no_change_and_removed_items_are_confirmed(stage: Stage) -> None:
     stage.hold(documents(str.lower, POLICY, GONE))
     assert stage.sync(TYPES).counts.created == 3
 

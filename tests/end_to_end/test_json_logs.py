@@ -7,7 +7,7 @@ import orjson
 from tests.end_to_end.system import System
 
 
-def test_every_line_is_an_object_and_those_of_an_activity_name_run_and_tenant(system: System) -> None:
+def test_every_log_line_is_json_and_activity_lines_name_run_and_tenant(system: System) -> None:
     system.environment |= {"LOG_FORMAT": "json", "LOG_LEVEL": "DEBUG"}
     system.start_worker()
     record = system.sync("--type", "deviceCompliancePolicies")

@@ -121,7 +121,7 @@ def tenants_begun(system: System) -> int:
 
 
 @pytest.mark.slow
-async def test_workers_die_and_come_in_the_middle_of_a_portfolio(
+async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
     slow_system: System, temporal: EmbeddedTemporal
 ) -> None:
     system, graph = slow_system, slow_system.graph

@@ -45,9 +45,7 @@ def addresses_of_metrics(system: System) -> tuple[str, str]:
 
 
 @pytest.mark.slow
-def test_alerts_and_dashboard_name_only_what_a_worker_and_the_web_page_expose(
-    system: System, addresses_of_metrics: tuple[str, str]
-) -> None:
+def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses_of_metrics: tuple[str, str]) -> None:
     worker, web = addresses_of_metrics
     system.start_worker()
     record = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
@@ -86,9 +84,7 @@ def test_alerts_and_dashboard_name_only_what_a_worker_and_the_web_page_expose(
         assert told["sign_in_url"].rpartition("/")[2] not in text
 
 
-def test_tenants_are_labels_where_the_configuration_wants_them(
-    system: System, addresses_of_metrics: tuple[str, str]
-) -> None:
+def test_metrics_tenants_setting_adds_tenant_labels(system: System, addresses_of_metrics: tuple[str, str]) -> None:
     system.start_worker()
     system.environment["METRICS_TENANTS"] = "true"
     system.environment["WORKER_METRICS_ADDRESS"] = second = f"127.0.0.1:{free_port()}"
@@ -98,7 +94,7 @@ def test_tenants_are_labels_where_the_configuration_wants_them(
     until(lambda: series in scrape(second))
 
 
-def test_an_address_that_is_taken_is_said_in_one_line(system: System) -> None:
+def test_taken_metrics_address_is_one_error_line(system: System) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = system.starter("web", "--port=0", WEB_METRICS_ADDRESS=address)

@@ -75,7 +75,7 @@ async def read_before(system: System) -> None:
         await end(database, tenant_id, run)
 
 
-async def told(system: System) -> list[ChangeRecord]:
+async def reported_changes(system: System) -> list[ChangeRecord]:
     async with system.database() as database, database.tenant(UUID(system.tenant.id), read_only=True) as session:
         window = Window(datetime(2000, 1, 1, tzinfo=UTC), await database_time(session))
         return [change async for _, change in changes(session, UUID(system.tenant.id), window)]
@@ -87,7 +87,7 @@ def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.slow
-def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgraded: System) -> None:
+def test_first_runs_of_a_release_that_reads_more_details_report_no_change(upgraded: System) -> None:
     before = hashes(upgraded, *READ)
     now = served(upgraded.tenant, READ)
     gained = {type_key for type_key, external_id in now if before[type_key, external_id] != now[type_key, external_id]}
@@ -95,11 +95,11 @@ def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgr
 
     assert upgraded.sync(*SELECTION).status is RunStatus.SUCCESS
     assert hashes(upgraded, *LISTS_ALONE) == served(upgraded.tenant, LISTS_ALONE)
-    assert asyncio.run(told(upgraded)) == []
+    assert asyncio.run(reported_changes(upgraded)) == []
 
     assert upgraded.sync(*SELECTION, "--deep").status is RunStatus.SUCCESS
     assert hashes(upgraded, *READ) == now
-    assert asyncio.run(told(upgraded)) == []
+    assert asyncio.run(reported_changes(upgraded)) == []
 
     (policy, *_) = (
         document["id"]
@@ -108,7 +108,7 @@ def test_the_first_runs_of_a_release_that_reads_more_details_tell_no_change(upgr
     )
     upgraded.tenant.remove(f"{ROLLOUTS}/{policy}/appliesTo", applies_to(upgraded, policy)[0])
     upgraded.sync(*SELECTION, "--deep")
-    assert [(change.kind, change.external_id) for change in asyncio.run(told(upgraded))] == [
+    assert [(change.kind, change.external_id) for change in asyncio.run(reported_changes(upgraded))] == [
         (ChangeKind.CHANGED, policy)
     ]
 

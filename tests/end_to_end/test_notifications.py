@@ -52,7 +52,7 @@ def subjects(receiver: Receiver) -> list[str]:
     return [received.json["subject"] for received in receiver.received]
 
 
-def test_a_run_that_becomes_partial_is_told_once_and_a_clean_one_is_not(system: System, receiver: Receiver) -> None:
+def test_run_notifies_only_when_its_status_worsens(system: System, receiver: Receiver) -> None:
     told(system, receiver)
     system.start_worker()
     assert system.sync(*TYPES).status == "success"
@@ -77,7 +77,7 @@ def test_a_run_that_becomes_partial_is_told_once_and_a_clean_one_is_not(system: 
 
 
 @pytest.mark.slow
-def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: System, receiver: Receiver) -> None:
+def test_failed_delivery_is_retried_with_the_same_idempotency_key(system: System, receiver: Receiver) -> None:
     told(system, receiver)
     receiver.answer = lambda _: (503 if not receiver.received else 204, {})
     system.start_worker()
@@ -90,9 +90,7 @@ def test_a_target_that_answers_late_is_tried_again_with_the_same_key(system: Sys
 
 
 @pytest.mark.slow
-def test_a_weakened_policy_is_told_once_by_the_run_that_reads_its_collection_to_the_end(
-    system: System, receiver: Receiver
-) -> None:
+def test_weakened_policy_is_notified_once_by_the_next_complete_run(system: System, receiver: Receiver) -> None:
     told(system, receiver, f'kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\n')
     system.start_worker()
     selection = ("--type", POLICIES, "--type", "groups")
@@ -126,7 +124,7 @@ async def triggered(system: System) -> None:
     await client.get_schedule_handle(f"tenant-inventory-notification-look/{queue}").trigger()
 
 
-def test_the_schedule_tells_of_tokens_that_expire_and_of_tenants_not_read(system: System, receiver: Receiver) -> None:
+def test_schedule_notifies_of_expiring_tokens_and_unread_tenants(system: System, receiver: Receiver) -> None:
     told(system, receiver, 'kinds = ["expiring", "not_read"]\nnot_read_hours = 6\n')
     system.start_worker()
     soon = (datetime.now(UTC) + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -150,9 +148,7 @@ def test_the_schedule_tells_of_tokens_that_expire_and_of_tenants_not_read(system
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_before_it_notes_the_delivery_costs_one_repetition(
-    system: System, receiver: Receiver
-) -> None:
+def test_worker_killed_before_recording_a_delivery_repeats_it_once(system: System, receiver: Receiver) -> None:
     told(system, receiver)
     worker = system.start_worker()
 
@@ -181,7 +177,7 @@ def test_a_worker_that_dies_before_it_notes_the_delivery_costs_one_repetition(
     assert all(received.is_signed() for received in receiver.received)
 
 
-def test_a_worker_does_not_start_with_a_broken_file(system: System, tmp_path: Path) -> None:
+def test_worker_does_not_start_with_an_invalid_notifications_file(system: System, tmp_path: Path) -> None:
     file = tmp_path / "broken.toml"
     file.write_text("[[rule]]\n")
     system.environment["NOTIFICATIONS_FILE"] = str(file)

@@ -56,7 +56,9 @@ def states(url: str) -> Counter[str]:
 
 
 @pytest.mark.slow
-def test_each_run_is_told_whatever_dies(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> None:
+def test_each_failed_run_is_notified_despite_killed_workers(
+    temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
+) -> None:
     with (
         SimulatedGraph(tenants=TENANTS, seed=next(SEEDS)) as graph,
         receiving() as receiver,

@@ -202,7 +202,7 @@ async def under_way(rig: Rig, tenant: SimulatedTenant) -> StartedRun:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.slow
-def test_a_run_outlasts_what_an_operator_breaks_and_mends(rig: Rig, tenant: SimulatedTenant, name: str) -> None:
+def test_run_survives_a_fault_that_the_operator_mends(rig: Rig, tenant: SimulatedTenant, name: str) -> None:
     fault = FAULTS[name]
 
     async def play() -> None:
@@ -237,7 +237,7 @@ def test_a_run_outlasts_what_an_operator_breaks_and_mends(rig: Rig, tenant: Simu
 
 @pytest.mark.timeout(300)
 @pytest.mark.slow
-def test_closing_a_record_is_retried_whatever_fails(rig: Rig, tenant: SimulatedTenant) -> None:
+def test_closing_a_record_is_retried_after_unexpected_errors(rig: Rig, tenant: SimulatedTenant) -> None:
     async def play() -> None:
         run = await under_way(rig, tenant)
         refusing("sync_run", "UPDATE OF finished_at", "22012")(rig, tenant)
@@ -260,7 +260,7 @@ def test_closing_a_record_is_retried_whatever_fails(rig: Rig, tenant: SimulatedT
     ("content", "code"), [(None, "configuration_invalid"), ("wrong", "auth_failed")], ids=["gone", "wrong"]
 )
 @pytest.mark.slow
-def test_a_secret_that_stays_broken_fails_its_run_and_not_the_next_one(
+def test_broken_secret_fails_its_run_but_not_the_next_run(
     rig: Rig, tenant: SimulatedTenant, content: str | None, code: str
 ) -> None:
     path = secret_file(rig, tenant)
@@ -289,7 +289,7 @@ def test_a_secret_that_stays_broken_fails_its_run_and_not_the_next_one(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_authority_that_hangs_for_many_tenants_holds_up_no_other(rig: Rig, tenant: SimulatedTenant) -> None:
+def test_hanging_sign_ins_do_not_block_other_tenants(rig: Rig, tenant: SimulatedTenant) -> None:
     slow = [rig.graph.tenants[next(NUMBERS)] for _ in range(MANY)]
 
     async def play() -> None:

@@ -41,7 +41,7 @@ def parts(message: Message) -> Iterator[Message]:
 
 
 @pytest.mark.slow
-async def test_keys_are_rotated_under_a_run_which_reads_its_tenant_to_the_end(system: System) -> None:
+async def test_run_succeeds_across_a_payload_key_rotation(system: System) -> None:
     """A worker that lacks the key of sensitive fields fails activities: so the run waits, and failures have words."""
     name = system.tenant.name
     system.environment |= {"SENSITIVE_FIELDS_KEY": FIELDS_KEY, "PAYLOAD_KEYS": ring(OLD)}
@@ -95,7 +95,7 @@ async def history(system: System, run: RunRecord) -> tuple[set[bytes], bytes]:
     return {payload.metadata[KEY_ID] for payload in payloads}, words
 
 
-def test_encryption_is_switched_on_beside_a_schedule(system: System) -> None:
+def test_schedule_in_clear_stays_readable_after_encryption_is_switched_on(system: System) -> None:
     """What was stored in clear is read on: the actions of schedules, and what a command asks about them."""
     made = system.starter("schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "24h", *TYPES)
     assert made.code == 0, made.stderr
@@ -112,7 +112,7 @@ def test_encryption_is_switched_on_beside_a_schedule(system: System) -> None:
     assert f"encrypted under the key '{key_id(NEW).decode()}'" in without.stderr
 
 
-def test_keys_that_are_none_are_refused_in_one_line_that_repeats_nothing(system: System) -> None:
+def test_malformed_payload_keys_are_refused_without_repeating_them(system: System) -> None:
     for text in ("hunter2", f"{ring(NEW)},hunter2", f"{ring(NEW)},"):
         done = system.starter("schedule", "list", PAYLOAD_KEYS=text)
         assert done.code == 2

@@ -52,7 +52,7 @@ def licence_for(entry: Collection) -> str | None:
 
 
 @pytest.mark.slow
-def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_opens_to_apps(system: System) -> None:
+def test_printed_permissions_suffice_for_every_collection_open_to_apps(system: System) -> None:
     system.tenant.grant(printed(system))
     record = system.sync("--all")
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
@@ -63,7 +63,7 @@ def test_an_app_with_exactly_what_is_printed_reads_everything_that_microsoft_ope
 
 
 @pytest.mark.slow
-def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> None:
+def test_unlicensed_tenant_skips_only_collections_that_need_a_licence(system: System) -> None:
     system.tenant.grant(printed(system))
     system.tenant.license([])
     record = system.sync("--all")
@@ -85,7 +85,7 @@ def test_a_tenant_without_licences_is_read_as_far_as_it_goes(system: System) -> 
 
 
 @pytest.mark.slow
-def test_each_licence_alone_is_missed_by_exactly_what_needs_it(system: System) -> None:
+def test_without_one_licence_only_its_collections_are_skipped(system: System) -> None:
     system.tenant.grant(printed(system))
     for missing in sorted(LICENCES):
         system.tenant.license(LICENCES - {missing})
@@ -96,13 +96,13 @@ def test_each_licence_alone_is_missed_by_exactly_what_needs_it(system: System) -
         assert codes(record) == expected | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only"), missing
 
 
-def test_the_catalog_hints_at_the_licence_that_a_request_needs() -> None:
+def test_catalog_hints_at_the_licence_of_each_collection() -> None:
     hinted = {key: entry.licence_hint for key, entry in COLLECTIONS.items() if entry.licence_hint in LICENCES}
     needed = {key: licence_for(entry) for key, entry in COLLECTIONS.items()}
     assert hinted == {key: licence for key, licence in needed.items() if licence is not None}
 
 
-def test_the_catalog_hints_at_the_licence_that_a_detail_needs_and_its_list_does_not() -> None:
+def test_catalog_hints_at_licences_that_only_a_detail_needs() -> None:
     """Where it does not, a refusal is no answer: the tenant has the collection."""
     calls = {(key, call.path): call.licence_hint for key, entry in COLLECTIONS.items() for call in entry.details}
     needed = {key: licence_of(key[1].partition("?")[0]) for key in calls}
@@ -146,7 +146,7 @@ def needing_more_than(granted: set[str]) -> Needing:
     return Needing(lists, details - lists - DELEGATED_ONLY)
 
 
-def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system: System) -> None:
+def test_without_one_permission_only_its_collections_fail_and_name_it(system: System) -> None:
     taken = "DeviceManagementScripts.Read.All"
     granted = printed(system) - {taken}
     system.tenant.grant(granted)
@@ -160,7 +160,7 @@ def test_without_one_permission_exactly_what_needs_it_fails_and_names_it(system:
 
 
 @pytest.mark.slow
-def test_each_permission_that_is_taken_away_fails_exactly_what_needs_it_in_runs_and_in_check(system: System) -> None:
+def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(system: System) -> None:
     everything = printed(system)
     opened_to_apps = {
         name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions

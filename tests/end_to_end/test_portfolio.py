@@ -76,7 +76,7 @@ def tag(system: System, tags: dict[int, list[str]]) -> None:
     path.write_text(text)
 
 
-def test_every_tenant_is_synced_once_and_the_record_says_so(system: System) -> None:
+def test_portfolio_run_syncs_and_records_every_tenant_once(system: System) -> None:
     system.start_worker()
     done = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", "3", "--json")
     assert done.code == 0, done.stderr
@@ -120,7 +120,7 @@ def test_tenants_are_chosen_by_name_and_by_tag(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_tenant_whose_app_is_revoked_is_failed_and_the_portfolio_partial(system: System) -> None:
+def test_revoked_app_fails_its_tenant_and_makes_the_portfolio_partial(system: System) -> None:
     revoked = system.graph.tenants[2].id
     system.graph.faults.add(Fault(FaultKind.APP_REVOKED, tenant_id=revoked))
     system.start_worker()
@@ -138,7 +138,7 @@ def test_a_tenant_whose_app_is_revoked_is_failed_and_the_portfolio_partial(syste
     )
 
 
-def test_cancelling_a_portfolio_cancels_the_runs_that_it_started(system: System) -> None:
+def test_cancelling_a_portfolio_run_cancels_its_runs(system: System) -> None:
     system.graph.faults.add(Fault(FaultKind.THROTTLED, retry_after="300"))
     system.start_worker()
     started = portfolio_of(
@@ -165,7 +165,7 @@ def test_cancelling_a_portfolio_cancels_the_runs_that_it_started(system: System)
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_a_portfolio_no_tenant(slow_system: System) -> None:
+def test_portfolio_run_syncs_every_tenant_despite_a_killed_worker(slow_system: System) -> None:
     system = slow_system
     first = system.start_worker()
     follower = system.popen("portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", "3", "--json")
@@ -181,7 +181,7 @@ def test_a_killed_worker_costs_a_portfolio_no_tenant(slow_system: System) -> Non
 
 
 @pytest.mark.slow
-def test_a_run_that_is_under_way_is_joined(system: System) -> None:
+def test_portfolio_run_joins_a_run_under_way(system: System) -> None:
     others: set[str] = set()
 
     def hold(request: GraphRequest) -> Answer | None:
@@ -209,7 +209,7 @@ def test_a_run_that_is_under_way_is_joined(system: System) -> None:
 
 
 @pytest.mark.slow
-async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -> None:
+async def test_portfolio_history_has_few_events_per_tenant(system: System, temporal: EmbeddedTemporal) -> None:
     await asyncio.to_thread(system.start_worker)
     done = await asyncio.to_thread(
         system.starter, "portfolio", "sync", "--all-tenants", *SELECTION, "--name", "groups", "--at-once", "1", "--json"
@@ -236,9 +236,7 @@ async def test_few_events_a_tenant(system: System, temporal: EmbeddedTemporal) -
     assert len(events) <= opened_and_closed + TENANTS * EVENTS_A_TENANT
 
 
-async def test_a_portfolio_run_that_was_terminated_is_closed_by_the_sweep(
-    system: System, temporal: EmbeddedTemporal
-) -> None:
+async def test_sweep_closes_a_terminated_portfolio_run(system: System, temporal: EmbeddedTemporal) -> None:
     system.environment["SWEEP_INTERVAL_SECONDS"] = "1"
     system.graph.faults.add(Fault(FaultKind.THROTTLED, retry_after="300"))
     await asyncio.to_thread(system.start_worker)
@@ -259,7 +257,7 @@ async def test_a_portfolio_run_that_was_terminated_is_closed_by_the_sweep(
 
 
 @pytest.mark.slow
-def test_a_schedule_joins_what_was_started_by_hand(system: System, temporal: EmbeddedTemporal) -> None:
+def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temporal: EmbeddedTemporal) -> None:
     schedule = ("schedule", "set", "nightly", "--all-tenants", *SELECTION, "--every", "1d", "--note", "by night")
     assert system.starter(*schedule).code == 0
     system.graph.before_answer = held
@@ -342,7 +340,7 @@ def test_a_schedule_is_changed_in_place_paused_and_deleted(system: System) -> No
         assert "there is no schedule 'hourly'" in refused.stderr
 
 
-def test_a_schedule_whose_last_run_is_still_under_way_is_skipped_and_counted(system: System) -> None:
+def test_schedule_skips_and_counts_overlapping_runs(system: System) -> None:
     # No worker: the first portfolio run stays under way.
     assert system.starter("schedule", "set", "busy", "--all-tenants", "--type", "groups", "--every", "1d").code == 0
     for _ in range(2):
@@ -356,7 +354,7 @@ def test_a_schedule_whose_last_run_is_still_under_way_is_skipped_and_counted(sys
     assert system.starter("schedule", "delete", "busy").code == 0
 
 
-def test_a_schedule_that_makes_no_sense_is_refused_in_one_line(system: System) -> None:
+def test_malformed_schedule_is_refused_in_one_line(system: System) -> None:
     for options, words in (
         (("--every", "soon"), "is not a duration"),
         (("--cron", "99 * * * *"), "Temporal does not take"),

@@ -40,7 +40,7 @@ def removes(system: System, typed: str, *arguments: str) -> "subprocess.Complete
 
 
 @pytest.mark.slow
-def test_a_removed_tenant_is_gone_everywhere_and_the_others_are_as_they_were(system: System) -> None:
+def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) -> None:
     first, second = system.graph.tenants
     name, other = first.name, second.name
     tenant_id = UUID(str(first.id))
@@ -102,7 +102,7 @@ def test_a_removed_tenant_is_gone_everywhere_and_the_others_are_as_they_were(sys
     assert orjson.loads(again.stdout)["receipt"]["rows"] == {}
 
 
-def test_without_a_purge_the_inventory_stays(system: System) -> None:
+def test_removal_without_purge_keeps_the_inventory(system: System) -> None:
     system.start_worker()
     assert system.sync(*SELECTION).status == "success"
     known = system.items(*SELECTION)

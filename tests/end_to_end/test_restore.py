@@ -89,7 +89,7 @@ def dump(system: System) -> Path:
     return path
 
 
-def test_a_restore_of_an_earlier_moment_is_told_and_deletes_nothing(system: System, server: Server) -> None:
+def test_doctor_reports_a_restore_and_the_next_run_catches_up(system: System, server: Server) -> None:
     system.environment["SENSITIVE_FIELDS_KEY"] = token_hex(32)
     worker = system.start_worker()
     system.graph.set_generation(0)
@@ -159,7 +159,7 @@ def states(system: System) -> dict[tuple[str, str, str | None], str]:
     return {(item.type_key, item.external_id, item.state): item.content_hash for item in system.items()}
 
 
-def test_a_dump_under_load_is_restored_and_the_next_run_goes_on(system: System, server: Server) -> None:
+def test_run_after_restore_of_a_mid_run_dump_catches_up(system: System, server: Server) -> None:
     system.environment["SENSITIVE_FIELDS_KEY"] = token_hex(32)
     worker = system.start_worker()
     system.graph.set_generation(0)
@@ -188,9 +188,7 @@ def test_a_dump_under_load_is_restored_and_the_next_run_goes_on(system: System, 
     assert last.status == "success"
 
 
-def test_a_temporal_that_is_lost_closes_its_runs_as_abandoned_and_the_next_are_clean(
-    system: System, tmp_path: Path
-) -> None:
+def test_runs_of_a_lost_temporal_are_closed_as_abandoned_and_next_runs_succeed(system: System, tmp_path: Path) -> None:
     worker = system.start_worker()
     system.graph.set_generation(0)
     assert system.sync(*LIVELY).status == "success"
@@ -210,7 +208,9 @@ def test_a_temporal_that_is_lost_closes_its_runs_as_abandoned_and_the_next_are_c
         system.kill(successor)
 
 
-def test_a_restore_without_the_key_says_so_in_one_line_and_changes_nothing(system: System, server: Server) -> None:
+def test_restore_without_the_sensitive_fields_key_is_reported_and_changes_nothing(
+    system: System, server: Server
+) -> None:
     system.environment["SENSITIVE_FIELDS_KEY"] = token_hex(32)
     worker = system.start_worker()
     assert system.sync("--type", "deviceConfigurations").status == "success"

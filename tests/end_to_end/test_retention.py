@@ -30,7 +30,7 @@ def changed_twice(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_forgets_now_and_says_what(system: System) -> None:
+def test_retention_command_deletes_now_and_prints_counts(system: System) -> None:
     system.start_worker()
     changed_twice(system)
     before = system.items()
@@ -51,7 +51,9 @@ def test_the_command_forgets_now_and_says_what(system: System) -> None:
 
 
 @pytest.mark.slow
-async def test_the_worker_keeps_a_schedule_and_does_what_it_says(system: System, temporal: EmbeddedTemporal) -> None:
+async def test_worker_keeps_the_retention_schedule_and_deletes_by_its_limits(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
     system.environment |= {"VERSION_RETENTION_COUNT": "1", "RUN_RETENTION_DAYS": "30", "RETENTION_INTERVAL_HOURS": "7"}
     await asyncio.to_thread(system.start_worker)
     await asyncio.to_thread(changed_twice, system)

@@ -39,7 +39,7 @@ def worker(system: System, *arguments: str) -> tuple[int, str]:
     return fork.wait(60.0), log.read_text()
 
 
-def test_commands_and_workers_say_in_one_line_that_the_database_is_older_or_newer(stale: System) -> None:
+def test_commands_and_workers_refuse_older_and_newer_databases_in_one_line(stale: System) -> None:
     for revision, words in ((LAST_RELEASE, "python starter.py database upgrade"), ("9999", "update the program")):
         stamp(stale.environment["DATABASE_URL"], revision)
         for command in (("runs",), ("sync", stale.tenant.name, "--all")):
@@ -59,7 +59,7 @@ def test_commands_and_workers_say_in_one_line_that_the_database_is_older_or_newe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", [("--type", "groups"), ("--all",)], ids=["groups", "everything"])
-def test_an_upgrade_beside_a_sync_holds_nothing_up(stale: System, selection: tuple[str, ...]) -> None:
+def test_upgrade_during_a_sync_does_not_block_it(stale: System, selection: tuple[str, ...]) -> None:
     """The upgrade is played again and again until the run has ended, so that it meets every part of it."""
     url = stale.environment["DATABASE_URL"]
     stamp(url, head())

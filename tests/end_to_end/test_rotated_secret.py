@@ -9,7 +9,7 @@ from tests.end_to_end.system import System
 
 
 @pytest.mark.slow
-def test_a_secret_is_rotated_without_a_failed_run(system: System) -> None:
+def test_rotating_a_client_secret_fails_no_run(system: System) -> None:
     system.start_worker()
     (entry, *_) = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]
     secret_file = system.folder / entry["client_secret_file"]

@@ -58,7 +58,7 @@ def stored_items(system: System) -> dict[tuple[str, str], str]:
 @needs_graph_data
 @pytest.mark.slow
 @pytest.mark.parametrize("page_size", [7, 1000])
-def test_every_real_document_lands(
+def test_every_real_document_is_stored(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path, page_size: int | None
 ) -> None:
     with (
@@ -94,7 +94,7 @@ def test_syncing_twice_without_change_reports_all_as_unchanged(system: System, d
 
 
 @pytest.mark.slow
-def test_an_item_that_was_made_again_is_linked_to_the_one_before(system: System) -> None:
+def test_recreated_item_names_its_earlier_id(system: System) -> None:
     system.start_worker()
     named = {"displayName": "Made again", "description": "the same in all else"}
     before = system.tenant.add("deviceManagement/deviceCategories", named)
@@ -106,7 +106,7 @@ def test_an_item_that_was_made_again_is_linked_to_the_one_before(system: System)
     assert version["recreates_external_id"] == before
 
 
-def test_edits_of_the_tenant_show(system: System) -> None:
+def test_run_shows_edits_of_the_tenant(system: System) -> None:
     system.start_worker()
     system.sync(*FEW)
     documents = system.tenant.documents(DEVICE_CONFIGURATIONS)
@@ -130,7 +130,7 @@ def test_edits_of_the_tenant_show(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_bad_objects_are_counted_and_named_and_everything_else_lands(system: System) -> None:
+def test_invalid_objects_are_counted_and_named_and_others_stored(system: System) -> None:
     def nested(levels: int) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for _ in range(levels):
@@ -165,7 +165,7 @@ def test_bad_objects_are_counted_and_named_and_everything_else_lands(system: Sys
     assert stored == good | {"last"}
 
 
-def test_an_id_that_repeats_on_another_page_is_counted_and_named(
+def test_id_repeated_on_another_page_is_counted_and_named(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with (
@@ -193,7 +193,7 @@ def test_unknown_properties_never_fail_a_sync(system: System) -> None:
     assert item.meta == {"warnings": ["version: not text"]}
 
 
-def test_two_starts_at_the_same_time_make_one_run(system: System) -> None:
+def test_simultaneous_starts_make_one_run(system: System) -> None:
     starts = [
         Fork(
             "starter.py",
@@ -246,7 +246,7 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
 
 
 @pytest.mark.slow
-def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
+def test_killed_worker_loses_and_duplicates_no_item(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with (
@@ -278,7 +278,7 @@ def test_killing_the_worker_in_mid_run_loses_nothing_and_doubles_nothing(
         assert system.sync(*selection).counts.unchanged == len(expected)
 
 
-async def test_a_family_of_turns_is_asked_as_often_as_it_has_collections(
+async def test_serial_throttle_family_gets_one_request_per_collection(
     system: System, temporal: EmbeddedTemporal
 ) -> None:
     await asyncio.to_thread(system.start_worker)
@@ -299,7 +299,9 @@ async def test_a_family_of_turns_is_asked_as_often_as_it_has_collections(
     assert BeginRunResult.model_validate_json(payload.data).policy.detail_items == DETAIL_ITEMS
 
 
-async def test_temporal_tells_the_story_and_holds_no_document(system: System, temporal: EmbeddedTemporal) -> None:
+async def test_temporal_shows_search_attributes_and_holds_no_document(
+    system: System, temporal: EmbeddedTemporal
+) -> None:
     system.tenant.rename(DEVICE_CONFIGURATIONS, system.tenant.documents(DEVICE_CONFIGURATIONS)[0]["id"], "Top secret")
     await asyncio.to_thread(system.start_worker)
     record = await asyncio.to_thread(system.sync)
@@ -323,7 +325,7 @@ async def test_temporal_tells_the_story_and_holds_no_document(system: System, te
 
 
 @pytest.mark.slow
-def test_the_selection_can_be_one_type_or_a_category(system: System) -> None:
+def test_selection_combines_types_and_categories(system: System) -> None:
     system.start_worker()
     record = system.sync("--category", "conditional-access", "--type", "groups", "--type", "groups")
     assert set(record.collections) == {

@@ -318,7 +318,9 @@ def served_script_bodies(system: System) -> set[str]:
 
 
 @pytest.mark.slow
-async def test_no_secret_is_kept_said_or_logged(system: System, temporal: EmbeddedTemporal, database_url: str) -> None:
+async def test_no_secret_is_stored_printed_or_logged(
+    system: System, temporal: EmbeddedTemporal, database_url: str
+) -> None:
     system.environment["HIDE_SCRIPT_BODIES"] = "true"
     secrets = Planted(system, PLANTS, lambda kind: f"{MARK}{kind}")
     scripts = Planted(system, SCRIPTS, lambda kind: f"# {SCRIPT_MARK}{kind}")
@@ -360,7 +362,7 @@ async def test_no_secret_is_kept_said_or_logged(system: System, temporal: Embedd
         assert not shows(text, SCRIPT_MARK), text
 
 
-def test_what_waits_for_the_rest_of_its_details_shows_no_secret(
+def test_pending_items_store_no_secret(
     graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with System(graph, temporal, database_url, tmp_path) as system:
@@ -396,7 +398,7 @@ def secret_setting(token: str) -> Document:
     }
 
 
-async def test_script_bodies_are_kept_whole_unless_they_are_to_be_hidden(
+async def test_script_bodies_are_stored_whole_by_default(
     system: System, temporal: EmbeddedTemporal, database_url: str
 ) -> None:
     Planted(system, SCRIPTS, lambda kind: f"# {SCRIPT_MARK}{kind}")

@@ -68,7 +68,7 @@ def restarted(system: System, worker: Fork, **settings: str) -> Fork:
 
 
 @pytest.mark.slow
-def test_another_key_tells_no_change_and_lets_nothing_be_read_wrongly(system: System) -> None:
+def test_run_waits_under_a_wrong_key_and_rotation_reports_no_change(system: System) -> None:
     name = system.tenant.name
     worker = system.start_worker()
     assert system.starter("sync", name, *TYPES, "--json").run().counts.changed == 0
@@ -101,7 +101,7 @@ def test_another_key_tells_no_change_and_lets_nothing_be_read_wrongly(system: Sy
     assert system.starter("sync", name, *TYPES, "--json").run().counts.changed == 1
 
 
-def test_a_key_that_opens_nothing_is_named_tenant_by_tenant(system: System) -> None:
+def test_rotation_with_a_wrong_key_names_each_tenant(system: System) -> None:
     system.start_worker()
     read_all(system)
     done = system.starter("database", "rotate-key", SENSITIVE_FIELDS_KEY=NEW)
@@ -112,7 +112,7 @@ def test_a_key_that_opens_nothing_is_named_tenant_by_tenant(system: System) -> N
 
 
 @pytest.mark.slow
-def test_a_key_that_another_program_writes_meanwhile_is_kept_and_named(system: System, database_url: str) -> None:
+def test_rotation_keeps_and_names_a_key_written_concurrently(system: System, database_url: str) -> None:
     system.start_worker()
     read_all(system)
     second = max(tenant.id for tenant in system.graph.tenants)
@@ -137,7 +137,7 @@ def test_a_key_that_another_program_writes_meanwhile_is_kept_and_named(system: S
 
 
 @pytest.mark.slow
-def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
+def test_equal_secrets_of_two_tenants_are_not_comparable(system: System) -> None:
     system.start_worker()
     read_all(system)
     found = compared(system)
@@ -146,7 +146,7 @@ def test_equal_secrets_of_two_tenants_do_not_look_alike(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_they_do_where_the_operator_wants_tenants_to_be_comparable(system: System, database_url: str) -> None:
+def test_equal_secrets_compare_equal_under_a_shared_key(system: System, database_url: str) -> None:
     system.environment["SENSITIVE_FIELDS_COMPARABLE"] = "true"
     system.start_worker()
     read_all(system)

@@ -61,9 +61,7 @@ def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dic
 
 
 @pytest.mark.slow
-def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_is_told(
-    graph: SimulatedGraph, system: System
-) -> None:
+def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: SimulatedGraph, system: System) -> None:
     assert system.sync(*TYPES).status == "success"
     done = system.starter("baseline", "set", system.tenant.name, "golden")
     assert done.code == 0, done.stderr
@@ -124,9 +122,7 @@ def test_settings_that_answer_500_for_good_are_stale_and_the_rest_of_the_policy_
 
 
 @pytest.mark.slow
-def test_settings_that_a_tenant_suddenly_cannot_have_stay_as_they_were_and_are_asked_for_again(
-    graph: SimulatedGraph, system: System
-) -> None:
+def test_suddenly_unlicensed_settings_are_kept_and_requested_again(graph: SimulatedGraph, system: System) -> None:
     assert system.sync("--type", POLICIES).status == "success"
     known = next(document for document in own(system, OF_POLICIES) if document["settingCount"])
     new = system.tenant.add(OF_POLICIES, {**{name: known[name] for name in known if name != "id"}, "name": "New"})
@@ -149,9 +145,7 @@ def test_settings_that_a_tenant_suddenly_cannot_have_stay_as_they_were_and_are_a
     assert len(shown["document"].get("settings", [])) == len(own(system, OF_POLICIES, new, "settings"))
 
 
-def test_a_detail_that_is_suddenly_not_there_is_gone_when_a_second_run_is_told_the_same(
-    graph: SimulatedGraph, system: System
-) -> None:
+def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, system: System) -> None:
     path = "policies/crossTenantAccessPolicy/partners"
     assert system.sync("--type", PARTNERS).status == "success"
     partner = next(
@@ -178,9 +172,7 @@ def test_a_detail_that_is_suddenly_not_there_is_gone_when_a_second_run_is_told_t
 
 
 @pytest.mark.slow
-def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_are_told(
-    graph: SimulatedGraph, system: System
-) -> None:
+def test_admx_value_with_lasting_404_is_stale_and_other_values_reported(graph: SimulatedGraph, system: System) -> None:
     template, below, lost, other = two_values(system)
     assert system.sync(*TYPES).status == "success"
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=f"{below}/{lost['id']}/presentationValues"))
@@ -212,9 +204,7 @@ def test_an_admx_value_that_answers_404_for_good_is_stale_and_the_other_values_a
 
 
 @pytest.mark.slow
-def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
-    graph: SimulatedGraph, system: System
-) -> None:
+def test_completing_unread_details_of_a_new_item_is_no_change(graph: SimulatedGraph, system: System) -> None:
     template, below, lost, other = two_values(system)
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=f"{below}/{lost['id']}/presentationValues"))
     first = system.sync(*TYPES)
@@ -234,7 +224,7 @@ def test_a_new_item_lacks_what_was_never_read_and_its_completion_is_no_change(
 
 
 @pytest.mark.slow
-def test_a_stale_policy_is_compared_in_what_can_be_read(graph: SimulatedGraph, system: System) -> None:
+def test_stale_policy_is_compared_by_its_readable_fields(graph: SimulatedGraph, system: System) -> None:
     one, other = graph.tenants
     policy = next(policy for policy in one.documents(OF_POLICIES) if policy["settingCount"])
     system.tenant.rename(OF_POLICIES, policy["id"], "On both sides")

@@ -65,7 +65,7 @@ def worker(system: System, *arguments: str, **environment: str) -> Finished:
         ["schedule", "set", "hourly", "--all-tenants", "--type", "groups", "--every", "1h"],
     ],
 )
-async def test_a_start_adds_the_search_attributes_that_the_namespace_lacks(
+async def test_start_adds_missing_search_attributes(
     system: System, temporal: EmbeddedTemporal, command: list[str]
 ) -> None:
     namespace = await new_namespace(temporal)
@@ -75,7 +75,7 @@ async def test_a_start_adds_the_search_attributes_that_the_namespace_lacks(
     assert await search_attributes_of(client) == {key.name for key in ALL}
 
 
-async def test_search_attributes_of_another_type(system: System, temporal: EmbeddedTemporal) -> None:
+async def test_search_attribute_of_another_type_is_refused(system: System, temporal: EmbeddedTemporal) -> None:
     namespace = await new_namespace(temporal)
     client = await Client.connect(temporal.address, namespace=namespace)
     await client.operator_service.add_search_attributes(
@@ -87,7 +87,7 @@ async def test_search_attributes_of_another_type(system: System, temporal: Embed
     assert_one_line(done, 1, "has search attributes of other types: RunStatus", "TEMPORAL_NAMESPACE")
 
 
-def test_search_attributes_that_only_an_administrator_may_add(system: System) -> None:
+def test_permission_error_names_the_commands_that_add_search_attributes(system: System) -> None:
     # GetSystemInfo, DescribeNamespace and ListSearchAttributes, which lists none, succeed.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=3) as refusing:
         done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
@@ -100,7 +100,7 @@ def test_search_attributes_that_only_an_administrator_may_add(system: System) ->
     )
 
 
-def test_a_start_that_lacks_search_attributes_which_nobody_may_list(system: System) -> None:
+def test_start_continues_if_search_attributes_cannot_be_listed(system: System) -> None:
     said = "Namespace default has no mapping defined for search attribute TenantId"
     error = RPCError(said, RPCStatusCode.INVALID_ARGUMENT, b"")
     assert f"temporal operator search-attribute create --namespace inv {ADDING_BY_HAND}" in refusal(error, "a", "inv")
@@ -110,14 +110,14 @@ def test_a_start_that_lacks_search_attributes_which_nobody_may_list(system: Syst
     assert_one_line(done, 1, f"Temporal at {refusing.address} does not know the request")
 
 
-def test_a_namespace_that_is_not_there(system: System) -> None:
+def test_unknown_namespace_error_names_the_create_command(system: System) -> None:
     done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_NAMESPACE="none")
     assert_one_line(done, 1, "has no namespace 'none'", "temporal operator namespace create --namespace none")
 
 
 @pytest.mark.parametrize("accepted", [0, 1])
 @pytest.mark.parametrize("status", RPCStatusCode)
-async def test_each_status_has_words_of_its_own(status: RPCStatusCode, accepted: int) -> None:
+async def test_each_rpc_status_is_one_short_line(status: RPCStatusCode, accepted: int) -> None:
     with (
         RefusingTemporal(status, accepted=accepted) as refusing,
         pytest.raises(UnreachableError, match=f"^Temporal at {refusing.address} ") as raised,
@@ -138,21 +138,21 @@ async def test_each_status_has_words_of_its_own(status: RPCStatusCode, accepted:
         ["sync", "Contoso", "--type", "groups"],
     ],
 )
-def test_a_command_whose_call_is_refused(system: System, command: list[str]) -> None:
+def test_refused_call_is_one_error_line(system: System, command: list[str]) -> None:
     with RefusingTemporal(RPCStatusCode.UNAUTHENTICATED, accepted=2) as refusing:
         done = system.starter(*command, TEMPORAL_ADDRESS=refusing.address, TENANT_INVENTORY_DEBUG="1")
     assert_one_line(done, 1, f"Temporal at {refusing.address} does not accept the credentials")
 
 
 @pytest.mark.slow
-def test_a_command_says_nothing_of_the_retries_of_a_call(system: System) -> None:
+def test_command_does_not_print_retries_of_a_call(system: System) -> None:
     # The SDK retries for ten seconds what may pass, and logs each retry from the fifth on.
     with RefusingTemporal(RPCStatusCode.UNAVAILABLE, accepted=2) as refusing:
         done = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
     assert_one_line(done, 1, f"Temporal at {refusing.address} is unavailable")
 
 
-def test_what_a_server_says_is_one_line_without_control_characters() -> None:
+def test_server_message_becomes_one_printable_line() -> None:
     error = RPCError("one\nother\x1b[31m" + "x" * 1000, RPCStatusCode.INTERNAL, b"")
     words = refusal(error, "temporal:7233", "default")
     assert words.isprintable()
@@ -160,7 +160,7 @@ def test_what_a_server_says_is_one_line_without_control_characters() -> None:
     assert len(words) < 300
 
 
-async def test_a_server_that_takes_the_connection_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_server_is_reported_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connections.ANSWER_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
@@ -195,7 +195,7 @@ def tls_server(authority: trustme.CA) -> Iterator[str]:
         listener.close()
 
 
-def test_tls_on_one_side_only(system: System, tmp_path: Path) -> None:
+def test_tls_mismatch_is_one_error_line(system: System, tmp_path: Path) -> None:
     command = ("sync", system.tenant.name, "--all")
     words = ("do not agree about TLS", "TEMPORAL_TLS")
     assert_one_line(system.starter(*command, TEMPORAL_TLS="true"), 1, *words)
@@ -210,17 +210,17 @@ def test_tls_on_one_side_only(system: System, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://localhost:7233", "localhost", "localhost:port", "a b:7233"])
-def test_an_address_that_is_none(system: System, address: str) -> None:
+def test_malformed_address_is_refused(system: System, address: str) -> None:
     done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
     assert_one_line(done, 2, f"TEMPORAL_ADDRESS: {address!r} is not an address", "host:port")
 
 
-def test_a_host_that_is_not_known(system: System) -> None:
+def test_unknown_host_is_one_error_line(system: System) -> None:
     done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS="temporal.invalid:7233")
     assert_one_line(done, 1, "Temporal's host is not known: temporal.invalid:7233")
 
 
-def test_a_worker_that_may_not_keep_a_schedule(system: System) -> None:
+def test_worker_without_permission_for_schedules_ends_with_an_error(system: System) -> None:
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=2) as refusing:
         done = worker(system, TEMPORAL_ADDRESS=refusing.address, SWEEP_INTERVAL_SECONDS="300")
     assert done.code == 1
@@ -231,7 +231,7 @@ def test_a_worker_that_may_not_keep_a_schedule(system: System) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_worker_whose_polls_are_refused_for_good_says_so_and_ends(system: System) -> None:
+def test_worker_ends_with_an_error_if_its_polls_are_refused(system: System) -> None:
     # The SDK takes a minute of refusals for something that passes.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
         done = worker(system, TEMPORAL_ADDRESS=refusing.address)
@@ -256,7 +256,7 @@ async def test_a_worker_ends_after_a_fatal_error_even_if_its_shutdown_hangs() ->
         await working
 
 
-async def test_a_check_builds_what_a_worker_builds_and_starts_nothing(
+async def test_check_builds_the_workers_parts_and_starts_nothing(
     system: System, temporal: EmbeddedTemporal, tmp_path: Path
 ) -> None:
     namespace = await new_namespace(temporal)

@@ -21,7 +21,7 @@ def tenants_file(system: System) -> Path:
     return system.folder / "tenants.toml"
 
 
-def test_a_tenant_is_added_and_waited_for_until_a_worker_signs_in(system: System) -> None:
+def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
     path = tenants_file(system)
     first, second = system.graph.tenants
     whole = path.read_text()
@@ -54,7 +54,7 @@ def test_a_tenant_is_added_and_waited_for_until_a_worker_signs_in(system: System
     assert system.starter("sync", "fabrikam", *SELECTION, "--json").run().status == "success"
 
 
-def test_without_a_worker_the_new_tenant_is_there_and_the_command_says_what_is_missing(system: System) -> None:
+def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system: System) -> None:
     done = system.starter(
         *("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abcd", "--managed-identity"),
         *(*SELECTION, "--wait", "1s"),
@@ -115,7 +115,7 @@ def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> No
 
 
 @pytest.mark.slow
-def test_a_run_ends_when_its_tenant_is_disabled_and_what_it_has_read_stays(
+def test_disabling_a_tenant_ends_its_run_and_keeps_items_already_read(
     temporal: EmbeddedTemporal, database_url: str, tmp_path: Path
 ) -> None:
     with (

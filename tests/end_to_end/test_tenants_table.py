@@ -72,7 +72,7 @@ def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_
         (("--certificate-file", "../key.pem"), "a file below TENANT_SECRETS_FOLDER"),
     ],
 )
-def test_an_entry_may_not_refer_to_any_secret_of_the_worker(
+def test_entry_may_not_refer_to_the_workers_own_secrets(
     in_the_table: System, credential: tuple[str, str], line: str
 ) -> None:
     done = in_the_table.starter(
@@ -85,7 +85,7 @@ def test_an_entry_may_not_refer_to_any_secret_of_the_worker(
     assert "tailspin" not in in_the_table.starter("tenant", "list").stdout
 
 
-def test_what_cannot_be_in_a_file_cannot_be_in_the_table(in_the_table: System) -> None:
+def test_table_refuses_duplicate_and_malformed_tenants(in_the_table: System) -> None:
     system = in_the_table
     first = system.graph.tenants[0]
     for arguments, line in (
@@ -102,7 +102,7 @@ def test_what_cannot_be_in_a_file_cannot_be_in_the_table(in_the_table: System) -
     assert len(system.starter("tenant", "list", "--json").objects()) == len(system.graph.tenants)
 
 
-def test_while_postgresql_is_away_one_line_says_so(in_the_table: System) -> None:
+def test_unreachable_postgresql_is_one_error_line(in_the_table: System) -> None:
     done = in_the_table.starter("tenant", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
     assert done.code == 1
     assert len(done.stderr.splitlines()) == 1

@@ -61,7 +61,7 @@ def collecting() -> Iterator[Collector]:
             thread.join()
 
 
-def test_a_run_is_one_trace_of_its_workflow_and_its_activities(system: System) -> None:
+def test_run_is_one_trace_of_workflow_and_activities(system: System) -> None:
     with collecting() as collector:
         system.environment["TRACES_ENDPOINT"] = collector.endpoint
         worker = system.start_worker()

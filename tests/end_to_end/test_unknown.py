@@ -41,7 +41,7 @@ async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | Non
 
 
 @pytest.mark.slow
-async def test_runs_of_made_up_tenants_leave_no_row_and_hold_up_no_tenant(
+async def test_runs_of_unknown_tenants_leave_no_row_and_block_no_tenant(
     system: System, temporal: EmbeddedTemporal
 ) -> None:
     await asyncio.to_thread(system.start_worker)
@@ -58,7 +58,7 @@ async def test_runs_of_made_up_tenants_leave_no_row_and_hold_up_no_tenant(
 
 
 @pytest.mark.slow
-def test_a_tenant_that_only_the_command_knows_is_refused_as_a_failed_run(system: System) -> None:
+def test_run_of_a_tenant_unknown_to_the_worker_fails(system: System) -> None:
     whole = Path(system.environment["TENANTS_FILE"]).read_text()
     of_the_worker = system.folder / "of-the-worker.toml"
     of_the_worker.write_text(whole.replace(str(system.tenant.id), str(uuid4())))
@@ -73,9 +73,7 @@ def test_a_tenant_that_only_the_command_knows_is_refused_as_a_failed_run(system:
 
 
 @pytest.mark.slow
-async def test_a_collection_of_a_later_release_fails_alone_and_every_answer_says_so(
-    system: System, temporal: EmbeddedTemporal
-) -> None:
+async def test_collection_of_a_later_release_fails_alone(system: System, temporal: EmbeddedTemporal) -> None:
     await asyncio.to_thread(system.start_worker)
     client = await connect_temporal({"target_host": temporal.address})
     chosen = TenantChoice(everyone=True)

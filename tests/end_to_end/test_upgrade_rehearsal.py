@@ -94,7 +94,7 @@ def open_runs(system: System) -> list[UUID]:
 
 
 @pytest.mark.slow
-async def test_an_upgrade_loses_no_run_and_tells_no_change(system: System, release: Path) -> None:
+async def test_upgrade_loses_no_run_and_reports_no_change(system: System, release: Path) -> None:
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     system.graph.faults.add(Fault(FaultKind.THROTTLED, path=HELD, retry_after="2"))
     with ExitStack() as held:

@@ -103,7 +103,7 @@ def told(system: System, command: str, *arguments: str) -> list[tuple[str, str]]
 
 
 @pytest.mark.slow
-async def test_an_upgraded_database_tells_no_change_and_keeps_its_documents(system: System) -> None:
+async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(system: System) -> None:
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         bodies = connection.execute("SELECT count(DISTINCT version_number), count(*) FROM item_version").fetchone()
     assert bodies == (4, 518), "the release has left items with up to four versions"
@@ -140,7 +140,7 @@ async def test_an_upgraded_database_tells_no_change_and_keeps_its_documents(syst
 
 
 @pytest.mark.slow
-def test_an_edit_made_during_the_upgrade_is_told_and_nothing_else(system: System) -> None:
+def test_only_an_edit_made_during_the_upgrade_is_reported(system: System) -> None:
     upgrade(system.environment["DATABASE_URL"])
     path = f"deviceManagement/{EDITED}"
     edited, other = (document["id"] for document in system.tenant.documents(path)[:2])

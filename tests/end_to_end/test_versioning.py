@@ -70,7 +70,7 @@ async def version_of(client: Client, record: RunRecord) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-async def test_a_run_stays_on_its_version_and_the_next_goes_to_the_current_one(
+async def test_run_stays_on_its_version_and_next_run_uses_the_current_version(
     deployment: Deployment, temporal: EmbeddedTemporal
 ) -> None:
     system = deployment.system
@@ -108,7 +108,7 @@ async def test_a_run_stays_on_its_version_and_the_next_goes_to_the_current_one(
     assert await version_of(client, again) == (pinned, "2")
 
 
-def test_a_version_that_is_not_current_gets_no_run_and_the_starter_says_so(deployment: Deployment) -> None:
+def test_version_that_is_not_current_gets_no_run_and_starter_names_the_remedy(deployment: Deployment) -> None:
     system = deployment.system
     worker = deployment.start("1")
     follower = system.begin("sync", system.tenant.name, "--type", "groups", "--json")
@@ -120,6 +120,6 @@ def test_a_version_that_is_not_current_gets_no_run_and_the_starter_says_so(deplo
     assert done.run().status is RunStatus.SUCCESS
 
 
-def test_a_worker_without_a_version_says_so(system: System) -> None:
+def test_worker_without_a_version_logs_that_it_is_unversioned(system: System) -> None:
     system.start_worker()
     assert "worker is unversioned" in system.logs()

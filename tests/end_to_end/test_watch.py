@@ -24,7 +24,7 @@ PATH = "deviceManagement/deviceCompliancePolicies"
 POLICIES = "identity/conditionalAccess/policies"
 
 
-def test_a_change_is_told_with_who_made_it_before_the_next_run(system: System) -> None:
+def test_look_reports_a_change_with_its_actor_before_the_next_run(system: System) -> None:
     system.start_worker()
     full = system.sync("--type", "deviceCompliancePolicies")
     edited = system.tenant.documents(PATH)[0]["id"]
@@ -50,7 +50,7 @@ def test_a_change_is_told_with_who_made_it_before_the_next_run(system: System) -
     assert system.sync("--type", "deviceCompliancePolicies").counts.changed == 0
 
 
-def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
+def test_look_reports_a_deleted_item_and_the_next_run_confirms_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     deleted, *others = (document["id"] for document in system.tenant.documents(PATH))
@@ -75,7 +75,7 @@ def test_a_deleted_item_is_gone_and_a_full_run_agrees(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
+def test_look_reports_a_new_item_as_its_listing_shows_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies", "--type", "deviceConfigurations", "--type", "groups")
     made = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
@@ -93,7 +93,7 @@ def test_a_new_item_is_told_as_its_list_shows_it(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_more_new_items_than_a_look_searches_for_are_found_by_the_next(system: System) -> None:
+def test_new_items_over_the_limit_are_found_by_the_next_look(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     policy = system.tenant.documents(PATH)[0]
@@ -103,7 +103,7 @@ def test_more_new_items_than_a_look_searches_for_are_found_by_the_next(system: S
     assert [look(system).created for _ in range(3)] == [MOST_NEW, 1, 0]
 
 
-def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
+def test_look_changes_neither_coverage_nor_unread_items(system: System) -> None:
     """A collection that failed stays failed, and an item that left without an event stays present."""
     system.start_worker()
     full = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
@@ -127,7 +127,7 @@ def test_a_look_says_nothing_of_what_it_did_not_read(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_settings_that_graph_refuses_for_want_of_a_licence_are_left_to_the_next_run(system: System) -> None:
+def test_look_leaves_items_with_unlicensed_settings_to_the_next_run(system: System) -> None:
     system.start_worker()
     system.sync("--type", "configurationPolicies")
     path = "deviceManagement/configurationPolicies"
@@ -145,7 +145,7 @@ def test_settings_that_graph_refuses_for_want_of_a_licence_are_left_to_the_next_
 
 
 @pytest.mark.slow
-def test_an_edit_is_told_without_the_details_that_the_tenant_never_had_a_licence_for(system: System) -> None:
+def test_look_reports_an_edit_without_never_licensed_details(system: System) -> None:
     system.start_worker()
     system.tenant.license([])
     assert system.sync("--type", "administrativeUnits").status == "success"
@@ -159,7 +159,7 @@ def test_an_edit_is_told_without_the_details_that_the_tenant_never_had_a_licence
     assert "scopedRoleMembers" not in shown["document"]
 
 
-def test_late_repeated_foreign_and_failed_events(system: System) -> None:
+def test_look_reads_late_events_once_and_ignores_foreign_and_read_events(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     edited, other, *_ = (document["id"] for document in system.tenant.documents(PATH))
@@ -177,7 +177,7 @@ def test_late_repeated_foreign_and_failed_events(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_an_event_that_is_not_listed_yet_is_taken_up_when_it_is(system: System) -> None:
+def test_look_handles_an_event_once_its_log_lists_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     edited = system.tenant.documents(PATH)[0]["id"]
@@ -191,7 +191,7 @@ def test_an_event_that_is_not_listed_yet_is_taken_up_when_it_is(system: System) 
 
 
 @pytest.mark.slow
-def test_a_change_of_entra_is_told(system: System) -> None:
+def test_look_reports_an_entra_change_with_its_actor(system: System) -> None:
     system.start_worker()
     system.sync("--type", "conditionalAccessPolicies")
     policy = system.tenant.documents(POLICIES)[0]["id"]
@@ -203,7 +203,7 @@ def test_a_change_of_entra_is_told(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_one_tenants_fault_is_its_own(system: System) -> None:
+def test_refused_audit_log_does_not_affect_other_tenants(system: System) -> None:
     """One tenant's log is refused, and it is left alone; the other tenant is looked at."""
     system.start_worker()
     healthy, refused = system.graph.tenants
@@ -223,7 +223,7 @@ def test_one_tenants_fault_is_its_own(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_look_whose_worker_is_killed_is_taken_up_by_another(system: System) -> None:
+def test_another_worker_completes_a_killed_workers_look(system: System) -> None:
     first = system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     edited = system.tenant.documents(PATH)[0]["id"]

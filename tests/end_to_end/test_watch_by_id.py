@@ -9,7 +9,7 @@ from tests.end_to_end.test_watch import look
 
 
 @pytest.mark.slow
-def test_what_nobody_changed_is_not_told_as_changed(system: System) -> None:
+def test_look_reports_no_change_of_unchanged_items(system: System) -> None:
     """Every item of every collection is named, read by id with its details, and found to be the same, or left."""
     system.start_worker()
     system.sync("--all")
@@ -34,7 +34,7 @@ def test_what_nobody_changed_is_not_told_as_changed(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_new_item_of_any_collection_is_found_as_its_list_shows_it(system: System) -> None:
+def test_look_finds_new_items_as_their_listing_shows_them(system: System) -> None:
     """A copy of the first item of each collection is made: what a look finds, the next full run finds unchanged."""
     system.start_worker()
     system.sync("--all")

@@ -19,7 +19,7 @@ WRITE = "WRITE_WEEK"
 
 
 @pytest.mark.parametrize("step", week.steps(), ids=lambda step: " ".join(step.words))
-def test_each_command_of_the_week_can_be_typed(step: week.Step) -> None:
+def test_each_command_of_the_week_parses(step: week.Step) -> None:
     command: Any = typer.main.get_command(app)
     words = list(step.words)
     while words and hasattr(command, "list_commands") and words[0] in command.list_commands(None):
@@ -35,7 +35,7 @@ def tenants(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> It
 
 
 @pytest.mark.slow
-def test_the_week_is_as_the_page_says(tenants: System) -> None:
+def test_outputs_of_the_week_match_the_page(tenants: System) -> None:
     tenants.start_worker()
     syncs = 0
 

@@ -13,7 +13,7 @@ SELECTION = ("--type", "deviceCompliancePolicies", "--type", "auditEvents")
 
 
 @pytest.mark.slow
-def test_a_change_is_told_with_who_made_it(system: System) -> None:
+def test_changes_name_the_actor_of_an_intune_change(system: System) -> None:
     system.start_worker()
     edited, unknown, *_ = [document["id"] for document in system.tenant.documents(PATH)]
     system.sync(*SELECTION)
@@ -47,7 +47,7 @@ def test_a_change_is_told_with_who_made_it(system: System) -> None:
 
 
 @pytest.mark.slow
-def test_a_change_of_entra_is_told_with_who_made_it(system: System) -> None:
+def test_changes_name_the_actor_of_an_entra_change(system: System) -> None:
     system.start_worker()
     types = ("--type", "conditionalAccessPolicies", "--type", "groups")
     policy, group = (system.tenant.documents(path)[0]["id"] for path in (POLICIES, "groups"))

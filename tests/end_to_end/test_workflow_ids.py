@@ -68,7 +68,7 @@ def in_words(kind: Kind) -> str:
 
 
 @HOLDERS
-async def test_a_run_is_not_joined_cancelled_or_followed_under_an_id_that_something_else_holds(
+async def test_sync_and_cancel_refuse_a_foreign_workflow_with_the_runs_id(
     system: System, client: Client, holder: str
 ) -> None:
     kind = held_by(holder, "SyncWorkflow", system)
@@ -80,7 +80,7 @@ async def test_a_run_is_not_joined_cancelled_or_followed_under_an_id_that_someth
 
 
 @HOLDERS
-async def test_a_recorded_run_whose_workflow_is_another_is_not_followed(
+async def test_recorded_run_with_a_foreign_workflow_is_not_followed(
     system: System, client: Client, holder: str
 ) -> None:
     """Whoever can call `begin_run` writes down a workflow of any type."""
@@ -97,7 +97,7 @@ async def test_a_recorded_run_whose_workflow_is_another_is_not_followed(
 
 
 @HOLDERS
-async def test_a_portfolio_is_not_joined_under_an_id_that_something_else_holds(
+async def test_portfolio_sync_refuses_a_foreign_workflow_with_its_id(
     system: System, client: Client, holder: str
 ) -> None:
     kind = held_by(holder, "PortfolioWorkflow", system)
@@ -109,7 +109,7 @@ async def test_a_portfolio_is_not_joined_under_an_id_that_something_else_holds(
 
 
 @HOLDERS
-async def test_a_tenant_whose_id_something_else_holds_fails_in_a_portfolio_and_the_others_go_on(
+async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
     system: System, client: Client, holder: str
 ) -> None:
     kind = held_by(holder, "SyncWorkflow", system)
@@ -143,7 +143,7 @@ async def joined_and_refused(
 
 
 @pytest.mark.slow
-async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
+async def test_run_of_another_tenant_under_this_tenants_id_is_refused(system: System, client: Client) -> None:
     ours, theirs = (UUID(tenant.id) for tenant in system.graph.tenants)
     given = SyncInput(tenant_id=theirs, selection=SELECTION)
     command = ("sync", system.tenant.name, *FEW)
@@ -154,7 +154,7 @@ async def test_a_run_of_another_tenant_under_the_id_of_this_one_is_refused(syste
 
 
 @pytest.mark.slow
-async def test_a_portfolio_of_other_tenants_under_the_id_of_this_one_is_refused(system: System, client: Client) -> None:
+async def test_portfolio_of_other_tenants_under_this_portfolios_id_is_refused(system: System, client: Client) -> None:
     ours, theirs = (TenantChoice(tenant_ids=(UUID(tenant.id),)) for tenant in system.graph.tenants)
     given = PortfolioInput(selection=SELECTION, chosen=theirs)
     command = ("portfolio", "sync", "--tenant", system.tenant.name, *FEW)
@@ -176,9 +176,7 @@ async def workflow_of(client: Client, schedule_id: str) -> Kind | None:
 
 
 @HOLDERS
-async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_deleted(
-    system: System, client: Client, holder: str
-) -> None:
+async def test_commands_refuse_a_foreign_schedule(system: System, client: Client, holder: str) -> None:
     kind = held_by(holder, "PortfolioWorkflow", system)
     schedule_id = f"tenant-inventory-portfolio/{system.environment['TEMPORAL_TASK_QUEUE']}/nightly"
     await a_schedule_of(client, schedule_id, kind)
@@ -215,9 +213,7 @@ async def test_a_schedule_of_somebody_elses_is_not_changed_paused_triggered_or_d
 
 
 @HOLDERS
-async def test_a_worker_leaves_a_schedule_of_somebody_elses_as_it_is(
-    system: System, client: Client, holder: str
-) -> None:
+async def test_worker_leaves_foreign_schedules_as_they_are(system: System, client: Client, holder: str) -> None:
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     sweep, retention = f"tenant-inventory-sweep/{queue}", f"tenant-inventory-retention/{queue}"
     kinds = {sweep: held_by(holder, "SweepWorkflow", system), retention: held_by(holder, "RetentionWorkflow", system)}
