@@ -1,5 +1,5 @@
-"""Whole runs under seeded schedules of faults, with everything that holds at all times watched meanwhile.
+"""Whole runs under seeded schedules of faults; invariants are checked during and after them.
 
-`schedule` what goes wrong, drawn from a seed · `rig` the servers · `play` one seed · `invariants` what must hold ·
-`python -m tests.chaos` plays many (`make chaos SEEDS=n FIRST_SEED=m`).
+`schedule` the faults of a seed · `rig` the servers · `play` one seed · `invariants` the conditions that must hold ·
+`python -m tests.chaos` plays many seeds (`make chaos SEEDS=n FIRST_SEED=m`).
 """

@@ -1,4 +1,4 @@
-"""`make chaos SEEDS=n FIRST_SEED=m`: plays seeds m to m+n-1; exits 1 and names those where something broke."""
+"""`make chaos SEEDS=n FIRST_SEED=m`: plays seeds m to m+n-1; exits 1 and names the seeds with violations."""
 
 import argparse
 import sys

@@ -1,15 +1,15 @@
-"""Documents that no server should send and that are JSON all the same: they land whole, or the suite says so."""
+"""Valid JSON documents that no server should send: the product stores them whole, or the suite fails."""
 
 from collections.abc import Callable
 from random import Random
 from typing import Any
 
 LEVELS = 60
-"""Objects in lists in objects, so twice as many levels: still within what the canonical form takes."""
+"""Objects in lists in objects, so twice as many levels: within the limit of the canonical form."""
 
 
 def hostile(random: Random, name: str) -> dict[str, Any]:
-    """Properties of one kind of hostile document; `name` is somewhere in them."""
+    """Properties of a hostile document of a random kind; they contain `name`."""
     make = random.choice((_deep, _large, _text, _numbers, _names))
     return {"description": name, "simulatedHostile": make(random)}
 

@@ -1,4 +1,4 @@
-"""What holds at every moment, and what holds at the end."""
+"""Conditions that hold at every moment, and conditions that hold at the end."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from tests.served import served as served_now
 
 Item = tuple[str, str]
 MARK = "chaos-secret"
-"""Part of every name that an edit gives: it must show in no history and no log."""
+"""Part of every name that an edit gives; no history and no log may contain it."""
 
 
 async def served(tenant: SimulatedTenant, selection: Selection) -> dict[Item, str]:
-    """Content hashes of what the tenant holds at this moment."""
+    """Content hashes of the tenant's current items."""
     return await asyncio.to_thread(served_now, tenant, selection.type_keys)
 
 
@@ -36,12 +36,12 @@ def _listed(tenant: SimulatedTenant, type_keys: Iterable[str]) -> set[Item]:
 
 
 async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]:
-    """What the tenant lists at this moment."""
+    """The items that the tenant lists now."""
     return await asyncio.to_thread(_listed, tenant, selection.type_keys)
 
 
 async def falsely_missing(database: Database, tenant: SimulatedTenant, selection: Selection) -> list[str]:
-    """Items that exist and that the record calls missing with high confidence."""
+    """Items that exist and are reported missing with high confidence."""
     before = await listed_now(tenant, selection)
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         asked = await queries.question(session, selection.hash())
@@ -63,7 +63,7 @@ async def falsely_missing(database: Database, tenant: SimulatedTenant, selection
 async def inventory_equals_tenant(
     database: Database, tenant: SimulatedTenant, selection: Selection, run_id: UUID
 ) -> list[str]:
-    """After a clean run: item by item, hash by hash, and everything else missing for sure."""
+    """After a clean run, items and hashes equal the tenant's, and all other items are missing with high confidence."""
     expected = await served(tenant, selection)
     wrong: list[str] = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
@@ -96,7 +96,7 @@ async def inventory_equals_tenant(
 
 
 async def records_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
-    """Every run is closed, says who cancelled it, and none overlaps another of its selection."""
+    """Every run is closed, a cancelled run names its canceller, and runs of one selection never overlap."""
     wrong = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         records = await queries.recent_runs(session, 1000)
@@ -156,7 +156,7 @@ SELECT (SELECT count(*) FROM staged_observation) AS staged, (SELECT count(*) FRO
 
 
 async def versions_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
-    """Versions count from one without a gap, none repeats the one before, and nothing is left behind in staging."""
+    """Versions count from 1 without a gap, consecutive versions differ, and staging is empty."""
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         bad = [f"the versions of {tuple(row)} are wrong" for row in await session.execute(_BAD_VERSIONS)]
         left = (await session.execute(_LEFT_OVERS)).one()

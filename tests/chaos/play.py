@@ -1,4 +1,4 @@
-"""One seed, played against the rig: a clean run, a bad time, a clean run."""
+"""One seed, played against the rig: a clean run, runs under faults, a clean run."""
 
 import asyncio
 import time
@@ -25,10 +25,10 @@ from tests.readable_history import readable
 WATCH_SECONDS = 1.0
 
 UNDER_WAY_SECONDS = 0.25
-"""A seed's runs overlap: the request of one may be on its way while the other is told to wait."""
+"""A seed's runs overlap: a request of one run may be on its way while Graph throttles the other run."""
 
 CLEAN_RUN_SECONDS = 5.0
-"""A quiet machine needs less for the first run of a seed. Where it takes longer, requests are longer on their way."""
+"""A quiet machine needs less for the first run of a seed. On a slower machine, requests are longer on their way."""
 
 TOKEN_START = "eyJhbGciOi"
 
@@ -93,7 +93,7 @@ class Play:
         await self._look()
 
     def _may_show_removed_properties(self) -> bool:
-        """Whether details may have been shown with properties that they no longer have, which no list betrays."""
+        """Whether faults may have added properties to details. No list shows that these are gone afterwards."""
         return any(fault.kind is FaultKind.UNKNOWN_PROPERTIES for fault in self.schedule.faults)
 
     async def _happen(self, at: float, event: Event) -> None:
@@ -120,7 +120,7 @@ class Play:
         await self._rig.look(self._tenant)
 
     async def _move_rows(self, held_seconds: float) -> None:
-        """A write to a row puts it to another place: who waits for it finds it there, or loses what it writes."""
+        """Moves rows by writing to them: a write that waits for a row must find the row's new place, or it is lost."""
         while True:
             with suppress(StorageUnavailableError):
                 async with self._rig.database.tenant(UUID(self._tenant.id)) as session:
@@ -160,7 +160,7 @@ class Play:
             self._tenant.log_event(path, key, operation, listed_after=timedelta(seconds=edit.logged_after))
 
     def _edit_detail(self, edit: Edit, path: str, key: str, name: str) -> None:
-        """Changes what no list shows: something below the object, or its body."""
+        """Changes a detail that no list shows: a member below the object, or its body."""
         below = DETAILS.get(edit.type_key)
         if below is None:
             self._tenant.change(path, key, {"scriptContent": name} if "Script" in path else {"description": name})
@@ -177,7 +177,7 @@ class Play:
             await self._look()
 
     async def _look(self) -> None:
-        """What holds at every moment."""
+        """Checks the invariant of every moment."""
         for selection in list(self._selections.values()):
             try:
                 self._violate(await invariants.falsely_missing(self._rig.database, self._tenant, selection))

@@ -1,4 +1,4 @@
-"""The servers of a chaos suite: real ones, each of which can be killed while runs are under way."""
+"""The real servers of a chaos suite; each can be killed while runs are under way."""
 
 import asyncio
 import os
@@ -39,13 +39,13 @@ from workflows.watch import WatchWorkflow
 AnswerT = TypeVar("AnswerT")
 
 GRAPH_PATIENCE_SECONDS = 40
-"""More than what a turn at Graph lasts that a dead worker has left behind."""
+"""Longer than a turn at Graph that a dead worker still holds."""
 
 GRAPH_ATTEMPTS = 5
 
 
 class Trap:
-    """A server that nobody has any business with: it counts who connects."""
+    """A foreign server to which nothing may connect; it counts connections."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -65,7 +65,7 @@ class Trap:
 
 
 class Beside(NamedTuple):
-    """Servers that others use, too, and that no event may befall; the database is the rig's own."""
+    """Shared servers, which no event may hit; the database is the rig's own."""
 
     temporal: EmbeddedTemporal
     database_url: str
@@ -141,17 +141,17 @@ class Rig:
         self.database = Database(self.database_url, pool_size=20)
 
     async def disconnect(self) -> None:
-        """Ends what `connect` began."""
+        """Closes the database connections."""
         await self.database.close()
 
     async def start(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> StartedRun:
-        """Starts a run or joins the one that is under way."""
+        """Starts a run, or joins a run under way."""
         task_queue = self.system.environment["TEMPORAL_TASK_QUEUE"]
         sync_input = SyncInput(tenant_id=UUID(tenant.id), selection=selection, deep=deep)
         return await self.patiently(lambda: start_sync(self.client, task_queue, sync_input, tenant.name))
 
     async def wait_for(self, run: StartedRun) -> None:
-        """Until the run has ended, however it ended. Raises `TimeoutError` for one that does not."""
+        """Waits until the run has ended with any status. Raises `TimeoutError` if it does not end."""
 
         async def result() -> None:
             with suppress(WorkflowFailureError):
@@ -167,7 +167,7 @@ class Rig:
         return run.run_id
 
     async def look(self, tenant: SimulatedTenant) -> None:
-        """One look at the tenant's audit logs, however it ends. Raises `TimeoutError` for one that does not."""
+        """Looks once at the tenant's audit logs, with any result. Raises `TimeoutError` if the look does not end."""
         started = await self.patiently(
             partial(
                 self.client.start_workflow,
@@ -207,7 +207,7 @@ class Rig:
                 await asyncio.sleep(0.3)
 
     async def happen(self, event: Event) -> None:
-        """One thing at a time happens to the servers; returns when all of them are there again."""
+        """Carries out an event, one at a time; returns when all servers run again."""
         async with self._fate:
             self.events[event] += 1
             await asyncio.to_thread(self._happen, event)
@@ -225,7 +225,7 @@ class Rig:
                 self.postgres.stop()
                 self.postgres.start()
             case Event.CRASH_POSTGRES:
-                # An immediate shutdown is a crash to what comes after: unlogged tables are empty.
+                # PostgreSQL recovers from an immediate shutdown as from a crash: unlogged tables are empty.
                 os.kill(self.postgres.child.pid, signal.SIGQUIT)
                 self.postgres.stop()
                 self.postgres.start()
@@ -240,7 +240,7 @@ class Rig:
             self.workers.append(self.system.start_worker())
 
     def secrets(self) -> list[str]:
-        """What must show nowhere."""
+        """The client secrets, which no log may contain."""
         return [tenant.client_secret for tenant in self.graph.tenants]
 
 

@@ -1,4 +1,4 @@
-"""What one seed does: faults of Graph, edits, runs, looks, cancellations, held rows, and the servers' own fate."""
+"""The schedule of a seed: faults of Graph, edits, runs, looks, cancellations, held rows, and events of servers."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -29,19 +29,19 @@ DETAILS = {
     "groupPolicyConfigurations": "definitionValues",
     "depEnrollmentProfiles": "enrollmentProfiles",
 }
-"""What stands below an object of the path."""
+"""The path of the details below an object."""
 
 FAULT_WINDOW_SECONDS = 4.0
 """How long after the first start edits, starts, cancellations and events happen."""
 
 LISTINGS = rf"/({'|'.join(COLLECTIONS.values())})(\?|$)"
-"""What slips below an object does so while the object is edited, and its list betrays that; a listing is silent."""
+"""SLIP hits listings only: below an object, a slip comes with an edit of the object, which the object's list shows."""
 
 NOT_DRAWN = frozenset({FaultKind.SLOW_FIRST_BYTE, FaultKind.SLOW_DRIP})
 
 
 class Event(StrEnum):
-    """What can happen to the servers. They are shared, so it happens to every seed that is being played."""
+    """An event that hits a server, and so every seed under way, since seeds share the servers."""
 
     KILL_WORKER = "kill_worker"
     RESTART_TEMPORAL = "restart_temporal"
@@ -73,8 +73,8 @@ class Start:
 class Schedule:
     """Everything that one seed does. Times are seconds from the first start.
 
-    At `looks` audit logs are looked at. Transactions that move rows of items follow one another, each of
-    `rows_held_seconds`, if that is not None.
+    `looks` are the times of looks at audit logs. Unless `rows_held_seconds` is None, transactions that move rows of
+    items follow one another, each of this length.
     """
 
     seed: int
@@ -88,7 +88,7 @@ class Schedule:
 
     @classmethod
     def of(cls, seed: int, *, events: float = 0.04) -> "Schedule":
-        """The schedule of a seed; `events` is the share of seeds that do something to a server."""
+        """The schedule of a seed; `events` is the share of seeds with an event."""
         random = Random(seed)
         type_keys = tuple(sorted(random.sample(sorted(COLLECTIONS), random.randint(3, 5))))
         faults = tuple(_fault(random, type_keys) for _ in range(random.randint(1, 4)))
@@ -115,11 +115,11 @@ class Schedule:
         return cls(seed, type_keys, faults, edits, tuple(starts), (event,) if happens else (), looks, held)
 
     def with_event(self, at: float, event: Event) -> "Schedule":
-        """The same, with something that happens to a server."""
+        """A copy with one more event."""
         return replace(self, events=(*self.events, (at, event)))
 
     def describe(self) -> str:
-        """What it does, one line each."""
+        """The schedule in lines: its collections, then each fault, edit, start, look and event."""
         lines = [f"seed {self.seed}: {', '.join(self.type_keys)}"]
         lines += [f"  fault {fault}" for fault in self.faults]
         lines += [f"  {edit}" for edit in (*self.edits, *self.starts)]
@@ -149,7 +149,7 @@ def _fault(random: Random, type_keys: tuple[str, ...]) -> Fault:
 
 
 def _retry_after(random: Random) -> str | None:
-    """All forms that are seen or feared; only the absurd ones are longer than a test can wait."""
+    """Forms of Retry-After, real and malformed; only absurd values are longer than a test can wait."""
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=random.uniform(0, 3)), usegmt=True)
     forms = ("1", "2", "0.7", "2.128", "0", "-5", "soon", "", "99999999999", "1e400", "nan", soon, None, None)
     return random.choice(forms)

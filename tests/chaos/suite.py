@@ -1,4 +1,4 @@
-"""Many seeds, some at a time, against one rig."""
+"""Many seeds, played against one rig, some at a time."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from tests.chaos.rig import Rig
 from tests.chaos.schedule import Schedule
 
 QUOTED = 4000
-"""Characters of a log that are shown around what should not be there."""
+"""Characters of a log that a violation quotes around the unwanted text."""
 
 
 class Report(NamedTuple):
-    """What came of a suite. `faults` and `events` are what really happened, by kind."""
+    """The result of a suite. `faults` and `events` count the real ones, by kind."""
 
     seeds: int
     seconds: float
@@ -66,7 +66,7 @@ async def _play_all(
 
 
 def _around(text: str, logs: str) -> str:
-    """What stands before and behind it: nothing here is a real secret."""
+    """The log around the text, which is safe to quote: no secret here is real."""
     found = logs.index(text)
     return logs[max(0, found - QUOTED // 4) : found + QUOTED]
 

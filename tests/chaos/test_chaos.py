@@ -19,7 +19,7 @@ ONLY_LOOKED_AT = Schedule(
     looks=(1.0, 3.0, 5.0),
     rows_held_seconds=0.05,
 )
-"""No run reads the edit before a look does; elsewhere that depends on the machine."""
+"""No run reads the edit before a look does; in other schedules that depends on the machine."""
 
 
 def test_same_seed_makes_the_same_schedule_except_dates() -> None:
@@ -34,13 +34,13 @@ def test_same_seed_makes_the_same_schedule_except_dates() -> None:
     assert [fault.kind for fault in first.faults] == [fault.kind for fault in again.faults]
 
 
-# PostgreSQL is crashed under whatever cursor the test itself has open; that such a one is not closed tells nothing.
+# The crash of PostgreSQL leaves the test's own cursors unclosed, which is no defect.
 @pytest.mark.filterwarnings("ignore:.*ServerCursor.*:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("seeds", "faults"), [(2, 1), pytest.param(8, 9, marks=pytest.mark.slow)], ids=["2", "8"])
 def test_no_item_is_lost_duplicated_or_falsely_missing(tmp_path: Path, seeds: int, faults: int) -> None:
-    """At least so many faults meet a run: how many do depends on the machine."""
+    """`faults` is the least number that hits runs; the number depends on the machine."""
     schedules = [Schedule.of(seed, events=0.0) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
-    # One of each pair of what can happen to a server, early enough to meet runs under way.
+    # A killed worker and a crashed PostgreSQL, early enough to hit runs under way.
     schedules[0] = Schedule.of(FIRST_SEED, events=0.0).with_event(0.5, Event.KILL_WORKER)
     schedules[-1] = Schedule.of(FIRST_SEED + seeds - 1, events=0.0).with_event(2.0, Event.CRASH_POSTGRES)
     schedules.append(ONLY_LOOKED_AT)

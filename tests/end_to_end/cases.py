@@ -1,4 +1,4 @@
-"""The situations of `../shared/cases`, each played before the real product: tenants that hold a case's documents.
+"""The cases of `../shared/cases`, played against the real product: tenants hold a case's documents.
 
 All cases of a process share one worker and one simulated Graph; each has two tenants of its own.
 """
@@ -53,7 +53,7 @@ class Case:
         return [str(document["id"]) for document in self.before[self.type_keys[0]]]
 
     def answers(self, when: str) -> Iterator[tuple[re.Pattern[str], int, Any]]:
-        """The addresses that Graph answers otherwise than from the documents: each with its status and body."""
+        """Graph's own answers: a pattern of addresses, the status and the body."""
         for answer in self.content.get("answers", ()):
             if answer.get("when", when) == when:
                 address = str(answer["request"]).removeprefix("GET ")
@@ -64,7 +64,7 @@ class Case:
 
 
 class Stage:
-    """Two tenants that hold what a case says, and the commands that ask about them."""
+    """Two tenants that hold a case's documents, and the commands about them."""
 
     def __init__(self, system: System, tenant: SimulatedTenant, other: SimulatedTenant) -> None:
         self.system = system
@@ -73,7 +73,7 @@ class Stage:
         self._answers: list[tuple[re.Pattern[str], int, Any]] = []
 
     def hold(self, documents: Documents, tenant: SimulatedTenant | None = None) -> None:
-        """Makes the tenant hold these documents, and no others of their collections."""
+        """Makes the tenant hold these documents, and no other documents of their collections."""
         tenant = tenant or self.tenant
         for type_key, held in documents.items():
             collection = load_catalog().collections[type_key]
@@ -84,11 +84,11 @@ class Stage:
                 tenant.add(path, document)
 
     def answer(self, case: Case, when: str) -> None:
-        """Makes Graph give the case's own answers of this time, in the first tenant."""
+        """Makes Graph give the case's own answers for `before` or `after`, in the first tenant."""
         self._answers = list(case.answers(when))
 
     def answer_with(self, pattern: str, status: int, body: Any) -> None:
-        """Makes Graph give this answer to addresses that match, in the first tenant; the latest such answer counts."""
+        """Makes Graph give this answer to matching addresses, in the first tenant; the latest match counts."""
         self._answers.insert(0, (re.compile(pattern), status, body))
 
     def intercept(self, request: GraphRequest) -> Answer | None:
@@ -105,7 +105,7 @@ class Stage:
         return done.run()
 
     def play(self, case: Case, *options: str, baseline: bool = False) -> tuple[RunRecord, RunRecord]:
-        """Syncs the case's documents of before and then of after; with `baseline` one is set in between."""
+        """Syncs the case's documents before and after its change; with `baseline`, sets a baseline in between."""
         self.hold(case.before)
         self.answer(case, "before")
         before = self.sync(case.type_keys, *options)
@@ -117,13 +117,13 @@ class Stage:
         return before, self.sync(case.type_keys, *options)
 
     def command(self, name: str, *arguments: str) -> Finished:
-        """Runs a command about the first tenant: its name comes after the command's, or its two words."""
+        """Runs a command about the first tenant, whose name follows the command's one or two words."""
         if name == "baseline":
             return self.system.starter(name, arguments[0], self.tenant.name, *arguments[1:])
         return self.system.starter(name, self.tenant.name, *arguments)
 
     def changes(self, *type_keys: str) -> list[ChangeRecord]:
-        """What `changes` tells since the first sync; what the first sync itself saw is none."""
+        """The changes since the first sync, which itself reports none."""
         done = self.command("changes", *_types(type_keys), "--json")
         assert done.code == 0, done.stderr
         return [ChangeRecord.model_validate(line) for line in done.objects() if "external_id" in line]
@@ -154,7 +154,7 @@ class Stage:
         return [DriftFindingRecord.model_validate(line) for line in done.objects() if "fingerprint" in line]
 
     def compare(self, case: Case) -> tuple[list[ItemComparison], ComparisonRecord]:
-        """The case before in the one tenant compared with the case after in the other, by its first collection."""
+        """Compares the case before, in the first tenant, with the case after, in the other, by its first collection."""
         for tenant, documents in ((self.tenant, case.before), (self.other, case.after)):
             self.hold(documents, tenant)
             done = self.system.starter("sync", tenant.name, *_types(case.type_keys), "--json")
@@ -176,7 +176,7 @@ class Theatre:
         system.graph.before_answer = self._intercept
 
     def stage(self) -> Stage:
-        """A stage with tenants that no case has had."""
+        """A stage with two unused tenants."""
         stage = Stage(self._system, next(self._tenants), next(self._tenants))
         self._stages[stage.tenant.id] = stage
         return stage
@@ -196,7 +196,7 @@ def theatre(
     *,
     cases: int,
 ) -> Iterator[Theatre]:
-    """A theatre for so many cases, with a worker that runs; `environment` adds to its configuration."""
+    """A theatre for `cases` cases, with a running worker; `environment` adds to its configuration."""
     database_urls = copy_of(postgres, template)
     with (
         SimulatedGraph(tenants=2 * cases, items_per_collection=1, seed=next(SEEDS)) as graph,

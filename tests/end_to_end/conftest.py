@@ -1,4 +1,4 @@
-"""Fixtures of the modules that play the shared cases, or on a rig."""
+"""Fixtures for modules that play the shared cases or use a rig."""
 
 from collections.abc import Iterator
 
@@ -29,6 +29,6 @@ def stage(shared_theatre: Theatre) -> Stage:
 
 @pytest.fixture(scope="module")
 def beside(postgres: EmbeddedPostgres, migrated_template: str, temporal: EmbeddedTemporal) -> Iterator[Beside]:
-    """What a rig needs that restarts no server."""
+    """The shared servers of a rig that restarts none of them."""
     for database_url in copy_of(postgres, migrated_template):
         yield Beside(temporal, database_url)

@@ -1,4 +1,4 @@
-"""A workflow of somebody else who reaches the Temporal namespace: it calls the product's activities as it likes."""
+"""A foreign workflow in the product's Temporal namespace, which calls the product's activities."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ class ForeignWorkflow:
 
     @workflow.run
     async def run(self, call: Call) -> dict[str, Any]:
-        """What it answers."""
+        """Returns the activity's result."""
         answer: dict[str, Any] = await workflow.execute_activity(
             call.activity,
             args=[] if call.message is None else [call.message],
@@ -44,7 +44,7 @@ class ForeignWorkflow:
 
 
 class Stranger:
-    """Who reaches the namespace and nothing else."""
+    """A client with access to the namespace and to nothing else."""
 
     def __init__(self, client: Client, queue: str, products_queue: str) -> None:
         self.client = client
@@ -52,7 +52,7 @@ class Stranger:
         self._products_queue = products_queue
 
     async def call(self, activity: str, message: BaseModel, result: type[ResultT]) -> ResultT:
-        """Has the product's worker carry out an activity. Raises its failure."""
+        """Runs an activity on the product's worker. Raises its failure."""
         call = Call(task_queue=self._products_queue, activity=activity, message=message.model_dump(mode="json"))
         answer = await self.client.execute_workflow(
             ForeignWorkflow.run, call, id=f"foreign/{uuid4()}", task_queue=self._queue
@@ -62,7 +62,7 @@ class Stranger:
 
 @asynccontextmanager
 async def stranger(system: System) -> AsyncIterator[Stranger]:
-    """A worker of a task queue of its own, in the product's namespace."""
+    """A stranger with a worker and a task queue of its own, in the product's namespace."""
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     queue = f"foreign-{uuid4()}"
     async with Worker(

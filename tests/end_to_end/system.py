@@ -45,7 +45,7 @@ class Finished:
 
 
 class Begun:
-    """A command that runs in `folder`; what it says is in `outputs`."""
+    """A command that runs in `folder`; its output is in `outputs`."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str], folder: Path, outputs: Path) -> None:
         self._stdout, self._stderr = outputs / "stdout", outputs / "stderr"
@@ -66,7 +66,7 @@ class Begun:
 
 
 def starter(*arguments: str, environment: Mapping[str, str], folder: Path) -> Finished:
-    """Runs one command to its end. It is started in `folder`."""
+    """Runs one command in `folder` to its end."""
     with TemporaryDirectory() as outputs:
         return Begun(*arguments, environment=environment, folder=folder, outputs=Path(outputs)).finished()
 
@@ -107,7 +107,7 @@ class System:
         for command in self._commands:
             command.kill()
             command.__exit__(None, None, None)
-        # All at once: each may take its whole grace.
+        # All at once: each may use its whole grace period.
         for worker in self._workers:
             worker.ask_to_stop()
         for worker in self._workers:
@@ -122,11 +122,11 @@ class System:
         return worker
 
     def logs(self) -> str:
-        """What all workers have logged."""
+        """The logs of all workers."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("worker-*.log")))
 
     def kill(self, worker: Fork) -> None:
-        """SIGKILL: no farewell."""
+        """Kills a worker with SIGKILL."""
         os.kill(worker.pid, signal.SIGKILL)
         worker.stop()
 
@@ -135,16 +135,16 @@ class System:
         return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
 
     def begin(self, *arguments: str) -> Begun:
-        """Starts one command. It is ended at the end if it has not."""
+        """Starts one command. The system stops it at the end of the test."""
         outputs = Path(mkdtemp(dir=self.folder))
         begun = Begun(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
         self._begun.append(begun)
         return begun
 
     def popen(self, *arguments: str, log: Path | None = None) -> "subprocess.Popen[str]":
-        """Starts one command as a shell would. It is killed at the end if it has not ended.
+        """Starts one command as a shell would. The system kills it at the end of the test.
 
-        `log` takes what it says on stderr; without it somebody has to read that, or the command stands still.
+        `log` receives stderr; without it the caller must read stderr, or the command blocks.
         """
         with log.open("a") if log else nullcontext() as stderr:
             command = subprocess.Popen(
@@ -160,12 +160,12 @@ class System:
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[Database]:
-        """The product's database, to look into."""
+        """The product's database, for checks."""
         async with Database(self.environment["DATABASE_URL"], pool_size=1) as database:
             yield database
 
     def sync(self, *selection: str) -> RunRecord:
-        """Syncs the first tenant with a worker that is running; the run's record."""
+        """Syncs the first tenant with a running worker; returns the run's record."""
         done = self.starter("sync", self.tenant.name, *(selection or ("--all",)), "--json")
         assert done.stdout, done.stderr
         return done.run()

@@ -1,4 +1,4 @@
-"""Whole systems in trouble: workers killed, tenants that throttle for an hour, runs that vanish, huge documents."""
+"""Whole systems in trouble: workers killed, tenants throttled for half an hour, terminated runs, huge documents."""
 
 import asyncio
 import sys
@@ -36,7 +36,7 @@ WAVES_IN_FLIGHT = Settings.model_fields["waves_in_flight"].default
 BATCH = 20
 NUMBERS = count()
 PEAK_MIB = 600
-"""Measured: 473 to 488. Where a worker takes in all large answers at once, 628."""
+"""Measured: 473 to 488. A worker that reads all large responses at once: 628."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, beside: Beside) -> Iterato
 
 @pytest.fixture
 def rig(servers: Rig) -> Iterator[Rig]:
-    """The servers, without faults and with all workers. Tenants are a test's own: see `tenants`."""
+    """The servers, without faults and with all workers. Each test has its own tenants: see `tenants`."""
     servers.survive()
     servers.graph.clear_requests()
     servers.graph.clear_violations()
@@ -67,7 +67,7 @@ def rig(servers: Rig) -> Iterator[Rig]:
 
 @pytest.fixture
 def tenants(rig: Rig) -> Iterator[SimulatedTenant]:
-    """Tenants that no other test has."""
+    """Tenants that no other test uses."""
     return (rig.graph.tenants[number] for number in NUMBERS)
 
 
@@ -267,7 +267,7 @@ def test_sweep_closes_terminated_runs_and_leaves_waiting_runs(rig: Rig, tenants:
         async def leaves_the_waiting() -> bool:
             return await sweep() == SweepResult(expired=1, closed=0)
 
-        # Either may have renewed its lease between being expired and being looked at.
+        # Either run may renew its lease before the sweep looks at it.
         await until_async(closes_the_dead)
         await until_async(leaves_the_waiting)
         closed = await record_of(rig, runs[0].run_id)

@@ -1,4 +1,4 @@
-"""Each case of `../shared/cases` with its right answer: a test of its file's name."""
+"""Cases of `../shared/cases` about order, replaced content and forms of "nothing"; file names name the tests."""
 
 import pytest
 
@@ -114,13 +114,13 @@ def test_23_conditional_access_no_longer_enforced(stage: Stage) -> None:
 
 
 def changed_fields(stage: Stage, type_key: str) -> list[list[tuple[str, str]]]:
-    """The fields of each change that `changes` tells of items that were there before, with what became of each."""
+    """The changed fields, with the kind of change, of each item that `changes` reports as changed."""
     changes = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
     return [sorted((field.path, field.kind.value) for field in change.fields or ()) for change in changes]
 
 
 def reordered(documents: Documents, *names: str) -> Documents:
-    """The documents with some of their arrays the other way round."""
+    """The documents with the named arrays reversed."""
     return {
         type_key: [
             {name: value[::-1] if name in names else value for name, value in document.items()} for document in held

@@ -1,4 +1,4 @@
-"""The cases of `../shared/cases` about lists that cannot be believed, licences and references: each with its answer."""
+"""The cases of `../shared/cases` about unreliable lists, licences and references."""
 
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ def test_07_catalog_app_unassigned(stage: Stage) -> None:
     case = Case("07-catalogue-app-unassigned")
     type_key, (external_id,) = case.type_keys[0], case.ids
     _, after = stage.play(case)
-    # The simulated Graph creates the group again, at another time: the second change.
+    # The second change: the simulated Graph re-creates the group, with a new time.
     assert (after.status, after.counts.observed, after.counts.changed) == ("success", 2, 2)
     (change,) = stage.changes(type_key)
     assert change.fields is not None

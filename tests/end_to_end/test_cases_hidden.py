@@ -1,4 +1,4 @@
-"""The cases of `../shared/cases` about hidden values: an edit that is not shown, and secrets in new places."""
+"""The cases of `../shared/cases` about hidden values: edits that Graph does not show, and secrets in new places."""
 
 import asyncio
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_hidden_value_of_an_edited_object_may_have_changed(stage: Stage, name: s
         assert f"hidden, {kind.replace('_', ' ')}" in " ".join(done.stdout.split()), done.stdout
         for secret in ("****", "30000000-0000-4000-8000-000000000080_", "sensitive"):
             assert secret not in done.stdout + done.stderr
-    # What moves without an edit is told by nobody.
+    # Values that move without an edit are not reported.
     (served,) = case.after[type_key]
     for setting in served.get("omaSettings", ()):
         setting["secretReferenceValueId"] = "another"
@@ -81,7 +81,7 @@ CATALOG_SECRET = "settings[com.apple.wifi.managed_password].settingInstance.simp
 
 
 def catalog_policy(changed_at: str, **properties: Any) -> Documents:
-    """A policy of the settings catalog with a secret; Graph shows another token for it at each read."""
+    """A settings catalog policy with a secret, for which Graph shows a new token at each read."""
     value = {
         "@odata.type": "#microsoft.graph.deviceManagementConfigurationSecretSettingValue",
         "settingValueTemplateReference": None,
@@ -132,7 +132,7 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(stage
     assert shown["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
     assert shown["valueState"] == "encryptedValueToken"
 
-    # Another spelling of the same moment, and another token, are no edit.
+    # A new token, or another spelling of the same time, is no edit.
     stage.hold(catalog_policy("2026-02-01T08:00:00.123Z"))
     assert stage.sync([type_key], "--deep").counts.changed == 0
 
@@ -158,7 +158,7 @@ SECRETS = {
     "32-secret-in-ios-sign-on-extension": ("iosSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-32",)),
     "33-secret-in-macos-sign-on-extension": ("macOSSingleSignOnExtension.configurations", ("MADE-UP-SSO-TOKEN-33",)),
 }
-"""The path of each case's secret, and how it may be written."""
+"""The path of each case's secret, and the spellings of the secret."""
 
 
 def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
@@ -197,7 +197,7 @@ def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
 
 
 def hidden_value(shown: dict[str, Any], path: str) -> Any:
-    """What stands in place of a secret; of a list of configurations, in the place of its token."""
+    """The value that replaces a secret; in a list of configurations, the value that replaces its token."""
     held: Any = shown
     for step in path.split("."):
         held = held[step]

@@ -1,4 +1,4 @@
-"""What people read of values: the cases about readability and about severity by direction, on the real product."""
+"""The cases of `../shared/cases` about readable values and about severity by direction."""
 
 import json
 from html import unescape
@@ -12,7 +12,7 @@ pytestmark = needs_cases
 
 
 class Situation:
-    """A tenant that was read before and after, with a baseline in between, and another one that was read before."""
+    """A tenant synced before and after a case, with a baseline in between, and another tenant synced as before."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -25,7 +25,7 @@ class Situation:
         return self._case
 
     def become(self, case: Case) -> None:
-        """Reads the documents of a case."""
+        """Syncs the documents of a case."""
         self._case = case
         _, after = self._stage.play(case, baseline=True)
         assert after.counts.changed >= 1
@@ -40,12 +40,12 @@ class Situation:
         return self._stage.command("drift", "--type", self.case.type_keys[0], *options).stdout
 
     def compare(self) -> str:
-        """The other tenant, as before, against this one, as after."""
+        """Compares the other tenant, as before, with this tenant, as after."""
         names = self.read_another(), self._stage.tenant.name
         return self._stage.system.starter("compare", *names, "--type", self.case.type_keys[0], "--fields").stdout
 
     def read_another(self) -> str:
-        """Reads the other tenant as before; its name."""
+        """Syncs the other tenant as before; returns its name."""
         self._stage.hold(self.case.before, self._stage.other)
         types = [word for type_key in self.case.type_keys for word in ("--type", type_key)]
         done = self._stage.system.starter("sync", self._stage.other.name, *types, "--json")
@@ -69,12 +69,12 @@ def case(number: int) -> Case:
 
 
 def lines_about(shown: str, words: str) -> list[str]:
-    """The lines of an answer that have these words, without those around them."""
+    """The stripped lines of an output that contain these words."""
     return [line.strip() for line in shown.splitlines() if words in line]
 
 
 def people_read(situation: Situation) -> dict[str, str]:
-    """All answers for people."""
+    """The output of each command, as people read it."""
     return {
         "changes": situation.changes(),
         "diff": situation.diff(),

@@ -1,7 +1,7 @@
-"""A replayed history: a tenant edited step by step, with bad runs in between. The change feed is the list of edits.
+"""A replayed history: a tenant is edited step by step, with faulty runs in between. The change feed equals the edits.
 
-Each item is edited once at most between two clean runs, so that each edit can be told apart. A bad run may notice an
-edit or leave it to the next one; whatever it does, no edit is told twice, none is lost and none is invented.
+Each item is edited at most once between two clean runs, so that edits can be told apart. A faulty run may report an
+edit or leave it to the next run; no edit is reported twice, lost or invented.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ PATHS = {
 SELECTION = Selection(type_keys=tuple(PATHS))
 
 ASSIGNABLE = ("configurationPolicies", "deviceCompliancePolicies", "deviceConfigurations")
-"""Their lists show assignments. Those of scripts come with the details, and no list tells that they have changed."""
+"""Their lists show assignments. Assignments of scripts are details, and no list shows that they changed."""
 
 WITHOUT_RELATIONS = ("assignmentFilters", "deviceCategories")
-"""What comes back under its old id, or is made again under another, comes back whole."""
+"""Their items return whole, under the old id or re-created under a new id."""
 
 LISTINGS = rf"/({'|'.join(PATHS.values())})(\?|$)"
 
@@ -58,9 +58,9 @@ BAD = (
 
 
 class Edit(NamedTuple):
-    """What the feed is to tell of one edit.
+    """The change that the feed must report for one edit.
 
-    `field` is the property that is different, if one is; of an item that was made again the id that it had.
+    `field` is the changed property, if any; for a re-created item, its earlier id.
     """
 
     kind: ChangeKind
@@ -70,7 +70,7 @@ class Edit(NamedTuple):
 
 
 class Editor:
-    """Edits a tenant at random, and says what the feed is to tell of it."""
+    """Edits a tenant at random, and returns the changes that the feed must report."""
 
     def __init__(self, tenant: SimulatedTenant, random: Random) -> None:
         self._tenant = tenant
@@ -81,11 +81,11 @@ class Editor:
         self._added: list[Edit] = []
 
     def settled(self) -> None:
-        """A clean run has seen all: whatever was edited may be edited again."""
+        """After a clean run, every item may be edited again."""
         self._touched.clear()
 
     def edit(self) -> list[Edit]:
-        """One edit of an item that has not been edited since; with others where there are too few of these."""
+        """Edits an item not edited since the last clean run; adds items first if too few are left."""
         action = self._random.choice((
             self._add, self._change, self._rename, self._remove, self._reassign, self._setting, self._restore,
             self._make_again,
@@ -106,7 +106,7 @@ class Editor:
         return type_key, document
 
     def _listed(self, type_key: str) -> list[dict[str, Any]]:
-        """The objects of the collection: its path lists some that belong to others, too."""
+        """The objects of the collection; its path also lists objects of other collections."""
         left_out = load_catalog().collections[type_key].left_out_types
         return [
             document
@@ -115,7 +115,7 @@ class Editor:
         ]
 
     def _add(self, type_key: str | None = None) -> Edit:
-        self._number += 1  # Of two that are alike it could not be told which is made again.
+        self._number += 1  # Of two equal items, the re-created item would be ambiguous.
         type_key = type_key or self._random.choice(list(PATHS))
         like = self._listed(type_key)[0]
         copied = {name: value for name, value in like.items() if name not in ("id", "createdDateTime")}
@@ -177,7 +177,7 @@ class Editor:
 
 
 def reported_edit(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
-    """The change as the edit that it is, with the one property that is different."""
+    """The edit that a change reports, with its changed property."""
     properties = {field.path.partition("[")[0].partition(".")[0] for field in _certain(change)}
     if change.kind not in (ChangeKind.CHANGED, ChangeKind.RENAMED):
         return Edit(change.kind, change.type_key, change.external_id, change.recreates_external_id)
@@ -186,8 +186,8 @@ def reported_edit(change: ChangeRecord, expected: Counter[Edit]) -> Edit:
 
 
 def _may_have_changed(change: ChangeRecord) -> bool:
-    """Whether nothing but masked secrets may have changed. The fault `noise` moves times of last edits without an edit;
-    in policies without a number that counts edits, the time is the only sign of one.
+    """Whether only masked secrets may have changed. The fault `noise` moves times of last edits without an edit; in
+    policies without a version number, this time is the only sign of an edit.
     """
     return change.kind is ChangeKind.CHANGED and bool(change.fields) and not _certain(change)
 
@@ -197,8 +197,8 @@ def _certain(change: ChangeRecord) -> list[FieldChange]:
 
 
 async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, rounds: int, edits: int) -> Counter[str]:
-    """Plays a history; how its runs ended."""
-    # With a key: without one, an edited object is told to hide what may have changed.
+    """Plays a history; returns the number of runs by status."""
+    # Without a key, each hidden value of an edited object would be reported as possibly changed.
     key = {"SENSITIVE_FIELDS_KEY": token_hex()}
     system.environment |= {"GRAPH_PATIENCE_SECONDS": "3", "GRAPH_ATTEMPTS": "2", **key}
     await asyncio.to_thread(system.start_worker)

@@ -1,4 +1,4 @@
-"""Two tenants read by a worker, and compared by a command."""
+"""A worker reads two tenants, and a command compares them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Lists that Graph expands and cuts: read to their end, or the item is incomplete and said so."""
+"""Expanded lists that Graph truncates: a run reads them to their end, or reports incomplete details."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_every_run_reads_the_rest_of_truncated_expansions(stage: Stage) -> None:
     assert (record.status, record.error_codes) == ("success", [])
     assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
     assert stage.sync(["deviceConfigurations"]).counts.changed == 0
-    # What the list shows of it is the same.
+    # The truncated list is the same as before.
     stage.tenant.reassign(CONFIGURATIONS, key, [*GROUPS[:4], "10000000-0000-4000-8000-000000000099"])
     assert stage.sync(["deviceConfigurations"]).counts.changed == 1
     assert _group_ids(stage.show("deviceConfigurations", key)) - set(GROUPS) == {"10000000-0000-4000-8000-000000000099"}

@@ -1,4 +1,4 @@
-"""Dependencies, as a user gets them: read by the run that finds the versions, right after it has ended."""
+"""Dependencies, as a user gets them right after the run that found the versions."""
 
 import asyncio
 from collections import Counter
@@ -46,14 +46,14 @@ async def unread(system: System) -> int:
 
 
 def uses_of_groups(system: System) -> Counter[str]:
-    """How many references each group has."""
+    """The number of references to each group."""
     lines = system.starter("dependencies", system.tenant.name, "--all", "--json").objects()
     targets = [line["target"] for line in lines if line["answer"] == "dependency"]
     return Counter(target["external_id"] for target in targets if target["type_keys"] == ["groups"])
 
 
 async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]:
-    """For each item that refers to something, whether that was written in the transaction that wrote its version."""
+    """For each item with references: whether the transaction of its version wrote them."""
     statement = text("""
         SELECT r.type_key, r.external_id, bool_and(r.xmin = v.xmin) AS together
         FROM item_reference AS r JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)

@@ -1,4 +1,4 @@
-"""Whatever Graph answers to requests for details for a while, the next run stores what the tenant holds."""
+"""After passing faults of requests for details, the next run stores the tenant's documents."""
 
 import asyncio
 import re
@@ -21,10 +21,10 @@ DETAILED = sorted(key for key, entry in load_catalog().collections.items() if en
 SELECTION = [option for key in DETAILED for option in ("--type", key)]
 
 BETRAYED = frozenset({FaultKind.SLIP, FaultKind.NOISE, FaultKind.UNKNOWN_PROPERTIES})
-"""Faults that come with an edit of the item, which its list betrays: members slip, times and properties move."""
+"""Faults that come with an edit of the item, which its list shows: members slip, times and properties move."""
 
 KINDS = sorted(AIMED - BETRAYED - {FaultKind.APP_REVOKED})
-"""A part of the requests is hit, so that some of an item's details are read and others not."""
+"""Each fault hits a part of the requests, so that some of an item's details are read and others are not."""
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
 
 
 def path_of_details() -> str:
-    """A pattern of the addresses of all details."""
+    """A pattern that matches the addresses of all details."""
     calls = [call for key in DETAILED for call in load_catalog().collections[key].details]
     paths = {path for call in calls for path in (call.path, *(child.path for child in call.children))}
     patterns = {re.sub(r"\\{\w+\\}", "[^/?]+", re.escape(path.partition("?")[0])) for path in paths}

@@ -1,4 +1,4 @@
-"""Whole documents, as a user gets them: what a list does not show is read, and no more often than it has to be."""
+"""Complete documents, as a user gets them: runs read details, and no more often than necessary."""
 
 import asyncio
 import csv
@@ -51,7 +51,7 @@ def detail_requests(graph: SimulatedGraph) -> dict[str, int]:
 
 
 ELSEWHERE = {"/identity/conditionalAccess/authenticationStrengths/policies"}
-"""Where the reference has no path of v1.0: it is read at /policies/authenticationStrengthPolicies."""
+"""The reference lacks its v1.0 path: a run reads /policies/authenticationStrengthPolicies."""
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_unreadable_details_make_the_run_partial_and_keep_earlier_content(
     assert (result.outcome, result.error_code) == (Outcome.COMPLETE, "detail_incomplete")
     assert result.context["details_incomplete"] == 1
     assert result.context["detail_error_code"] == "graph_permission_missing"
-    # The names are told of both; nobody edited the settings.
+    # Both renames are changes; nobody edited the settings.
     assert (partial.counts.changed, partial.counts.stale) == (2, 1)
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
     by_id = {item.external_id: item for item in detailed.items("--type", "configurationPolicies")}

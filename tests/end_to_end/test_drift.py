@@ -1,4 +1,4 @@
-"""Drift as an operator has it: a tenant that is edited, runs that fail, and decisions about what is found."""
+"""Drift, as an operator sees it: an edited tenant, a partial run, and decisions about findings."""
 
 from typing import Any
 

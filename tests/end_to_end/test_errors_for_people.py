@@ -1,4 +1,4 @@
-"""What a user can get wrong: one line that says what to do, the right exit code, no traceback, no secret."""
+"""A user's mistakes: one line with the remedy, the right exit code, no traceback, no secret."""
 
 from pathlib import Path
 from uuid import UUID
@@ -14,7 +14,7 @@ SECRET = "hunter2-hunter2"
 
 
 def assert_one_line(done: Finished, code: int, *words: str) -> None:
-    """The last line of stderr is the error, and nothing shows a traceback or a secret."""
+    """Exactly one line of stderr is the error, and nothing shows a traceback or a secret."""
     assert done.code == code, (done.code, done.stderr)
     assert done.stdout == ""
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]

@@ -1,4 +1,4 @@
-"""Every fault of Graph: what a run makes of one that passes, and of one that stays (docs/reliability.md)."""
+"""The end of a run under each fault of Graph, passing or lasting (docs/reliability.md)."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tests.end_to_end.system import SEEDS
 from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
 
 HIT, OTHER = "deviceConfigurations", "groups"
-"""The collection that the fault is aimed at, with pages, and one of another family that it must not touch."""
+"""The paged collection that the fault hits, and a collection of another family, which it must not affect."""
 
 PATH = "deviceManagement/deviceConfigurations"
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run under a fault ends: its status, and what became of the collection that was hit."""
+    """The end of a run under a fault: its status, and the outcome of the collection that the fault hits."""
 
     status: str
     outcome: str
@@ -43,7 +43,7 @@ def failed(error_code: str) -> Ending:
 
 
 ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
-    # what passes (one request is hit), what stays (every request is)
+    # the fault passes (it hits one request), the fault stays (it hits every request)
     FaultKind.THROTTLED: (FINE, partial("graph_throttled")),
     FaultKind.REQUEST_TIMEOUT: (FINE, partial("graph_unavailable")),
     FaultKind.SERVER_ERROR: (FINE, partial("graph_unavailable")),
@@ -72,7 +72,7 @@ ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
     FaultKind.NEXT_LINK_FOREIGN_HOST: (partial("graph_untrusted_link", "incomplete"),) * 2,
     FaultKind.NEXT_LINK_HTTP: (partial("graph_untrusted_link", "incomplete"),) * 2,
     FaultKind.NEXT_LINK_OTHER_VERSION: (partial("graph_untrusted_link", "incomplete"),) * 2,
-    # Graph refuses the foreign token as it does an expired one; the listing begins anew, once.
+    # Graph refuses the foreign token like an expired token; the listing restarts, once.
     FaultKind.NEXT_LINK_OTHER_TENANT: (FINE, partial("graph_page_expired", "incomplete")),
     FaultKind.DUPLICATE_ON_NEXT_PAGE: (FINE, FINE),
     FaultKind.SLIP: (FINE, FINE),
@@ -111,7 +111,7 @@ def test_endings_cover_every_fault() -> None:
 
 
 ONE_OF_EACH_ENDING = list({ending[True]: kind for kind, ending in reversed(ENDINGS.items())}.values())
-"""The first fault of each ending of those that stay; `make slow` plays all of them."""
+"""The first fault of each ending of lasting faults; `make slow` plays all faults."""
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ ONE_OF_EACH_ENDING = list({ending[True]: kind for kind, ending in reversed(ENDIN
 def test_run_under_each_fault_ends_with_its_outcome_and_code(
     tmp_path: Path, beside: Beside, stays: bool, kinds: list[FaultKind]
 ) -> None:
-    # Of a fault that stays a slow machine has had enough after fewer attempts, and its run ends in the same way.
+    # Under a lasting fault, a run ends in the same way after fewer attempts, and a slow machine saves time.
     patience = "8" if stays else GRAPH_PATIENCE_SECONDS
     with Rig(
         tmp_path,

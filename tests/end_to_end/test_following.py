@@ -1,4 +1,4 @@
-"""Following, leaving and coming back to runs, with real workers: frozen, absent, and there again."""
+"""Following runs, leaving them and coming back, with workers that are frozen, absent, or back."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 100
 
 
 def line_with(stream: IO[str] | None, words: str) -> str:
-    """The first line that holds the words; the command ends without one where there is none."""
+    """The first line that contains the words. Fails if the command ends without such a line."""
     assert stream is not None
     lines = []
     for line in stream:
@@ -42,7 +42,7 @@ def line_with(stream: IO[str] | None, words: str) -> str:
 
 @contextmanager
 def started(system: System, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A command as a shell starts it; it never outlives the test."""
+    """A command as a shell starts it; it ends with the block."""
     process = system.popen(*arguments)
     try:
         yield process
@@ -52,7 +52,7 @@ def started(system: System, *arguments: str) -> Iterator["subprocess.Popen[str]"
 
 
 def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
-    """Presses Ctrl-C once the words are there; returns the output after it."""
+    """Presses Ctrl-C once the command has printed the words; returns the output after them."""
     line_with(process.stderr, words)
     os.kill(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE_SECONDS)
@@ -165,14 +165,14 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
     def merged() -> bool:
         found = system.starter("runs", "--json").objects()
         if not found:
-            # Temporal lists a run that has no record yet only once its index has it.
+            # Temporal lists a run without a record only once its index contains the run.
             return False
         (listed,) = found
         assert listed["status"] in ("queued", "running")
         return bool(listed["counts"]["created"] == groups)
 
     def told_by_the_workflow() -> bool:
-        # The workflow hears of a merge after the database has it, and of the collection's end with the merge.
+        # The workflow learns of a merge after the database, and of the collection's end with the merge.
         shown = system.starter("run", run_id, "--json")
         if "the counts come from the workflow" not in shown.stderr:
             return False

@@ -1,4 +1,4 @@
-"""What somebody can make a worker do who reaches the Temporal namespace."""
+"""Activity calls, workflows and signals of a stranger with access to the Temporal namespace."""
 
 import asyncio
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from workflows.sync import SyncWorkflow
 GROUPS = Selection(type_keys=("groups",))
 
 TENANTS = 12
-"""More than there are tests."""
+"""More than the tests use."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def unused(graph: SimulatedGraph) -> Iterator[SimulatedTenant]:
 
 @pytest.fixture
 async def synced(shared: System, unused: Iterator[SimulatedTenant]) -> System:
-    """A tenant whose groups have been read by a worker that is running."""
+    """A tenant whose groups a running worker has read."""
     shared.tenant = next(unused)
     assert (await asyncio.to_thread(shared.sync, "--type", "groups")).status is RunStatus.SUCCESS
     return shared
@@ -76,7 +76,7 @@ def a_run(system: System, selection: Selection = GROUPS) -> Run:
 
 
 def claim(run: Run, outcome: Outcome = Outcome.COMPLETE, error_code: ErrorCode | None = None) -> FinishRun:
-    """Everything was read, and most of it is new."""
+    """The claim that the run read everything and that most items are new."""
     collections = {
         key: CollectionResult(outcome=outcome, pages=1, error_code=error_code) for key in run.selection.type_keys
     }
@@ -236,7 +236,7 @@ async def test_message_cannot_delete_more_than_the_workers_retention(system: Sys
 
 
 async def _signalled(system: System, *signals: object) -> Row[Any]:
-    """The record of a run that has these signals waiting when a worker takes it up."""
+    """The record of a run that has these signals pending when a worker takes it up."""
     tenant_id, queue = UUID(system.tenant.id), system.environment["TEMPORAL_TASK_QUEUE"]
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     handle = await client.start_workflow(

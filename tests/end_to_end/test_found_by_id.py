@@ -1,4 +1,4 @@
-"""Objects that their listing does not show and that a GET by id finds: they are read anew, and the evidence says so."""
+"""Unlisted objects that a GET by id finds: a run reads them again, and their evidence is `found_by_id`."""
 
 import re
 from typing import Any
@@ -103,7 +103,7 @@ def test_details_of_unlisted_object_are_read_again(stage: Stage) -> None:
     assert stage.sync(["mobileApps"]).counts.changed == 1
     assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [GROUP]
     assert state(stage, "mobileApps", key) == ("present", "high", "found_by_id")
-    # Nothing that the app itself shows is another now.
+    # This time the app's own properties are the same.
     stage.tenant.reassign(APPS, key, [OTHER_GROUP])
     assert stage.sync(["mobileApps"]).counts.changed == 1
     assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [
@@ -112,7 +112,7 @@ def test_details_of_unlisted_object_are_read_again(stage: Stage) -> None:
 
 
 def test_unlisted_script_is_no_change(stage: Stage) -> None:
-    """A GET by id shows more of a script than its list."""
+    """A GET by id shows more properties of a script than its list."""
     stage.sync(["deviceManagementScripts"])
     key = next(iter(items(stage, "deviceManagementScripts")))
     stage.tenant.unlist(SCRIPTS, key)

@@ -1,4 +1,4 @@
-"""Whatever a test fails of, the processes that it started end with it."""
+"""If a test fails, the processes that it started end with it."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.forking import Fork
 
 
 class FailureError(Exception):
-    """Stands for a failed assertion, or for pytest's own limit."""
+    """Stands for a failed assertion, or for pytest's own timeout."""
 
 
 def test_commands_and_workers_end_with_a_failed_test(
@@ -40,7 +40,7 @@ def test_interrupted_wait_ends_the_process(
     system: System, wait: Callable[[Fork], object], request: pytest.FixtureRequest
 ) -> None:
     output = system.folder / "output"
-    # Nobody works on the run, so the command follows it without an end.
+    # No worker runs, so the command follows the run without end.
     fork = Fork(
         "starter.py",
         ("sync", system.tenant.name, "--type", "groups"),

@@ -1,4 +1,4 @@
-"""Graph spells ids in another case from one run to the next: nothing has changed, and all answers find the items."""
+"""Graph changes the case of ids between runs: no change is reported, and all answers find the items."""
 
 from collections.abc import Callable
 from typing import Any

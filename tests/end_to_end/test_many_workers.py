@@ -1,4 +1,4 @@
-"""Any number of workers against one Temporal and one PostgreSQL: some die, some come, nothing is lost or done twice."""
+"""Many workers with one Temporal and one PostgreSQL: some die, others start, and nothing is lost or done twice."""
 
 import asyncio
 import os
@@ -34,12 +34,12 @@ WORKERS = 4
 KILLED = 2
 SELECTION = Selection(type_keys=("assignmentFilters", "deviceManagementScripts", "groups", "roleScopeTags"))
 WAVES = frozenset({"read_wave"})
-"""The activity that asks Graph. What is lost with one is at most what a wave may ask."""
+"""The activity that sends requests to Graph. A killed activity loses at most the requests of a wave."""
 
 
 @pytest.fixture
 def slow_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """Where a run takes a few seconds, so that workers can die and come in the middle of a portfolio."""
+    """A system whose runs take a few seconds, so that workers can die and start during a portfolio run."""
     with (
         SimulatedGraph(
             tenants=TENANTS,
@@ -54,7 +54,7 @@ def slow_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -
 
 
 class Work:
-    """What Temporal knows of the runs' activities: which ended, in which process, and how many attempts were lost."""
+    """The runs' activities, by their histories: completions by process, and lost attempts."""
 
     def __init__(self) -> None:
         self.ended_in: Counter[int] = Counter()
@@ -86,7 +86,7 @@ def _process(identity: str) -> int:
 
 
 async def waves_in_flight(system: System, client: Client, worker: Fork) -> int:
-    """Waves that the worker has begun and not answered for."""
+    """The number of waves that the worker has begun and not completed."""
     waves = 0
     for tenant in system.graph.tenants:
         handle = client.get_workflow_handle(sync_workflow_id(UUID(tenant.id), SELECTION))
@@ -106,7 +106,7 @@ async def waves_in_flight(system: System, client: Client, worker: Fork) -> int:
 
 
 async def stopped_in_mid_wave(system: System, client: Client, worker: Fork) -> int:
-    """Stops the worker at a moment when it has waves in flight: how many."""
+    """Stops the worker while it has waves in flight; returns their number."""
     while True:
         os.kill(worker.pid, signal.SIGSTOP)
         waves = await waves_in_flight(system, client, worker)
@@ -134,7 +134,7 @@ async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
         held = request.kind is Kind.INNER and request.tenant_id not in first_half
         return Answer(503, b"{}", {"retry-after": "1"}) if held else None
 
-    # There is work left when the new workers are there, whatever they take to come up.
+    # Work is left for the new workers, however long they take to start.
     graph.before_answer = hold
     follower = system.popen("portfolio", "sync", "--all-tenants", *types, "--at-once", str(AT_ONCE), "--json")
     # More tenants than are synced at once: some runs have ended by now, and many have not begun.

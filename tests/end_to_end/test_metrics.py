@@ -1,4 +1,4 @@
-"""Prometheus' view of a running worker and web page. Alerts and the dashboard name nothing that it lacks."""
+"""Prometheus' view of a running worker and web page. Alerts and the dashboard use only exposed series."""
 
 import asyncio
 import re
@@ -15,11 +15,11 @@ from tests.patience import PATIENCE_SECONDS, until
 from tests.web.process import addresses
 
 SCRAPED = {"up"}
-"""Prometheus adds it to what it scrapes."""
+"""The series that Prometheus itself adds."""
 
 
 def scrape(address: str) -> str:
-    """What Prometheus would get."""
+    """The metrics at an address, as Prometheus gets them."""
     answer = httpx.get(f"http://{address}/metrics", timeout=PATIENCE_SECONDS, trust_env=False)
     answer.raise_for_status()
     return answer.text
@@ -31,14 +31,14 @@ def exposed(text: str) -> set[str]:
 
 
 def value(text: str, series: str) -> float:
-    """The value of one series, named with its labels as they are written."""
+    """The value of one series, named with its labels as the text spells them."""
     (line,) = [line for line in text.splitlines() if line.startswith(f"{series} ")]
     return float(line.rpartition(" ")[2])
 
 
 @pytest.fixture
 def addresses_of_metrics(system: System) -> tuple[str, str]:
-    """Where the worker and the web page of the test serve metrics."""
+    """The addresses at which the test's worker and web page serve metrics."""
     worker, web = (f"127.0.0.1:{free_port()}" for _ in range(2))
     system.environment |= {"WORKER_METRICS_ADDRESS": worker, "WEB_METRICS_ADDRESS": web}
     return worker, web
@@ -74,7 +74,7 @@ def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses
     page = 'tenant_inventory_web_requests_total{method="GET",route="/tenants/{tenant_id}",status="200"}'
     assert value(of_web, page) == 1
 
-    # Tenants, and what a request names, are in no label.
+    # No label contains a tenant or a part of a request.
     for text in (of_worker, of_web):
         for tenant in system.graph.tenants:
             assert str(tenant.id) not in text
@@ -103,7 +103,7 @@ def test_taken_metrics_address_is_one_error_line(system: System) -> None:
 
 
 async def break_a_workflow_task(system: System) -> None:
-    """Starts a workflow that no worker knows, as one of a later release, and ends it once a worker has tried."""
+    """Starts a workflow of a later release, which no worker knows, and terminates it once a worker has failed on it."""
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     task_queue, address = (system.environment[name] for name in ("TEMPORAL_TASK_QUEUE", "WORKER_METRICS_ADDRESS"))
     unknown = await client.start_workflow("LaterWorkflow", id=f"unknown-{task_queue}", task_queue=task_queue)

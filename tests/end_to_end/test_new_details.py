@@ -1,4 +1,4 @@
-"""What a release before the catalog's newer details has read, and the first runs of this one."""
+"""A tenant that an earlier release read with fewer details, and the first runs of this release."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,10 +25,10 @@ from tests.storage.support import begin, end, land
 
 ROLLOUTS = "policies/featureRolloutPolicies"
 LISTS_ALONE = ("deviceConfigurations", "featureRolloutPolicies", "networkAccessForwardingProfiles")
-"""Collections of which the release before read no details."""
+"""Collections whose details the earlier release did not read."""
 
 FEWER = {"applications": "federatedIdentityCredentials", "servicePrincipals": "appRoleAssignments"}
-"""Collections of which it read this detail and no other."""
+"""Collections of which the earlier release read only this detail."""
 
 READ = (*LISTS_ALONE, *FEWER)
 SELECTION = [argument for key in READ for argument in ("--type", key)]
@@ -42,7 +42,7 @@ def graph() -> Iterator[SimulatedGraph]:
 
 @pytest.fixture
 def upgraded(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """A tenant that the release before has read, and a worker of this one."""
+    """A tenant that the earlier release has read, and a worker of this release."""
     with System(graph, temporal, database_url, tmp_path) as system:
         asyncio.run(read_before(system))
         system.start_worker()
@@ -50,7 +50,7 @@ def upgraded(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: st
 
 
 async def read_before(system: System) -> None:
-    """A whole run of the release before, as it is stored."""
+    """Stores a whole run of the earlier release."""
     tenant_id = UUID(system.tenant.id)
     async with system.database() as database:
         run = await begin(database, tenant_id, *READ)

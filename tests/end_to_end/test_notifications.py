@@ -1,4 +1,4 @@
-"""Notifications, as a target receives them from a worker."""
+"""Notifications, as a target receives them from workers."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ def receiver() -> Iterator[Receiver]:
 
 
 def told(system: System, receiver: Receiver, more: str = "") -> None:
-    """Has the system's workers tell the receiver."""
+    """Makes the system's workers notify the receiver."""
     secret = system.folder / "hook-secret"
     secret.write_text(SECRET)
     file = system.folder / "notifications.toml"
@@ -118,7 +118,7 @@ def test_weakened_policy_is_notified_once_by_the_next_complete_run(system: Syste
 
 
 async def triggered(system: System) -> None:
-    """Has Temporal's schedule look now."""
+    """Triggers Temporal's notification schedule."""
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     await client.get_schedule_handle(f"tenant-inventory-notification-look/{queue}").trigger()
@@ -165,7 +165,7 @@ def test_worker_killed_before_recording_a_delivery_repeats_it_once(system: Syste
     system.start_worker()
     until(lambda: len(receiver.received) == 2)
     following.communicate(timeout=PATIENCE_SECONDS)
-    # One more run with another end: what it brings comes after anything that was still to come of the first.
+    # A further run with another status: its notification follows any that is still due for the first run.
     system.graph.faults.clear()
     fault = Fault(FaultKind.FORBIDDEN, path="groups")
     system.graph.faults.add(fault)

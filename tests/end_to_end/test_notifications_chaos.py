@@ -1,4 +1,4 @@
-"""Workers die while they tell people: no event is lost, and each repetition has a cause and the same key."""
+"""Workers die while they deliver notifications: none is lost, and each repetition has a cause and the same key."""
 
 import os
 import signal
@@ -19,14 +19,14 @@ from tests.receiver import Reception, receiving
 
 TENANTS = 6
 KILLING = (2, 5)
-"""The receptions at which a worker dies before it hears of them."""
+"""The receptions at which the workers die before they get the response."""
 
 REFUSED = 4
-"""Each fourth reception is answered with 503."""
+"""Every fourth reception gets a 503."""
 
 
 class Fate:
-    """Answers receptions by their number, and kills a worker at some."""
+    """Answers receptions by their number, and kills all workers at some."""
 
     def __init__(self, workers: list[Fork]) -> None:
         self._lock = threading.Lock()
@@ -39,7 +39,7 @@ class Fate:
         with self._lock:
             self.number += 1
             if self.number in KILLING:
-                # Which of them is waiting for this answer is not known: so all die.
+                # The test cannot know which worker waits for this response, so all die.
                 for worker in self._workers:
                     os.kill(worker.pid, signal.SIGKILL)
                 self.killed += self._workers
@@ -83,7 +83,7 @@ def test_each_failed_run_is_notified_despite_killed_workers(
         assert len(keys) == TENANTS
         assert {tenant_id for tenant_id, _, _ in keys} == {tenant.id for tenant in graph.tenants}
         repeated = len(receiver.received) - TENANTS - fate.refused
-        # At each death as many deliveries may have been under way as two workers have at once.
+        # At each death, two workers may have had deliveries to all tenants under way.
         assert 0 <= repeated <= len(KILLING) * TENANTS
         assert repeated >= len(KILLING), "whoever was killed had not heard the answer"
         assert all(received.is_signed() for received in receiver.received)

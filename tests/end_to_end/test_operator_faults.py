@@ -1,4 +1,4 @@
-"""What an operator breaks and mends while runs are under way: records are closed, and the next run starts at once.
+"""Faults that an operator causes and mends during runs: records are closed, and the next run starts at once.
 
 Each fault is a row of the second table in docs/reliability.md.
 """
@@ -50,7 +50,7 @@ def rig(servers: Rig) -> Iterator[Rig]:
 
 @pytest.fixture
 def tenant(rig: Rig) -> SimulatedTenant:
-    """A tenant that no other test has, so that no worker has a token of it."""
+    """A tenant that no other test uses, so that no worker has a token for it."""
     return rig.graph.tenants[next(NUMBERS)]
 
 
@@ -69,7 +69,7 @@ def secret_file(rig: Rig, tenant: SimulatedTenant) -> Path:
 
 @dataclass(frozen=True)
 class OperatorFault:
-    """How something is broken and mended, and the code that the run meets meanwhile; None where it meets nothing."""
+    """How the operator breaks and mends something, and the run's error code meanwhile; None without an error."""
 
     breaks: Callable[[Rig, SimulatedTenant], None]
     mends: Callable[[Rig, SimulatedTenant], None]
@@ -115,7 +115,7 @@ def with_password(password: str) -> Callable[[Rig, SimulatedTenant], None]:
 
 
 def refusing(table: str, event: str, sqlstate: str) -> Callable[[Rig, SimulatedTenant], None]:
-    """PostgreSQL refuses a statement with the code of its real error, on the way of a real one."""
+    """Makes PostgreSQL refuse a statement with the SQLSTATE of a real error."""
 
     def begin(rig: Rig, _: SimulatedTenant) -> None:
         sql(
@@ -177,18 +177,18 @@ async def record_of(rig: Rig, run_id: UUID) -> RunRecord:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(120):
-        while not await condition():  # noqa: ASYNC110 - what is waited for is in another process
+        while not await condition():  # noqa: ASYNC110 - the condition lies in another process
             await asyncio.sleep(0.1)
 
 
 async def attempts_of(run: StartedRun, code: str) -> int:
-    """How often the activity that is tried has met an error of this code; 0 where there is none."""
+    """The attempts of the pending activity whose last error has this code; 0 without such an activity."""
     pending = (await run.handle.describe()).raw_description.pending_activities
     return max((a.attempt for a in pending if a.last_failure.application_failure_info.type == code), default=0)
 
 
 async def under_way(rig: Rig, tenant: SimulatedTenant) -> StartedRun:
-    """A run that Graph has asked for patience."""
+    """A run that Graph has throttled."""
     rig.graph.faults.add(Fault(FaultKind.THROTTLED, tenant_id=tenant.id, retry_after="1", count=1))
     run = await rig.start(tenant, SELECTION)
 

@@ -1,4 +1,4 @@
-"""What goes to Temporal is encrypted, and its key is rotated, while runs go on."""
+"""Encryption of payloads is switched on, and its key is rotated, while runs go on."""
 
 import os
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def ring(*keys: bytes) -> str:
 
 
 def parts(message: Message) -> Iterator[Message]:
-    """The message and all messages in it, but for search attributes, which Temporal has to read."""
+    """The message and all messages in it, except search attributes, which Temporal must read."""
     yield message
     for field, value in message.ListFields():
         if field.message_type is None:
@@ -42,7 +42,7 @@ def parts(message: Message) -> Iterator[Message]:
 
 @pytest.mark.slow
 async def test_run_succeeds_across_a_payload_key_rotation(system: System) -> None:
-    """A worker that lacks the key of sensitive fields fails activities: so the run waits, and failures have words."""
+    """A worker with a wrong SENSITIVE_FIELDS_KEY makes the run wait, and its history contain failures."""
     name = system.tenant.name
     system.environment |= {"SENSITIVE_FIELDS_KEY": FIELDS_KEY, "PAYLOAD_KEYS": ring(OLD)}
     worker = system.start_worker()
@@ -73,11 +73,11 @@ async def test_run_succeeds_across_a_payload_key_rotation(system: System) -> Non
 
 
 async def history(system: System, run: RunRecord) -> tuple[set[bytes], bytes]:
-    """The keys of the payloads in the history of a run, and all bytes of it that anybody can read."""
+    """The key ids of the payloads in a run's history, and all its text outside payloads."""
     config: dict[str, Any] = {"target_host": system.environment["TEMPORAL_ADDRESS"]}
     client = await connect_temporal(config)
     recorded = await client.get_workflow_handle(run.workflow_id, run_id=None).fetch_history()
-    # Markers hold ids of patches, which the SDK writes and reads past every codec.
+    # Markers hold ids of patches, which the SDK writes and reads without a codec.
     events = [event for event in recorded.events if not event.HasField("marker_recorded_event_attributes")]
     found = [part for event in events for part in parts(event)]
     payloads = [part for part in found if isinstance(part, Payload)]
@@ -96,7 +96,7 @@ async def history(system: System, run: RunRecord) -> tuple[set[bytes], bytes]:
 
 
 def test_schedule_in_clear_stays_readable_after_encryption_is_switched_on(system: System) -> None:
-    """What was stored in clear is read on: the actions of schedules, and what a command asks about them."""
+    """A command without the key is refused once the schedule is encrypted."""
     made = system.starter("schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "24h", *TYPES)
     assert made.code == 0, made.stderr
     in_clear = until(lambda: system.starter("schedule", "list", "--json").stdout)

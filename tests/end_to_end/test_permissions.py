@@ -1,4 +1,4 @@
-"""Runs of everything by an app that has exactly what `permissions` prints, and by one that lacks one of these."""
+"""Runs of everything by an app with exactly the permissions that `permissions` prints, and without one of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_catalog_hints_at_the_licence_of_each_collection() -> None:
 
 
 def test_catalog_hints_at_licences_that_only_a_detail_needs() -> None:
-    """Where it does not, a refusal is no answer: the tenant has the collection."""
+    """If the list needs the same licence, a refusal of the detail is an error: the tenant has the collection."""
     calls = {(key, call.path): call.licence_hint for key, entry in COLLECTIONS.items() for call in entry.details}
     needed = {key: licence_of(key[1].partition("?")[0]) for key in calls}
     of_its_own = {key: licence for key, licence in needed.items() if licence != licence_for(COLLECTIONS[key[0]])}
@@ -115,13 +115,13 @@ def listing_of(entry: Collection) -> frozenset[str]:
 
 
 def line_of(key: str) -> list[Collection]:
-    """An entry, and that of its parents."""
+    """A collection, and its parent if it has one."""
     entry = COLLECTIONS[key]
     return [entry] if entry.parent is None else [entry, COLLECTIONS[entry.parent]]
 
 
 class Needing(NamedTuple):
-    """What cannot be read with some permissions: whole collections, and such whose items lack details."""
+    """Collections that need more than some permissions: for their lists, or only for their items' details."""
 
     lists: set[str]
     details: set[str]
@@ -176,7 +176,7 @@ def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(sy
         assert record.status is RunStatus.PARTIAL, taken
         assert codes(record) == needing.codes(), taken
         for key in needing.all:
-            # Not always the one that is taken away: another may be the least for it, and was never granted.
+            # Not always the revoked permission: the least may be another, which was never granted.
             lacked = {permission for entry in line_of(key) for permission in entry.permissions} - granted
             assert lacked & set(record.collections[key].context.values()), (taken, key)
         checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
@@ -185,9 +185,9 @@ def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(sy
 
 
 def asked_of_any(entry: Collection, granted: set[str]) -> bool:
-    """Whether a detail that every item has is opened to none of these.
+    """Whether none of these permissions opens a detail that every item has.
 
-    `check` asks for no detail that only some items have: the first item may be none of them.
+    `check` requests no detail that only some items have: the first item may lack it.
     """
     asked = [call.path.partition("?")[0] for call in entry.details if not call.types and not call.only_where]
     return any(not granted & readers(path) for path in asked)

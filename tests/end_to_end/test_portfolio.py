@@ -37,7 +37,7 @@ def graph() -> Iterator[SimulatedGraph]:
 
 @pytest.fixture
 def slow_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """Where a run takes a few seconds, so that there is something to interrupt."""
+    """A system whose runs take a few seconds, so that a test can interrupt them."""
     with (
         SimulatedGraph(
             tenants=TENANTS,
@@ -61,7 +61,7 @@ def runs_of(system: System) -> list[RunRecord]:
 
 
 def held(request: GraphRequest) -> Answer | None:
-    """An answer that keeps a run under way, since the worker's patience has no end here."""
+    """A response that keeps a run under way, since the worker here retries without a limit."""
     return Answer(503, b"{}", {"retry-after": "1"}) if request.kind is Kind.INNER else None
 
 

@@ -1,4 +1,4 @@
-"""`tenant remove`: a tenant that is gone from the file, from Temporal, from schedules, and from every table."""
+"""`tenant remove` removes a tenant from the file, from Temporal, from schedules, and from every table."""
 
 import asyncio
 import subprocess
@@ -27,7 +27,7 @@ async def histories(system: System, tenant_id: UUID) -> list[str]:
 
 
 def removes(system: System, typed: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Runs `tenant remove`, and types this when it asks."""
+    """Runs `tenant remove` and types the answer to its question."""
     return subprocess.run(
         [sys.executable, CHECKOUT / "starter.py", "tenant", "remove", *arguments],
         env={"PATH": "", **system.environment},

@@ -52,7 +52,7 @@ class Server(NamedTuple):
     postgres: EmbeddedPostgres
 
     def restore(self, dump: Path) -> str:
-        """Restores a dump as a login that is not the old owner; the URL of the database."""
+        """Restores a dump as a login that is not the old owner; returns the database's URL."""
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(LOGIN), sql.Literal(LOGIN))
@@ -66,7 +66,7 @@ class Server(NamedTuple):
 
 
 def end_leases(url: str) -> None:
-    """As if ten minutes had passed: nobody restores a dump, or sets up a Temporal, in less."""
+    """Expires all leases, as if ten minutes had passed: a restore, or a new Temporal, takes longer."""
     with psycopg.connect(url) as connection:
         connection.execute("UPDATE sync_run SET lease_expires_at = now() WHERE lease_expires_at IS NOT NULL")
 
@@ -95,7 +95,7 @@ def test_doctor_reports_a_restore_and_the_next_run_catches_up(system: System, se
     system.graph.set_generation(0)
     assert system.sync(*LIVELY).status == "success"
     path = dump(system)
-    # The hour that is lost: items appear, change and go.
+    # The restore loses these changes: items appear, change and go.
     system.graph.set_generation(5)
     lost = system.sync(*LIVELY)
     assert lost.status == "success"
@@ -124,7 +124,7 @@ HELD = "deviceManagement/deviceCompliancePolicies"
 
 
 def begin(system: System) -> "subprocess.Popen[str]":
-    """A sync that has written some of what has changed, and waits for the rest: Graph throttles one collection."""
+    """A sync that has written some changes and waits for the rest: Graph throttles one collection."""
     system.graph.set_generation(5)
     system.graph.faults.add(Fault(FaultKind.THROTTLED, path=HELD, retry_after="2"))
     following = system.popen("sync", system.tenant.name, *LIVELY, "--json", log=system.folder / "sync.log")
@@ -133,7 +133,7 @@ def begin(system: System) -> "subprocess.Popen[str]":
 
 
 def seen_by_open_run(system: System) -> int:
-    """How many items the open run has observed."""
+    """The number of items that the open run has observed."""
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         found = connection.execute(
             "SELECT count(*) FROM inventory_item WHERE last_seen_run_id IN"
@@ -180,7 +180,7 @@ def test_run_after_restore_of_a_mid_run_dump_catches_up(system: System, server: 
     assert again.status == "success"
     assert states(system) == known
     assert closed_as(system, under_load) == ("failed", ["run_abandoned"])
-    # What the run under load had written before the dump is not told again, and nothing is told twice.
+    # Changes that the run wrote before the dump are not reported again, and no change is reported twice.
     told = ("created", "changed", "missing")
     assert all(getattr(again.counts, name) <= getattr(finished.counts, name) for name in told)
     last = system.sync(*LIVELY)

@@ -1,4 +1,4 @@
-"""Retention as an operator has it: a schedule that the worker keeps, and a command that does it now."""
+"""Retention, as an operator uses it: the worker's schedule, and the command."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,7 @@ GROUPS = "groups"
 
 
 def changed_twice(system: System) -> None:
-    """Three versions of one group."""
+    """Makes three versions of one group."""
     groups = system.tenant.documents(GROUPS)
     system.sync("--type", "groups")
     for name in ("second", "third"):

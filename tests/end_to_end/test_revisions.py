@@ -1,4 +1,4 @@
-"""Databases of another revision, met by commands and workers; and an upgrade beside a worker that syncs."""
+"""Commands and workers on a database of another revision, and an upgrade during a sync."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def stale(
     migrated_template: str,
     tmp_path: Path,
 ) -> Iterator[System]:
-    """A product whose database is this test's own, and says that it is at the last release's revision."""
+    """A product whose database, the test's own, is stamped with the last release's revision."""
     for url in copy_of(postgres, migrated_template):
         stamp(url, LAST_RELEASE)
         with System(graph, temporal, url, tmp_path) as system:
@@ -33,7 +33,7 @@ def stale(
 
 
 def worker(system: System, *arguments: str) -> tuple[int, str]:
-    """Runs a worker that ends by itself: its exit code, and what it says."""
+    """Runs a worker that ends by itself; returns its exit code and output."""
     log = system.folder / f"stale-{uuid4()}.log"
     fork = Fork("worker.py", arguments, environment=system.environment, folder=system.folder, stdout=log, stderr=log)
     return fork.wait(60.0), log.read_text()
@@ -60,7 +60,7 @@ def test_commands_and_workers_refuse_older_and_newer_databases_in_one_line(stale
 @pytest.mark.slow
 @pytest.mark.parametrize("selection", [("--type", "groups"), ("--all",)], ids=["groups", "everything"])
 def test_upgrade_during_a_sync_does_not_block_it(stale: System, selection: tuple[str, ...]) -> None:
-    """The upgrade is played again and again until the run has ended, so that it meets every part of it."""
+    """The test repeats the upgrade until the run has ended, so that it meets every part of the run."""
     url = stale.environment["DATABASE_URL"]
     stamp(url, head())
     stale.start_worker()

@@ -1,4 +1,4 @@
-"""A new client secret for a tenant, by the steps of docs/operating.md, while a worker goes on."""
+"""Rotation of a tenant's client secret, by the steps of docs/operating.md, while a worker runs."""
 
 import tomllib
 from pathlib import Path

@@ -47,7 +47,7 @@ VARIED = (
 
 
 def expected_items(system: System, type_keys: Iterable[str] | None = None) -> dict[tuple[str, str], str]:
-    """Content hashes by type key and id, of what the simulated Graph serves at this moment."""
+    """Content hashes of the items that the simulated Graph serves now, by type key and id."""
     return served(system.tenant, load_catalog().everything() if type_keys is None else type_keys)
 
 

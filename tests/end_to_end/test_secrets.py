@@ -1,4 +1,4 @@
-"""Secrets of every kind are planted in a tenant and sought in all that the product keeps, says and logs."""
+"""Secrets of every kind, planted in a tenant, appear in nothing that the product stores, prints or logs."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ from workflows.messages import SyncInput, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 MARK = "sample-secret-"
-"""How the simulated Graph's own samples begin their secrets too."""
+"""The simulated Graph's own samples of secrets begin with it, too."""
 
 SCRIPT_MARK = "planted-script-"
 
@@ -40,12 +40,12 @@ Document = dict[str, Any]
 
 
 class Plant(NamedTuple):
-    """Where a secret goes: a path to add to, and what to add there."""
+    """The place of a secret: a path, and the document to add there."""
 
     path: str
     document: Callable[[str], Document]
     shows_change: bool = True
-    """False where Graph shows a token that is another at every read, so that nothing of it is kept at all."""
+    """False if Graph shows a new token at each read, so that the product stores nothing of it."""
 
 
 def _encoded(text: str) -> str:
@@ -194,7 +194,7 @@ SCRIPTS: dict[str, Plant] = {
 
 
 class Planted:
-    """What was planted in a tenant: where each secret is, for edits."""
+    """The documents planted in a tenant, with their ids for edits."""
 
     def __init__(self, system: System, plants: dict[str, Plant], secret: Callable[[str], str]) -> None:
         self._tenant = system.tenant
@@ -205,14 +205,14 @@ class Planted:
             self._keys[kind] = system.tenant.add(plant.path, document)
 
     def change(self, secret: Callable[[str], str]) -> None:
-        """Gives each place another secret."""
+        """Changes each planted secret."""
         for kind, plant in self._plants.items():
             self._tenant.change(plant.path, self._keys[kind], plant.document(secret(kind)))
 
 
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
-    """Real documents where they are at hand, and samples of all other collections."""
+    """Real documents if the checkout has them, and samples of all other collections."""
     with (
         SimulatedGraph(GRAPH_DATA if GRAPH_DATA.is_dir() else None, tenants=1, seed=next(SEEDS)) as graph,
         System(graph, temporal, database_url, tmp_path) as system,
@@ -222,7 +222,7 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
 
 
 def everything_stored(database_url: str) -> Iterator[bytes]:
-    """Every column of every row of every table, decompressed where it is a frame."""
+    """Every column of every row of every table, decompressed if it is a Zstandard frame."""
     with psycopg.connect(database_url) as connection:
         tables = connection.execute(
             "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'"
@@ -242,9 +242,9 @@ def _plain(value: bytes) -> bytes:
 
 
 def forms(secret: str) -> list[bytes]:
-    """How a text may show: as it is, and inside any base64."""
+    """The forms in which a text may appear: plain, and inside any base64."""
     encoded = [base64.b64encode(b"\0" * shift + secret.encode()) for shift in range(3)]
-    # What stands at the edges depends on the neighbours.
+    # The characters at the edges depend on the neighbouring bytes.
     return [secret.encode(), *(text[4 if shift else 0 : -4] for shift, text in enumerate(encoded))]
 
 
@@ -263,7 +263,7 @@ async def histories(client: Client, record: RunRecord) -> str:
 
 
 def said(system: System, record: RunRecord) -> Iterator[str]:
-    """The output of every command that shows what is stored."""
+    """The output of commands that show stored data."""
     tenant = system.tenant.name
     for arguments in (["runs"], ["run", str(record.run_id)], ["items", tenant], ["missing", tenant]):
         for form in ([], ["--json"]):
@@ -281,7 +281,7 @@ async def all_that_is_kept(system: System, client: Client, database_url: str, re
 async def synced(
     system: System, client: Client, type_keys: Iterable[str] | None = None, *, deep: bool = False
 ) -> RunRecord:
-    """A whole run over the collections: all, those that are opt-in too, unless some are named."""
+    """A whole run over the named collections, or over all of them, opt-in collections included."""
     selection = Selection(type_keys=tuple(sorted(type_keys or load_catalog().collections)))
     result = await client.execute_workflow(
         SyncWorkflow.run,

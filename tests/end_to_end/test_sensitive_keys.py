@@ -1,4 +1,4 @@
-"""The operator's key is rotated, and tenants are read under keys of their own: what commands say of their secrets."""
+"""Rotation of the operator's key, and comparison of secrets under the tenants' own data keys."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def wifi(key: str) -> dict[str, object]:
 
 
 def compared(system: System) -> ItemComparison:
-    """What comparing the tenants says of the Wi-Fi profile."""
+    """The comparison of the two tenants' Wi-Fi profile."""
     one, other = (tenant.name for tenant in system.graph.tenants)
     done = system.starter("compare", one, other, *TYPES, "--json")
     assert (done.code, done.stderr) == (0, "")
@@ -61,7 +61,7 @@ def read_all(system: System) -> None:
 
 
 def restarted(system: System, worker: Fork, **settings: str) -> Fork:
-    """Another worker in the place of the one before."""
+    """Replaces the worker by a new worker with these settings."""
     worker.stop()
     system.environment |= settings
     return system.start_worker()

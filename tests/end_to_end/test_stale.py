@@ -1,4 +1,4 @@
-"""Items of which Graph answers some details no more: what can be read is told, and everything says what is stale."""
+"""Items with details that Graph no longer serves: other changes are reported, and every answer names the stale part."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +37,7 @@ def ask(system: System, command: str, *arguments: str, code: int = 0) -> Finishe
 
 
 def said(done: Finished) -> str:
-    """All that a terminal shows, whatever the width of its lines."""
+    """The whole terminal output, without line breaks."""
     return " ".join(f"{done.stdout} {done.stderr}".split())
 
 
@@ -195,7 +195,7 @@ def test_admx_value_with_lasting_404_is_stale_and_other_values_reported(graph: S
     text = said(ask(system, "show", TEMPLATES, template["id"]))
     assert f'presentationValues of "{part["member_name"]}" could not be read (graph_not_found, HTTP 404)' in text
 
-    # Another value is edited while one stays lost; then all can be read, and nothing is told twice.
+    # Another value is edited while one stays unreadable; then all are readable, and no change is reported twice.
     system.tenant.change(below, other["id"], {"enabled": other["enabled"]})
     assert system.sync(*TYPES).counts.changed == 1
     graph.faults.clear()

@@ -1,4 +1,4 @@
-"""What Temporal may answer, or not answer, to a command or a worker that starts: one line that says what to do."""
+"""Temporal refuses or ignores a command or a worker that starts: one line names the remedy."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) 
 
 
 def assert_one_line(done: Finished, code: int, *words: str) -> None:
-    """All that the command wrote is one line, without colours."""
+    """The command's whole output is one line, without colours."""
     assert done.code == code, (done.code, done.stderr)
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1, done.stderr
@@ -104,7 +104,7 @@ def test_start_continues_if_search_attributes_cannot_be_listed(system: System) -
     said = "Namespace default has no mapping defined for search attribute TenantId"
     error = RPCError(said, RPCStatusCode.INVALID_ARGUMENT, b"")
     assert f"temporal operator search-attribute create --namespace inv {ADDING_BY_HAND}" in refusal(error, "a", "inv")
-    # ListSearchAttributes is refused, and no reason not to try: what is refused next is the start itself.
+    # A refused ListSearchAttributes does not stop the command; the next refusal is that of the start itself.
     with RefusingTemporal(RPCStatusCode.UNIMPLEMENTED, accepted=2) as refusing:
         done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
     assert_one_line(done, 1, f"Temporal at {refusing.address} does not know the request")
@@ -146,7 +146,7 @@ def test_refused_call_is_one_error_line(system: System, command: list[str]) -> N
 
 @pytest.mark.slow
 def test_command_does_not_print_retries_of_a_call(system: System) -> None:
-    # The SDK retries for ten seconds what may pass, and logs each retry from the fifth on.
+    # The SDK retries a passing error for ten seconds, and logs each retry from the fifth on.
     with RefusingTemporal(RPCStatusCode.UNAVAILABLE, accepted=2) as refusing:
         done = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
     assert_one_line(done, 1, f"Temporal at {refusing.address} is unavailable")
@@ -170,7 +170,7 @@ async def test_silent_server_is_reported_after_a_timeout(monkeypatch: pytest.Mon
 
 @contextmanager
 def tls_server(authority: trustme.CA) -> Iterator[str]:
-    """A server that speaks nothing but TLS; its address."""
+    """The address of a server that speaks only TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -200,7 +200,7 @@ def test_tls_mismatch_is_one_error_line(system: System, tmp_path: Path) -> None:
     words = ("do not agree about TLS", "TEMPORAL_TLS")
     assert_one_line(system.starter(*command, TEMPORAL_TLS="true"), 1, *words)
     with tls_server(trustme.CA()) as address:
-        # Such a server closes the connection or, as a busy machine shows, leaves it unanswered.
+        # Such a server closes the connection or, on a busy machine, does not answer.
         assert_one_line(system.starter(*command, TEMPORAL_ADDRESS=address), 1, "TEMPORAL_TLS")
         assert_one_line(system.starter(*command, TEMPORAL_ADDRESS=address, TEMPORAL_TLS="true"), 1, *words)
     nonsense = tmp_path / "nonsense.pem"
@@ -232,7 +232,7 @@ def test_worker_without_permission_for_schedules_ends_with_an_error(system: Syst
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_worker_ends_with_an_error_if_its_polls_are_refused(system: System) -> None:
-    # The SDK takes a minute of refusals for something that passes.
+    # The SDK retries refused polls for a minute.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
         done = worker(system, TEMPORAL_ADDRESS=refusing.address)
     assert done.code == 1

@@ -135,6 +135,6 @@ def test_disabling_a_tenant_ends_its_run_and_keeps_items_already_read(
         assert run["counts"]["missing"] == 0
         assert 0 < run["counts"]["observed"] < 40
         assert len(system.items(*SELECTION)) == run["counts"]["observed"]
-        # The next run reads as patiently as ever.
+        # Once enabled, the tenant is read to its end.
         assert system.starter("tenant", "enable", system.tenant.name).code == 0
         assert system.sync(*SELECTION).status == "success"

@@ -1,4 +1,4 @@
-"""Tenants that are kept in the database: imported, read by a worker, disabled, added and removed."""
+"""Tenants in the database's table: imported, read by a worker, disabled, added and removed."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_
     tested = system.starter("tenant", "test", second.name)
     assert "signs in and reads" in tested.stdout, tested.stderr
     system.starter("tenant", "enable", second.name)
-    # The worker has known the tenant as disabled, at the most for some seconds.
+    # For some seconds, the worker may still take the tenant for disabled.
     until(lambda: system.starter("sync", second.name, *SELECTION, "--json").run().status == "success")
     removed = system.starter("tenant", "remove", second.name, "--yes")
     assert "no longer in the table of tenants" in removed.stdout, removed.stderr

@@ -13,7 +13,7 @@ from tests.end_to_end.system import System
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps what it is sent."""
+    """Keeps the requests that it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Receiver)

@@ -26,7 +26,7 @@ OF_A_LATER_RELEASE = Selection(type_keys=("assignmentFilters", "groups", "ofALat
 
 
 async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
-    """The code that a run of the tenant fails with, started by any caller in the namespace."""
+    """The error code of a run of the tenant, started by any caller in the namespace."""
     selection = Selection(type_keys=("groups",))
     with pytest.raises(WorkflowFailureError) as failed:
         await client.execute_workflow(
@@ -48,7 +48,7 @@ async def test_runs_of_unknown_tenants_leave_no_row_and_block_no_tenant(
     client = await connect_temporal({"target_host": temporal.address})
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     made_up = asyncio.gather(*(refused(client, queue, uuid4()) for _ in range(40)))
-    # While they are refused, for as long as the tenants file may just have been changed, a real tenant is read.
+    # A worker refuses them only once the tenants file cannot have just changed; meanwhile it reads a real tenant.
     done = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
     assert done.run().status is RunStatus.SUCCESS
     assert set(await made_up) == {ErrorCode.AUTH_FAILED}

@@ -1,7 +1,7 @@
-"""An upgrade as docs/operating.md has it, with the release before as it was: its code, its worker, its run under way.
+"""The upgrade of docs/operating.md, from the earlier release's own code, with its worker and a run under way.
 
-The database is migrated beside the old worker, a new worker starts beside it, and the old one goes. No run is lost, and
-nothing is told as changed that has not changed.
+The database is migrated while the old worker runs, a new worker starts, and the old worker stops. No run is lost, and
+no unchanged item is reported as changed.
 """
 
 import io
@@ -29,7 +29,7 @@ from tests.releases.recorded import ITEMS_PER_COLLECTION, SEED, RecordedRelease
 
 RELEASE = RecordedRelease.of("0.3.0", revision="0012")
 COMMIT = "ad847f9c"
-"""The code of the release: the last one at its migration."""
+"""The code of the release: the last commit at its migration."""
 
 TYPES = ("conditionalAccessPolicies", "namedLocations", "deviceConfigurations", "groups")
 SELECTED = [word for key in TYPES for word in ("--type", key)]
@@ -50,7 +50,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, empty_database_url: str, tmp_path: Path) -> Iterator[System]:
-    """The release's database, and a tenant that serves what the release read."""
+    """The release's database, and a tenant that serves the documents that the release read."""
     RELEASE.restore(empty_database_url)
     with (
         SimulatedGraph(tenants=1, seed=SEED, items_per_collection=ITEMS_PER_COLLECTION) as graph,
@@ -70,7 +70,7 @@ class OldRelease:
         self._held = held
 
     def start(self, program: str, *arguments: str) -> tuple[Child, Path]:
-        """Starts one; it and its log. The release's modules come before this checkout's."""
+        """Starts a program; returns it and its log. The release's modules come before this checkout's."""
         log = self._system.folder / f"old-{program}.log"
         environment = {**self._system.environment, "PYTHONPATH": str(self._folder)}
         child = Child(
@@ -109,7 +109,7 @@ async def test_upgrade_loses_no_run_and_reports_no_change(system: System, releas
             return Counter(event.event_type for event in history.events)
 
         async def waits_again() -> None:
-            """Until the run has asked Graph once more, and been told to wait."""
+            """Waits until the run has asked Graph once more and has been throttled."""
             before = (await events())[EventType.EVENT_TYPE_TIMER_FIRED]
 
             async def has_waited() -> bool:

@@ -1,4 +1,4 @@
-"""A database that release 0.3.0 wrote is upgraded and read by today's worker: no change told, no document touched."""
+"""Runs of today's worker on an upgraded database of release 0.3.0 report no change and rewrite no document."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -40,7 +40,7 @@ OF_EARLIER_FORMS = "SELECT type_key, external_id FROM inventory_item WHERE form 
 
 @pytest.fixture
 def system(temporal: EmbeddedTemporal, empty_database_url: str, tmp_path: Path) -> Iterator[System]:
-    """The release's database, upgraded, a tenant that serves what the release read, and a worker of today."""
+    """The release's database, not yet upgraded, and a tenant that serves the documents that the release read."""
     RELEASE.restore(empty_database_url)
     with (
         SimulatedGraph(tenants=1, seed=SEED, items_per_collection=ITEMS_PER_COLLECTION) as graph,
@@ -52,7 +52,7 @@ def system(temporal: EmbeddedTemporal, empty_database_url: str, tmp_path: Path) 
 
 
 def stored(system: System) -> dict[tuple[str, str, int], bytes]:
-    """The documents of form 0 byte by byte, by the versions that have them."""
+    """The bytes of the documents of form 0, by version."""
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         return {
             (type_key, external_id, number): decompress(body)
@@ -68,7 +68,7 @@ def of_earlier_forms(system: System) -> list[tuple[str, str]]:
 
 
 async def undecided(system: System) -> tuple[int, int]:
-    """What deviates from the first run's inventory, and how much of it is open; that is accepted now."""
+    """The number of findings against the first run's inventory, and of open findings, which are then accepted."""
     async with system.database() as database, database.tenant(RELEASE.tenant_id) as session:
         if not await baselines(session, "early"):
             finished = await session.execute(text("SELECT min(finished_at) FROM sync_run"))
@@ -82,7 +82,7 @@ async def undecided(system: System) -> tuple[int, int]:
 
 
 async def judged_alike(system: System, since: datetime) -> None:
-    """No version of this release is called a change, nor has it a difference that is told."""
+    """Asserts that no version since then counts as a change or has a reported difference."""
     async with system.database() as database, database.tenant(RELEASE.tenant_id, read_only=True) as session:
         found = await session.execute(text(NEW_VERSIONS), {"since": since})
         new = [(row.type_key, row.external_id, row.version_number) for row in found]
@@ -96,7 +96,7 @@ async def judged_alike(system: System, since: datetime) -> None:
 
 
 def told(system: System, command: str, *arguments: str) -> list[tuple[str, str]]:
-    """What a command tells of which item: kinds of changes, or findings of drift by their paths."""
+    """The items that a command reports, each with the kind of change or the path of its finding."""
     done = system.starter(command, system.tenant.name, *arguments, "--json")
     assert done.code == 0, done.stderr
     return [(line["external_id"], line.get("path", line.get("kind"))) for line in done.objects() if "type_key" in line]
@@ -130,7 +130,8 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     assert told(system, "drift") == []
     assert first.started_at is not None
     await judged_alike(system, first.started_at)
-    # One finding is of a property that the first document lacks: not compared with one of another form (decision 50).
+    # One finding is about a property that the first document lacks; documents of two forms are not compared in it
+    # (decision 50).
     assert await undecided(system) == (deviating - 1, 0)
     after = stored(system)
     assert {key: after.get(key) for key in before} == before

@@ -1,4 +1,4 @@
-"""Versioned workers: a run stays on the version it started on, and new runs go to the one that is current."""
+"""Versioned workers: a run stays on its first version, and new runs go to the current version."""
 
 import subprocess
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Deployment:
         return self.system.popen("sync", tenant, "--type", "groups", "--json")
 
     def make_current(self, build_id: str, worker: Fork) -> None:
-        """As soon as Temporal has seen the version poll the task queue that the version before it polls."""
+        """Makes a version current, once Temporal has seen it poll the task queue of the version before it."""
         worker.wait_until(lambda: self._command("set-current-version", build_id, "--yes"))
 
     def _command(self, command: str, build_id: str, *arguments: str) -> bool:
@@ -63,7 +63,7 @@ def deployment(system: System, temporal: EmbeddedTemporal) -> Iterator[Deploymen
 
 
 async def version_of(client: Client, record: RunRecord) -> tuple[int, str]:
-    """How a run is bound to a version, and the version's build id."""
+    """The run's versioning behaviour, and its version's build id."""
     handle: WorkflowHandle[object, object] = client.get_workflow_handle(record.workflow_id, run_id=str(record.run_id))
     info = (await handle.describe()).raw_info.versioning_info
     return info.behavior, info.deployment_version.build_id

@@ -104,7 +104,7 @@ def test_new_items_over_the_limit_are_found_by_the_next_look(system: System) -> 
 
 
 def test_look_changes_neither_coverage_nor_unread_items(system: System) -> None:
-    """A collection that failed stays failed, and an item that left without an event stays present."""
+    """An item that was removed without an event stays present."""
     system.start_worker()
     full = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
     edited, left, *_ = (document["id"] for document in system.tenant.documents(PATH))
@@ -204,7 +204,6 @@ def test_look_reports_an_entra_change_with_its_actor(system: System) -> None:
 
 @pytest.mark.slow
 def test_refused_audit_log_does_not_affect_other_tenants(system: System) -> None:
-    """One tenant's log is refused, and it is left alone; the other tenant is looked at."""
     system.start_worker()
     healthy, refused = system.graph.tenants
     for tenant in (healthy, refused):
@@ -229,7 +228,7 @@ def test_another_worker_completes_a_killed_workers_look(system: System) -> None:
     edited = system.tenant.documents(PATH)[0]["id"]
     system.tenant.rename(PATH, edited, "Renamed")
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
-    # The log is answered, and the item is not.
+    # Graph answers the request for the log and not the request for the item.
     system.graph.faults.add(Fault(FaultKind.SLOW_FIRST_BYTE, path=r"\$batch", seconds=60, skip=1))
     before = len(system.graph.requests(Kind.BATCH))
 

@@ -1,4 +1,4 @@
-"""What a look reads by id is what a listing shows: an item that nobody changed is not told as changed."""
+"""A look reads an item by id as its listing shows it, and so reports no change of an unchanged item."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.end_to_end.test_watch import look
 
 @pytest.mark.slow
 def test_look_reports_no_change_of_unchanged_items(system: System) -> None:
-    """Every item of every collection is named, read by id with its details, and found to be the same, or left."""
+    """Audit events name every item of all collections; looks read them by id with details, or leave them to runs."""
     system.start_worker()
     system.sync("--all")
     collections = load_catalog().collections
@@ -35,7 +35,7 @@ def test_look_reports_no_change_of_unchanged_items(system: System) -> None:
 
 @pytest.mark.slow
 def test_look_finds_new_items_as_their_listing_shows_them(system: System) -> None:
-    """A copy of the first item of each collection is made: what a look finds, the next full run finds unchanged."""
+    """The tenant gets a copy of the first item of each collection; the next full run finds the copies unchanged."""
     system.start_worker()
     system.sync("--all")
     for collection in load_catalog().collections.values():

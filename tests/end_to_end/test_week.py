@@ -1,4 +1,4 @@
-"""The working week of docs/week.md: its commands exist, and say what the page says."""
+"""The working week of docs/week.md: its commands exist, and their outputs match the page."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A change with who made it, as a user gets it: from an edit in the tenant to the line of the command."""
+"""The actor of a change, as a user gets it: from an edit in the tenant to the line of `changes`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -60,7 +60,7 @@ def test_changes_name_the_actor_of_an_entra_change(system: System) -> None:
     assert "Intune" not in first.stderr, "no change is Intune's"
 
     system.tenant.add("auditLogs/directoryAudits", directory_audit(policy, "Update conditional access policy"))
-    # Intune's log names the group as that of an assignment, which is no change of the group.
+    # Intune's log names the group as the target of an assignment, which is no change of the group.
     system.tenant.add(
         "deviceManagement/auditEvents",
         {

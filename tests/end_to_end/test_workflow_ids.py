@@ -1,4 +1,4 @@
-"""Workflow ids and schedule ids that somebody else holds: nothing waits for them, and nothing changes them."""
+"""Foreign workflows and schedules that hold the product's ids: no command joins, follows or changes them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ async def client(temporal: EmbeddedTemporal) -> Client:
 
 
 def held_by(holder: str, workflow_type: str, system: System) -> Kind:
-    """The kind of what holds an id that is for workflows of `workflow_type`."""
+    """The kind of the foreign workflow or schedule that holds an id for workflows of `workflow_type`."""
     ours = Kind(workflow_type, system.environment["TEMPORAL_TASK_QUEUE"])
     return (
         ours._replace(workflow_type="Squatter") if holder == "another type" else ours._replace(task_queue=ANOTHER_QUEUE)
@@ -83,7 +83,7 @@ async def test_sync_and_cancel_refuse_a_foreign_workflow_with_the_runs_id(
 async def test_recorded_run_with_a_foreign_workflow_is_not_followed(
     system: System, client: Client, holder: str
 ) -> None:
-    """Whoever can call `begin_run` writes down a workflow of any type."""
+    """A caller of `begin_run` can record a workflow of any type."""
     kind = held_by(holder, "SyncWorkflow", system)
     workflow_id = f"sync/{uuid4()}"
     async with squatting(client, workflow_id, kind) as run_id:
@@ -128,7 +128,7 @@ async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
 async def joined_and_refused(
     system: System, client: Client, workflow_id: str, given: SyncInput | PortfolioInput, *command: str
 ) -> Finished:
-    """A command that joins a workflow of that id and another input, which a worker then refuses."""
+    """Runs a command that joins a workflow with that id but another input, which a worker then refuses."""
     workflow_type = "SyncWorkflow" if isinstance(given, SyncInput) else "PortfolioWorkflow"
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     await client.start_workflow(workflow_type, given, id=workflow_id, task_queue=queue)

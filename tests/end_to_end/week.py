@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
     @property
     def comparable(self) -> str:
-        """The output without what is another one each time."""
+        """The output without the parts that differ each time."""
         return masked(self.output)
 
 
@@ -43,20 +43,20 @@ def steps() -> list[Step]:
 
 
 def shown(output: str) -> str:
-    """As much of an answer as the page shows."""
+    """The first lines of an output, as the page shows them."""
     lines = output.splitlines()
     return "".join(f"{line}\n" for line in [*lines[:LINES], *(["…"] if len(lines) > LINES else [])])
 
 
 def masked(output: str) -> str:
-    """An output without what is another one each time."""
+    """An output without the parts that differ each time."""
     for pattern, word in _DIFFERS:
         output = pattern.sub(word, output)
     return output.strip()
 
 
 def write(outputs: Callable[[tuple[str, ...]], str]) -> None:
-    """Writes the page anew, with the outputs of now."""
+    """Rewrites the page with current outputs."""
 
     def written(found: re.Match[str]) -> str:
         output = outputs(tuple(shlex.split(found["command"])))
