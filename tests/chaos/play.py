@@ -52,7 +52,7 @@ class Play:
         self._under_way_seconds = UNDER_WAY_SECONDS
 
     async def run(self) -> "Play":
-        """Plays it to its end."""
+        """Plays the schedule to its end."""
         try:
             began = time.monotonic()
             await self._rig.sync(self._tenant, self._selection)

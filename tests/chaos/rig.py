@@ -60,7 +60,7 @@ class Trap:
                 self.visitors += 1
 
     def close(self) -> None:
-        """Ends it."""
+        """Closes the server."""
         self._socket.close()
 
 
@@ -161,7 +161,7 @@ class Rig:
             await self.patiently(result)
 
     async def sync(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> UUID:
-        """A whole run; its id."""
+        """Carries out a whole run; returns its id."""
         run = await self.start(tenant, selection, deep=deep)
         await self.wait_for(run)
         return run.run_id
@@ -195,7 +195,7 @@ class Rig:
             await run.handle.signal(SyncWorkflow.cancel, request)
 
     async def patiently(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        """The answer of Temporal, which may be restarting."""
+        """Repeats a request until Temporal, which may be restarting, answers."""
         while True:
             try:
                 return await ask()

@@ -41,10 +41,10 @@ class Situation:
 
     def compare(self) -> str:
         """Compares the other tenant, as before, with this tenant, as after."""
-        names = self.read_another(), self._stage.tenant.name
+        names = self.sync_other_tenant(), self._stage.tenant.name
         return self._stage.system.starter("compare", *names, "--type", self.case.type_keys[0], "--fields").stdout
 
-    def read_another(self) -> str:
+    def sync_other_tenant(self) -> str:
         """Syncs the other tenant as before; returns its name."""
         self._stage.hold(self.case.before, self._stage.other)
         types = [word for type_key in self.case.type_keys for word in ("--type", type_key)]
@@ -211,6 +211,6 @@ def test_weakening_change_is_more_severe_than_strengthening_change(
     assert finding["direction"] == ("weakens" if severity == "high" else "strengthens")
     high = situation.drift("--severity", "high", "--json").splitlines()
     assert len(high) == (2 if severity == "high" else 1)
-    situation.set_baseline("other", situation.read_another())
+    situation.set_baseline("other", situation.sync_other_tenant())
     _, against = map(json.loads, situation.drift("--baseline", "other", "--json").splitlines())
     assert (against["path"], against["severity"]) == ("state", severity), "the other tenant is as before"

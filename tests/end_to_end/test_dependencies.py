@@ -52,7 +52,7 @@ def uses_of_groups(system: System) -> Counter[str]:
     return Counter(target["external_id"] for target in targets if target["type_keys"] == ["groups"])
 
 
-async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]:
+async def written_with_their_version(system: System) -> dict[tuple[str, str], bool]:
     """For each item with references: whether the transaction of its version wrote them."""
     statement = text("""
         SELECT r.type_key, r.external_id, bool_and(r.xmin = v.xmin) AS together
@@ -67,14 +67,14 @@ async def read_with_their_version(system: System) -> dict[tuple[str, str], bool]
 def test_only_first_listing_writes_references_in_the_version_transaction(referring: System) -> None:
     selection = ["--type", "deviceCompliancePolicies", "--type", "configurationPolicies"]
     assert referring.sync(*selection).status is RunStatus.SUCCESS
-    first = asyncio.run(read_with_their_version(referring))
+    first = asyncio.run(written_with_their_version(referring))
     assert {type_key for type_key, _ in first} == {"deviceCompliancePolicies", "configurationPolicies"}
     assert all(first.values())
 
     document = {**referring.tenant.documents("deviceManagement/deviceCompliancePolicies")[0], "displayName": "Added"}
     added = referring.tenant.add("deviceManagement/deviceCompliancePolicies", {**document, "id": str(uuid4())})
     assert referring.sync(*selection).counts.created == 1
-    second = asyncio.run(read_with_their_version(referring))
+    second = asyncio.run(written_with_their_version(referring))
     assert second == {**first, ("deviceCompliancePolicies", added): False}
 
 

@@ -60,7 +60,7 @@ def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
     return said
 
 
-def pasted(said: str, beginning: str) -> list[str]:
+def offered_command(said: str, beginning: str) -> list[str]:
     """The arguments of the command that a message offers."""
     (found,) = re.findall(rf"{beginning}: python starter.py (.+)", said)
     return split(found)
@@ -93,12 +93,12 @@ def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system:
     with started(system, "sync", system.tenant.name, *GROUPS) as sync:
         said = interrupted(sync, "no worker is polling")
     assert re.search(r"^run \S+ goes on$", said, re.MULTILINE)
-    with started(system, *pasted(said, "follow it")) as follow:
+    with started(system, *offered_command(said, "follow it")) as follow:
         again = interrupted(follow, "no worker is polling")
     assert again == said
-    cancelled = system.starter(*pasted(said, "cancel it"))
+    cancelled = system.starter(*offered_command(said, "cancel it"))
     assert cancelled.code == 0, cancelled.stderr
-    with started(system, *pasted(said, "follow it"), "--json") as follow:
+    with started(system, *offered_command(said, "follow it"), "--json") as follow:
         system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
     assert follow.returncode == 5, stderr
@@ -107,7 +107,7 @@ def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system:
 
 def test_follow_command_of_sync_no_wait_works_at_once(system: System) -> None:
     done = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
-    follow = system.begin(*pasted(done.stdout, "follow it"))
+    follow = system.begin(*offered_command(done.stdout, "follow it"))
     system.start_worker()
     assert follow.finished().code == 0
 
@@ -120,7 +120,7 @@ def test_portfolio_run_can_be_followed_after_an_interrupt(system: System) -> Non
     assert "portfolio cancel" in said
     (listed,) = system.starter("portfolio", "runs", "--json").objects()
     assert listed["status"] == RunStatus.QUEUED
-    with started(system, *pasted(said, "follow it")) as follow:
+    with started(system, *offered_command(said, "follow it")) as follow:
         system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr

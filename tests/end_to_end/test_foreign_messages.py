@@ -68,7 +68,7 @@ async def synced(shared: System, unused: Iterator[SimulatedTenant]) -> System:
     return shared
 
 
-def a_run(system: System, selection: Selection = GROUPS) -> Run:
+def new_run(system: System, selection: Selection = GROUPS) -> Run:
     tenant_id = UUID(system.tenant.id)
     return Run(
         tenant_id=tenant_id, run_id=uuid4(), workflow_id=sync_workflow_id(tenant_id, selection), selection=selection
@@ -96,7 +96,7 @@ async def missing(system: System) -> list[Any]:
 
 @pytest.mark.parametrize("opened", [False, True])
 async def test_run_that_read_nothing_makes_no_item_missing(synced: System, *, opened: bool) -> None:
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         if opened:
             begun = await foreign.call("begin_run", run, BeginRunResult)
@@ -114,7 +114,7 @@ async def test_run_that_read_nothing_makes_no_item_missing(synced: System, *, op
 
 
 async def test_collection_is_not_skipped_without_a_refusal_by_graph(synced: System) -> None:
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
         told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
@@ -124,7 +124,7 @@ async def test_collection_is_not_skipped_without_a_refusal_by_graph(synced: Syst
 
 async def test_absent_parent_does_not_skip_the_child_collection(synced: System) -> None:
     profiles = "depEnrollmentProfiles"
-    run = a_run(synced, Selection(type_keys=(profiles,)))
+    run = new_run(synced, Selection(type_keys=(profiles,)))
     child_url = load_catalog().collections[profiles].child_url("made-up")
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
@@ -138,7 +138,7 @@ async def test_absent_parent_does_not_skip_the_child_collection(synced: System) 
 
 
 async def test_foreign_url_is_refused_beside_a_valid_page(synced: System, graph: SimulatedGraph) -> None:
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
         asked = len(graph.requests(Kind.INNER))
@@ -155,7 +155,7 @@ async def test_foreign_url_is_refused_beside_a_valid_page(synced: System, graph:
 
 
 async def test_listing_without_a_merge_is_no_evidence(synced: System) -> None:
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         begun = await foreign.call("begin_run", run, BeginRunResult)
         (planned,) = begun.plan
@@ -173,7 +173,7 @@ async def test_url_that_graph_did_not_return_is_not_read(synced: System, graph: 
         "/groups?$expand=members&$skiptoken=x",
         "https://graph.microsoft.com/v1.0/users",
     )
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
         asked = len(graph.requests())
@@ -185,7 +185,7 @@ async def test_url_that_graph_did_not_return_is_not_read(synced: System, graph: 
 
 
 async def test_other_api_version_is_not_read(synced: System, graph: SimulatedGraph) -> None:
-    run = a_run(synced)
+    run = new_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
         asked = len(graph.requests())

@@ -44,12 +44,12 @@ def graph() -> Iterator[SimulatedGraph]:
 def upgraded(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Iterator[System]:
     """A tenant that the earlier release has read, and a worker of this release."""
     with System(graph, temporal, database_url, tmp_path) as system:
-        asyncio.run(read_before(system))
+        asyncio.run(store_earlier_run(system))
         system.start_worker()
         yield system
 
 
-async def read_before(system: System) -> None:
+async def store_earlier_run(system: System) -> None:
     """Stores a whole run of the earlier release."""
     tenant_id = UUID(system.tenant.id)
     async with system.database() as database:

@@ -83,7 +83,7 @@ def test_each_failed_run_is_notified_despite_killed_workers(
         assert len(keys) == TENANTS
         assert {tenant_id for tenant_id, _, _ in keys} == {tenant.id for tenant in graph.tenants}
         repeated = len(receiver.received) - TENANTS - fate.refused
-        # At each death, two workers may have had deliveries to all tenants under way.
+        # At each death, the two workers may have had a delivery about each tenant under way.
         assert 0 <= repeated <= len(KILLING) * TENANTS
         assert repeated >= len(KILLING), "whoever was killed had not heard the answer"
         assert all(received.is_signed() for received in receiver.received)

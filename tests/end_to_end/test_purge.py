@@ -26,7 +26,7 @@ async def histories(system: System, tenant_id: UUID) -> list[str]:
     return [found.id async for found in client.list_workflows(query)]
 
 
-def removes(system: System, typed: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def remove_tenant(system: System, typed: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Runs `tenant remove` and types the answer to its question."""
     return subprocess.run(
         [sys.executable, CHECKOUT / "starter.py", "tenant", "remove", *arguments],
@@ -58,7 +58,7 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
     kept = system.starter("items", other, *SELECTION, "--json").stdout
     assert kept
 
-    wrong = removes(system, "Fabrikam and others\n", name, "--purge")
+    wrong = remove_tenant(system, "Fabrikam and others\n", name, "--purge")
     assert wrong.returncode == 2
     assert f"that is not its name; {name} is kept" in wrong.stderr
     unanswered = system.starter("tenant", "remove", name, "--purge")
@@ -67,7 +67,7 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
     assert len(load_tenants(system.folder / "tenants.toml")) == 2
     assert asyncio.run(histories(system, tenant_id))
 
-    removed = removes(system, f"{name}\n", name, "--purge", "--json")
+    removed = remove_tenant(system, f"{name}\n", name, "--purge", "--json")
     assert removed.returncode == 0, removed.stderr
     under_way.communicate(timeout=PATIENCE_SECONDS)
     record = orjson.loads(removed.stdout)
@@ -96,7 +96,7 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
     assert system.starter("sync", other, *SELECTION, "--json").run().status == "success"
     unknown = system.starter("sync", name, *SELECTION)
     assert unknown.code == 2
-    # The tenant's Temporal and rows are gone, so a second purge has nothing to do.
+    # The tenant's histories and rows are gone, so a second purge has nothing to do.
     again = system.starter("tenant", "remove", str(tenant_id), "--purge", "--yes", "--json")
     assert again.code == 0, again.stderr
     assert orjson.loads(again.stdout)["receipt"]["rows"] == {}

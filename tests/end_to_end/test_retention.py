@@ -20,7 +20,7 @@ from workflows.retention import RetentionWorkflow
 GROUPS = "groups"
 
 
-def changed_twice(system: System) -> None:
+def make_three_versions(system: System) -> None:
     """Makes three versions of one group."""
     groups = system.tenant.documents(GROUPS)
     system.sync("--type", "groups")
@@ -32,7 +32,7 @@ def changed_twice(system: System) -> None:
 @pytest.mark.slow
 def test_retention_command_deletes_now_and_prints_counts(system: System) -> None:
     system.start_worker()
-    changed_twice(system)
+    make_three_versions(system)
     before = system.items()
     refused = system.starter("retention", system.tenant.name)
     assert refused.code == 2
@@ -56,7 +56,7 @@ async def test_worker_keeps_the_retention_schedule_and_deletes_by_its_limits(
 ) -> None:
     system.environment |= {"VERSION_RETENTION_COUNT": "1", "RUN_RETENTION_DAYS": "30", "RETENTION_INTERVAL_HOURS": "7"}
     await asyncio.to_thread(system.start_worker)
-    await asyncio.to_thread(changed_twice, system)
+    await asyncio.to_thread(make_three_versions, system)
     client = await connect_temporal({"target_host": temporal.address})
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     handle = client.get_schedule_handle(f"tenant-inventory-retention/{queue}")

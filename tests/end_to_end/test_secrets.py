@@ -262,7 +262,7 @@ async def histories(client: Client, record: RunRecord) -> str:
     return "".join(texts)
 
 
-def said(system: System, record: RunRecord) -> Iterator[str]:
+def printed(system: System, record: RunRecord) -> Iterator[str]:
     """The output of commands that show stored data."""
     tenant = system.tenant.name
     for arguments in (["runs"], ["run", str(record.run_id)], ["items", tenant], ["missing", tenant]):
@@ -272,9 +272,9 @@ def said(system: System, record: RunRecord) -> Iterator[str]:
             yield done.stdout + done.stderr
 
 
-async def all_that_is_kept(system: System, client: Client, database_url: str, record: RunRecord) -> list[bytes]:
+async def everything_kept(system: System, client: Client, database_url: str, record: RunRecord) -> list[bytes]:
     stored = await asyncio.to_thread(lambda: list(everything_stored(database_url)))
-    spoken = await asyncio.to_thread(lambda: list(said(system, record)))
+    spoken = await asyncio.to_thread(lambda: list(printed(system, record)))
     return [*stored, *(text.encode() for text in (*spoken, system.logs(), await histories(client, record)))]
 
 
@@ -338,7 +338,7 @@ async def test_no_secret_is_stored_printed_or_logged(
 
     first = await synced(system, client)
     assert first.status is RunStatus.SUCCESS
-    kept = await all_that_is_kept(system, client, database_url, first)
+    kept = await everything_kept(system, client, database_url, first)
     assert any(b"planted: VPN secret" in text for text in kept), "documents are readable, or nothing would be found"
     for text in kept:
         assert not shows(text, MARK), text
@@ -357,7 +357,7 @@ async def test_no_secret_is_stored_printed_or_logged(
     assert changed.status is RunStatus.SUCCESS
     assert changed.counts.created == 0
     assert changed.counts.changed == sum(plant.shows_change for plant in (*PLANTS.values(), *SCRIPTS.values()))
-    for text in await all_that_is_kept(system, client, database_url, changed):
+    for text in await everything_kept(system, client, database_url, changed):
         assert not shows(text, MARK), text
         assert not shows(text, SCRIPT_MARK), text
 

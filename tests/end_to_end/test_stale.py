@@ -36,7 +36,7 @@ def ask(system: System, command: str, *arguments: str, code: int = 0) -> Finishe
     return done
 
 
-def said(done: Finished) -> str:
+def terminal_text(done: Finished) -> str:
     """The whole terminal output, without line breaks."""
     return " ".join(f"{done.stdout} {done.stderr}".split())
 
@@ -87,10 +87,10 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
         ("export", (str(system.folder / "files"),), 0),
         ("drift", (), 0),
     ):
-        text = said(ask(system, command, *arguments, code=code))
+        text = terminal_text(ask(system, command, *arguments, code=code))
         assert "stale since" in text, (command, text)
         assert why in text, (command, text)
-    assert "1 stale" in said(system.starter("run", str(run.run_id), COLUMNS="80"))
+    assert "1 stale" in terminal_text(system.starter("run", str(run.run_id), COLUMNS="80"))
 
     (change,) = [
         line for line in ask(system, "changes", "--run", str(run.run_id), "--json").objects() if "fields" in line
@@ -109,7 +109,7 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
     waiting = system.sync(*TYPES)
     assert (waiting.status, waiting.error_codes, waiting.counts.stale) == ("success", [], 1)
     assert waiting.counts.requests < again.counts.requests - policy["settingCount"] // 25
-    assert "stale since" in said(ask(system, "items", "--type", POLICIES))
+    assert "stale since" in terminal_text(ask(system, "items", "--type", POLICIES))
     graph.faults.clear()
     mended = system.sync(*TYPES, "--deep")
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 1, 0)
@@ -192,7 +192,7 @@ def test_admx_value_with_lasting_404_is_stale_and_other_values_reported(graph: S
         "presentationValues",
         lost["id"],
     )
-    text = said(ask(system, "show", TEMPLATES, template["id"]))
+    text = terminal_text(ask(system, "show", TEMPLATES, template["id"]))
     assert f'presentationValues of "{part["member_name"]}" could not be read (graph_not_found, HTTP 404)' in text
 
     # Another value is edited while one stays unreadable; then all are readable, and no change is reported twice.
@@ -239,5 +239,5 @@ def test_stale_policy_is_compared_by_its_readable_fields(graph: SimulatedGraph, 
     assert "stale" in stale["uncertain"]
     assert {"description"} <= {field["path"] for field in stale["fields"] if field["is_certain"]}
     assert not any(field["is_certain"] for field in stale["fields"] if field["path"].startswith("settings"))
-    text = said(system.starter("compare", one.name, other.name, "--type", POLICIES, "--fields", COLUMNS="80"))
+    text = terminal_text(system.starter("compare", one.name, other.name, "--type", POLICIES, "--fields", COLUMNS="80"))
     assert "here stale since" in text

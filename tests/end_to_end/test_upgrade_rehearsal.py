@@ -80,7 +80,7 @@ class OldRelease:
         return child, log
 
     def start_worker(self) -> Child:
-        """A worker that takes work."""
+        """Starts a worker and waits until it is ready."""
         child, log = self.start("worker.py")
         child.wait_until(lambda: "worker ready" in log.read_text(), PATIENCE_SECONDS)
         return child

@@ -67,7 +67,7 @@ def of_earlier_forms(system: System) -> list[tuple[str, str]]:
         return list(connection.execute(OF_EARLIER_FORMS, [FORM]))
 
 
-async def undecided(system: System) -> tuple[int, int]:
+async def count_and_accept_findings(system: System) -> tuple[int, int]:
     """The number of findings against the first run's inventory, and of open findings, which are then accepted."""
     async with system.database() as database, database.tenant(RELEASE.tenant_id) as session:
         if not await baselines(session, "early"):
@@ -81,7 +81,7 @@ async def undecided(system: System) -> tuple[int, int]:
         return len(deviating), len(still_open)
 
 
-async def judged_alike(system: System, since: datetime) -> None:
+async def assert_no_reported_change(system: System, since: datetime) -> None:
     """Asserts that no version since then counts as a change or has a reported difference."""
     async with system.database() as database, database.tenant(RELEASE.tenant_id, read_only=True) as session:
         found = await session.execute(text(NEW_VERSIONS), {"since": since})
@@ -95,7 +95,7 @@ async def judged_alike(system: System, since: datetime) -> None:
             assert compared.differences == []
 
 
-def told(system: System, command: str, *arguments: str) -> list[tuple[str, str]]:
+def reported(system: System, command: str, *arguments: str) -> list[tuple[str, str]]:
     """The items that a command reports, each with the kind of change or the path of its finding."""
     done = system.starter(command, system.tenant.name, *arguments, "--json")
     assert done.code == 0, done.stderr
@@ -112,7 +112,7 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     before = stored(system)
     assert len(before) == 518
     waiting = len(of_earlier_forms(system))
-    deviating, still_open = await undecided(system)
+    deviating, still_open = await count_and_accept_findings(system)
     assert deviating == still_open > 0
     system.start_worker()
 
@@ -120,19 +120,19 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     assert first.status == "success", first.error_codes
     assert (first.counts.created, first.counts.changed, first.counts.unchanged) == (0, 0, first.counts.observed)
     since = ("--since", str(first.started_at))
-    assert told(system, "changes", *since) == []
-    assert told(system, "drift") == []
+    assert reported(system, "changes", *since) == []
+    assert reported(system, "drift") == []
     assert 0 < len(of_earlier_forms(system)) < waiting, "items whose details are not due wait for their turn"
 
     deep = system.sync(*ALL, "--deep")
     assert (deep.status, of_earlier_forms(system), deep.counts.changed) == ("success", [], 0)
-    assert told(system, "changes", *since) == []
-    assert told(system, "drift") == []
+    assert reported(system, "changes", *since) == []
+    assert reported(system, "drift") == []
     assert first.started_at is not None
-    await judged_alike(system, first.started_at)
+    await assert_no_reported_change(system, first.started_at)
     # One finding is about a property that the first document lacks; documents of two forms are not compared in it
     # (decision 50).
-    assert await undecided(system) == (deviating - 1, 0)
+    assert await count_and_accept_findings(system) == (deviating - 1, 0)
     after = stored(system)
     assert {key: after.get(key) for key in before} == before
 
@@ -149,6 +149,6 @@ def test_only_an_edit_made_during_the_upgrade_is_reported(system: System) -> Non
     system.start_worker()
     run = system.sync("--type", EDITED, "--deep")
     assert run.counts.changed == 1
-    assert told(system, "changes", "--since", str(run.started_at)) == [(edited, "changed")]
-    assert told(system, "drift") == [(edited, "description")]
+    assert reported(system, "changes", "--since", str(run.started_at)) == [(edited, "changed")]
+    assert reported(system, "drift") == [(edited, "description")]
     assert other != edited

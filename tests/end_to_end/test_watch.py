@@ -159,7 +159,7 @@ def test_look_reports_an_edit_without_never_licensed_details(system: System) -> 
     assert "scopedRoleMembers" not in shown["document"]
 
 
-def test_look_reads_late_events_once_and_ignores_foreign_and_read_events(system: System) -> None:
+def test_look_reads_once_for_repeated_late_events_and_counts_foreign_events(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies")
     edited, other, *_ = (document["id"] for document in system.tenant.documents(PATH))

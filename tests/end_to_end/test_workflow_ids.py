@@ -52,7 +52,7 @@ async def squatting(client: Client, workflow_id: str, kind: Kind) -> AsyncIterat
         await squatter.terminate()
 
 
-async def told(system: System, *arguments: str) -> Finished:
+async def run_command(system: System, *arguments: str) -> Finished:
     return await asyncio.to_thread(system.starter, *arguments)
 
 
@@ -75,7 +75,7 @@ async def test_sync_and_cancel_refuse_a_foreign_workflow_with_the_runs_id(
     workflow_id = sync_workflow_id(UUID(system.tenant.id), SELECTION)
     async with squatting(client, workflow_id, kind):
         for command in ("sync", "cancel"):
-            done = await told(system, command, system.tenant.name, *FEW)
+            done = await run_command(system, command, system.tenant.name, *FEW)
             assert_refused(done, workflow_id, in_words(kind), "namespace 'default'")
 
 
@@ -89,10 +89,10 @@ async def test_recorded_run_with_a_foreign_workflow_is_not_followed(
     async with squatting(client, workflow_id, kind) as run_id:
         async with system.database() as database, database.tenant(UUID(system.tenant.id)) as session:
             await open_run(session, RunIdentity(run_id, workflow_id, SELECTION, "Contoso"), SLOTS)
-        assert_refused(await told(system, "run", str(run_id), "--follow"), workflow_id, in_words(kind))
-        looked = await told(system, "run", str(run_id))
+        assert_refused(await run_command(system, "run", str(run_id), "--follow"), workflow_id, in_words(kind))
+        looked = await run_command(system, "run", str(run_id))
         assert workflow_id in looked.stderr, "the counts are not taken from somebody else's workflow"
-        done = await told(system, "cancel", system.tenant.name, "--run", str(run_id))
+        done = await run_command(system, "cancel", system.tenant.name, "--run", str(run_id))
         assert_refused(done, workflow_id, in_words(kind))
 
 
@@ -104,7 +104,7 @@ async def test_portfolio_sync_refuses_a_foreign_workflow_with_its_id(
     chosen = TenantChoice(tenant_ids=(UUID(system.tenant.id),))
     workflow_id = portfolio_workflow_id(SELECTION, chosen)
     async with squatting(client, workflow_id, kind):
-        done = await told(system, "portfolio", "sync", "--tenant", system.tenant.name, *FEW)
+        done = await run_command(system, "portfolio", "sync", "--tenant", system.tenant.name, *FEW)
         assert_refused(done, workflow_id, in_words(kind))
 
 
@@ -115,7 +115,7 @@ async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
     kind = held_by(holder, "SyncWorkflow", system)
     async with squatting(client, sync_workflow_id(UUID(system.tenant.id), SELECTION), kind):
         await asyncio.to_thread(system.start_worker)
-        done = await told(system, "portfolio", "sync", "--all-tenants", *FEW, "--json")
+        done = await run_command(system, "portfolio", "sync", "--all-tenants", *FEW, "--json")
     record = PortfolioRecord.model_validate_json(done.stdout)
     assert (done.code, record.status) == (3, RunStatus.PARTIAL)
     assert record.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
@@ -161,11 +161,11 @@ async def test_portfolio_of_other_tenants_under_this_portfolios_id_is_refused(sy
     refused = await joined_and_refused(system, client, portfolio_workflow_id(SELECTION, ours), given, *command)
     record = PortfolioRecord.model_validate_json(refused.stdout)
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
-    done = await told(system, *command, "--json")
+    done = await run_command(system, *command, "--json")
     assert PortfolioRecord.model_validate_json(done.stdout).status is RunStatus.SUCCESS
 
 
-async def a_schedule_of(client: Client, schedule_id: str, kind: Kind) -> None:
+async def create_schedule_of(client: Client, schedule_id: str, kind: Kind) -> None:
     action = ScheduleActionStartWorkflow(kind.workflow_type, id=f"squatted-{uuid4()}", task_queue=kind.task_queue)
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=300))])
     await client.create_schedule(schedule_id, Schedule(action=action, spec=spec))
@@ -179,7 +179,7 @@ async def workflow_of(client: Client, schedule_id: str) -> Kind | None:
 async def test_commands_refuse_a_foreign_schedule(system: System, client: Client, holder: str) -> None:
     kind = held_by(holder, "PortfolioWorkflow", system)
     schedule_id = f"tenant-inventory-portfolio/{system.environment['TEMPORAL_TASK_QUEUE']}/nightly"
-    await a_schedule_of(client, schedule_id, kind)
+    await create_schedule_of(client, schedule_id, kind)
     try:
         for command in (
             ("set", "nightly", "--all-tenants", *FEW, "--every", "1d"),
@@ -188,9 +188,9 @@ async def test_commands_refuse_a_foreign_schedule(system: System, client: Client
             ("trigger", "nightly"),
             ("delete", "nightly"),
         ):
-            assert_refused(await told(system, "schedule", *command), schedule_id, repr(kind.workflow_type))
+            assert_refused(await run_command(system, "schedule", *command), schedule_id, repr(kind.workflow_type))
         assert await workflow_of(client, schedule_id) == kind
-        assert (await told(system, "schedule", "set", "ours", "--all-tenants", *FEW, "--every", "1d")).code == 0
+        assert (await run_command(system, "schedule", "set", "ours", "--all-tenants", *FEW, "--every", "1d")).code == 0
 
         async def both_are_listed() -> bool:
             return (
@@ -205,7 +205,7 @@ async def test_commands_refuse_a_foreign_schedule(system: System, client: Client
             )
 
         await until_async(both_are_listed)
-        listed = await told(system, "schedule", "list", "--json")
+        listed = await run_command(system, "schedule", "list", "--json")
         assert [row["name"] for row in listed.objects()] == ["ours"], "one that is not ours hides no other"
         assert schedule_id in listed.stderr
     finally:
@@ -218,7 +218,7 @@ async def test_worker_leaves_foreign_schedules_as_they_are(system: System, clien
     sweep, retention = f"tenant-inventory-sweep/{queue}", f"tenant-inventory-retention/{queue}"
     kinds = {sweep: held_by(holder, "SweepWorkflow", system), retention: held_by(holder, "RetentionWorkflow", system)}
     for schedule_id, kind in kinds.items():
-        await a_schedule_of(client, schedule_id, kind)
+        await create_schedule_of(client, schedule_id, kind)
     minute, never = timedelta(minutes=1), RetentionInput()
     try:
         with pytest.raises(UnreachableError, match=sweep):
