@@ -188,7 +188,7 @@ def test_run_after_restore_of_a_mid_run_dump_catches_up(system: System, server: 
     assert last.status == "success"
 
 
-def test_runs_of_a_lost_temporal_are_closed_as_abandoned_and_next_runs_succeed(system: System, tmp_path: Path) -> None:
+def test_lost_temporal_leaves_abandoned_runs_and_next_runs_succeed(system: System, tmp_path: Path) -> None:
     worker = system.start_worker()
     system.graph.set_generation(0)
     assert system.sync(*LIVELY).status == "success"

@@ -108,7 +108,7 @@ async def test_run_stays_on_its_version_and_next_run_uses_the_current_version(
     assert await version_of(client, again) == (pinned, "2")
 
 
-def test_version_that_is_not_current_gets_no_run_and_starter_names_the_remedy(deployment: Deployment) -> None:
+def test_starter_names_the_remedy_if_no_version_is_current(deployment: Deployment) -> None:
     system = deployment.system
     worker = deployment.start("1")
     follower = system.begin("sync", system.tenant.name, "--type", "groups", "--json")
