@@ -1,4 +1,4 @@
-"""Every function of `storage/` and of the answers that takes a session, asked for another tenant's rows by name."""
+"""Calls of every function of `storage/` and the answers that takes a session, for another tenant's rows."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ Asked = dict[str, Callable[[], Awaitable[object]]]
 
 
 def crossing_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
-    """Every function of `storage/` and of the answers that takes a session, asked for the other tenant's rows."""
+    """For each such function, a call that asks for the other tenant's rows."""
     return {**_of_runs(session, theirs), **_of_items(session, theirs), **_of_answers(session, theirs)}
 
 

@@ -24,7 +24,7 @@ class Node(NamedTuple):
 
 
 class Explained:
-    """The plans of what sessions execute."""
+    """The plans of all statements that sessions execute."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -33,7 +33,7 @@ class Explained:
     def add(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
     ) -> None:
-        """Explains a statement that is about to be executed; one that is streamed as what a cursor reads."""
+        """Explains a statement before its execution; a streamed statement as a cursor's query."""
         if context.invoked_statement is PROBE or "set_config" in statement:
             return
         declared = "DECLARE listing CURSOR FOR " if context.execution_options.get("stream_results") else ""

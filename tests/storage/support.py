@@ -1,4 +1,4 @@
-"""Runs and observations for the storage tests, made in as few words as they need."""
+"""Runs and observations for the storage tests."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ def audit_event(event_id: str, *object_ids: str, at: datetime = AUDITED_AT, **pr
 
 
 def listed(type_key: str, external_id: str, **properties: Any) -> Observation:
-    """What a list shows of an item that has details."""
+    """The list document of an item that has details."""
     rules = ObservationRules(type_key=type_key, has_details=True)
     return Observer(rules).observe({"id": external_id, **properties})
 
@@ -74,7 +74,7 @@ AS_THEY_ARE = Comparability(Canonicalizer(), NormalForm(), DETAILS, DETAILS)
 
 
 class Comparison:
-    """The comparison of documents that all are of one collection."""
+    """Compares documents of the same collection."""
 
     def __init__(self, comparability: Comparability = AS_THEY_ARE) -> None:
         self._comparability = comparability
@@ -91,7 +91,7 @@ class Comparison:
 
 
 async def until_it_waits(database_url: str, write: asyncio.Task[Any]) -> None:
-    """Until the write waits for another transaction, or is done."""
+    """Waits until another transaction blocks the write, or the write is done."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
 
         async def waits() -> bool:
@@ -130,7 +130,7 @@ ONE_CREATED = {"created": 1, "changed": 0, "unchanged": 0}
 
 
 async def record_wave(database: Database, tenant_id: UUID, run_id: UUID, result: dict[str, Any]) -> None:
-    """Records a wave of a run as merged, with what the merge came to."""
+    """Records a wave of the run as merged, with this result."""
     token = uuid4()
     async with database.tenant(tenant_id) as session:
         assert await merging.claim(session, run_id, token) is None
@@ -166,7 +166,7 @@ async def sync(
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
     comparability: Comparability = AS_THEY_ARE,
 ) -> merging.MergeResult:
-    """One whole run."""
+    """A whole run, from its opening to its end."""
     run = await begin(database, tenant_id, *type_keys)
     merged = await land(database, tenant_id, run, observations, comparability)
     await end(database, tenant_id, run, status, outcomes)
@@ -182,7 +182,7 @@ async def items(database: Database, tenant_id: UUID, *type_keys: str) -> dict[st
 
 
 async def age_details(database: Database, tenant_id: UUID, age: timedelta, *type_keys: str) -> None:
-    """Lets the details of the collections' items have been read so long ago."""
+    """Gives this age to the details of the collections' items."""
     statement = text(
         "UPDATE inventory_item SET details_read_at = clock_timestamp() - CAST(:age AS interval)"
         " WHERE type_key = ANY (:type_keys)"

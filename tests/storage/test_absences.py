@@ -1,4 +1,4 @@
-"""When an item went missing and came back, and how far each collection was read: noticed once, by runs that end."""
+"""Absences of items and coverage of collections, recorded once by runs that end."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -67,7 +67,7 @@ async def test_an_item_goes_missing_once_and_comes_back_once(database: Database)
 
 
 @pytest.mark.parametrize("status", [RunStatus.PARTIAL, RunStatus.FAILED])
-async def test_a_collection_that_was_not_listed_to_its_end_marks_nothing_and_all_of_it_is_missing(
+async def test_failed_collection_records_no_absence_and_its_items_are_missing(
     database: Database, status: RunStatus
 ) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
@@ -77,24 +77,20 @@ async def test_a_collection_that_was_not_listed_to_its_end_marks_nothing_and_all
     assert await missing(database) == {"1", "2"}
 
 
-async def test_what_a_complete_collection_of_a_partial_run_does_not_show_is_absent_with_low_confidence(
-    database: Database,
-) -> None:
+async def test_unlisted_item_is_absent_with_low_confidence_after_partial_run(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
     await sync(database, TENANT, [ONE], "a", "b", status=RunStatus.PARTIAL, outcomes=A_COMPLETE)
     assert await absences(database) == [("2", "not_listed", "low", False)]
     assert await missing(database) == {"2", "9"}
 
 
-async def test_a_cancelled_run_marks_nothing(database: Database) -> None:
+async def test_cancelled_run_records_no_absence(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
     assert (await absences(database), await marked(database)) == ([], set())
 
 
-async def test_what_a_get_by_id_has_not_found_is_confirmed_and_what_it_has_found_is_not_absent(
-    database: Database,
-) -> None:
+async def test_get_by_id_confirms_or_ends_an_absence(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
@@ -142,7 +138,7 @@ async def test_coverage_knows_the_latest_run_and_the_latest_complete_listing(dat
         assert (await coverage.coverage(session))["a"].outcome is Outcome.FAILED, "a cancelled run answers nothing"
 
 
-async def test_a_run_that_ends_late_does_not_hide_what_a_later_one_has_found(database: Database) -> None:
+async def test_run_that_ends_late_does_not_replace_a_later_runs_outcome(database: Database) -> None:
     slow = await begin(database, TENANT, "a", "b")
     quick = await begin(database, TENANT, "a")
     await end(database, TENANT, quick, RunStatus.FAILED, FAILED)
@@ -152,7 +148,7 @@ async def test_a_run_that_ends_late_does_not_hide_what_a_later_one_has_found(dat
         assert await read(session, "b") == (Outcome.COMPLETE, None, True, slow.run_id, True)
 
 
-async def test_an_abandoned_run_is_the_latest_that_tells_nothing(database: Database) -> None:
+async def test_abandoned_run_leaves_its_collection_incomplete_without_absences(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     abandoned = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
@@ -163,7 +159,7 @@ async def test_an_abandoned_run_is_the_latest_that_tells_nothing(database: Datab
     assert await marked(database) == set()
 
 
-async def test_names_are_told_of_the_items_that_have_one(database: Database) -> None:
+async def test_display_names_omit_items_without_a_name(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     async with database.tenant(TENANT, read_only=True) as session:
         assert await display_names(session, []) == {}

@@ -1,4 +1,4 @@
-"""What a run did not list, and what asking by id makes of it."""
+"""Items that a run did not list, and the answers to GETs by id."""
 
 from uuid import uuid4
 
@@ -28,7 +28,7 @@ async def _record(database: Database, run: RunIdentity, *, found: str = "", gone
         await confirming.record_gone(session, run.run_id, [UnlistedItem("a", number) for number in gone])
 
 
-async def test_what_was_present_and_is_not_listed_is_named(database: Database) -> None:
+async def test_present_items_not_yet_listed_are_named_and_counted(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO, THREE], "a")
     run = await begin(database, TENANT, "a")
     assert await _unlisted(database, run) == ["1", "2", "3"]
@@ -37,7 +37,7 @@ async def test_what_was_present_and_is_not_listed_is_named(database: Database) -
     assert await _unlisted(database, run, limit=1) == ["1"]
 
 
-async def test_an_item_that_is_found_by_id_is_present_with_its_content_as_it_was(database: Database) -> None:
+async def test_item_found_by_id_is_present_with_unchanged_content(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     before = (await items(database, TENANT))["1"]
     run = await begin(database, TENANT, "a")
@@ -54,7 +54,7 @@ async def test_an_item_that_is_found_by_id_is_present_with_its_content_as_it_was
     assert (await items(database, TENANT))["1"].evidence == "listed"
 
 
-async def test_an_item_that_is_gone_is_confirmed_missing_and_not_asked_for_again(database: Database) -> None:
+async def test_gone_item_is_confirmed_missing_and_not_requested_again(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [TWO])
@@ -71,7 +71,7 @@ async def test_an_item_that_is_gone_is_confirmed_missing_and_not_asked_for_again
     assert (await items(database, TENANT))["1"].evidence == "confirmed", "the later run did not ask: it stays so"
 
 
-async def test_an_item_that_came_back_is_asked_for_when_it_goes_again(database: Database) -> None:
+async def test_returned_item_is_requested_by_id_when_it_goes_again(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     run = await begin(database, TENANT, "a")
     await _record(database, run, gone="1")
@@ -82,7 +82,7 @@ async def test_an_item_that_came_back_is_asked_for_when_it_goes_again(database: 
     assert await _unlisted(database, later) == ["1"]
 
 
-async def test_an_answer_that_comes_after_a_newer_observation_changes_nothing(database: Database) -> None:
+async def test_late_answer_does_not_replace_a_newer_observation(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     run = await begin(database, TENANT, "a")
     await sync(database, TENANT, [ONE], "a", "b")

@@ -1,4 +1,4 @@
-"""Tasks that share a small pool: none waits for a connection that no other can give back."""
+"""Tasks that share a small connection pool do not deadlock."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +15,7 @@ from tests.patience import PATIENCE_SECONDS
 
 @pytest.fixture
 async def small(database_url: str) -> AsyncIterator[Database]:
-    """A pool in which one task may hold several connections, and one more task a single one."""
+    """A pool for one task with several connections and another task with a single connection."""
     database = Database(database_url, pool_size=SEVERAL + 1)
     database.turns = ConnectionTurns(database.pool_size)
     yield database
@@ -23,7 +23,7 @@ async def small(database_url: str) -> AsyncIterator[Database]:
 
 
 async def hold(database: Database, connections: int) -> None:
-    """Holds so many connections at the same moment."""
+    """Holds this number of connections at once."""
     async with AsyncExitStack() as stack:
         for _ in range(connections):
             await stack.enter_async_context(database.tenant(uuid4(), read_only=True))
@@ -35,20 +35,20 @@ async def hold_several(turns: ConnectionTurns, database: Database) -> None:
         await hold(database, SEVERAL)
 
 
-async def test_a_crowd_that_needs_several_connections_each_gets_them(small: Database) -> None:
+async def test_many_tasks_that_need_several_connections_each_get_them(small: Database) -> None:
     assert small.turns is not None
     crowd = [hold_several(small.turns, small) for _ in range(8)] + [hold(small, 1) for _ in range(8)]
     async with asyncio.timeout(PATIENCE_SECONDS):
         await asyncio.gather(*crowd)
 
 
-async def test_a_task_holds_one_connection_and_no_more(small: Database) -> None:
+async def test_task_without_a_turn_is_refused_a_second_connection(small: Database) -> None:
     with pytest.raises(RuntimeError, match="holds 1 connections"):
         await hold(small, 2)
     await hold(small, 1)
 
 
-async def test_a_task_holds_several_after_its_turn_and_no_more(small: Database) -> None:
+async def test_task_with_a_turn_holds_several_connections_and_no_more(small: Database) -> None:
     assert small.turns is not None
     async with small.turns.several():
         with pytest.raises(RuntimeError, match=f"holds {SEVERAL} connections"):
@@ -56,20 +56,20 @@ async def test_a_task_holds_several_after_its_turn_and_no_more(small: Database) 
     await hold_several(small.turns, small)
 
 
-async def test_tasks_that_a_task_starts_count_with_it(small: Database) -> None:
+async def test_child_task_counts_towards_its_parents_limit(small: Database) -> None:
     async with small.no_tenant():
         with pytest.raises(RuntimeError, match="holds 1 connections"):
             await asyncio.create_task(hold(small, 1))
 
 
-async def test_who_holds_a_connection_does_not_wait_for_several(small: Database) -> None:
+async def test_task_that_holds_a_connection_cannot_wait_for_a_turn(small: Database) -> None:
     assert small.turns is not None
     async with small.no_tenant():
         with pytest.raises(RuntimeError, match="waits for its turn"):
             await hold_several(small.turns, small)
 
 
-async def test_who_waits_too_long_for_a_turn_is_told_to_ask_again(
+async def test_too_long_a_wait_for_a_turn_raises_storage_unavailable(
     small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert small.turns is not None
@@ -97,7 +97,7 @@ async def test_who_waits_too_long_for_a_turn_is_told_to_ask_again(
 
 @asynccontextmanager
 async def all_held(database: Database) -> AsyncIterator[Callable[[], None]]:
-    """Every connection is held by a task; what is given lets one of them go."""
+    """Tasks hold every connection; the yielded function releases one of them."""
     held, done = asyncio.Barrier(SEVERAL + 2), asyncio.Semaphore(0)
 
     async def keep() -> None:
@@ -113,7 +113,7 @@ async def all_held(database: Database) -> AsyncIterator[Callable[[], None]]:
     await asyncio.gather(*keeping)
 
 
-async def test_who_waits_too_long_for_a_connection_is_told_to_ask_again(
+async def test_too_long_a_wait_for_a_connection_raises_storage_unavailable(
     small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with all_held(small):
@@ -124,7 +124,7 @@ async def test_who_waits_too_long_for_a_connection_is_told_to_ask_again(
     await asyncio.gather(*(hold(small, 1) for _ in range(SEVERAL + 1)))
 
 
-async def test_who_came_first_has_the_next_connection_however_many_it_had_before(small: Database) -> None:
+async def test_earliest_task_gets_the_next_connection_even_if_it_had_some_before(small: Database) -> None:
     had: list[str] = []
     has_one, may_ask = asyncio.Event(), asyncio.Event()
 
@@ -153,16 +153,16 @@ async def test_who_came_first_has_the_next_connection_however_many_it_had_before
 
 
 @pytest.mark.parametrize("is_given", [False, True], ids=["that waits", "to whom one was just given"])
-async def test_a_task_that_is_cancelled_takes_no_connection_along(is_given: bool) -> None:
+async def test_cancelled_task_leaks_no_connection(is_given: bool) -> None:
     turns, done = ConnectionTurns(SEVERAL + 1), asyncio.Semaphore(0)
 
-    async def hold_one() -> None:
+    async def hold_connection() -> None:
         async with turns.holding():
             await done.acquire()
 
-    holding = [asyncio.create_task(hold_one()) for _ in range(SEVERAL + 1)]
+    holding = [asyncio.create_task(hold_connection()) for _ in range(SEVERAL + 1)]
     await asyncio.sleep(0)
-    leaving = asyncio.create_task(hold_one())
+    leaving = asyncio.create_task(hold_connection())
     await asyncio.sleep(0)
     if is_given:
         done.release()
@@ -181,6 +181,6 @@ async def test_a_task_that_is_cancelled_takes_no_connection_along(is_given: bool
         await asyncio.gather(*holding, *(hold_with_all_others() for _ in range(SEVERAL + 1)))
 
 
-def test_a_pool_that_is_too_small_is_refused() -> None:
+def test_too_small_a_pool_is_refused() -> None:
     with pytest.raises(ValueError, match=f"needs {SEVERAL + 1}"):
         ConnectionTurns(SEVERAL)

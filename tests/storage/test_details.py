@@ -1,4 +1,4 @@
-"""Items whose details are read after their listing: pending, merged when whole, settled when they cannot be."""
+"""Items whose details are read after their listing: pending, merged, or stale if a detail cannot be read."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -52,7 +52,7 @@ async def pending(database: Database, run: runs.RunIdentity, share: Share | None
 
 
 async def land_whole(database: Database, run: runs.RunIdentity, *external_ids: str, **properties: Any) -> int:
-    """The details of the items have been read: their documents with them, in one merge."""
+    """Merges the items' documents with their details, which are no longer pending."""
     async with database.tenant(TENANT) as session:
         some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
         read = [item for item in some if item.external_id in external_ids]
@@ -84,7 +84,7 @@ async def read_once(database: Database, **properties: Any) -> runs.RunIdentity:
     return run
 
 
-async def test_a_new_item_is_there_at_once_and_has_its_first_version_when_it_is_whole(database: Database) -> None:
+async def test_new_item_gets_its_first_version_with_its_details(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     merged = await land_list(database, run, [listed("a", "1", displayName="one")])
     assert (merged.created, merged.changed, merged.unchanged) == (1, 0, 0)
@@ -96,7 +96,7 @@ async def test_a_new_item_is_there_at_once_and_has_its_first_version_when_it_is_
     assert await rows(database, "SELECT version_number, details_complete FROM inventory_item") == [(1, True)]
 
 
-async def test_an_item_whose_list_document_is_unchanged_is_not_read_again(database: Database) -> None:
+async def test_details_are_not_read_again_if_the_list_document_is_unchanged(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
     merged = await land_list(database, run, [listed("a", "1", displayName="one")])
@@ -106,9 +106,7 @@ async def test_an_item_whose_list_document_is_unchanged_is_not_read_again(databa
     assert await rows(database, "SELECT last_seen_run_id, details_complete FROM inventory_item") == [(run.run_id, True)]
 
 
-async def test_a_changed_list_document_asks_for_the_details_and_makes_no_version_without_them(
-    database: Database,
-) -> None:
+async def test_changed_list_document_makes_a_version_only_with_its_details(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [listed("a", "1", displayName="renamed")])
@@ -128,7 +126,7 @@ async def test_a_changed_list_document_asks_for_the_details_and_makes_no_version
     assert await rows(database, shown) == [("renamed", 2, True, None)]
 
 
-async def test_an_item_that_returns_to_its_old_list_document_unread_is_read_again(database: Database) -> None:
+async def test_item_that_reverts_before_its_details_are_read_is_read_again(database: Database) -> None:
     await read_once(database)
     unread = await begin(database, TENANT, "a")
     await land_list(database, unread, [listed("a", "1", displayName="renamed")])
@@ -138,7 +136,7 @@ async def test_an_item_that_returns_to_its_old_list_document_unread_is_read_agai
     assert await pending(database, back) == ["1"]
 
 
-async def test_details_that_say_the_same_make_no_version(database: Database) -> None:
+async def test_unchanged_details_make_no_version(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
@@ -156,7 +154,7 @@ async def test_a_deep_run_reads_every_item_once(database: Database) -> None:
     assert await pending(database, run) == []
 
 
-async def test_every_item_is_read_again_within_the_period_and_not_all_at_once(database: Database) -> None:
+async def test_refreshes_of_details_are_spread_over_the_period(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     many = [listed("a", str(number)) for number in range(200)]
     await land_list(database, run, many)
@@ -179,7 +177,7 @@ async def test_every_item_is_read_again_within_the_period_and_not_all_at_once(da
     assert 10 < due[1] < 70 < due[2] < 130 < due[3] < 190, due
 
 
-async def test_an_item_that_never_was_whole_gets_a_version_of_its_list_when_the_run_ends(database: Database) -> None:
+async def test_item_without_details_gets_a_version_of_its_list_document_at_run_end(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     shown = listed("a", "1", displayName="one")
     await land_list(database, run, [shown])
@@ -204,7 +202,7 @@ async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> No
     assert await rows(database, VERSIONS) == [(1, False, False, run.run_id)]
 
 
-async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: Database) -> None:
+async def test_shares_partition_the_pending_items_and_count_the_rest(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     ids = {str(number) for number in range(60)}
     await land_list(database, run, [listed("a", external_id) for external_id in ids])
@@ -224,7 +222,7 @@ async def test_shares_divide_the_items_and_know_what_is_left_of_them(database: D
         assert last == again[0], "what has failed comes last"
 
 
-async def test_an_item_listed_twice_is_pending_with_what_was_listed_last(database: Database) -> None:
+async def test_item_listed_twice_is_pending_with_its_latest_list_document(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [listed("a", "1", displayName="one")])
     merged = await land_list(database, run, [listed("a", "1", displayName="two")])
@@ -247,7 +245,7 @@ async def age(database: Database, **ages: timedelta) -> None:
 
 
 async def refreshed(database: Database, items: Sequence[Observation], period: timedelta, most: int) -> list[str]:
-    """What a run would read anew of at most so many items; it reads them."""
+    """Runs with at most this number of refreshes, and returns the ids of the refreshed items."""
     run = await begin(database, TENANT, "a")
     token = uuid4()
     async with database.tenant(TENANT) as session:
@@ -264,7 +262,7 @@ async def refreshed(database: Database, items: Sequence[Observation], period: ti
     return due
 
 
-async def test_a_collections_own_period_holds(database: Database) -> None:
+async def test_refresh_period_of_the_collection_applies(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     items = [listed("a", "1")]
     await land_list(database, run, items)
@@ -275,14 +273,14 @@ async def test_a_collections_own_period_holds(database: Database) -> None:
     assert await refreshed(database, items, timedelta(hours=6), 10) == ["1"]
 
 
-async def test_a_run_reads_no_more_old_details_than_its_share_and_the_oldest_first(database: Database) -> None:
+async def test_run_refreshes_the_oldest_details_up_to_its_limit(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     items = [listed("a", str(number)) for number in range(10)]
     await land_list(database, run, items)
     for number in range(10):
         await land_whole(database, run, str(number))
     await end(database, TENANT, run)
-    # All are due in every run: each has its turn before any has a second one.
+    # All are due in every run: each is refreshed once before any is refreshed twice.
     await age(database, **{str(number): DAY * (20 - number) for number in range(10)})
     period = timedelta(microseconds=1)
     due = [await refreshed(database, items, period, 4) for _ in range(3)]
@@ -296,7 +294,7 @@ LOST = [StalePart(detail="settings", error_code=ErrorCode.GRAPH_NOT_FOUND, http_
 
 
 async def ask_in_vain(database: Database, shown: Observation, *, deep: bool = False) -> bool:
-    """One run that lists an item of which a detail cannot be read; whether it asks for the details."""
+    """A run that lists an item with an unreadable detail. Returns whether it requests the details."""
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [shown], deep=deep)
     async with database.tenant(TENANT) as session:
@@ -317,7 +315,7 @@ async def asked_long_ago(database: Database, ago: timedelta) -> None:
         await session.execute(statement, {"ago": ago})
 
 
-async def test_a_detail_that_cannot_be_read_is_asked_for_at_growing_intervals(database: Database) -> None:
+async def test_unreadable_detail_is_retried_with_backoff(database: Database) -> None:
     shown = listed("a", "1", name="A")
     assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
     async with database.tenant(TENANT, read_only=True) as session:
@@ -331,7 +329,7 @@ async def test_a_detail_that_cannot_be_read_is_asked_for_at_growing_intervals(da
         assert await ask_in_vain(database, shown), "at the latest after the refresh period"
 
 
-async def test_a_detail_that_cannot_be_read_is_asked_for_at_once_where_something_is_new(database: Database) -> None:
+async def test_unreadable_detail_is_retried_at_once_after_an_edit_or_deep_run(database: Database) -> None:
     shown = listed("a", "1", name="A")
     assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
     assert await ask_in_vain(database, shown, deep=True)

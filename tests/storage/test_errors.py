@@ -1,4 +1,4 @@
-"""What PostgreSQL's errors are called: made by a real server where it can make them, by their code for the rest."""
+"""Messages for PostgreSQL's errors, raised by a real server if it can raise them, else made from their SQLSTATE."""
 
 import asyncio
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ RENAME = text("UPDATE tenant SET name = name || '!'")
         ("58030", "cannot read or write its files"),
     ],
 )
-def test_each_code_says_what_happened(sqlstate: str, words: str) -> None:
+def test_message_explains_each_sqlstate(sqlstate: str, words: str) -> None:
     try:
         error: psycopg.Error = psycopg_errors.lookup(sqlstate)("localised words")
     except KeyError:
@@ -64,7 +64,7 @@ def test_each_code_says_what_happened(sqlstate: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("sqlstate", ["22012", "23505", "42601", "XX000"])
-def test_our_own_mistakes_keep_their_exception(sqlstate: str) -> None:
+def test_unclassified_errors_keep_their_exception(sqlstate: str) -> None:
     assert classified(psycopg_errors.lookup(sqlstate)("words")) is None
 
 
@@ -78,7 +78,7 @@ def other_login(postgres: EmbeddedPostgres, options: str = "") -> Iterator[str]:
 
 
 async def trouble(url: str) -> str:
-    """What a transaction there says."""
+    """The error message of a transaction at this URL."""
     async with Database(url) as database:
         with pytest.raises(StorageUnavailableError) as refused:
             async with database.tenant(TENANT):
@@ -86,7 +86,7 @@ async def trouble(url: str) -> str:
     return str(refused.value)
 
 
-async def test_each_connection_that_fails_says_why(postgres: EmbeddedPostgres) -> None:
+async def test_failed_connections_are_explained(postgres: EmbeddedPostgres) -> None:
     address = postgres.url.rpartition("@")[2].rpartition("/")[0]
     for url, words in (
         (
@@ -108,14 +108,14 @@ async def test_each_connection_that_fails_says_why(postgres: EmbeddedPostgres) -
         assert f'role "{nobody}" is not permitted to log in' in await trouble(url_of(postgres, "postgres", nobody))
 
 
-async def test_a_statement_that_takes_too_long_says_so(database: Database) -> None:
+async def test_statement_timeout_is_explained(database: Database) -> None:
     with pytest.raises(StorageUnavailableError, match="a statement took longer than 300 s and was ended"):
         async with database.tenant(TENANT) as session:
             await session.execute(text("SET LOCAL statement_timeout = 1"))
             await session.execute(text("SELECT pg_sleep(600)"))
 
 
-async def test_a_statement_that_an_administrator_ends_says_so(database: Database, database_url: str) -> None:
+async def test_cancelled_statement_is_explained(database: Database, database_url: str) -> None:
     with pytest.raises(StorageUnavailableError, match="an administrator ended a statement"):
         async with database.tenant(TENANT) as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
@@ -128,7 +128,7 @@ async def test_a_statement_that_an_administrator_ends_says_so(database: Database
             await waiting
 
 
-async def test_a_backend_that_is_ended_says_so(database: Database, database_url: str) -> None:
+async def test_terminated_backend_is_explained(database: Database, database_url: str) -> None:
     with pytest.raises(StorageUnavailableError, match="an administrator ended the connection"):
         async with database.tenant(TENANT) as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
@@ -137,7 +137,7 @@ async def test_a_backend_that_is_ended_says_so(database: Database, database_url:
             await session.execute(text("SELECT 1"))
 
 
-async def test_a_lock_that_is_not_free_and_a_collision_are_tried_again_by_activities(database: Database) -> None:
+async def test_activities_retry_lock_timeouts_and_collisions(database: Database) -> None:
     async with database.tenant(TENANT) as session:
         await session.execute(ADD)
     with pytest.raises(ApplicationError) as locked:
@@ -174,7 +174,7 @@ async def test_a_deadlock_is_a_collision(database: Database) -> None:
     assert [type(error) for error in ended if error is not None] == [StorageCollisionError]
 
 
-async def test_a_privilege_that_is_missing_is_named(postgres: EmbeddedPostgres, one_role_template: str) -> None:
+async def test_missing_privilege_is_named(postgres: EmbeddedPostgres, one_role_template: str) -> None:
     for url in copy_of(postgres, one_role_template, OWNER):
         async with Database(url) as database:
             with psycopg.connect(url, autocommit=True) as owner:
@@ -184,7 +184,7 @@ async def test_a_privilege_that_is_missing_is_named(postgres: EmbeddedPostgres, 
                     await session.execute(text("SELECT FROM sync_run"))
 
 
-async def test_a_server_that_takes_no_writes_says_so(postgres: EmbeddedPostgres, one_role_template: str) -> None:
+async def test_read_only_server_is_explained(postgres: EmbeddedPostgres, one_role_template: str) -> None:
     for url in copy_of(postgres, one_role_template, OWNER):
         with psycopg.connect(postgres.url, autocommit=True) as admin:
             admin.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on".encode())
@@ -196,27 +196,27 @@ async def test_a_server_that_takes_no_writes_says_so(postgres: EmbeddedPostgres,
                     await session.execute(ADD)
 
 
-async def test_a_write_in_a_transaction_of_ours_that_only_reads_is_our_mistake(database: Database) -> None:
+async def test_write_in_our_read_only_transaction_keeps_its_exception(database: Database) -> None:
     with pytest.raises(DBAPIError, match="read-only transaction"):
         async with database.tenant(TENANT, read_only=True) as session:
             await session.execute(ADD)
 
 
-async def test_a_pool_that_is_used_up_says_so(database_url: str) -> None:
+async def test_exhausted_pool_is_explained(database_url: str) -> None:
     async with Database(database_url, pool_size=1, pool_timeout=0.1) as database:
         with pytest.raises(StorageUnavailableError, match=r"was in use for .* raise WORKER_DATABASE_CONNECTIONS"):
             async with database.tenant(TENANT), database.tenant(TENANT):
                 pass
 
 
-async def test_a_table_that_is_not_there_says_what_to_run(empty_database_url: str) -> None:
+async def test_missing_tables_are_explained(empty_database_url: str) -> None:
     async with Database(empty_database_url) as database:
         with pytest.raises(StorageNotReadyError, match="no tables of this product yet"):
             async with database.tenant(TENANT):
                 pass
 
 
-async def test_a_column_of_another_release_says_what_to_run(database: Database) -> None:
+async def test_unknown_column_message_names_the_upgrade_command(database: Database) -> None:
     words = r'\(column "of_another_release" does not exist\); run: python starter\.py database upgrade, and replace'
     with pytest.raises(StorageNotReadyError, match=words):
         async with database.tenant(TENANT) as session:

@@ -1,4 +1,4 @@
-"""The first run after an upgrade compares what release 0.3.0 stored under today's normal form, and tells no change."""
+"""The first run after an upgrade compares release 0.3.0's documents in today's normal form, and reports no change."""
 
 from typing import Any
 from uuid import uuid4
@@ -37,7 +37,7 @@ def _object(document: bytes) -> dict[str, Any]:
 
 @pytest.fixture
 async def stored(database: Database, database_url: str) -> Database:
-    """A database in which release 0.3.0 has left an item."""
+    """A database with an item that release 0.3.0 wrote."""
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.begin() as connection:
         connection.execute(text("SELECT set_config('app.tenant_id', :tenant, true)"), {"tenant": str(TENANT)})
@@ -60,7 +60,7 @@ async def merged(database: Database, *documents: dict[str, Any]) -> merging.Merg
     return result
 
 
-async def test_an_item_that_says_the_same_takes_the_new_hash_and_keeps_its_version(stored: Database) -> None:
+async def test_unchanged_item_takes_the_new_form_and_keeps_its_version(stored: Database) -> None:
     served = {name: value for name, value in SERVED.items() if name != "version"}
     served["onDemandRules"] = [*reversed(SERVED["onDemandRules"])]
     first = await merged(stored, served)
@@ -74,7 +74,7 @@ async def test_an_item_that_says_the_same_takes_the_new_hash_and_keeps_its_versi
     assert (again.changed, again.unchanged) == (0, 1)
 
 
-async def test_a_version_with_what_form_0_lost_is_no_change_and_later_ones_are(stored: Database) -> None:
+async def test_version_that_adds_properties_lost_by_form_0_is_no_change(stored: Database) -> None:
     first = await merged(stored, SERVED)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
     async with stored.tenant(TENANT) as session:
@@ -85,7 +85,7 @@ async def test_a_version_with_what_form_0_lost_is_no_change_and_later_ones_are(s
     assert (await merged(stored, {**SERVED, "version": 4})).changed == 1, "a property that form 0 left out"
 
 
-async def test_an_item_that_says_something_else_has_changed(stored: Database) -> None:
+async def test_edited_item_has_changed(stored: Database) -> None:
     result = await merged(stored, {**SERVED, "displayName": "Another"})
     assert (result.changed, result.unchanged) == (1, 0)
     async with stored.tenant(TENANT) as session:
@@ -93,13 +93,13 @@ async def test_an_item_that_says_something_else_has_changed(stored: Database) ->
         assert (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one() == FORM
 
 
-async def test_an_order_that_moves_after_the_upgrade_is_a_change(stored: Database) -> None:
+async def test_new_order_after_the_upgrade_is_a_change(stored: Database) -> None:
     await merged(stored, SERVED)
     moved = {**SERVED, "onDemandRules": [*reversed(SERVED["onDemandRules"])]}
     assert (await merged(stored, moved)).changed == 1
 
 
-async def test_rows_that_a_worker_of_the_release_before_has_staged_are_read_again(database: Database) -> None:
+async def test_rows_staged_by_the_previous_release_count_as_lost(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     token = uuid4()
     of_an_older_worker: Any = observation("a", "1")
@@ -110,7 +110,7 @@ async def test_rows_that_a_worker_of_the_release_before_has_staged_are_read_agai
             await merging.merge(session, run.run_id, token, promised_rows=1)
 
 
-async def test_of_two_waves_with_an_item_the_later_is_what_it_says_now(stored: Database) -> None:
+async def test_later_of_two_waves_decides_an_items_content(stored: Database) -> None:
     run = await begin(stored, TENANT, "a")
     first, second = uuid4(), uuid4()
     async with stored.tenant(TENANT) as session:

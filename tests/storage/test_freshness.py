@@ -1,4 +1,4 @@
-"""When tenants were last read: what metrics and their alerts rely on."""
+"""When tenants were last read, for metrics and their alerts."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from tests.storage.support import begin, end, land, observation
 REFUSED: dict[str, tuple[Outcome, ErrorCode | None]] = {"groups": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)}
 
 
-async def test_a_failed_run_and_an_open_run_read_nothing(database: Database) -> None:
+async def test_failed_and_open_runs_do_not_count_as_reads(database: Database) -> None:
     read, failing, unread = uuid4(), uuid4(), uuid4()
     first = await begin(database, read, "groups")
     await land(database, read, first, [observation("groups", "a")])

@@ -1,4 +1,4 @@
-"""An object is the same in whatever case Graph spells its id; what is not made of GUIDs is told apart by case."""
+"""Ids made of GUIDs are compared without case, all other ids with it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ LOWER = UPPER.lower()
 GRANT = "ZD6Vv0IbbUahFdtAPV4VH8r0CWZqbqVErSGmqkF5PMk"
 
 
-async def test_an_item_in_another_spelling_is_the_same_item_unchanged(database: Database) -> None:
+async def test_guid_in_another_case_is_the_same_unchanged_item(database: Database) -> None:
     await sync(database, TENANT, [observation("a", LOWER, displayName="HQ")], "a")
     merged = await sync(database, TENANT, [observation("a", UPPER, displayName="HQ")], "a")
 
@@ -50,27 +50,27 @@ async def test_the_latest_spelling_is_kept(database: Database) -> None:
     assert found.graph_id is None
 
 
-async def test_a_change_in_another_spelling_makes_the_next_version(database: Database) -> None:
+async def test_change_under_another_spelling_makes_the_next_version(database: Database) -> None:
     await sync(database, TENANT, [observation("a", LOWER, displayName="HQ")], "a")
     await sync(database, TENANT, [observation("a", UPPER, displayName="Branch")], "a")
     async with database.tenant(TENANT) as session:
         assert [version.version for version in reversed(await history(session, "a", LOWER))] == [1, 2]
 
 
-async def test_ids_like_base64_that_differ_in_case_are_two_items(database: Database) -> None:
+async def test_base64_ids_that_differ_in_case_are_two_items(database: Database) -> None:
     merged = await sync(database, TENANT, [observation("a", GRANT), observation("a", GRANT.swapcase())], "a")
     assert merged.created == 2
     assert set(await items(database, TENANT)) == {GRANT, GRANT.swapcase()}
 
 
-async def test_both_spellings_in_one_run_are_one_item_and_a_repetition(database: Database) -> None:
+async def test_second_spelling_in_a_run_is_a_duplicate(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [observation("a", LOWER)])
     merged = await land(database, TENANT, run, [observation("a", UPPER)])
     assert (merged.created, merged.duplicates) == (0, {"a": 1})
 
 
-async def test_a_get_by_id_asks_in_the_spelling_of_graph(database: Database) -> None:
+async def test_get_by_id_uses_graphs_spelling(database: Database) -> None:
     await sync(database, TENANT, [observation("a", UPPER)], "a")
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
@@ -79,7 +79,7 @@ async def test_a_get_by_id_asks_in_the_spelling_of_graph(database: Database) -> 
 
 
 @pytest.mark.parametrize("typed", [LOWER, UPPER, "0a1B2c3D", "0A1B2C3D-4e5f"])
-async def test_an_id_is_found_in_any_case(database: Database, typed: str) -> None:
+async def test_guid_is_found_in_any_case(database: Database, typed: str) -> None:
     await sync(database, TENANT, [observation("a", UPPER), observation("a", GRANT)], "a")
     async with database.tenant(TENANT) as session:
         assert await find_item(session, "a", typed) == LOWER
@@ -89,7 +89,7 @@ async def test_an_id_is_found_in_any_case(database: Database, typed: str) -> Non
 
 @pytest.fixture
 def earlier(empty_database_url: str) -> str:
-    """A database of the revision before."""
+    """A database of the previous revision."""
     upgrade_to("0020", empty_database_url)
     return empty_database_url
 
@@ -111,7 +111,7 @@ def written(url: str) -> Iterator[Connection]:
 
 
 def write_version(connection: Connection, external_id: str, number: int, name: str, hours_ago: int) -> None:
-    """A further version of an item, which it is at from now on."""
+    """Writes a further version of an item and makes it current."""
     document = {"id": external_id, "displayName": name}
     write_item(connection, TENANT, "other", document)
     values = {"tenant": TENANT, "id": external_id, "number": number, "ago": timedelta(hours=hours_ago), "run": uuid4()}
@@ -154,7 +154,7 @@ AROUND = {
         "is_whole": True,
     },
 }  # fmt: skip
-"""A row beside the item in each table that names it."""
+"""A row for each table that refers to the item."""
 
 EVENT = {"tenant_id": TENANT, "object_id": UPPER, "activity_at": datetime.now(UTC), "event_id": "e"}
 
@@ -171,13 +171,13 @@ def ids(connection: Connection, table: str, column: str = "external_id") -> set[
     return set(rows.scalars())
 
 
-async def test_an_upgrade_moves_an_item_with_all_that_is_told_of_it(earlier: str) -> None:
+async def test_upgrade_moves_an_item_in_every_table(earlier: str) -> None:
     with written(earlier) as connection:
         write_item(connection, TENANT, "a", {"id": UPPER, "displayName": "HQ"})
         write_item(connection, TENANT, "a", {"id": GRANT})
         write_around(connection)
 
-    upgrade_to("0021", earlier)  # a later revision forgets what is staged
+    upgrade_to("0021", earlier)  # a later revision deletes staged rows
 
     with written(earlier) as connection:
         assert ids(connection, "staged_item") == {LOWER}
@@ -202,7 +202,7 @@ async def test_an_upgrade_moves_an_item_with_all_that_is_told_of_it(earlier: str
             assert [version.version for version in reversed(await history(session, "a", LOWER))] == [1, 2]
 
 
-async def test_an_upgrade_makes_one_history_of_an_item_in_two_spellings(earlier: str) -> None:
+async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> None:
     with written(earlier) as connection:
         # write_item: first observed two days ago, seen a day ago.
         write_item(connection, TENANT, "a", {"id": UPPER, "displayName": "first"})
@@ -245,7 +245,7 @@ async def test_an_upgrade_makes_one_history_of_an_item_in_two_spellings(earlier:
         assert set(connection.execute(triggers).scalars()) == {"O"}
 
 
-async def test_an_upgrade_moves_the_items_of_each_tenant(earlier: str) -> None:
+async def test_upgrade_moves_the_items_of_each_tenant(earlier: str) -> None:
     tenants: list[UUID] = [uuid4(), uuid4()]
     with written(earlier) as connection:
         for tenant_id in tenants:

@@ -1,4 +1,4 @@
-"""What a version says, and says of itself, never changes, whoever tries: the worker's role or the tables' owner."""
+"""Neither the worker's role nor the tables' owner can change versions and documents."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from tests.storage.support import observation, sync
 
 IMMUTABLE = ("document", "item_version")
 OBSERVED = {"last_observed_at": "2030-01-01T00:00:00Z", "last_observed_run_id": str(UUID(int=1))}
-"""What a version learns once, when another one follows it."""
+"""Columns of a version that are set once, when the next version follows."""
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -54,7 +54,7 @@ async def tenant_id(database: Database) -> UUID:
 def update(
     connection: psycopg.Connection, table: str, values: dict[str, Any], tenant_id: UUID, role: str | None = None
 ) -> int:
-    """How many rows of the tenant it changes, as a role or as the owner; nothing of it stays."""
+    """The number of rows that the update changes, as a role or as the owner; it is rolled back."""
     pairs = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in values.items()]
     statement = sql.SQL("UPDATE {} SET {} WHERE tenant_id = {}").format(
         sql.Identifier(table), sql.SQL(", ").join(pairs), sql.Literal(str(tenant_id))
@@ -67,7 +67,7 @@ def update(
 
 
 @pytest.mark.parametrize("table", IMMUTABLE)
-def test_no_update_changes_what_was_said(table: str, tenant_id: UUID, database_url: str) -> None:
+def test_updates_of_versions_and_documents_are_refused(table: str, tenant_id: UUID, database_url: str) -> None:
     changes = st.lists(st.sampled_from(COLUMNS[table]), min_size=1, max_size=3, unique=True).flatmap(
         lambda names: st.fixed_dictionaries({name: VALUES[name] for name in names})
     )
@@ -85,9 +85,9 @@ def test_no_update_changes_what_was_said(table: str, tenant_id: UUID, database_u
         refused()
 
 
-def test_when_a_version_was_last_observed_is_said_once(tenant_id: UUID, database_url: str) -> None:
+def test_last_observation_of_a_version_is_set_once(tenant_id: UUID, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        # Of the two versions the older one knows it already.
+        # The older of the two versions has it already.
         for role in (WORKER_ROLE, None):
             with pytest.raises(IntegrityError, match="immutable"):
                 update(connection, "item_version", OBSERVED, tenant_id, role)
@@ -101,5 +101,5 @@ def test_when_a_version_was_last_observed_is_said_once(tenant_id: UUID, database
                 update(connection, "item_version", OBSERVED, tenant_id)
 
 
-def test_the_strategies_know_every_column() -> None:
+def test_strategies_cover_every_column() -> None:
     assert {name for names in COLUMNS.values() for name in names} == set(VALUES)

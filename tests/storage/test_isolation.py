@@ -1,4 +1,4 @@
-"""Row-level security: every query, tried from another tenant's transaction, and what the portfolio sees and writes."""
+"""Row-level security: every query from another tenant's transaction, and the portfolio's reads and writes."""
 
 import asyncio
 import re
@@ -57,13 +57,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def as_superuser(postgres: EmbeddedPostgres, url: str) -> str:
-    """The URL of the same database, without the bounds of its owner."""
+    """The database's URL for a superuser, whom no policy binds."""
     return url_of(postgres, url.rpartition("/")[2])
 
 
 @pytest.fixture(scope="module")
 def filled_once(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[tuple[str, runs.RunIdentity]]:
-    """For tests that leave nothing behind."""
+    """A filled database for tests that change nothing."""
     for url in copy_of(postgres, *set_up):
         yield url, asyncio.run(filled_by(their_rows, url))
 
@@ -89,7 +89,7 @@ def their_run(
     return filled_once[1]
 
 
-def test_the_tables_are_these() -> None:
+def test_listed_tables_are_complete_and_keyed_by_tenant() -> None:
     assert set(Base.metadata.tables) == TABLES | OF_THE_WEB | {OF_NO_TENANT}
     for name in TABLES:
         table = Base.metadata.tables[name]
@@ -102,13 +102,13 @@ def test_the_tables_are_these() -> None:
             assert "tenant_id" in [column.name for column in key.columns] or key.referred_table.name == OF_NO_TENANT
 
 
-async def test_no_query_answers_for_another_tenant(database: Database, their_run: runs.RunIdentity) -> None:
+async def test_no_query_returns_rows_of_another_tenant(database: Database, their_run: runs.RunIdentity) -> None:
     async with database.tenant(MINE) as session:
         for name, ask in crossing_queries(session, their_run).items():
             assert not await ask(), name
 
 
-async def test_opening_and_closing_a_run_of_the_same_id_leaves_the_other_tenants_run_alone(
+async def test_run_of_the_same_selection_leaves_another_tenants_run_open(
     database: Database, their_run: runs.RunIdentity
 ) -> None:
     mine = identity("a", run_id=uuid4())
@@ -121,7 +121,9 @@ async def test_opening_and_closing_a_run_of_the_same_id_leaves_the_other_tenants
     assert record.status is RunStatus.RUNNING
 
 
-async def test_a_merge_finds_nothing_of_another_tenants_token(database: Database, their_run: runs.RunIdentity) -> None:
+async def test_merge_does_not_find_rows_of_another_tenants_token(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
     token = uuid4()
     async with database.tenant(THEIRS) as session:
         await staging.stage(session, their_run.run_id, token, [observation("a", "3")])
@@ -131,7 +133,7 @@ async def test_a_merge_finds_nothing_of_another_tenants_token(database: Database
             await merging.merge(session, mine.run_id, token, promised_rows=1)
 
 
-async def test_the_binding_ends_with_the_transaction(database: Database, their_run: runs.RunIdentity) -> None:
+async def test_tenant_binding_ends_with_the_transaction(database: Database, their_run: runs.RunIdentity) -> None:
     async with database.tenant(THEIRS) as session:
         assert (await session.execute(text("SELECT current_tenant()"))).scalar_one() == THEIRS
     async with database.portfolio() as session:
@@ -157,8 +159,10 @@ async def test_the_portfolio_sees_every_table(filled: Database) -> None:
             assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() > 0, table
 
 
-async def test_a_plan_made_for_all_tenants_is_not_used_for_one(database: Database, their_run: runs.RunIdentity) -> None:
-    """The driver prepares a statement that it has seen often enough, and PostgreSQL keeps its plan."""
+async def test_query_plan_for_all_tenants_is_not_reused_for_one(
+    database: Database, their_run: runs.RunIdentity
+) -> None:
+    """The driver prepares a repeated statement, and PostgreSQL keeps its plan."""
     seen = set()
     for _ in range(20):
         async with database.portfolio() as session:
@@ -178,7 +182,7 @@ async def test_a_portfolio_of_some_tenants_sees_no_row_of_another(filled: Databa
                 assert (count > 0) is is_seen, (table, visible)
 
 
-async def test_a_portfolio_run_over_all_tenants_is_not_for_whoever_sees_some(database: Database) -> None:
+async def test_portfolio_run_is_hidden_unless_all_its_tenants_are_visible(database: Database) -> None:
     chosen = (
         TenantChoice(everyone=True),
         TenantChoice(tags=("emea",)),
@@ -194,10 +198,10 @@ async def test_a_portfolio_run_over_all_tenants_is_not_for_whoever_sees_some(dat
         assert [run.chosen for run in await portfolio.recent_portfolio_runs(session, 10)] == [chosen[-1]]
 
 
-async def test_a_plan_made_for_some_tenants_is_not_used_for_others(
+async def test_query_plan_for_some_tenants_is_not_reused_for_others(
     database_url: str, their_run: runs.RunIdentity
 ) -> None:
-    """Prepared statements stay with their connection, whoever has it next."""
+    """Prepared statements stay with their connection, which other sessions use next."""
     database = Database(database_url, pool_size=1)
     seen = []
     for _ in range(20):
@@ -213,10 +217,8 @@ async def test_a_plan_made_for_some_tenants_is_not_used_for_others(
     assert seen == [[seen[0][0], seen[0][0], 0, 0]] * 20
 
 
-async def test_the_switch_to_all_tenants_gives_nothing_to_write(
-    database: Database, their_run: runs.RunIdentity
-) -> None:
-    """Whoever sets it by hand, in a transaction that may write."""
+async def test_all_tenants_switch_permits_no_writes(database: Database, their_run: runs.RunIdentity) -> None:
+    """It is set by hand, in a transaction that may write."""
     async with database.tenant(MINE) as session:
         await session.execute(text(f"SELECT set_config('search_path', 'public, {ALL_TENANTS}', true)"))
         for statement in ("UPDATE sync_run SET pages = 9", "DELETE FROM inventory_item"):
@@ -232,13 +234,11 @@ async def test_slots_are_counted_over_all_tenants(database: Database, their_run:
         assert (await runs.open_run(session, identity("b"), SLOTS)).state is runs.OpeningState.RUNNING
 
 
-def test_counts_are_all_stored() -> None:
+def test_every_count_of_a_run_has_a_column() -> None:
     assert set(Counts.model_fields) <= {column.name for column in Base.metadata.tables["sync_run"].columns}
 
 
-async def test_a_portfolio_run_names_tenants_so_no_tenants_transaction_sees_or_writes_it(
-    database: Database, their_run: runs.RunIdentity
-) -> None:
+async def test_tenant_transactions_cannot_write_portfolio_runs(database: Database, their_run: runs.RunIdentity) -> None:
     for tenant_id in (MINE, THEIRS):
         async with database.tenant(tenant_id) as session:
             for statement in ("UPDATE portfolio_run SET schedule = 'x'", "DELETE FROM portfolio_run"):
@@ -253,7 +253,7 @@ async def test_a_portfolio_run_names_tenants_so_no_tenants_transaction_sees_or_w
     assert (record.portfolio_run_id, record.schedule) == (PORTFOLIO.portfolio_run_id, None)
 
 
-async def test_what_belongs_to_no_tenant_is_written_without_a_view_of_any(
+async def test_session_of_no_tenant_closes_a_portfolio_run_once(
     database: Database, their_run: runs.RunIdentity
 ) -> None:
     async with database.no_tenant() as session:

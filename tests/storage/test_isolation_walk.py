@@ -1,4 +1,4 @@
-"""Row-level security, by what the database itself says it has: a new table, view or function is found and attacked."""
+"""Row-level security over PostgreSQL's own catalog: a new table, view or function is found and attacked."""
 
 import asyncio
 import re
@@ -38,7 +38,7 @@ OF_NO_TENANT = {
 """The tables of no tenant, each with a column of its own."""
 
 OF_THE_WEB = OF_NO_TENANT.keys() - {"portfolio_run"}
-"""Those that a session over all tenants does not see either."""
+"""The tables that even a session over all tenants does not see."""
 
 ONE_TENANT = "(tenant_id = current_tenant())"
 NO_TENANT = "(current_tenant() IS NULL)"
@@ -74,10 +74,10 @@ CALLS = {
 """For each function that may be called: an attempt at the other tenant's rows."""
 
 SAYS_NOTHING = {"forget_versions", "slot_turn"}
-"""Those that answer no row for another tenant's."""
+"""The functions that return no row to another tenant."""
 
 NO_LINK = "portfolio_run"
-"""A reference to it need not name a tenant: it has none."""
+"""A table without tenants, so a reference to it needs none."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ async def database(filled: tuple[str, UUID]) -> AsyncIterator[Database]:
 
 
 def relations(catalog: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
-    """What holds or shows rows, with its kind."""
+    """The relations that hold or show rows, with their kinds."""
     found = catalog.execute(
         "SELECT relname, relkind::text FROM pg_class"
         " WHERE relnamespace = 'public'::regnamespace AND relkind NOT IN ('i', 'I', 'c', 't') ORDER BY relname"
@@ -134,12 +134,12 @@ def functions(catalog: psycopg.Connection[dict[str, Any]]) -> list[dict[str, Any
     return list(found)
 
 
-def test_rows_lie_in_tables_and_are_seen_through_views_alone(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+def test_only_tables_and_views_hold_or_show_rows(catalog: psycopg.Connection[dict[str, Any]]) -> None:
     """A materialized view or a foreign table would have no policies, and a sequence counts over all tenants."""
     assert set(relations(catalog).values()) == {"r", "v"}
 
 
-def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
+def test_policies_bind_every_table_to_one_tenant_for_every_role(
     catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
 ) -> None:
     unforced = catalog.execute(
@@ -173,7 +173,7 @@ def test_policies_bind_every_table_to_one_tenant_whoever_reads_it(
 
 
 def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[dict[str, Any]]) -> None:
-    """A key over all tenants tells one tenant that another has such a row, and keeps it from having one."""
+    """A key over all tenants reveals another tenant's row, and forbids a tenant its own."""
     keys = catalog.execute(
         "SELECT i.indexrelid::regclass::text AS name, i.indrelid::regclass::text AS of_table, EXISTS ("
         "   SELECT FROM pg_attribute AS a WHERE a.attrelid = i.indrelid AND a.attname = 'tenant_id'"
@@ -198,7 +198,7 @@ def test_every_key_and_reference_names_the_tenant(catalog: psycopg.Connection[di
         assert reference["target"] == NO_LINK or "tenant_id=tenant_id" in reference["pairs"], reference["conname"]
 
 
-async def test_no_table_and_no_view_shows_a_row_of_another_tenant(
+async def test_no_table_or_view_shows_a_row_of_another_tenant(
     catalog: psycopg.Connection[dict[str, Any]], database: Database, set_up: SetUp
 ) -> None:
     for name in relations(catalog):
@@ -218,7 +218,7 @@ async def test_no_table_and_no_view_shows_a_row_of_another_tenant(
                 assert (await session.execute(text(f"SELECT count(*) FROM {name}"))).scalar_one() == 0, name
 
 
-async def test_no_table_and_no_view_takes_a_change_of_another_tenants_rows(
+async def test_no_table_or_view_accepts_a_change_of_another_tenants_rows(
     catalog: psycopg.Connection[dict[str, Any]], database: Database, set_up: SetUp
 ) -> None:
     bound = relations(catalog).keys() - (set() if set_up.login is None else NO_POLICIES.keys())
@@ -235,10 +235,10 @@ async def test_no_table_and_no_view_takes_a_change_of_another_tenants_rows(
             assert _count(catalog, name) == before, statement
 
 
-def test_with_two_roles_no_table_is_emptied_and_nothing_is_made(
+def test_with_two_roles_neither_may_truncate_or_create_tables(
     catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
 ) -> None:
-    """Policies do not bind TRUNCATE, nor what a trigger or a reference of one's own does."""
+    """Policies do not bind TRUNCATE, triggers or foreign keys."""
     if set_up.login is not None:
         pytest.skip("the owner may; `database upgrade` says so")
     for role in (WORKER_ROLE, PORTFOLIO_ROLE):
@@ -255,7 +255,7 @@ def _count(catalog: psycopg.Connection[dict[str, Any]], name: str) -> int:
     return int(row["count"])
 
 
-async def test_no_table_takes_a_copy_of_another_tenants_row(
+async def test_no_table_accepts_a_copy_of_another_tenants_row(
     catalog: psycopg.Connection[dict[str, Any]], database: Database
 ) -> None:
     for name in tables(catalog):
@@ -277,7 +277,7 @@ async def test_no_table_takes_a_copy_of_another_tenants_row(
         assert re.search(refusals, str(refused.value)), name
 
 
-def test_a_function_that_works_as_the_owner_looks_where_it_was_told_and_is_nobodys_to_borrow(
+def test_security_definer_functions_fix_their_search_path_and_are_not_public(
     catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
 ) -> None:
     for function in functions(catalog):
@@ -297,7 +297,7 @@ def test_a_function_that_works_as_the_owner_looks_where_it_was_told_and_is_nobod
         assert "security_barrier=" in options["reloptions"] or "security_invoker=" in options["reloptions"], view
 
 
-async def test_no_function_tells_or_takes_anything_of_another_tenant(
+async def test_no_function_returns_or_changes_another_tenants_rows(
     catalog: psycopg.Connection[dict[str, Any]], database: Database, filled: tuple[str, UUID]
 ) -> None:
     callable_ones = {function["proname"] for function in functions(catalog) if not function["is_trigger"]}
@@ -317,9 +317,7 @@ async def test_no_function_tells_or_takes_anything_of_another_tenant(
     assert {name: _count(catalog, name) for name in tables(catalog)} == before
 
 
-async def test_a_run_id_that_another_tenant_has_is_free_for_ones_own(
-    database: Database, filled: tuple[str, UUID]
-) -> None:
+async def test_two_tenants_may_use_the_same_run_id(database: Database, filled: tuple[str, UUID]) -> None:
     mine = identity("squatted", run_id=filled[1])
     async with database.tenant(MINE) as session:
         opening = await runs.open_run(session, mine, SLOTS)
@@ -327,7 +325,7 @@ async def test_a_run_id_that_another_tenant_has_is_free_for_ones_own(
         await session.rollback()
 
 
-def test_the_switches_to_all_tenants_and_to_some_hold_nothing(catalog: psycopg.Connection[dict[str, Any]]) -> None:
+def test_switch_schemas_are_empty(catalog: psycopg.Connection[dict[str, Any]]) -> None:
     for switch in (ALL_TENANTS, VISIBLE_TENANTS):
         there = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [switch])
         assert there.fetchone() == {"count": 0}

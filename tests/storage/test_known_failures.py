@@ -30,7 +30,7 @@ async def fail(
     tenant_id: UUID = TENANT,
     context: Mapping[str, str | int] = MappingProxyType({}),
 ) -> None:
-    """A run in which the first collection ends so, and the others are complete."""
+    """A run in which the first collection has this outcome, and the others are complete."""
     run = await begin(database, tenant_id, *type_keys)
     results = {key: CollectionResult(outcome=Outcome.COMPLETE) for key in type_keys}
     results[type_keys[0]] = CollectionResult(outcome=outcome, error_code=code, context={**context})
@@ -43,7 +43,7 @@ async def known(database: Database, *type_keys: str, tenant_id: UUID = TENANT) -
         return await latest_failures(session, type_keys or ("a", "b"))
 
 
-async def test_the_latest_run_tells_how_a_collection_failed(database: Database) -> None:
+async def test_latest_run_shows_how_a_collection_failed(database: Database) -> None:
     assert await known(database) == {}
     await fail(database, "a", "b")
     assert await known(database) == {"a": UNAVAILABLE}
@@ -51,7 +51,7 @@ async def test_the_latest_run_tells_how_a_collection_failed(database: Database) 
     assert await known(database) == {"a": LatestFailure(ErrorCode.GRAPH_THROTTLED, 4, in_details=False)}
 
 
-async def test_one_good_answer_resets_it(database: Database) -> None:
+async def test_complete_read_resets_a_collections_failure(database: Database) -> None:
     await fail(database, "a", context={"failing_runs": 9})
     await fail(database, "a", code=None, outcome=Outcome.COMPLETE, status=RunStatus.SUCCESS)
     assert await known(database) == {}
@@ -59,7 +59,7 @@ async def test_one_good_answer_resets_it(database: Database) -> None:
     assert await known(database) == {"a": UNAVAILABLE}
 
 
-async def test_any_selection_that_covered_the_collection_tells(database: Database) -> None:
+async def test_latest_run_of_any_selection_counts(database: Database) -> None:
     await fail(database, "a", "c", context={"failing_runs": 2})
     await fail(database, "b")
     assert set(await known(database)) == {"a", "b"}
@@ -67,38 +67,38 @@ async def test_any_selection_that_covered_the_collection_tells(database: Databas
     assert set(await known(database)) == {"b"}, "the latest run listed it"
 
 
-async def test_another_tenant_does_not_tell(database: Database) -> None:
+async def test_failures_of_another_tenant_do_not_count(database: Database) -> None:
     await fail(database, "a", tenant_id=OTHER_TENANT)
     assert await known(database) == {}
     assert set(await known(database, tenant_id=OTHER_TENANT)) == {"a"}
 
 
-async def test_details_that_failed_are_told_by_their_cause(database: Database) -> None:
+async def test_failed_details_are_reported_by_their_cause(database: Database) -> None:
     cause: dict[str, str | int] = {"detail_error_code": "graph_unavailable", "failing_runs": 3}
     await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, context=cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.GRAPH_UNAVAILABLE, 3, in_details=True)}
 
 
-async def test_a_cause_that_a_newer_release_has_written_is_passed_over(database: Database) -> None:
+async def test_unknown_cause_of_a_newer_release_is_ignored(database: Database) -> None:
     cause = {"detail_error_code": "graph_of_tomorrow"}
     await fail(database, "a", code=ErrorCode.DETAIL_INCOMPLETE, outcome=Outcome.COMPLETE, context=cause)
     assert await known(database) == {"a": LatestFailure(ErrorCode.DETAIL_INCOMPLETE, 1, in_details=False)}
 
 
-async def test_what_the_tenant_cannot_have_has_not_failed(database: Database) -> None:
+async def test_skipped_collection_has_not_failed(database: Database) -> None:
     await fail(database, "a", context={"failing_runs": 9})
     await fail(database, "a", code=ErrorCode.GRAPH_NOT_LICENSED, outcome=Outcome.SKIPPED)
     assert await known(database) == {}
 
 
 @pytest.mark.parametrize("code", [ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.UNEXPECTED_ERROR, ErrorCode.RUN_ABANDONED])
-async def test_a_run_that_broke_by_itself_tells_nothing(database: Database, code: ErrorCode) -> None:
+async def test_run_that_failed_without_graph_is_ignored(database: Database, code: ErrorCode) -> None:
     await fail(database, "a", context={"failing_runs": 5})
     await fail(database, "a", code=code, status=RunStatus.FAILED)
     assert (await known(database))["a"].runs == 5
 
 
-async def test_a_run_that_was_cancelled_or_abandoned_tells_nothing(database: Database) -> None:
+async def test_cancelled_or_abandoned_run_is_ignored(database: Database) -> None:
     await fail(database, "a", context={"failing_runs": 5})
     cancelled = await begin(database, TENANT, "a")
     await end(database, TENANT, cancelled, RunStatus.CANCELLED, {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)})
@@ -109,13 +109,13 @@ async def test_a_run_that_was_cancelled_or_abandoned_tells_nothing(database: Dat
     assert (await known(database))["a"].runs == 5
 
 
-async def test_a_run_under_way_tells_nothing(database: Database) -> None:
+async def test_open_run_is_ignored(database: Database) -> None:
     await fail(database, "a", context={"failing_runs": 5})
     await begin(database, TENANT, "a")
     assert (await known(database))["a"].runs == 5
 
 
-async def test_what_is_older_than_the_memory_is_forgotten(database: Database) -> None:
+async def test_failures_older_than_the_memory_are_ignored(database: Database) -> None:
     await fail(database, "a")
     age = text("UPDATE sync_run SET queued_at = queued_at - CAST(:age AS interval)")
     for by, left in ((MEMORY - timedelta(hours=1), {"a"}), (timedelta(hours=2), set())):
@@ -138,9 +138,7 @@ SELECT tenant_id, run_id, 'b', 'complete' FROM sync_run WHERE selection = '{}'
 """
 
 
-async def test_it_is_found_by_index_a_day_of_other_runs_back(
-    postgres: EmbeddedPostgres, migrated_template: str
-) -> None:
+async def test_latest_failure_is_found_by_index(postgres: EmbeddedPostgres, migrated_template: str) -> None:
     for url in copy_of(postgres, migrated_template):
         database = Database(url, pool_size=1)
         for tenant_id in (TENANT, OTHER_TENANT):

@@ -54,21 +54,21 @@ async def test_unchanged_items_make_no_version_and_no_document(database: Databas
     assert await _count(database, "document") == 1
 
 
-async def test_a_document_that_returns_is_a_third_version_of_two_documents(database: Database) -> None:
+async def test_returning_document_makes_a_version_but_no_document(database: Database) -> None:
     for value in ("A", "B", "A"):
         await sync(database, TENANT, [observation("a", "1", value=value)], "a")
     assert await _versions(database) == [("1", 1), ("1", 2), ("1", 3)]
     assert await _count(database, "document") == 2
 
 
-async def test_items_that_say_the_same_share_one_document(database: Database) -> None:
+async def test_items_with_equal_content_share_a_document(database: Database) -> None:
     rules_blind_to_id = [observation("a", "1"), observation("b", "1")]
     merged = await sync(database, TENANT, rules_blind_to_id, "a", "b")
     assert merged.created == 2
     assert await _count(database, "document") == 1
 
 
-async def test_a_token_is_merged_once_and_a_late_attempt_gets_the_same_answer(database: Database) -> None:
+async def test_fetch_token_is_merged_once_and_a_retry_gets_the_same_result(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     token = uuid4()
     async with database.tenant(TENANT) as session:
@@ -92,7 +92,7 @@ async def test_a_zombie_attempt_that_staged_under_its_own_token_changes_nothing(
     assert await _count(database, "staged_observation") == 0
 
 
-async def test_a_token_with_fewer_rows_than_promised_merges_nothing(database: Database) -> None:
+async def test_fetch_token_with_fewer_rows_than_promised_merges_nothing(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     token = uuid4()
     async with database.tenant(TENANT) as session:
@@ -112,9 +112,7 @@ async def _staged(database: Database, run: RunIdentity, *waves: list[Observation
     return tokens
 
 
-async def test_waves_are_merged_together_once_and_an_item_that_two_hold_as_the_last_shows_it(
-    database: Database,
-) -> None:
+async def test_waves_merged_together_keep_the_latest_observation_of_an_item(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "0", value=0)], "a", "b")
     run = await begin(database, TENANT, "a", "b")
     first, *more = await _staged(
@@ -141,7 +139,7 @@ async def test_waves_are_merged_together_once_and_an_item_that_two_hold_as_the_l
     assert await _count(database, "staged_observation") == 0
 
 
-async def test_waves_of_a_listing_that_began_anew_hold_no_duplicates(database: Database) -> None:
+async def test_waves_of_a_restarted_listing_hold_no_duplicates(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     first, *more = await _staged(database, run, [observation("a", "1")], [observation("a", "1")])
     async with database.tenant(TENANT) as session:
@@ -152,9 +150,7 @@ async def test_waves_of_a_listing_that_began_anew_hold_no_duplicates(database: D
 
 
 @pytest.mark.parametrize("first_is_lost", [True, False])
-async def test_of_waves_that_are_merged_together_those_that_are_lost_are_named(
-    database: Database, first_is_lost: bool
-) -> None:
+async def test_merge_of_several_waves_names_the_lost_wave(database: Database, first_is_lost: bool) -> None:
     run = await begin(database, TENANT, "a")
     (staged,) = await _staged(database, run, [observation("a", "1")])
     lost = uuid4()
@@ -166,7 +162,7 @@ async def test_of_waves_that_are_merged_together_those_that_are_lost_are_named(
     assert (await items(database, TENANT)).keys() == {"1"}
 
 
-async def test_waves_that_are_all_lost_merge_nothing(database: Database) -> None:
+async def test_merge_fails_if_all_waves_are_lost(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     with pytest.raises(merging.StagedRowsLostError, match="0 of 3"):
         async with database.tenant(TENANT) as session:
@@ -204,7 +200,7 @@ async def test_an_item_edited_between_two_pages_keeps_both_versions(database: Da
     assert await _versions(database) == [("1", 1), ("1", 2)]
 
 
-async def test_a_listing_that_began_anew_has_no_duplicates(database: Database) -> None:
+async def test_restarted_listing_has_no_duplicates(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [observation("a", "1")])
     token = uuid4()
@@ -219,7 +215,7 @@ listing = st.dictionaries(st.sampled_from("123456"), st.integers(0, 2), max_size
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(listings=st.lists(listing, min_size=1, max_size=5))
-async def test_any_series_of_runs_leaves_what_a_dictionary_would(
+async def test_any_series_of_runs_matches_a_dictionary_model(
     database: Database, listings: list[dict[str, int]]
 ) -> None:
     tenant = uuid4()

@@ -1,4 +1,4 @@
-"""Missing, as the database and the rule together answer it."""
+"""The state of items, derived by the database and the rule together."""
 
 from typing import Any
 from uuid import uuid4
@@ -46,7 +46,7 @@ async def test_selections_do_not_disturb_each_other(database: Database) -> None:
     assert {item.state for item in wide.values()} == {State.PRESENT}
 
 
-async def test_an_item_that_another_selection_saw_since_counts_as_seen(database: Database) -> None:
+async def test_item_seen_since_by_another_selection_is_present(database: Database) -> None:
     await sync(database, TENANT, [ONE, OTHER], "a", "b")
     await sync(database, TENANT, [OTHER], "a", "b")
     assert (await items(database, TENANT, "a", "b"))["1"].state is State.MISSING
@@ -85,13 +85,13 @@ async def test_missing_is_low_confidence_after_a_failed_run(database: Database) 
     assert (item.state, item.confidence, item.evidence) == ("missing", "low", "collection_failed:auth_failed")
 
 
-async def test_a_cancelled_run_answers_nothing(database: Database) -> None:
+async def test_cancelled_run_makes_no_item_missing(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     await sync(database, TENANT, [], "a", status=RunStatus.CANCELLED)
     assert (await items(database, TENANT, "a"))["1"].state is State.PRESENT
 
 
-async def test_the_missing_query_lists_what_items_calls_missing(database: Database) -> None:
+async def test_missing_items_are_exactly_the_items_in_state_missing(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
     await sync(database, TENANT, [TWO], "a", "b")
     async with database.tenant(TENANT, read_only=True) as session:
@@ -109,7 +109,7 @@ async def test_the_missing_query_lists_what_items_calls_missing(database: Databa
 FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)}
 
 
-async def test_without_a_selection_a_small_run_neither_empties_nor_blanks_an_answer(database: Database) -> None:
+async def test_without_a_selection_a_narrow_run_leaves_other_collections_unchanged(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
     await sync(database, TENANT, [ONE, OTHER], "a", "b")
     await sync(database, TENANT, [OTHER], "b")
@@ -123,7 +123,7 @@ async def test_without_a_selection_a_small_run_neither_empties_nor_blanks_an_ans
         assert asked.collections["a"].run_id != asked.collections["b"].run_id == asked.latest.run_id
 
 
-async def test_without_a_selection_the_run_of_each_collection_gives_the_confidence(database: Database) -> None:
+async def test_without_a_selection_each_collections_run_gives_the_confidence(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
     await sync(database, TENANT, [ONE], "a")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
@@ -160,10 +160,10 @@ async def missing(database: Database, *type_keys: str, **chosen: Any) -> list[Mi
 
 
 @pytest.mark.parametrize("selection", [(), ("a", "b")])
-async def test_evidence_and_confidence_choose_what_the_rule_says(
+async def test_filters_by_evidence_and_confidence_follow_the_rule(
     database: Database, selection: tuple[str, ...]
 ) -> None:
-    """Confirmed, not listed and not read, of a collection that was read to its end and of one that was not."""
+    """Items that are confirmed, not listed and not read, of a complete and of a failed collection."""
     wave = [observation(type_key, number) for type_key in "ab" for number in "123"]
     await sync(database, TENANT, wave, "a", "b")
     unlisted = await begin(database, TENANT, "a", "b")

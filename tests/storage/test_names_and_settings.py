@@ -1,4 +1,4 @@
-"""Names and settings of items are kept beside them, whatever wrote them, and are those of the current versions."""
+"""The stored names and settings of items are those of their current versions."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def policy(external_id: str = "p", **properties: Any) -> Observation:
 
 
 def read_at_once(external_id: str = "p", rules: ReadingRules = RULES["policies"], **properties: Any) -> Observation:
-    """A policy with what it sets, as the first listing of its collection reads it."""
+    """A policy with its settings, as the first listing of its collection reads it."""
     observer = Observer(ObservationRules(type_key="policies"), reading=rules)
     return observer.observe({"id": external_id, **properties}, with_references=True)
 
@@ -36,7 +36,7 @@ async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -
 
 
 async def kept(database: Database) -> list[tuple[str, str, str | None]]:
-    """Id, setting and value of all that is kept, in order."""
+    """Id, setting and value of each stored setting, in order."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY external_id"))
         entries = [(row.external_id, entry) for row in found for entry in row.settings.strip(ENTRY).split(ENTRY)]
@@ -67,7 +67,7 @@ async def test_settings_are_those_of_the_current_version(database: Database) -> 
     assert await kept(database) == [("q", "policies/pin", "6")]
 
 
-async def test_what_is_read_with_the_listing_is_merged_with_it(database: Database) -> None:
+async def test_settings_read_with_the_listing_are_merged_with_it(database: Database) -> None:
     await catch_up(database)
     script = "x" * 1_000
     await sync(database, TENANT, [read_at_once(camera=True, script=script), read_at_once("q")], "policies")
@@ -78,7 +78,7 @@ async def test_what_is_read_with_the_listing_is_merged_with_it(database: Databas
     assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
 
 
-async def test_what_a_release_before_has_read_is_read_again(database: Database) -> None:
+async def test_items_read_by_the_previous_release_are_read_again(database: Database) -> None:
     await catch_up(database, REFERENCES_ALONE)
     await sync(database, TENANT, [read_at_once(rules=REFERENCES_ALONE["policies"], camera=True)], "policies")
     assert await kept(database) == []
@@ -92,7 +92,7 @@ async def known(database: Database) -> list[tuple[str, str]]:
         return [tuple(row) for row in found]
 
 
-async def test_a_collection_notes_each_setting_once_and_for_good(database: Database) -> None:
+async def test_collection_records_each_setting_once_and_permanently(database: Database) -> None:
     await catch_up(database)
     await sync(database, TENANT, [read_at_once(camera=True), read_at_once("q", camera=True, pin=6)], "policies")
     await sync(database, TENANT, [policy(camera=False, mode="a"), policy("q")], "policies")
@@ -103,7 +103,7 @@ async def test_a_collection_notes_each_setting_once_and_for_good(database: Datab
     assert await known(database) == noted
 
 
-async def test_no_name_and_no_value_is_taken_for_more_than_one(database: Database) -> None:
+async def test_separators_in_names_and_values_add_no_setting(database: Database) -> None:
     await catch_up(database)
     hostile: dict[str, Any] = {
         f"cam{ENTRY}era{VALUE}": "on",
@@ -124,7 +124,7 @@ async def test_no_name_and_no_value_is_taken_for_more_than_one(database: Databas
 
 
 @pytest.mark.parametrize("later", [REFERENCES_ALONE, {"policies": ReadingRules({}, assignable=False)}])
-async def test_a_collection_that_has_settings_no_more_keeps_none(
+async def test_settings_are_deleted_when_rules_no_longer_read_them(
     database: Database, later: dict[str, ReadingRules]
 ) -> None:
     await sync(database, TENANT, [policy(camera=True)], "policies")
@@ -133,7 +133,7 @@ async def test_a_collection_that_has_settings_no_more_keeps_none(
     assert await kept(database) == []
 
 
-async def test_a_damaged_document_keeps_what_was_read_of_it(database: Database, database_url: str) -> None:
+async def test_damaged_document_keeps_its_stored_settings(database: Database, database_url: str) -> None:
     await sync(database, TENANT, [policy(camera=True)], "policies")
     await catch_up(database)
     async with database.tenant(TENANT) as session:
@@ -151,7 +151,7 @@ async def test_names_follow_their_items(database: Database) -> None:
     assert await names(database) == {"p": "other", "q": NAMELESS, "r": "r"}
 
 
-async def test_a_wave_of_new_and_of_renamed_items_keeps_the_names_of_both(database: Database) -> None:
+async def test_wave_writes_the_names_of_new_and_renamed_items_alone(database: Database) -> None:
     await sync(database, TENANT, [policy(displayName="First"), policy("q", displayName="Q")], "policies")
     wave = [policy("s"), policy(displayName="Other"), policy("r", displayName="R"), policy("q", displayName="Q")]
     await sync(database, TENANT, wave, "policies")
@@ -162,26 +162,26 @@ async def test_a_wave_of_new_and_of_renamed_items_keeps_the_names_of_both(databa
     assert (await names(database))["q"] == "kept", "an unchanged item's name is not written again"
 
 
-async def test_what_a_list_shows_has_its_name_before_it_has_a_version(database: Database) -> None:
+async def test_listed_item_has_a_name_before_its_first_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p", displayName="Listed")])
     assert await names(database) == {"p": "listed"}
     await end(database, TENANT, run)
 
 
-async def test_a_long_name_is_found_by_its_beginning(database: Database) -> None:
+async def test_long_name_is_cut_to_the_longest_key(database: Database) -> None:
     await sync(database, TENANT, [policy(displayName="Ü" * 4_000)], "policies")
     assert await names(database) == {"p": "ü" * LONGEST_KEY}
 
 
 @given(st.text())
-def test_a_key_folds_letters_one_by_one(name: str) -> None:
+def test_name_key_is_idempotent_and_keeps_the_length(name: str) -> None:
     key = name_key(name)
     assert key == name_key(key)
     assert len(key) == min(len(name), LONGEST_KEY)
 
 
-async def test_the_database_folds_as_the_program_does(database: Database) -> None:
+async def test_database_and_program_fold_names_alike(database: Database) -> None:
     some = [UNFOLDED, FOLDED, "AbÇ xyz", "ẞß İı ŸÿǄ", "日本語 ABC", "🙂 Ω", "", "ABC" * 200]
     async with database.no_tenant() as session:
         for name in some:

@@ -1,4 +1,4 @@
-"""Plans on a database whose statistics are those of many items: by index, whatever the size of the inventory.
+"""Query plans under the statistics of a large inventory: they use indexes at any size.
 
 Times depend on the machine and are measured by `benchmarks/growth.py`; plans do not.
 """
@@ -100,15 +100,15 @@ REFERRING = (
     INSERT INTO unread_item SELECT tenant_id, type_key, external_id FROM inventory_item ORDER BY external_id LIMIT 9000
     """,
 )
-"""What each item refers to: one of three hundred groups, the one scope tag, and everyone or nobody.
+"""The references of each item: one of three hundred groups, the one scope tag, and everyone or nobody.
 
-And what it sets: five of three thousand settings. Six other tenants have names alone, so that one tenant's are few.
+Its settings: five of three thousand. Six other tenants have names alone, so that one tenant's are few.
 """
 
 ANY_RULES = {key: ReadingRules({"x": ("groups",)}, assignable=False) for key in ITEM_TYPES}
 
 
-# One event about each item, each at the same time.
+# One event about each item, all at the same time.
 _FILL_AUDIT_LOG = """
 INSERT INTO inventory_item (
     tenant_id, type_key, external_id, meta, content_hash, version_number, first_seen_at, first_seen_run_id,
@@ -188,7 +188,7 @@ AROUND = {"Limit", "Subquery Scan", "Nested Loop", "Aggregate", "Function Scan",
 
 @pytest.mark.parametrize("type_keys", [None, [ITEM_TYPES[7]], list(ITEM_TYPES[3:30])])
 @pytest.mark.parametrize("page", [queries.EVERYTHING, PAGE, LATER_PAGE])
-async def test_items_are_read_in_the_order_of_their_names_and_never_sorted(
+async def test_items_are_read_in_name_order_without_a_sort(
     filled: Database, explained: Explained, type_keys: list[str] | None, page: queries.Page
 ) -> None:
     async with filled.tenant(MINE, read_only=True) as session:
@@ -200,7 +200,7 @@ async def test_items_are_read_in_the_order_of_their_names_and_never_sorted(
     assert type_keys is None or "type_key >= (" in start
 
 
-async def test_the_place_of_an_item_is_looked_up(filled: Database, explained: Explained) -> None:
+async def test_place_of_an_item_is_read_by_primary_key(filled: Database, explained: Explained) -> None:
     some = observation(7)
     for session_of in (filled.tenant(MINE, read_only=True), filled.portfolio([MINE])):
         async with session_of as session:
@@ -209,7 +209,7 @@ async def test_the_place_of_an_item_is_looked_up(filled: Database, explained: Ex
     assert {node.by for node in explained.nodes if node.table} == {"item_name_pkey"}
 
 
-async def test_what_a_collection_misses_is_read_by_index(filled: Database, explained: Explained) -> None:
+async def test_missing_items_of_a_collection_are_read_by_index(filled: Database, explained: Explained) -> None:
     async with filled.tenant(MINE, read_only=True) as session:
         question = await queries.question(session)
         assert question is not None
@@ -218,7 +218,7 @@ async def test_what_a_collection_misses_is_read_by_index(filled: Database, expla
     explained.assert_by_index()
 
 
-async def test_what_is_missing_from_all_collections_is_read_by_the_index_of_absent_items(
+async def test_missing_items_of_all_collections_are_read_by_the_absence_index(
     filled: Database, explained: Explained
 ) -> None:
     async with filled.tenant(MINE, read_only=True) as session:
@@ -230,9 +230,7 @@ async def test_what_is_missing_from_all_collections_is_read_by_the_index_of_abse
     explained.assert_by_index()
 
 
-async def test_changes_are_read_off_the_moments_at_which_they_were_noticed(
-    filled: Database, explained: Explained
-) -> None:
+async def test_changes_are_read_by_the_index_of_observation_times(filled: Database, explained: Explained) -> None:
     some = [observation(number) for number in range(20)]
     async with filled.tenant(MINE, read_only=True) as session:
         now = await documents.database_time(session)
@@ -268,7 +266,9 @@ async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, 
     explained.assert_by_index()
 
 
-async def test_what_is_missing_in_all_tenants_is_counted_off_its_index(filled: Database, explained: Explained) -> None:
+async def test_missing_items_of_all_tenants_are_counted_by_the_absence_index(
+    filled: Database, explained: Explained
+) -> None:
     for visible in (None, [MINE, THEIRS]):
         async with filled.portfolio(visible) as session:
             found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"])
@@ -302,9 +302,7 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
     assert used <= {node.by for node in explained.nodes}
 
 
-async def test_what_a_question_rests_on_is_looked_up_for_the_tenants_that_are_asked(
-    filled: Database, explained: Explained
-) -> None:
+async def test_coverage_is_read_by_index_for_the_requested_tenants(filled: Database, explained: Explained) -> None:
     async with filled.portfolio() as session:
         assert (await search_basis(session, [MINE], None)).never_read == 0
         assert await tenant_states(session, [MINE], [])
@@ -330,7 +328,7 @@ async def test_run_records_and_items_are_found_by_index(filled: Database, explai
     assert [node for node in explained.nodes if node.table == "sync_run_collection" and node.kind == "Seq Scan"] == []
 
 
-async def test_whether_a_run_has_ended_since_is_looked_up(filled: Database, explained: Explained) -> None:
+async def test_latest_ended_run_is_read_by_index(filled: Database, explained: Explained) -> None:
     baseline = "INSERT INTO baseline (name, kind, at, set_by, evaluated_at) VALUES ('x', 'moment', now(), 'x', now())"
     async with filled.tenant(MINE) as session:
         await session.execute(text(baseline))
@@ -341,7 +339,7 @@ async def test_whether_a_run_has_ended_since_is_looked_up(filled: Database, expl
     assert {node.by for node in explained.nodes if node.table == "sync_run"} == {"sync_run_ended"}
 
 
-async def test_notifications_are_read_in_the_order_of_their_list(filled: Database, explained: Explained) -> None:
+async def test_notifications_are_read_by_time_without_a_sort(filled: Database, explained: Explained) -> None:
     async with filled.portfolio() as session:
         found = await newest_notifications(session, 100, None, None)
         assert len(found) == 100
@@ -352,7 +350,7 @@ async def test_notifications_are_read_in_the_order_of_their_list(filled: Databas
     assert "noted_at" in read[1].condition
 
 
-async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Database, explained: Explained) -> None:
+async def test_names_of_referenced_items_are_read_by_index(filled: Database, explained: Explained) -> None:
     some = observation(7)
     async with filled.tenant(MINE, read_only=True) as session:
         (found,) = await current_documents(session, some.type_key, [some.external_id, "nobody"])
@@ -361,7 +359,7 @@ async def test_names_of_what_documents_refer_to_are_read_by_index(filled: Databa
     explained.assert_by_index()
 
 
-async def test_an_item_is_looked_for_by_name_in_its_collection_alone(filled: Database, explained: Explained) -> None:
+async def test_items_of_a_collection_are_found_by_name_with_an_index(filled: Database, explained: Explained) -> None:
     some = observation(7)
     async with filled.tenant(MINE, read_only=True) as session:
         assert await documents.find(session, some.type_key, some.external_id, 5)
@@ -370,7 +368,7 @@ async def test_an_item_is_looked_for_by_name_in_its_collection_alone(filled: Dat
     explained.assert_by_index()
 
 
-async def test_what_items_refer_to_is_read_by_index(filled: Database, explained: Explained) -> None:
+async def test_references_of_an_item_are_read_by_index(filled: Database, explained: Explained) -> None:
     some = observation(7)
     item = (some.type_key, some.external_id)
     async with filled.tenant(MINE, read_only=True) as session:
@@ -383,7 +381,7 @@ async def test_what_items_refer_to_is_read_by_index(filled: Database, explained:
     explained.assert_by_index()
 
 
-async def test_what_many_tenants_refer_to_is_read_by_index_and_from_target_to_target(
+async def test_references_of_many_tenants_are_read_by_a_loose_index_scan(
     filled: Database, explained: Explained
 ) -> None:
     hashes = {key: rule.hash() for key, rule in ANY_RULES.items()}
@@ -400,10 +398,10 @@ async def test_what_many_tenants_refer_to_is_read_by_index_and_from_target_to_ta
         explained.assert_by_index()
 
 
-async def test_what_is_unread_is_read_by_index(filled: Database, explained: Explained) -> None:
+async def test_unread_items_are_found_by_index(filled: Database, explained: Explained) -> None:
     async with filled.tenant(MINE) as session:
         await references.follow_rules(session, ANY_RULES)
-        explained.nodes.clear()  # rules that are new read their collections as a whole
+        explained.nodes.clear()  # new rules read their collections as a whole
         assert not await references.read_tenants(session, [MINE], {key: rule.hash() for key, rule in ANY_RULES.items()})
         for in_turn in (False, True):
             assert await references.read_some(session, ANY_RULES, in_turn=in_turn) == references.ITEMS_AT_A_TIME
@@ -411,7 +409,7 @@ async def test_what_is_unread_is_read_by_index(filled: Database, explained: Expl
     explained.assert_by_index()
 
 
-async def test_what_a_page_says_of_sizes_and_gaps_is_read_by_index(filled: Database, explained: Explained) -> None:
+async def test_collection_sizes_and_gaps_are_read_by_index(filled: Database, explained: Explained) -> None:
     hashes = {key: rule.hash() for key, rule in ANY_RULES.items()}
     async with filled.tenant(MINE, read_only=True) as session:
         sizes = await items.collection_sizes(session)
@@ -422,14 +420,14 @@ async def test_what_a_page_says_of_sizes_and_gaps_is_read_by_index(filled: Datab
     explained.assert_by_index()
 
 
-async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: Explained) -> None:
+async def test_run_reads_its_collections_by_index(filled: Database, explained: Explained) -> None:
     covered = [observation(number) for number in range(200) if observation(number).type_key in SOME.type_keys]
     changed = [observation(number, 1) for number in range(200) if observation(number).type_key in SOME.type_keys]
     new = [observation(10**9 + number) for number in range(200)]
     run = runs.RunIdentity(uuid4(), "sync/plans", SOME, "Contoso")
     async with filled.tenant(MINE) as session:
         await runs.open_run(session, run, SLOTS)
-    explained.nodes.clear()  # opening counts what an abandoned run left missing, where there is one: rare and long
+    explained.nodes.clear()  # opening counts the missing items of an abandoned run, if any: rare and long
     for wave in (covered, changed, new):
         await land(filled, run, wave)
     async with filled.tenant(MINE) as session:
@@ -443,8 +441,8 @@ async def test_a_run_reads_what_it_covers_by_index(filled: Database, explained: 
     assert len(by_place) == 3 * 4, "documents, references, settings and pending documents of three waves"
 
 
-async def test_a_batch_of_details_reads_its_own_pending_items_alone(filled: Database, explained: Explained) -> None:
-    """Nobody has analysed the table yet: a run fills it and empties it again."""
+async def test_batch_of_details_reads_only_its_own_pending_items(filled: Database, explained: Explained) -> None:
+    """The table has no statistics, since a run fills it and empties it again."""
     run = runs.RunIdentity(uuid4(), "sync/plans", SOME, "Contoso")
     async with filled.tenant(MINE) as session:
         await runs.open_run(session, run, SLOTS)

@@ -1,4 +1,4 @@
-"""Items whose objects are the same: their last-seen columns move, unless something has come between."""
+"""Items with an unchanged raw digest: only their last-seen columns move, unless the item has changed since the read."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -59,7 +59,7 @@ async def first_run(database: Database, *external_ids: str) -> None:
     await end(database, TENANT, run)
 
 
-async def test_items_that_are_the_same_are_seen_and_nothing_else_of_them_moves(database: Database) -> None:
+async def test_merge_moves_only_last_seen_of_items_with_equal_digests(database: Database) -> None:
     await first_run(database, "1", "2")
     before = await items(database, TENANT)
     assert await known(database, same("1", "2")) == {"1", "2"}
@@ -90,7 +90,7 @@ async def test_items_that_are_the_same_are_seen_and_nothing_else_of_them_moves(d
         "version_number = 0",
     ],
 )
-async def test_an_item_that_another_listing_would_change_is_read(database: Database, change: str) -> None:
+async def test_item_changed_since_its_digest_is_read_in_full(database: Database, change: str) -> None:
     await first_run(database, "1", "2")
     run = await begin(database, TENANT, "a")
     wave = await stage(database, run, same("1", "2"))
@@ -116,7 +116,7 @@ async def test_an_older_page_does_not_move_an_item_back(database: Database) -> N
     assert await items(database, TENANT) == before
 
 
-async def test_an_item_on_several_pages_is_a_duplicate_whichever_way_it_is_read(database: Database) -> None:
+async def test_item_on_several_pages_is_a_duplicate_even_if_read_by_digest(database: Database) -> None:
     await first_run(database, "1", "2", "3")
     run = await begin(database, TENANT, "a")
     pages = [
@@ -135,7 +135,7 @@ async def test_an_item_on_several_pages_is_a_duplicate_whichever_way_it_is_read(
     assert (again.unchanged, again.duplicates) == (0, {"a": 1})
 
 
-async def test_a_merge_that_does_not_know_digests_leaves_them_behind(database: Database) -> None:
+async def test_digest_is_ignored_after_a_merge_by_an_earlier_release(database: Database) -> None:
     """A worker of an earlier release reads B; then Graph shows A again."""
     await first_run(database, "1")
     run = await begin(database, TENANT, "a")
@@ -146,7 +146,7 @@ async def test_a_merge_that_does_not_know_digests_leaves_them_behind(database: D
     assert await known(database, same("1")) == set()
 
 
-async def test_a_wave_of_which_a_page_is_gone_is_lost(database: Database) -> None:
+async def test_wave_with_a_lost_page_is_lost(database: Database) -> None:
     await first_run(database, "1", "2")
     run = await begin(database, TENANT, "a")
     token, rows = await stage(database, run, same("1"))

@@ -1,4 +1,4 @@
-"""A command asks without SQLAlchemy what `Database` asks with it, and gets the same answers."""
+"""`check_readiness`, without SQLAlchemy, gives the same answers as `Database.check`."""
 
 import psycopg
 import pytest
@@ -12,7 +12,7 @@ from storage.readiness import check_readiness
 
 
 async def the_same(url: str) -> str:
-    """The error that both have."""
+    """The error that both checks raise."""
     async with Database(url, pool_size=1) as database:
         with pytest.raises((StorageNotReadyError, StorageUnavailableError)) as whole:
             await database.check()
@@ -22,12 +22,12 @@ async def the_same(url: str) -> str:
     return str(short.value)
 
 
-async def test_a_database_that_fits_is_ready_under_either_name_of_its_scheme(database_url: str) -> None:
+async def test_current_database_is_ready_under_either_url_scheme(database_url: str) -> None:
     assert await check_readiness(database_url)
     assert await check_readiness(database_url.replace("postgresql://", "postgresql+psycopg://"))
 
 
-async def test_each_fault_is_told_in_the_same_words(postgres: EmbeddedPostgres, database_url: str) -> None:
+async def test_both_checks_give_the_same_message_for_each_fault(postgres: EmbeddedPostgres, database_url: str) -> None:
     name = str(conninfo_to_dict(database_url)["dbname"])
     assert "has no tables" in await the_same(postgres.url)
     assert "does not exist" in await the_same(database_url.replace(name, "nothing"))
@@ -36,7 +36,7 @@ async def test_each_fault_is_told_in_the_same_words(postgres: EmbeddedPostgres, 
     assert "nothing listens" in await the_same(database_url.replace(f":{port}/", ":1/"))
 
 
-async def test_another_revision_is_told_in_the_same_words(database_url: str) -> None:
+async def test_both_checks_give_the_same_message_for_another_revision(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         try:
@@ -45,6 +45,6 @@ async def test_another_revision_is_told_in_the_same_words(database_url: str) -> 
             connection.execute("UPDATE alembic_version SET version_num = %s", [REVISION])
 
 
-async def test_a_url_that_libpq_does_not_read_is_left_to_sqlalchemy() -> None:
+async def test_url_that_libpq_cannot_read_is_left_to_sqlalchemy() -> None:
     assert not await check_readiness("mysql://nobody@127.0.0.1/nothing")
     assert not await check_readiness("postgresql://nobody@127.0.0.1/nothing?unknown=1")

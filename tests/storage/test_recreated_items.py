@@ -13,20 +13,20 @@ OLD, OLDER, NEW, NEWER = (str(UUID(int=number)) for number in range(1, 5))
 
 
 async def links(database: Database) -> dict[str, str]:
-    """The items that are made again, and what each of them was before."""
+    """The re-created items, each with its original."""
     statement = "SELECT external_id, recreates_external_id FROM inventory_item WHERE recreates_external_id IS NOT NULL"
     async with database.tenant(TENANT, read_only=True) as session:
         return {row.external_id: row.recreates_external_id for row in await session.execute(text(statement))}
 
 
-async def test_an_item_that_was_deleted_and_made_again_is_linked(database: Database) -> None:
+async def test_recreated_item_is_linked_with_its_original(database: Database) -> None:
     for external_id, name in ((OLD, "same"), (NEW, "same"), (NEWER, "another name")):
         item = observation("a", external_id, displayName=name, of=f"{external_id}_group")
         await sync(database, TENANT, [item], "a")
     assert await links(database) == {NEW: OLD}
 
 
-async def test_an_item_whose_id_was_spelled_in_upper_case_is_linked(database: Database) -> None:
+async def test_original_with_an_upper_case_id_is_linked(database: Database) -> None:
     old, new = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
     for external_id in (old.upper(), new):
         item = observation("a", external_id, displayName="same", of=f"group of {external_id}")
@@ -34,7 +34,7 @@ async def test_an_item_whose_id_was_spelled_in_upper_case_is_linked(database: Da
     assert await links(database) == {new: old}
 
 
-async def test_a_namesake_of_other_content_is_not_linked(database: Database) -> None:
+async def test_namesake_with_other_content_is_not_linked(database: Database) -> None:
     await sync(database, TENANT, [observation("a", OLD, displayName="same", value="A")], "a")
     await sync(database, TENANT, [observation("a", NEW, displayName="same", value="B")], "a")
     assert await links(database) == {}
@@ -54,25 +54,25 @@ async def test_items_without_names_are_linked_by_their_content(database: Databas
     assert await links(database) == {NEW: OLDER, NEWER: OLD}
 
 
-async def test_a_name_that_holds_the_id_is_the_same_name(database: Database) -> None:
+async def test_names_that_differ_only_by_the_id_are_equal(database: Database) -> None:
     for external_id in (OLD, NEW):
         await sync(database, TENANT, [observation("a", external_id, displayName=f"Policy {external_id}")], "a")
     assert await links(database) == {NEW: OLD}
 
 
-async def test_a_short_id_is_no_part_of_a_name(database: Database) -> None:
+async def test_short_id_within_a_name_is_not_replaced(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1", displayName="Windows 11")], "a")
     await sync(database, TENANT, [observation("a", "2", displayName="Windows 11")], "a")
     assert await links(database) == {"2": "1"}
 
 
-async def test_the_one_that_was_there_last_is_linked_with_each_that_is_alike(database: Database) -> None:
+async def test_every_copy_is_linked_with_the_latest_original(database: Database) -> None:
     for seen in ([OLDER], [OLD], [NEW, NEWER]):
         await sync(database, TENANT, [observation("a", external_id, displayName="same") for external_id in seen], "a")
     assert await links(database) == {OLD: OLDER, NEW: OLD, NEWER: OLD}
 
 
-async def test_nothing_is_gone_of_a_collection_that_was_not_read_to_its_end(database: Database) -> None:
+async def test_incomplete_collection_links_nothing(database: Database) -> None:
     await sync(database, TENANT, [observation("a", OLD, displayName="same")], "a")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.INCOMPLETE, ErrorCode.GRAPH_UNAVAILABLE)}
     seen = [observation("a", NEW, displayName="same")]
@@ -80,7 +80,7 @@ async def test_nothing_is_gone_of_a_collection_that_was_not_read_to_its_end(data
     assert await links(database) == {}
 
 
-async def test_what_an_incomplete_run_saw_is_linked_by_the_run_that_notices_what_is_gone(database: Database) -> None:
+async def test_new_item_of_an_incomplete_run_is_linked_by_the_next_run(database: Database) -> None:
     old, new = observation("a", OLD, displayName="same"), observation("a", NEW, displayName="same")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.INCOMPLETE, ErrorCode.GRAPH_UNAVAILABLE)}
     await sync(database, TENANT, [old, observation("a", OLDER, displayName="another")], "a")
@@ -89,7 +89,7 @@ async def test_what_an_incomplete_run_saw_is_linked_by_the_run_that_notices_what
     assert await links(database) == {NEW: OLD}
 
 
-async def test_a_copy_whose_original_is_deleted_later_is_not_made_again(database: Database) -> None:
+async def test_copy_made_before_the_deletion_is_not_linked(database: Database) -> None:
     old, new = observation("a", OLD, displayName="same"), observation("a", NEW, displayName="same")
     await sync(database, TENANT, [old], "a")
     await sync(database, TENANT, [old, new], "a")
@@ -97,7 +97,7 @@ async def test_a_copy_whose_original_is_deleted_later_is_not_made_again(database
     assert await links(database) == {}
 
 
-async def test_a_whole_tenant_that_was_made_again_is_linked(database: Database) -> None:
+async def test_every_item_of_a_recreated_tenant_is_linked(database: Database) -> None:
     names = [f"item {number % (AT_ONCE // 2)}" for number in range(AT_ONCE * 3)]
     for _ in range(2):
         items = [observation("a", str(uuid4()), displayName=name, number=number) for number, name in enumerate(names)]

@@ -1,4 +1,4 @@
-"""References are read from current versions, once each, whatever else goes on meanwhile."""
+"""References are read once from each current version, even during concurrent writes."""
 
 import asyncio
 from typing import Any
@@ -36,7 +36,7 @@ def referring(external_id: str = "p", **properties: Any) -> Observation:
 
 
 async def of(database: Database, external_id: str = "p", type_key: str = "policies") -> list[tuple[int, str]]:
-    """Version and target of each reference that is kept of an item."""
+    """Version and target of each stored reference of an item."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await dependencies.of_items(session, [(type_key, external_id)], 100)
     return [(reference.version, reference.target_id) for reference in found]
@@ -51,7 +51,7 @@ async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -
     await references.catch_up(database, TENANT, rules, in_turn=True)
 
 
-async def test_only_the_current_version_is_kept_and_says_which_it_is(database: Database) -> None:
+async def test_only_references_of_the_current_version_are_stored(database: Database) -> None:
     await sync(database, TENANT, [policy(groupIds=["a", "b"])], "policies")
     assert await of(database) == []
     await catch_up(database)
@@ -83,7 +83,7 @@ async def are_read(database: Database, rules: dict[str, ReadingRules] = RULES) -
         return await references.read_tenants(session, [TENANT], hashes) == {TENANT}
 
 
-async def test_all_are_read_only_by_the_rules_in_force_and_to_the_last_version(database: Database) -> None:
+async def test_tenant_counts_as_read_only_under_current_rules_and_versions(database: Database) -> None:
     assert not await are_read(database), "no rules have been followed"
     await catch_up(database)
     assert await are_read(database)
@@ -99,7 +99,7 @@ async def test_all_are_read_only_by_the_rules_in_force_and_to_the_last_version(d
     assert not await are_read(database, {**RULES, "apps": ReadingRules({"x": ("groups",)}, assignable=False)})
 
 
-async def test_what_a_list_shows_is_read_once_it_is_the_version(database: Database) -> None:
+async def test_list_document_is_read_once_it_is_the_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p", groupIds=["a"])])
     await catch_up(database)
@@ -110,7 +110,7 @@ async def test_what_a_list_shows_is_read_once_it_is_the_version(database: Databa
     assert await of(database) == [(1, "a")]
 
 
-async def test_other_rules_read_their_collections_again_and_no_others(database: Database) -> None:
+async def test_changed_rules_read_only_their_own_collections_again(database: Database) -> None:
     await sync(database, TENANT, [policy(groupIds=["a"], other=["x"]), observation("apps", "1")], "apps", "policies")
     both = {**RULES, "apps": ReadingRules({"x": ("groups",)}, assignable=False)}
     await catch_up(database, both)
@@ -124,7 +124,7 @@ async def test_other_rules_read_their_collections_again_and_no_others(database: 
     assert await of(database) == [(1, "x")]
 
 
-async def test_what_a_later_release_has_read_is_left_to_it(database: Database) -> None:
+async def test_references_read_by_a_later_release_are_left_alone(database: Database) -> None:
     later = "things"
     both = {**RULES, later: ReadingRules({"groupIds": ("groups",)}, assignable=False)}
     await catch_up(database, both)
@@ -138,7 +138,7 @@ async def test_what_a_later_release_has_read_is_left_to_it(database: Database) -
     assert await of(database, type_key=later) == [(2, "c")]
 
 
-async def test_a_batch_that_breaks_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_batch_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     await sync(database, TENANT, [policy(groupIds=["a"]), policy("q", groupIds=["b"])], "policies")
     with monkeypatch.context() as broken:
         broken.setattr(references, "_read_all", lambda *_: 1 / 0)
@@ -149,9 +149,7 @@ async def test_a_batch_that_breaks_is_read_again(database: Database, monkeypatch
     assert (await of(database), await of(database, "q")) == ([(1, "a")], [(1, "b")])
 
 
-async def test_a_version_made_while_its_item_is_being_read_is_read_after_it(
-    database: Database, database_url: str
-) -> None:
+async def test_version_made_during_a_read_is_read_afterwards(database: Database, database_url: str) -> None:
     await sync(database, TENANT, [policy(groupIds=["old"])], "policies")
     run = await begin(database, TENANT, "policies")
     async with database.tenant(TENANT) as reader:
@@ -166,13 +164,13 @@ async def test_a_version_made_while_its_item_is_being_read_is_read_after_it(
 
 
 async def rows(database: Database) -> list[tuple[Any, ...]]:
-    """All that is kept."""
+    """All stored references."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await session.execute(text("SELECT * FROM item_reference ORDER BY external_id, position"))
         return [tuple(row) for row in found]
 
 
-async def test_what_comes_with_a_first_version_is_kept_as_a_reader_would(database: Database) -> None:
+async def test_first_version_stores_the_same_references_as_a_reader(database: Database) -> None:
     await catch_up(database)
     await sync(database, TENANT, [referring(groupIds=["b", "a"], use="c"), referring("q"), policy("r")], "policies")
     assert await unread(database) == 1, "the one that came without"
@@ -186,7 +184,7 @@ async def test_what_comes_with_a_first_version_is_kept_as_a_reader_would(databas
     assert await rows(database) == kept
 
 
-async def test_what_comes_with_a_later_version_is_left_to_a_reader(database: Database) -> None:
+async def test_references_of_a_later_version_are_left_to_a_reader(database: Database) -> None:
     await catch_up(database)
     for group in "ab":
         await sync(database, TENANT, [referring(groupIds=[group])], "policies")
@@ -195,7 +193,7 @@ async def test_what_comes_with_a_later_version_is_left_to_a_reader(database: Dat
     assert await of(database) == [(2, "b")]
 
 
-async def test_what_comes_with_details_is_kept_once_they_make_the_version(database: Database) -> None:
+async def test_references_read_with_details_are_stored_with_the_version(database: Database) -> None:
     await catch_up(database)
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p")])
@@ -207,7 +205,7 @@ async def test_what_comes_with_details_is_kept_once_they_make_the_version(databa
 
 
 @pytest.mark.parametrize("followed", [{}, {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}])
-async def test_what_was_read_by_rules_that_are_not_followed_is_read_again(
+async def test_references_read_by_other_rules_are_read_again(
     database: Database, followed: dict[str, ReadingRules]
 ) -> None:
     await catch_up(database, followed)
@@ -215,7 +213,7 @@ async def test_what_was_read_by_rules_that_are_not_followed_is_read_again(
     assert (await of(database), await unread(database)) == ([], 1)
 
 
-async def test_where_there_is_nothing_to_find_what_is_listed_first_is_read(database: Database) -> None:
+async def test_first_listing_counts_as_read_under_rules_without_references(database: Database) -> None:
     await catch_up(database, NOTHING)
     observer = Observer(ObservationRules(type_key="policies"), reading=NOTHING["policies"])
     observed = observer.observe({"id": "p", "groupIds": ["a"]}, with_references=True)
@@ -225,7 +223,7 @@ async def test_where_there_is_nothing_to_find_what_is_listed_first_is_read(datab
     assert (await of(database), await unread(database)) == ([], 0)
 
 
-async def test_rules_that_come_are_followed_and_those_that_go_are_forgotten(database: Database) -> None:
+async def test_references_follow_added_and_removed_rules(database: Database) -> None:
     await sync(database, TENANT, [policy(groupIds=["a"]), policy("q")], "policies")
     await catch_up(database, NOTHING)
     await catch_up(database)
@@ -237,9 +235,7 @@ async def test_rules_that_come_are_followed_and_those_that_go_are_forgotten(data
     assert await of(database) == []
 
 
-async def test_rules_that_change_while_a_merge_goes_by_them_read_its_items_again(
-    database: Database, database_url: str
-) -> None:
+async def test_rules_changed_during_a_merge_read_its_items_again(database: Database, database_url: str) -> None:
     await catch_up(database)
     run = await begin(database, TENANT, "policies")
     token, others = uuid4(), {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}
@@ -254,7 +250,7 @@ async def test_rules_that_change_while_a_merge_goes_by_them_read_its_items_again
     assert await of(database) == [(1, "c")]
 
 
-async def test_two_readers_share_what_there_is(database: Database, database_url: str) -> None:
+async def test_two_readers_divide_the_unread_items(database: Database, database_url: str) -> None:
     await catch_up(database)
     items = [policy(str(number), groupIds=["a"]) for number in range(30)]
     await sync(database, TENANT, items, "policies")
@@ -279,7 +275,7 @@ async def test_retention_leaves_references_alone(database: Database) -> None:
     assert await of(database) == [(3, "c")]
 
 
-async def test_a_target_is_the_item_that_is_there_of_those_it_may_be(database: Database) -> None:
+async def test_present_item_is_preferred_as_a_references_target(database: Database) -> None:
     await sync(database, TENANT, [observation("groups", "1")], "groups")
     await sync(database, TENANT, [], "groups")
     await sync(database, TENANT, [policy(use="1")], "policies")
@@ -299,7 +295,7 @@ async def test_a_target_is_the_item_that_is_there_of_those_it_may_be(database: D
     assert (there.target.type_key, there.target.display_name, there.target.absence_evidence) == ("apps", "App", None)
 
 
-async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(database: Database) -> None:
+async def test_unassigned_items_are_stored_apart_from_references(database: Database) -> None:
     rules = {"policies": ReadingRules(RULES["policies"].references, assignable=True)}
     await sync(database, TENANT, [policy(assignments=[], groupIds=["a"]), policy("q", groupIds=["a"])], "policies")
     await catch_up(database, rules)
@@ -314,7 +310,7 @@ async def test_what_includes_nobody_is_kept_apart_from_what_is_referred_to(datab
 
 
 async def _until_a_transaction_waits(database_url: str) -> None:
-    """Until one waits for a lock of another."""
+    """Waits until a transaction waits for another's lock."""
     statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
 

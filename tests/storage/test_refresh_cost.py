@@ -1,4 +1,4 @@
-"""What reading silent details again costs: docs/scaling.md against the catalog, and against a day of hourly runs."""
+"""The cost of refreshing silent details: docs/scaling.md against the catalog and against a day of hourly runs."""
 
 import re
 from datetime import timedelta
@@ -36,7 +36,7 @@ def kinds(collection: Collection) -> set[str]:
     return {kind for call in collection.details for kind in call.types}
 
 
-def test_the_table_of_requests_has_every_collection_that_is_read_again() -> None:
+def test_scaling_table_agrees_with_every_refreshed_collection() -> None:
     rows = {row[1]: row for row in ROW.finditer(SCALING)}
     assert len(rows) == 6
     alone = {name: row for label, row in rows.items() for name in NAMED.findall(label) if not label.startswith("the")}
@@ -63,7 +63,7 @@ def test_the_table_of_requests_has_every_collection_that_is_read_again() -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hours", READS)
-async def test_a_day_of_hourly_runs_reads_an_item_as_often_as_the_table_says(database: Database, hours: int) -> None:
+async def test_day_of_hourly_runs_reads_an_item_as_often_as_documented(database: Database, hours: int) -> None:
     tenant_id, items = uuid4(), [listed("a", str(uuid4()), name="A") for _ in range(300)]
     refresh = timedelta(hours=hours)
     read = 0

@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 async def tenant(database: Database) -> UUID:
-    """A tenant that has run, and so is known."""
+    """A tenant with a row, which its first run made."""
     tenant_id = uuid4()
     await begin(database, tenant_id, "a")
     return tenant_id
@@ -37,7 +37,7 @@ async def _pause(database: Database, tenant: UUID, length: timedelta) -> None:
         await pacing.pause(session, "ca", length)
 
 
-async def test_a_family_that_nobody_paused_may_be_asked(database: Database, tenant: UUID) -> None:
+async def test_request_to_an_unpaused_family_does_not_wait(database: Database, tenant: UUID) -> None:
     assert await _take(database, tenant) == pacing.Turn(timedelta(0))
 
 
@@ -55,13 +55,13 @@ async def test_the_longer_of_two_pauses_holds(database: Database, tenant: UUID) 
     assert (await _take(database, tenant)).wait > 9 * HOUR
 
 
-async def test_one_of_many_gets_the_turn(database: Database, tenant: UUID) -> None:
+async def test_turn_is_exclusive(database: Database, tenant: UUID) -> None:
     turns = await asyncio.gather(*(_take(database, tenant, interval=HOUR) for _ in range(8)))
     assert sum(turn.held_until is not None for turn in turns) == 1
     assert all(turn.wait > timedelta(0) for turn in turns if turn.held_until is None)
 
 
-async def test_the_next_turn_comes_an_interval_after_the_last_one_ended(database: Database, tenant: UUID) -> None:
+async def test_next_turn_begins_an_interval_after_the_release(database: Database, tenant: UUID) -> None:
     turn = await _take(database, tenant, interval=HOUR)
     assert turn.held_until is not None
     async with database.tenant(tenant) as session:
@@ -71,7 +71,7 @@ async def test_the_next_turn_comes_an_interval_after_the_last_one_ended(database
     assert HOUR / 2 < waiting.wait <= HOUR
 
 
-async def test_a_turn_that_has_run_out_is_nobodys_to_end(database: Database, tenant: UUID) -> None:
+async def test_expired_turn_cannot_release_its_successor(database: Database, tenant: UUID) -> None:
     lost = await _take(database, tenant, interval=HOUR)
     async with database.tenant(tenant) as session:
         await session.execute(text("UPDATE request_pace SET held_until = clock_timestamp()"))
@@ -91,7 +91,7 @@ async def _move(database: Database, tenant: UUID, column: str, moment: str) -> d
         return value
 
 
-async def test_a_turn_that_is_kept_outlives_its_hold(database: Database, tenant: UUID) -> None:
+async def test_kept_turn_outlives_its_hold(database: Database, tenant: UUID) -> None:
     assert (await _take(database, tenant, interval=MINUTE)).held_until is not None
     ends = await _move(database, tenant, "held_until", "clock_timestamp()")
     async with database.tenant(tenant) as session:
@@ -104,7 +104,7 @@ async def test_a_turn_that_is_kept_outlives_its_hold(database: Database, tenant:
     assert (await _take(database, tenant, interval=MINUTE)).held_until is not None
 
 
-async def test_a_turn_that_has_passed_on_is_not_kept(database: Database, tenant: UUID) -> None:
+async def test_turn_taken_over_cannot_be_kept(database: Database, tenant: UUID) -> None:
     await _take(database, tenant, interval=MINUTE)
     lost = await _move(database, tenant, "held_until", "clock_timestamp()")
     heir = await _take(database, tenant, interval=MINUTE)
@@ -113,7 +113,7 @@ async def test_a_turn_that_has_passed_on_is_not_kept(database: Database, tenant:
         assert await pacing.keep_turn(session, "ca", heir.held_until or lost) is not None
 
 
-async def test_a_slow_answer_is_waited_for_with_growing_gaps(database: Database, tenant: UUID) -> None:
+async def test_wait_grows_with_the_age_of_the_turn(database: Database, tenant: UUID) -> None:
     interval = timedelta(seconds=1)
     await _take(database, tenant, interval=interval)
     await _move(database, tenant, "held_until", "clock_timestamp() + interval '1 hour'")
@@ -125,7 +125,7 @@ async def test_a_slow_answer_is_waited_for_with_growing_gaps(database: Database,
     assert (await _take(database, tenant, interval=interval)).wait <= 2 * MINUTE, "its worker may have died"
 
 
-async def test_nobody_asks_while_an_answer_takes_longer_than_a_turn_lasts(database: Database, tenant: UUID) -> None:
+async def test_turn_is_kept_until_a_slow_answer_arrives(database: Database, tenant: UUID) -> None:
     family = ThrottleFamily.CONDITIONAL_ACCESS
     slow, other = Pace(database, keep_every=timedelta(milliseconds=10)), Pace(database)
     ends: set[datetime] = set()
@@ -142,7 +142,7 @@ async def test_nobody_asks_while_an_answer_takes_longer_than_a_turn_lasts(databa
         assert over.scalar_one(), "the turn ends with its answer"
 
 
-async def test_a_pause_outlasts_the_turn_in_which_it_was_asked_for(database: Database, tenant: UUID) -> None:
+async def test_pause_outlasts_the_turn_that_requested_it(database: Database, tenant: UUID) -> None:
     turn = await _take(database, tenant, interval=HOUR)
     await _pause(database, tenant, 10 * HOUR)
     assert turn.held_until is not None
@@ -151,9 +151,7 @@ async def test_a_pause_outlasts_the_turn_in_which_it_was_asked_for(database: Dat
     assert (await _take(database, tenant, interval=HOUR)).wait > 9 * HOUR
 
 
-async def test_nobody_asks_without_a_turn_where_it_comes_while_it_is_asked_for(
-    database: Database, tenant: UUID
-) -> None:
+async def test_take_turn_returns_either_a_turn_or_a_wait(database: Database, tenant: UUID) -> None:
     await _take(database, tenant, interval=MINUTE)
     for tenths in range(300):
         await _move(database, tenant, "held_until", "clock_timestamp()")
