@@ -171,7 +171,7 @@ def ids(connection: Connection, table: str, column: str = "external_id") -> set[
     return set(rows.scalars())
 
 
-async def test_upgrade_moves_an_item_in_every_table(earlier: str) -> None:
+async def test_upgrade_lowercases_an_items_id_in_every_table(earlier: str) -> None:
     with written(earlier) as connection:
         write_item(connection, TENANT, "a", {"id": UPPER, "displayName": "HQ"})
         write_item(connection, TENANT, "a", {"id": GRANT})
@@ -245,7 +245,7 @@ async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> Non
         assert set(connection.execute(triggers).scalars()) == {"O"}
 
 
-async def test_upgrade_moves_the_items_of_each_tenant(earlier: str) -> None:
+async def test_upgrade_lowercases_ids_of_each_tenant(earlier: str) -> None:
     tenants: list[UUID] = [uuid4(), uuid4()]
     with written(earlier) as connection:
         for tenant_id in tenants:

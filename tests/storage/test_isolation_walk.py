@@ -235,7 +235,7 @@ async def test_no_table_or_view_accepts_a_change_of_another_tenants_rows(
             assert _count(catalog, name) == before, statement
 
 
-def test_with_two_roles_neither_may_truncate_or_create_tables(
+def test_with_two_roles_neither_role_may_truncate_or_create_tables(
     catalog: psycopg.Connection[dict[str, Any]], set_up: SetUp
 ) -> None:
     """Policies do not bind TRUNCATE, triggers or foreign keys."""

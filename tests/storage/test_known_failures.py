@@ -92,7 +92,7 @@ async def test_skipped_collection_has_not_failed(database: Database) -> None:
 
 
 @pytest.mark.parametrize("code", [ErrorCode.STORAGE_UNAVAILABLE, ErrorCode.UNEXPECTED_ERROR, ErrorCode.RUN_ABANDONED])
-async def test_run_that_failed_without_graph_is_ignored(database: Database, code: ErrorCode) -> None:
+async def test_failures_outside_graph_are_ignored(database: Database, code: ErrorCode) -> None:
     await fail(database, "a", context={"failing_runs": 5})
     await fail(database, "a", code=code, status=RunStatus.FAILED)
     assert (await known(database))["a"].runs == 5

@@ -1,4 +1,4 @@
-"""Retention forgets what its limits allow, whatever the batches, and never what is current, pinned or still said."""
+"""Retention deletes versions beyond its limits in batches, but none current or pinned, and no document still in use."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class Version(NamedTuple):
 
 
 def forgettable(history: Sequence[Version], days: int | None, count: int | None) -> set[int]:
-    """The numbers of the versions that the limits let go, the oldest being number 1."""
+    """The numbers of the versions beyond the limits; the oldest is number 1."""
     gone = set()
     for number, version in enumerate(history[:-1], 1):
         is_old = days is not None and history[number].age_days >= days
@@ -44,7 +44,7 @@ def forgettable(history: Sequence[Version], days: int | None, count: int | None)
 
 
 def insert(database_url: str, tenant_id: UUID, histories: Mapping[str, Sequence[Version]]) -> None:
-    """Items with versions of these ages, in the order of their age."""
+    """Writes items with these histories, oldest version first."""
     with psycopg.connect(database_url) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, false)", [str(tenant_id)])
         connection.execute("INSERT INTO tenant (name) VALUES ('Contoso') ON CONFLICT DO NOTHING")
@@ -76,7 +76,7 @@ def insert(database_url: str, tenant_id: UUID, histories: Mapping[str, Sequence[
 
 
 async def kept(database: Database, tenant_id: UUID) -> tuple[set[Key], set[bytes]]:
-    """The versions and the documents that are there."""
+    """The stored versions and documents."""
     async with database.tenant(tenant_id, read_only=True) as session:
         rows = await session.execute(text("SELECT external_id, version_number FROM item_version"))
         hashes = await session.execute(text("SELECT content_hash FROM document"))
@@ -86,7 +86,7 @@ async def kept(database: Database, tenant_id: UUID) -> tuple[set[Key], set[bytes
 async def forget_all(
     database: Database, tenant_id: UUID, *, days: int | None, count: int | None, most: int
 ) -> tuple[int, int]:
-    """Batch after batch; how many versions and documents they say they forgot."""
+    """Forgets batch after batch. Returns the reported numbers of versions and documents."""
     forgotten, after, batches = [], None, 0
     while batches < 1000:
         async with database.tenant(tenant_id) as session:
@@ -112,7 +112,7 @@ limits = st.none() | st.integers(0, 9)
 
 
 @pytest.mark.parametrize("examples", [5, pytest.param(60, marks=pytest.mark.slow)])
-def test_retention_is_what_the_model_says(database_url: str, examples: int) -> None:
+def test_retention_agrees_with_the_model(database_url: str, examples: int) -> None:
     @given(histories, limits, st.none() | st.integers(1, 5), st.integers(1, 6))
     @settings(max_examples=examples)
     def holds(model: dict[str, list[Version]], days: int | None, count: int | None, most: int) -> None:
@@ -136,7 +136,7 @@ def test_retention_is_what_the_model_says(database_url: str, examples: int) -> N
     holds()
 
 
-async def test_a_version_can_be_forgotten_once_its_pin_is_gone(database: Database, database_url: str) -> None:
+async def test_unpinned_version_can_be_forgotten(database: Database, database_url: str) -> None:
     tenant_id = uuid4()
     insert(database_url, tenant_id, {"a": [Version(9, "one", True), Version(5, "two"), Version(1, "three")]})
     assert await forget_all(database, tenant_id, days=None, count=1, most=10) == (1, 1)
@@ -146,7 +146,7 @@ async def test_a_version_can_be_forgotten_once_its_pin_is_gone(database: Databas
     assert (await kept(database, tenant_id))[0] == {("a", 3)}
 
 
-async def test_numbers_go_on_behind_what_was_forgotten(database: Database) -> None:
+async def test_version_numbers_continue_after_forgotten_versions(database: Database) -> None:
     tenant_id = uuid4()
     for name in ("one", "two", "three"):
         await sync(database, tenant_id, [observation("groups", "a", displayName=name)], "groups")
@@ -156,7 +156,7 @@ async def test_numbers_go_on_behind_what_was_forgotten(database: Database) -> No
     assert (await items(database, tenant_id))["a"].display_name == "one"
 
 
-async def test_a_document_stays_that_a_merge_is_about_to_refer_to(database: Database) -> None:
+async def test_retention_keeps_a_document_that_an_open_merge_refers_to(database: Database) -> None:
     tenant_id = uuid4()
     for name in ("one", "two"):
         await sync(database, tenant_id, [observation("groups", "a", displayName=name)], "groups")
@@ -166,7 +166,7 @@ async def test_a_document_stays_that_a_merge_is_about_to_refer_to(database: Data
         await staging.stage(session, run.run_id, token, [returning])
     async with database.tenant(tenant_id) as session:
         await merging.merge(session, run.run_id, token, promised_rows=1)
-        # The document is there already, so nothing but the lock keeps it until this transaction ends.
+        # The document exists already, so only the lock protects it until this transaction ends.
         retention = asyncio.create_task(forget_all(database, tenant_id, days=None, count=1, most=10))
         await waiting_for_a_lock(database, tenant_id)
         assert not retention.done()
@@ -191,7 +191,7 @@ async def test_a_merge_waits_for_retention_and_writes_its_document_again(databas
 
 
 async def waiting_for_a_lock(database: Database, tenant_id: UUID, kind: str = "advisory") -> None:
-    """Returns when somebody waits for a lock of this kind."""
+    """Waits until a transaction waits for a lock of this kind."""
     waiting = text(
         "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
         " WHERE locktype = :kind AND NOT granted AND datname = current_database()"
@@ -205,7 +205,9 @@ async def waiting_for_a_lock(database: Database, tenant_id: UUID, kind: str = "a
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-async def test_versions_go_by_retention_alone(database: Database, database_url: str, number: int) -> None:
+async def test_worker_deletes_no_versions_and_owner_none_current_or_pinned(
+    database: Database, database_url: str, number: int
+) -> None:
     tenant_id = uuid4()
     insert(database_url, tenant_id, {"a": [Version(9, "one", True), Version(5, "two"), Version(1, "three")]})
     delete = f"DELETE FROM item_version WHERE tenant_id = '{tenant_id}' AND version_number = {number}"
@@ -220,7 +222,7 @@ async def test_versions_go_by_retention_alone(database: Database, database_url: 
                 connection.execute(delete)
 
 
-async def test_what_retention_has_just_forgotten_cannot_be_pinned(database: Database, database_url: str) -> None:
+async def test_pin_fails_if_retention_forgets_the_version_first(database: Database, database_url: str) -> None:
     tenant_id = uuid4()
     insert(database_url, tenant_id, {"a": [Version(9, "one"), Version(1, "two")]})
 

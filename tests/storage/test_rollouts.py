@@ -1,4 +1,4 @@
-"""A long history in which Graph rolls new properties out, beside real edits: the edits are told, and they alone."""
+"""A long history with edits and Graph's rollouts of new properties: only the edits are changes."""
 
 from collections import Counter
 from copy import deepcopy
@@ -64,7 +64,7 @@ def edited(profile: dict[str, Any], random: Random, run: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-async def test_a_rollout_tells_no_change_and_hides_none(database: Database, seed: int) -> None:
+async def test_rollout_neither_adds_nor_hides_changes(database: Database, seed: int) -> None:
     random, tenant_id = Random(seed), uuid4()
     noise, observer = GraphNoise(random, COLLECTION.form), Observer(COLLECTION.observation_rules())
     held, edits, first_served = list(PROFILES), Counter[str](), dict[bytes, bytes]()

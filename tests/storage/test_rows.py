@@ -1,4 +1,4 @@
-"""Rows become models by the names of their columns, and what does not fit is said."""
+"""Rows become models by column name, and a mismatch is an error."""
 
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -17,14 +17,14 @@ SECRET = "hunter2"
 
 
 class Place(NamedTuple):
-    """Where something is."""
+    """An address."""
 
     street: str | None
     number: int | None
 
 
 class Person(BaseModel):
-    """Somebody, with a field that may be left out elsewhere."""
+    """A person; two fields have defaults."""
 
     name: str
     home: Place | None = None
@@ -40,7 +40,7 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
 WHOLE = text("""SELECT 'Ada' AS name, '' AS nickname, :street AS "home.street", 12 AS "home.number" """)
 
 
-async def test_columns_fill_the_fields_of_their_names(session: AsyncSession) -> None:
+async def test_columns_fill_the_fields_of_the_same_names(session: AsyncSession) -> None:
     ada = Person(name="Ada", home=Place("Dorset Street", 12))
     assert await fetch(session, WHOLE, Person, {"street": "Dorset Street"}) == [ada]
     assert await fetch_one(session, WHOLE, Person, {"street": "Dorset Street"}) == ada
@@ -48,7 +48,7 @@ async def test_columns_fill_the_fields_of_their_names(session: AsyncSession) -> 
     assert [person async for person in streamed] == [ada]
 
 
-async def test_an_inner_model_is_none_only_if_all_of_it_is_null(session: AsyncSession) -> None:
+async def test_inner_model_is_none_only_if_all_its_columns_are_null(session: AsyncSession) -> None:
     partly = text("""SELECT 'Ada' AS name, '' AS nickname, NULL AS "home.street", CAST(:n AS int) AS "home.number" """)
     assert await fetch(session, partly, Person, {"n": None}) == [Person(name="Ada")]
     assert await fetch(session, partly, Person, {"n": 0}) == [Person(name="Ada", home=Place(None, 0))]
@@ -67,9 +67,7 @@ async def test_an_inner_model_is_none_only_if_all_of_it_is_null(session: AsyncSe
         (f"NULL AS home, '' AS nickname, ARRAY['{SECRET}'] AS name", "Person {'name': 'string_type'}"),
     ],
 )
-async def test_a_statement_that_does_not_fit_its_model_is_named_and_no_value_is(
-    session: AsyncSession, columns: str, told: str
-) -> None:
+async def test_mismatch_error_names_the_statement_but_no_value(session: AsyncSession, columns: str, told: str) -> None:
     with pytest.raises(RowError) as raised:
         await fetch(session, text(f"SELECT {columns}"), Person)
     assert told in str(raised.value)
@@ -78,7 +76,7 @@ async def test_a_statement_that_does_not_fit_its_model_is_named_and_no_value_is(
     assert raised.value.__cause__ is None
 
 
-async def test_a_statement_that_was_built_with_values_is_named_without_them(session: AsyncSession) -> None:
+async def test_mismatch_error_names_a_built_statement_without_its_literals(session: AsyncSession) -> None:
     statement = select(literal("Ada").label("name"), literal(SECRET).label("age"))
     with pytest.raises(RowError, match="superfluous for age of Person") as raised:
         await fetch(session, statement, Person)
@@ -86,7 +84,7 @@ async def test_a_statement_that_was_built_with_values_is_named_without_them(sess
     assert SECRET not in str(raised.value)
 
 
-async def test_a_shape_makes_fields_of_columns(session: AsyncSession) -> None:
+async def test_shape_computes_fields_from_columns(session: AsyncSession) -> None:
     def shape(row: Values) -> Values:
         return {"name": f"{row['first']} {row['last']}", "home": None, "nickname": ""}
 
@@ -94,7 +92,7 @@ async def test_a_shape_makes_fields_of_columns(session: AsyncSession) -> None:
     assert await fetch(session, statement, Person, shape=shape) == [Person(name="Ada Lovelace")]
 
 
-async def test_one_row_is_not_several(session: AsyncSession) -> None:
+async def test_fetch_one_refuses_several_rows(session: AsyncSession) -> None:
     assert await fetch_one(session, text("SELECT '' AS name, NULL AS home, '' AS nickname WHERE false"), Person) is None
     with pytest.raises(RowError, match="2 rows, and not one"):
         await fetch_one(

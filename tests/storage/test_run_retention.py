@@ -1,4 +1,4 @@
-"""Forgetting runs changes no answer about the inventory, of today or of any moment."""
+"""Forgetting runs changes no answer about the inventory, now or at any earlier moment."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ NOW = timedelta(0)
 
 
 class Read(NamedTuple):
-    """What a run saw of one collection, and how that ended."""
+    """A collection as a run read it: its ids, outcome and content."""
 
     ids: frozenset[str]
     outcome: tuple[Outcome, ErrorCode | None]
@@ -38,7 +38,7 @@ class Read(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A run. Where it `overlaps`, it ends after the next ones of the other selection."""
+    """A run. If it `overlaps`, it ends after the next runs of the other selection."""
 
     type_keys: tuple[str, ...]
     reads: Mapping[str, Read]
@@ -65,7 +65,7 @@ steps = st.builds(
 
 
 class History:
-    """Plays runs on a tenant, and notes the moments between whatever happens."""
+    """Plays runs on a tenant, and records the moments between their steps."""
 
     def __init__(self, database: Database) -> None:
         self.tenant_id = uuid4()
@@ -99,7 +99,7 @@ class History:
         await self._note()
 
     async def _confirm(self, run: runs.RunIdentity, type_keys: Sequence[str]) -> None:
-        """As a GET by id does that does not find an item."""
+        """Confirms items as missing, like a GET by id with the answer 404."""
         confirm = text("""
             UPDATE inventory_item SET missing_confirmed_at = clock_timestamp(), missing_confirmed_run_id = :run_id
             WHERE last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
@@ -113,7 +113,7 @@ class History:
             self.moments.append(await documents.database_time(session))
 
     async def answers(self) -> tuple[dict[str, Any], set[tuple[int, str]]]:
-        """All that can be asked; and what is only presumed to have been there, by moment and id."""
+        """The answers to all questions, and the items that are only presumed present, by moment and id."""
         said: dict[str, Any] = {}
         async with self._database.tenant(self.tenant_id, read_only=True) as session:
             presumed: set[tuple[int, str]] = set()
@@ -134,7 +134,7 @@ class History:
         return said, presumed
 
     async def forget(self, most: int) -> int:
-        """Batch after batch, until nothing is left to be forgotten; how many."""
+        """Forgets batch after batch to the end, and returns the number of runs."""
         forgotten, batch = 0, most
         while batch:
             async with self._database.tenant(self.tenant_id) as session:
@@ -171,7 +171,7 @@ def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> 
 
 
 async def run_ids(database: Database, tenant_id: UUID) -> list[UUID]:
-    """Those that are kept, in the order in which they began."""
+    """The ids of the stored runs, in the order of their start."""
     async with database.tenant(tenant_id, read_only=True) as session:
         kept = await session.execute(text("SELECT run_id FROM sync_run ORDER BY queued_at"))
         return list(kept.scalars())
@@ -182,7 +182,7 @@ async def forget(database: Database, tenant_id: UUID, older_than: timedelta = NO
         return await forgetting.forget_runs(session, older_than=older_than, most=100)
 
 
-async def test_of_runs_that_find_the_same_the_first_and_the_last_stay(database: Database) -> None:
+async def test_first_and_last_of_equal_runs_are_kept(database: Database) -> None:
     tenant_id = uuid4()
     for _ in range(6):
         await sync(database, tenant_id, [observation("groups", "a")], "groups")
@@ -194,7 +194,7 @@ async def test_of_runs_that_find_the_same_the_first_and_the_last_stay(database: 
         assert set(rows.scalars()) == {began[0], began[-1]}
 
 
-async def test_what_is_not_old_enough_stays(database: Database) -> None:
+async def test_runs_younger_than_the_limit_are_kept(database: Database) -> None:
     tenant_id = uuid4()
     for _ in range(4):
         await sync(database, tenant_id, [observation("groups", "a")], "groups")
@@ -207,7 +207,7 @@ async def test_what_is_not_old_enough_stays(database: Database) -> None:
     assert len(await run_ids(database, tenant_id)) == 4
 
 
-async def test_a_run_that_found_something_else_stays_and_so_does_one_under_way(database: Database) -> None:
+async def test_runs_with_a_different_result_and_open_runs_are_kept(database: Database) -> None:
     tenant_id, both = uuid4(), [observation("groups", "a"), observation("groups", "b")]
     for seen, outcome in ((both, COMPLETE), (both, COMPLETE), (both, THROTTLED), (both, THROTTLED), (both, COMPLETE)):
         status = RunStatus.SUCCESS if outcome == COMPLETE else RunStatus.PARTIAL
@@ -217,11 +217,11 @@ async def test_a_run_that_found_something_else_stays_and_so_does_one_under_way(d
     await begin(database, tenant_id, "groups")
     began = await run_ids(database, tenant_id)
     assert await forget(database, tenant_id) == 5
-    # The second, fourth, sixth, eighth and ninth said what the one before each had said.
+    # The second, fourth, sixth, eighth and ninth run had the same result as the run before.
     assert await run_ids(database, tenant_id) == [began[place - 1] for place in (1, 3, 5, 7, 10, 11)]
 
 
-async def test_what_began_after_a_run_that_is_still_under_way_is_not_judged(database: Database) -> None:
+async def test_runs_that_overlap_a_longer_run_are_kept(database: Database) -> None:
     tenant_id, seen = uuid4(), [observation("groups", "a")]
     await sync(database, tenant_id, seen, "groups")
     long = await begin(database, tenant_id, "apps", "groups")
@@ -230,7 +230,7 @@ async def test_what_began_after_a_run_that_is_still_under_way_is_not_judged(data
     assert await forget(database, tenant_id) == 0
     await land(database, tenant_id, long, [observation("groups", "a"), observation("apps", "b")])
     await end(database, tenant_id, long)
-    # The long one read the collection beside all three, so which of them tells of a moment hangs on when it ended.
+    # The long run overlaps all three, so its end decides which of them answers for a moment.
     assert await forget(database, tenant_id) == 0
     for _ in range(3):
         await sync(database, tenant_id, seen, "groups")
@@ -238,7 +238,7 @@ async def test_what_began_after_a_run_that_is_still_under_way_is_not_judged(data
     assert len(await run_ids(database, tenant_id)) == 6
 
 
-async def test_the_listings_beside_a_get_that_did_not_find_an_item_stay(database: Database) -> None:
+async def test_listings_before_and_after_a_404_are_kept(database: Database) -> None:
     sees = Step(("groups",), {"groups": USUAL}, overlaps=False, is_cancelled=False, confirms=False)
     nothing = Read(frozenset(), COMPLETE, "one")
     asks = Step(("groups",), {"groups": nothing}, overlaps=False, is_cancelled=True, confirms=True)
@@ -251,7 +251,7 @@ async def test_the_listings_beside_a_get_that_did_not_find_an_item_stay(database
     assert await history.answers() == before
 
 
-async def test_the_latest_run_of_each_selection_stays(database: Database) -> None:
+async def test_latest_run_of_each_selection_is_kept(database: Database) -> None:
     tenant_id = uuid4()
     for type_keys in (("apps", "groups"), ("apps", "groups"), ("groups",), ("apps",)):
         await sync(database, tenant_id, [observation(key, "a") for key in type_keys], *type_keys)
@@ -259,9 +259,7 @@ async def test_the_latest_run_of_each_selection_stays(database: Database) -> Non
 
 
 @pytest.mark.parametrize(("created", "forgotten"), [(0, 2), (1, 1)])
-async def test_a_run_that_did_not_end_well_and_saw_something_new_stays(
-    database: Database, created: int, forgotten: int
-) -> None:
+async def test_partial_run_that_created_items_is_kept(database: Database, created: int, forgotten: int) -> None:
     tenant_id = uuid4()
     throttled: dict[str, tuple[Outcome, ErrorCode | None]] = {"groups": THROTTLED}
     for _ in range(4):
@@ -278,7 +276,7 @@ async def test_a_run_that_did_not_end_well_and_saw_something_new_stays(
 
 
 def saw(**ids: str) -> Step:
-    """A run of these collections that listed these items of them."""
+    """A run that listed these items of these collections."""
     reads = {key: Read(frozenset(listed), COMPLETE, "one") for key, listed in ids.items()}
     return Step(tuple(ids), reads, overlaps=False, is_cancelled=False, confirms=False)
 
@@ -286,9 +284,9 @@ def saw(**ids: str) -> Step:
 @pytest.mark.parametrize(
     ("played", "noticing", "forgotten"),
     [
-        # As many are missing after it as before.
+        # The number of missing items is the same before and after it.
         ([saw(groups="12"), saw(groups="1"), saw(groups="2"), saw(groups="2"), saw(groups="2")], [3], 1),
-        # As many of both collections are missing as of the one before.
+        # As many items are missing from both collections as from the single collection before.
         (
             [
                 saw(apps="12", groups="12"),
@@ -305,7 +303,7 @@ def saw(**ids: str) -> Step:
     ],
     ids=["one for another", "one of another collection"],
 )
-async def test_a_run_that_noticed_something_stays_though_as_much_is_missing_as_before(
+async def test_run_that_noticed_an_absence_is_kept_despite_equal_counts(
     database: Database, played: list[Step], noticing: list[int], forgotten: int
 ) -> None:
     history = History(database)
@@ -318,7 +316,7 @@ async def test_a_run_that_noticed_something_stays_though_as_much_is_missing_as_b
 
 
 @pytest.mark.parametrize("names", ["the baseline", "its collection"])
-async def test_a_run_that_a_baseline_names_stays(database: Database, names: str) -> None:
+async def test_run_that_a_baseline_names_is_kept(database: Database, names: str) -> None:
     tenant_id = uuid4()
     for _ in range(4):
         await sync(database, tenant_id, [observation("groups", "a")], "groups")
@@ -349,7 +347,7 @@ async def test_another_tenant_keeps_its_runs(database: Database) -> None:
     assert len(await run_ids(database, other)) == 3
 
 
-async def test_items_are_as_they_were_said_to_be(database: Database) -> None:
+async def test_forgetting_runs_leaves_items_unchanged(database: Database) -> None:
     tenant_id = uuid4()
     for _ in range(3):
         await sync(database, tenant_id, [observation("groups", "a")], "groups")

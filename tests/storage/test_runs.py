@@ -37,8 +37,8 @@ async def _expire_lease(database: Database, run: runs.RunIdentity) -> None:
         )
 
 
-async def test_no_run_starts_while_the_clock_stands_before_the_end_of_the_latest_one(database: Database) -> None:
-    """What it read would count as older than what was seen: a change would be left out, and the run a success."""
+async def test_no_run_starts_if_the_clock_precedes_the_latest_runs_end(database: Database) -> None:
+    """Its observations would count as older than the stored state: it would omit a change, and succeed."""
     await sync(database, TENANT, [observation("a", "1", value=1)], "a")
     await _move_records(database, timedelta(minutes=5))
     run = identity("a")
@@ -53,7 +53,7 @@ async def test_no_run_starts_while_the_clock_stands_before_the_end_of_the_latest
 
 
 async def _move_records(database: Database, ahead: timedelta) -> None:
-    """Moves the moments of the tenant's run and items, as if the clock had been set back by so much."""
+    """Moves the times of the tenant's run and items, as if the clock had been set back."""
     async with database.tenant(TENANT) as session:
         for table, moments in (
             ("sync_run", "queued_at, started_at, finished_at"),
@@ -63,7 +63,7 @@ async def _move_records(database: Database, ahead: timedelta) -> None:
             await session.execute(text(f"UPDATE {table} SET ({moments}) = ({moved})"), {"ahead": ahead})
 
 
-async def test_opening_twice_is_opening_once(database: Database) -> None:
+async def test_opening_a_run_is_idempotent(database: Database) -> None:
     run = identity("a")
     assert await _open(database, run) is runs.OpeningState.RUNNING
     first = await _record(database, run)
@@ -72,7 +72,7 @@ async def test_opening_twice_is_opening_once(database: Database) -> None:
     assert first.collections["a"].outcome is Outcome.INCOMPLETE
 
 
-async def test_a_tenant_has_only_so_many_slots(database: Database) -> None:
+async def test_runs_queue_beyond_the_slots_of_their_tenant(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=1)
     await begin(database, TENANT, "a", slots=slots)
     waiting = identity("b")
@@ -81,7 +81,7 @@ async def test_a_tenant_has_only_so_many_slots(database: Database) -> None:
     await begin(database, NEIGHBOUR, "a", slots=slots)
 
 
-async def test_all_tenants_together_have_only_so_many_slots(database: Database) -> None:
+async def test_runs_queue_beyond_the_slots_of_all_tenants(database: Database) -> None:
     slots = SLOTS._replace(overall=1)
     neighbour = await begin(database, NEIGHBOUR, "a", slots=slots)
     waiting = identity("a")
@@ -97,9 +97,7 @@ async def test_an_expired_lease_frees_its_slot(database: Database) -> None:
     assert await _open(database, identity("b"), slots) is runs.OpeningState.RUNNING
 
 
-async def test_the_next_run_of_a_selection_waits_for_an_open_one_and_closes_an_abandoned_one(
-    database: Database,
-) -> None:
+async def test_next_run_waits_for_its_predecessor_or_closes_it_if_abandoned(database: Database) -> None:
     dead = await begin(database, TENANT, "a")
     heir = identity("a")
     assert await _open(database, heir) is runs.OpeningState.WAITING_FOR_PREDECESSOR
@@ -123,7 +121,7 @@ async def test_the_database_refuses_two_open_runs_of_one_selection(database: Dat
             )
 
 
-async def test_closing_twice_is_closing_once(database: Database) -> None:
+async def test_closing_a_run_is_idempotent(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     ending = runs.RunEnd(RunStatus.SUCCESS, Counts(requests=3), [], {"a": CollectionResult(outcome=Outcome.COMPLETE)})
     late = runs.RunEnd(RunStatus.FAILED, Counts(), [ErrorCode.UNEXPECTED_ERROR], {})
@@ -137,7 +135,7 @@ async def test_closing_twice_is_closing_once(database: Database) -> None:
     assert await _open(database, run) is runs.OpeningState.ENDED
 
 
-async def test_a_run_that_never_opened_is_recorded_as_it_ends(database: Database) -> None:
+async def test_run_that_never_opened_is_recorded_at_its_end(database: Database) -> None:
     blocking = await begin(database, TENANT, "a")
     cancelled = identity("a")
     async with database.tenant(TENANT) as session:
@@ -149,7 +147,7 @@ async def test_a_run_that_never_opened_is_recorded_as_it_ends(database: Database
     assert (await _record(database, blocking)).status is RunStatus.RUNNING
 
 
-async def test_a_closed_run_leaves_no_wave_behind(database: Database) -> None:
+async def test_finished_run_leaves_no_waves_or_staged_rows(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [observation("a", "1")])
     await end(database, TENANT, run)
@@ -158,7 +156,7 @@ async def test_a_closed_run_leaves_no_wave_behind(database: Database) -> None:
             assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
 
 
-async def test_missing_is_counted_when_the_run_ends(database: Database) -> None:
+async def test_missing_items_are_counted_at_run_end(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1"), observation("a", "2")], "a")
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [observation("a", "1")])
@@ -166,7 +164,7 @@ async def test_missing_is_counted_when_the_run_ends(database: Database) -> None:
     assert (await _record(database, run)).counts.missing == 1
 
 
-async def test_what_was_not_read_is_not_counted_as_missing(database: Database) -> None:
+async def test_unread_items_are_not_counted_as_missing(database: Database) -> None:
     wave = [observation("a", "1"), observation("a", "2"), observation("b", "3"), observation("b", "4")]
     await sync(database, TENANT, wave, "a", "b")
     run = await begin(database, TENANT, "a", "b")
@@ -179,7 +177,7 @@ async def test_what_was_not_read_is_not_counted_as_missing(database: Database) -
     assert (counts.missing, counts.not_read) == (2, 1), "what a GET by id did not find is missing, read or not"
 
 
-async def test_renewing_keeps_the_slot_of_an_open_run_only(database: Database) -> None:
+async def test_only_an_open_run_renews_its_lease(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
         assert await runs.renew_lease(session, run.run_id, timedelta(hours=1))
@@ -188,8 +186,8 @@ async def test_renewing_keeps_the_slot_of_an_open_run_only(database: Database) -
         assert not await runs.renew_lease(session, run.run_id, timedelta(hours=1))
 
 
-async def test_batches_side_by_side_do_not_wait_for_each_others_renewals(database: Database) -> None:
-    """The end of the run waits for all of them."""
+async def test_concurrent_lease_renewals_do_not_block_each_other(database: Database) -> None:
+    """The end of the run waits for both."""
     run = await begin(database, TENANT, "a")
     lease = timedelta(hours=1)
     async with database.tenant(TENANT) as session:
@@ -207,7 +205,7 @@ async def test_batches_side_by_side_do_not_wait_for_each_others_renewals(databas
 
 
 @pytest.mark.parametrize(("minutes_left", "minutes_then"), [(59, 59), (53, 60), (70, 60)])
-async def test_a_lease_is_renewed_once_a_tenth_of_it_is_over(
+async def test_lease_is_renewed_only_after_a_tenth_of_it(
     database: Database, minutes_left: int, minutes_then: int
 ) -> None:
     run = await begin(database, TENANT, "a")
@@ -232,7 +230,7 @@ async def test_runs_are_listed_newest_first(database: Database) -> None:
         assert [run.run_id for run in await queries.recent_runs(session, 10)] == [first.run_id]
 
 
-async def test_a_selection_hash_may_be_shortened_while_it_is_unambiguous(database: Database) -> None:
+async def test_selection_hash_may_be_abbreviated_while_unambiguous(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     full = run.selection.hash()
     async with database.tenant(TENANT, read_only=True) as session:
@@ -264,7 +262,7 @@ async def test_slots_are_given_first_come_first_served(database: Database) -> No
         await end(database, TENANT, run)
 
 
-async def test_a_tenant_whose_own_slots_are_taken_holds_nobody_else_up(database: Database) -> None:
+async def test_tenant_without_free_slots_does_not_block_other_tenants(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=1, overall=2)
     await begin(database, TENANT, "a", slots=slots)
     for type_key in "bcd":
@@ -272,7 +270,7 @@ async def test_a_tenant_whose_own_slots_are_taken_holds_nobody_else_up(database:
     assert (await _open_as(database, NEIGHBOUR, identity("a"), slots)).state is runs.OpeningState.RUNNING
 
 
-async def test_a_tenant_with_many_runs_gets_no_more_than_its_turns(database: Database) -> None:
+async def test_tenant_with_many_queued_runs_does_not_starve_other_tenants(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=2, overall=3)
     holders = [await begin(database, uuid4(), "a", slots=slots) for _ in range(3)]
     many = [identity(type_key) for type_key in "abcd"]
@@ -291,7 +289,7 @@ async def test_a_tenant_with_many_runs_gets_no_more_than_its_turns(database: Dat
     assert states.count(runs.OpeningState.RUNNING) == 2
 
 
-async def test_one_that_left_the_queue_without_a_word_holds_nobody_up(database: Database) -> None:
+async def test_queued_run_with_an_expired_lease_blocks_no_other_run(database: Database) -> None:
     slots = SLOTS._replace(overall=1)
     holder = await begin(database, NEIGHBOUR, "a", slots=slots)
     dead, alive = identity("a"), identity("b")
@@ -303,7 +301,7 @@ async def test_one_that_left_the_queue_without_a_word_holds_nobody_up(database: 
     assert await _open(database, alive, slots) is runs.OpeningState.RUNNING
 
 
-async def test_a_queued_run_is_told_how_many_are_ahead_until_its_turn_comes(database: Database) -> None:
+async def test_queued_run_knows_the_number_of_runs_ahead(database: Database) -> None:
     slots = SLOTS._replace(overall=1)
     holder = await begin(database, NEIGHBOUR, "a", slots=slots)
     before, run = identity("a"), identity("b")
@@ -321,7 +319,7 @@ async def test_a_queued_run_is_told_how_many_are_ahead_until_its_turn_comes(data
     assert [await ahead(before.run_id), await ahead(uuid4())] == [None, None], "neither is queued"
 
 
-async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Database) -> None:
+async def test_expired_run_is_found_and_closed_as_abandoned_once(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1")], "a")
     dead, alive = await begin(database, TENANT, "a"), await begin(database, NEIGHBOUR, "a")
     await _expire_lease(database, dead)
@@ -337,7 +335,7 @@ async def test_an_expired_run_is_named_and_closed_as_abandoned_once(database: Da
     assert record.collections["a"].error_code is ErrorCode.RUN_ABANDONED
 
 
-async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None:
+async def test_open_run_counts_its_merged_items(database: Database) -> None:
     await sync(database, TENANT, [observation("a", external_id) for external_id in "xy"], "a")
     run = await begin(database, TENANT, "a", "b")
     assert (await _record(database, run)).counts == Counts()
@@ -352,7 +350,7 @@ async def test_an_open_run_counts_what_it_has_merged(database: Database) -> None
     assert (await _record(database, run)).counts == counts
 
 
-async def test_items_are_counted_by_what_was_merged_and_not_by_what_is_told(database: Database) -> None:
+async def test_item_counts_come_from_merges_and_not_from_the_caller(database: Database) -> None:
     await sync(database, TENANT, [listed("a", "x"), listed("a", "y")], "a")
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [listed("a", "x", name="new"), listed("a", "y"), observation("a", "z")])

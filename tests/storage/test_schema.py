@@ -25,7 +25,7 @@ from storage.roles import ROLES
 from storage.schema import _config, head, upgrade
 
 
-def test_the_migrations_make_what_the_models_say(database_url: str) -> None:
+def test_migrations_agree_with_the_models(database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.connect() as connection:
         context = MigrationContext.configure(
@@ -59,7 +59,7 @@ INSERT INTO item_version (type_key, external_id, version_number, content_hash, o
     FROM inventory_item, generate_series(1, 2) AS number
 """
 
-# The run of one hour later has not seen the groups, the one of two hours later could not tell.
+# The run an hour later did not see the groups; the run two hours later failed to read them.
 FILLED_IN = """
 SELECT count(*), count(DISTINCT item.absent_from), bool_and(noticed_at = absence.absent_from + interval '1 minute'),
     bool_and((evidence, confidence) = ('not_listed', 'high')),
@@ -79,7 +79,7 @@ SELECT
 """
 
 
-def test_an_upgrade_from_the_first_release_keeps_what_is_there(empty_database_url: str) -> None:
+def test_upgrade_from_the_first_release_keeps_the_data(empty_database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(empty_database_url))
     with engine.connect() as connection:
         command.upgrade(_config(connection), "0001")
@@ -128,7 +128,7 @@ async def test_an_unreachable_database_is_unavailable_and_its_password_stays_sec
         assert "hunter2" not in str(unreachable.value)
 
 
-async def test_a_connection_that_dies_is_unavailable_and_the_next_one_works(database_url: str) -> None:
+async def test_lost_connection_is_unavailable_and_the_next_connection_works(database_url: str) -> None:
     async with Database(database_url) as database:
         with pytest.raises(StorageUnavailableError):
             async with database.tenant(uuid4()) as session:
@@ -140,7 +140,7 @@ async def test_a_connection_that_dies_is_unavailable_and_the_next_one_works(data
             assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
 
 
-async def test_a_trouble_of_the_caller_is_not_taken_for_one_of_postgresql(database: Database) -> None:
+async def test_callers_broken_pipe_is_not_classified_as_a_database_error(database: Database) -> None:
     with pytest.raises(BrokenPipeError):
         async with database.tenant(uuid4()):
             raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""Installation by logins of every kind, with two roles or under the owner alone, and what refusals say."""
+"""Installation by each kind of login, with two roles or under the owner alone, and the texts of refusals."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from tests.storage.test_upgrading import LAST_RELEASE, stamp
 
 
 class Server:
-    """One server with logins and databases of this test's own."""
+    """A server with logins and databases of this module's own."""
 
     def __init__(self, postgres: EmbeddedPostgres) -> None:
         self.postgres = postgres
@@ -44,11 +44,11 @@ class Server:
         return url_of(self.postgres, database, login)
 
     def run(self, statement: str) -> None:
-        """One statement of an administrator's."""
+        """Executes a statement as the administrator."""
         self.admin.execute(statement.encode())
 
     def close(self) -> None:
-        """Takes all databases and logins away."""
+        """Drops its databases and logins."""
         for name in self._logins:
             self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         for name in self._logins:
@@ -92,7 +92,7 @@ def one_role(server: Server) -> tuple[str, str]:
 
 
 async def works(url: str) -> bool:
-    """Whether two tenants are kept apart there, and the portfolio sees both."""
+    """Whether the database isolates two tenants, and the portfolio sees both."""
     mine, theirs = uuid4(), uuid4()
     async with Database(url) as database:
         for tenant_id in (mine, theirs):
@@ -103,7 +103,7 @@ async def works(url: str) -> bool:
 
 
 async def refusal(url: str) -> str:
-    """What a command is told there."""
+    """The error message of a command at this URL."""
     async with Database(url) as database:
         with pytest.raises(StorageNotReadyError) as refused:
             async with database.tenant(UUID(int=1)):
@@ -117,18 +117,16 @@ async def test_an_ordinary_owner_installs_and_works_under_one_role(one_role: tup
     assert upgrade(url) == (head(), head(), (owner,))
 
 
-async def test_a_login_that_may_create_roles_works_under_the_two(server: Server) -> None:
+async def test_login_that_may_create_roles_works_under_two_roles(server: Server) -> None:
     owner = server.login("CREATEROLE")
     url = server.database(owner)
-    # The roles of this server are another's, who alone may grant them.
+    # Another login made this server's roles, and only it may grant them.
     server.run(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
     assert upgrade(url).roles == ROLES
     assert await works(url)
 
 
-async def test_the_printed_script_lets_an_owner_and_another_login_work_under_two_roles(
-    server: Server, with_roles: WithRoles
-) -> None:
+async def test_printed_script_prepares_owner_and_worker_for_two_roles(server: Server, with_roles: WithRoles) -> None:
     owner, worker, url = with_roles
     assert await works(url)
     assert await works(server.url(owner, worker))
@@ -137,7 +135,7 @@ async def test_the_printed_script_lets_an_owner_and_another_login_work_under_two
     assert f"the tables belong to {owner}" in str(refused.value)
 
 
-async def test_a_login_that_takes_on_the_roles_reads_nothing_by_hand(with_roles: WithRoles) -> None:
+async def test_login_with_the_roles_reads_no_rows_by_hand(with_roles: WithRoles) -> None:
     assert await works(with_roles.url)
     with psycopg.connect(with_roles.url) as connection:
         assert connection.execute("SELECT count(*) FROM inventory_item").fetchone() == (0,)
@@ -174,7 +172,7 @@ async def test_a_superuser_works_as_the_owner_whom_policies_bind(server: Server,
         ("CREATE ON SCHEMA public FROM {login}", "GRANT CREATE, USAGE ON SCHEMA public TO {login}"),
     ],
 )
-def test_a_refusal_names_the_statement_that_is_missing(server: Server, revoked: str, statement: str) -> None:
+def test_refusal_names_the_missing_grant(server: Server, revoked: str, statement: str) -> None:
     database, login = server.login(), server.login()
     server.database(database)
     url = server.url(database, login)
@@ -190,7 +188,7 @@ def test_a_refusal_names_the_statement_that_is_missing(server: Server, revoked: 
     assert upgrade(url).roles == (login,)
 
 
-def test_an_older_database_whose_owner_lacks_a_privilege_names_the_statement(server: Server) -> None:
+def test_upgrade_of_an_older_database_names_the_missing_grant(server: Server) -> None:
     owner = server.login()
     url = server.database(owner)
     upgrade(url)
@@ -206,7 +204,7 @@ def test_an_older_database_whose_owner_lacks_a_privilege_names_the_statement(ser
     assert upgrade(url) == (LAST_RELEASE, head(), (owner,))
 
 
-async def test_an_owner_whom_policies_do_not_bind_is_refused(server: Server) -> None:
+async def test_owner_that_bypasses_policies_is_refused(server: Server) -> None:
     owner = server.login("BYPASSRLS")
     url = server.database(owner)
     with pytest.raises(StorageNotReadyError, match=f"ALTER ROLE {owner} NOSUPERUSER NOBYPASSRLS"):
@@ -217,8 +215,8 @@ async def test_an_owner_whom_policies_do_not_bind_is_refused(server: Server) -> 
     assert f"ALTER ROLE {owner} NOSUPERUSER NOBYPASSRLS" in await refusal(url)
 
 
-def test_a_worker_s_login_is_a_member_of_the_two_roles_and_nothing_more(server: Server, with_roles: WithRoles) -> None:
-    """By what the server says of it: a new table, view or function is found here, too."""
+def test_workers_login_is_a_member_of_the_two_roles_only(server: Server, with_roles: WithRoles) -> None:
+    """By PostgreSQL's catalog, so a new table, view or function is found too."""
     owner, worker, _ = with_roles
     with psycopg.connect(server.url(owner, worker), autocommit=True) as session:
 
@@ -251,7 +249,7 @@ def test_a_worker_s_login_is_a_member_of_the_two_roles_and_nothing_more(server: 
         assert found("SELECT has_database_privilege(current_database(), 'CREATE')") == ["False"]
 
 
-async def test_reset_role_gains_a_worker_s_login_nothing(server: Server, with_roles: WithRoles) -> None:
+async def test_reset_role_gives_a_workers_login_no_privilege(server: Server, with_roles: WithRoles) -> None:
     owner, worker, _ = with_roles
     async with Database(server.url(owner, worker)) as database:
         assert await database.excess() == []
@@ -287,7 +285,7 @@ async def test_reset_role_gains_a_worker_s_login_nothing(server: Server, with_ro
         (["ALTER ROLE {login} SUPERUSER"], ["is a superuser"]),
     ],
 )
-async def test_what_a_login_may_do_beyond_the_two_roles_is_said(
+async def test_excess_privileges_of_a_login_are_reported(
     server: Server, with_roles: WithRoles, grants: list[str], said: list[str]
 ) -> None:
     login = server.login()
@@ -298,6 +296,6 @@ async def test_what_a_login_may_do_beyond_the_two_roles_is_said(
         assert await database.excess() == said
 
 
-async def test_of_one_role_nothing_is_said_at_each_start(one_role: tuple[str, str]) -> None:
+async def test_owner_under_one_role_has_no_excess_privileges(one_role: tuple[str, str]) -> None:
     async with Database(one_role[1]) as database:
         assert await database.excess() == []

@@ -1,4 +1,4 @@
-"""Transactions that read see one moment; those that write in one begin again where another has been faster."""
+"""A transaction's reads see a single moment, and a command whose writes collide is repeated."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -23,9 +23,7 @@ async def count(session: AsyncSession) -> int:
     return found
 
 
-async def test_what_is_written_between_two_reads_of_a_command_is_not_seen(
-    database: Database, database_url: str
-) -> None:
+async def test_command_does_not_see_writes_between_its_reads(database: Database, database_url: str) -> None:
     settings = Settings(database_url=SecretStr(database_url))
     await sync(database, TENANT, [observation("a", "1")], "a")
     async with (
@@ -42,7 +40,7 @@ async def test_what_is_written_between_two_reads_of_a_command_is_not_seen(
         assert await count(session) == 2
 
 
-async def test_a_command_that_collides_begins_again_and_sees_what_the_other_wrote(database: Database) -> None:
+async def test_command_is_repeated_after_a_collision_and_sees_the_other_write(database: Database) -> None:
     async with database.tenant(TENANT) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('')"))
     rename = text("UPDATE tenant SET name = name || :word")
@@ -89,10 +87,10 @@ async def test_a_worker_has_a_connection_for_each_activity(database_url: str) ->
 
 
 @pytest.mark.parametrize("readers", [1, READERS])
-async def test_references_are_read_with_as_many_connections_as_there_are_readers(
+async def test_reading_references_needs_a_single_connection_per_reader(
     database: Database, database_url: str, readers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.database.POOL_TIMEOUT_SECONDS", 0)  # who has to wait for a connection fails
+    monkeypatch.setattr("storage.database.POOL_TIMEOUT_SECONDS", 0)  # waiting for a connection fails
     await sync(database, TENANT, [observation("b", str(number), needs="1") for number in range(50)], "b")
     async with Database(database_url, pool_size=readers) as small:
         await catch_up(small, TENANT, RULES, readers=readers)

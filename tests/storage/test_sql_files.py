@@ -1,4 +1,4 @@
-"""Statements in files of their own: psql runs each as it is, and its head names its variables and parts."""
+"""Statements in SQL files: psql runs each unchanged, and its head names its variables and parts."""
 
 import subprocess
 import tomllib
@@ -28,7 +28,7 @@ PARTS = {
 
 
 def head(file: Path, title: str) -> list[str]:
-    """What the head of a file lists under a title."""
+    """The entries that the file's head lists under a title."""
     first, _, _ = (CHECKOUT / file).read_text().partition("\n\n")
     _, _, listed = first.replace("\n--   ", " ").partition(f"-- {title}: ")
     return listed.partition("\n")[0].split(", ") if listed else []
@@ -53,7 +53,7 @@ def test_psql_runs_the_file_with_the_variables_and_parts_of_its_head(file: Path,
     assert statement(file.stem, CHECKOUT / file.parent, **parts).compile().params.keys() == types.keys()
 
 
-def test_no_comment_is_sent_and_no_file_is_left_out_of_the_package() -> None:
+def test_comments_are_not_sent_and_every_file_is_packaged() -> None:
     assert len(FILES) == 8
     assert not [file for file in FILES if "--" in statement(file.stem, CHECKOUT / file.parent).text]
     packaged = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]

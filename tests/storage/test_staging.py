@@ -34,9 +34,7 @@ def observations(draw: st.DrawFn) -> Observation:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(observations(), unique_by=lambda item: item.external_id, max_size=5), st.booleans())
-async def test_what_is_staged_is_what_was_observed(
-    database: Database, wave: list[Observation], are_whole: bool
-) -> None:
+async def test_staged_rows_equal_the_observations(database: Database, wave: list[Observation], are_whole: bool) -> None:
     run_id, token = uuid4(), uuid4()
     async with database.tenant(TENANT) as session:
         await staging.stage(session, run_id, token, wave, are_whole=are_whole)

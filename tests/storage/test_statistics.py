@@ -1,4 +1,4 @@
-"""What PostgreSQL does for a tenant that its statistics do not know: no statement compares each row with each."""
+"""Plans for a tenant that PostgreSQL's statistics do not know: no statement compares each row with each."""
 
 import json
 import re
@@ -19,9 +19,7 @@ from storage.schema import upgrade
 
 ITEMS = 200
 MOST = 60 * ITEMS * len(FORTY.type_keys)
-"""In all, a statement may look at each row of a table some times in vain. To compare each of a tenant with each is 64
-million.
-"""
+"""The most rows that a statement may discard in total. Comparing each row of a tenant with each discards 64 million."""
 
 EXPLAINED = {
     "autovacuum": "off",
@@ -37,10 +35,10 @@ _PLAN = re.compile(r"^[^\t\n]* duration: [^\n]* plan:\n((?:\t[^\n]*\n)+)", re.MU
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("tenants", "held"), [(2, ""), (1, "ctid = ")])
-def test_runs_of_a_tenant_that_statistics_do_not_know_compare_no_rows_with_each_other(
+def test_no_statement_compares_all_rows_of_a_tenant_unknown_to_statistics(
     tmp_path: Path, tenants: int, held: str
 ) -> None:
-    """Of one known tenant PostgreSQL makes the whole table: then only what is written by its place is held."""
+    """With a single known tenant, PostgreSQL takes it for the whole table: then only writes by ctid are checked."""
     tmp_path.chmod(0o755)
     graph = SimulatedGraph(tenants=tenants + 1, items_per_collection=ITEMS, latency=timedelta())
     explained: list[int] = []
@@ -75,6 +73,6 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _removed(node: dict[str, Any]) -> float:
-    """The rows that a node has looked at in vain."""
+    """The rows that a node has read and discarded."""
     removed: float = node.get("Rows Removed by Join Filter", 0) + node.get("Rows Removed by Filter", 0)
     return removed * float(node.get("Actual Loops", 1))

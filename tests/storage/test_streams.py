@@ -17,9 +17,7 @@ from tests.storage.support import observation, sync
 TENANT = uuid4()
 
 
-async def test_a_connection_that_is_lost_on_the_way_leaves_no_cursor_open(
-    database: Database, database_url: str
-) -> None:
+async def test_lost_connection_leaves_no_cursor_open(database: Database, database_url: str) -> None:
     await sync(database, TENANT, [observation("a", str(number)) for number in range(2500)], "a")
     read = 0
     with pytest.raises(StorageUnavailableError):
@@ -35,7 +33,7 @@ async def test_a_connection_that_is_lost_on_the_way_leaves_no_cursor_open(
 
 # psycopg counts a cursor that it could not close as open.
 @pytest.mark.filterwarnings("ignore:.*ServerCursor.*:pytest.PytestUnraisableExceptionWarning")
-async def test_a_cursor_that_is_lost_with_its_connection_logs_nothing(
+async def test_cursor_of_a_lost_connection_logs_nothing(
     database: Database, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = text("SELECT n FROM generate_series(1, 30) AS n")
@@ -52,13 +50,13 @@ async def test_a_cursor_that_is_lost_with_its_connection_logs_nothing(
     assert caplog.records == []
 
 
-async def test_a_wait_for_rows_that_is_cancelled_leaves_no_cursor_open(database: Database, database_url: str) -> None:
+async def test_cancelled_wait_for_rows_leaves_no_cursor_open(database: Database, database_url: str) -> None:
     assert 0 < await _rows_until_cancelled(database, database_url) <= 25
     gc.collect()
 
 
 async def _rows_until_cancelled(database: Database, database_url: str) -> int:
-    """A function of its own, so that nothing of the task is left afterwards."""
+    """A function of its own, so that no reference to the task remains."""
     slow = text("SELECT pg_sleep(CASE WHEN n > 25 THEN 86400 ELSE 0 END) FROM generate_series(1, 30) AS n")
     rows = 0
 

@@ -1,4 +1,4 @@
-"""A purge: nothing of the tenant is left anywhere in the database but the receipt, and all of the others."""
+"""A purge deletes every trace of a tenant from the database except the receipt, and nothing of other tenants."""
 
 import asyncio
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def owner_url(request: pytest.FixtureRequest, postgres: EmbeddedPostgres, one_ro
 
 
 async def fill(owner_url: str) -> None:
-    """Rows of two tenants, and some that belong to none and name them."""
+    """Rows of two tenants, and rows of no tenant that name them."""
     async with Database(owner_url) as database:
         await their_rows(database)
         await sync(database, MINE, [observation("a", "1")], "a")
@@ -98,7 +98,7 @@ def rows_of_database(url: str) -> Found:
 
 
 def naming(rows: Found, tenant_id: UUID) -> Found:
-    """The rows in which the id is, in any spelling, also within bytes."""
+    """The rows that contain the id in any spelling, also as bytes."""
     spellings = [str(tenant_id), tenant_id.hex, str(tenant_id).encode().hex()]
     found = {
         name: {row for row in of_table if any(spelling in row.lower() for spelling in spellings)}
@@ -118,7 +118,7 @@ def statistics_naming(url: str, tenant_id: UUID) -> set[str]:
         return {name for (name,) in found}
 
 
-async def test_nothing_with_the_id_is_left_but_the_receipt(postgres: EmbeddedPostgres, owner_url: str) -> None:
+async def test_only_the_receipt_names_the_tenant_after_a_purge(postgres: EmbeddedPostgres, owner_url: str) -> None:
     await fill(owner_url)
     url = url_of(postgres, str(make_url(owner_url).database))
     with psycopg.connect(url, autocommit=True) as connection:
@@ -150,7 +150,7 @@ async def test_nothing_with_the_id_is_left_but_the_receipt(postgres: EmbeddedPos
     assert after["audit_record"] - {receipt} == before["audit_record"] - theirs["audit_record"]
 
 
-async def test_what_is_left_is_still_read(owner_url: str) -> None:
+async def test_remaining_records_are_readable_after_a_purge(owner_url: str) -> None:
     await fill(owner_url)
     with tenant_purge(owner_url, THEIRS) as purge:
         purge.delete()
@@ -172,11 +172,11 @@ async def test_what_is_left_is_still_read(owner_url: str) -> None:
             assert act["receipt"] == {"rows": {"tenant": 1}}
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only added"):
                 connection.execute("DELETE FROM audit_record")
-        # The tenant may come back, and is then a new one.
+        # The tenant may come back as a new tenant.
         await sync(database, THEIRS, [observation("a", "1")], "a")
 
 
-def test_a_purge_that_fails_deletes_nothing(database_url: str) -> None:
+def test_failed_purge_deletes_nothing(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("INSERT INTO tenant (tenant_id, name) VALUES (%s, 'Theirs')", [THEIRS])
     with pytest.raises(ZeroDivisionError), tenant_purge(database_url, THEIRS) as purge:

@@ -1,4 +1,4 @@
-"""A process that stands still or has gone holds nobody up for long."""
+"""A frozen or dead process blocks others only briefly."""
 
 import os
 import signal
@@ -47,16 +47,14 @@ asyncio.run(freeze())
 """
 
 
-async def test_every_transaction_has_its_limits_also_where_a_pooler_keeps_no_settings(
-    database: Database, database_url: str
-) -> None:
+async def test_every_transaction_sets_its_timeouts_even_behind_a_pooler(database: Database, database_url: str) -> None:
     show = text("SELECT name, current_setting(name) FROM unnest(CAST(:names AS text[])) AS name")
     for opened in (database.tenant(TENANT), database.tenant(TENANT, read_only=True), database.portfolio()):
         async with opened as session:
             found = {row.name: row.current_setting for row in await session.execute(show, {"names": list(SETTINGS)})}
         assert found == SETTINGS
     async with database._engine.connect() as connection:
-        # As a pooler hands a connection of another client's on.
+        # As a pooler passes on another client's connection.
         await connection.execute(text("RESET ALL"))
         for name in timeouts.TRANSACTION_TIMEOUTS:
             await connection.execute(text(f"SET {name} = 0"))
@@ -66,7 +64,7 @@ async def test_every_transaction_has_its_limits_also_where_a_pooler_keeps_no_set
     assert found == SETTINGS
 
 
-def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migration_has_the_same_idle_and_network_timeouts(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Engine] = []
 
     def noted(url: URL, **options: Any) -> Engine:
@@ -88,14 +86,12 @@ def test_a_migration_stands_still_no_longer_either(database_url: str, monkeypatc
 
 
 @pytest.mark.slow
-async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_for_long(
-    database: Database, database_url: str
-) -> None:
+async def test_frozen_holder_of_the_slot_lock_blocks_others_only_briefly(database: Database, database_url: str) -> None:
     frozen = _frozen(database_url)
     try:
 
         async def holds_the_lock() -> bool:
-            # As the superuser: nobody else is told what a login of others does.
+            # As the superuser: other logins do not see a session's activity.
             async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as onlooker:
                 found = await onlooker.execute(
                     "SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
@@ -114,7 +110,7 @@ async def test_a_process_that_is_frozen_with_the_lock_of_all_slots_stops_nobody_
         frozen.wait()
 
 
-async def test_whoever_holds_the_lock_of_all_slots_may_stand_still_for_seconds_only(database: Database) -> None:
+async def test_holder_of_the_slot_lock_may_idle_for_seconds_only(database: Database) -> None:
     async with database.tenant(TENANT) as session:
         await runs.open_run(session, identity("a"), SLOTS)
         allowed = (await session.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
@@ -125,8 +121,8 @@ def _frozen(database_url: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", FROZEN, database_url], cwd=CHECKOUT)
 
 
-async def test_who_stood_still_is_told_so_and_may_begin_again(database: Database) -> None:
-    # Which of the two the driver reads first, PostgreSQL's word or the end of the connection, is chance.
+async def test_idle_transaction_fails_and_the_next_transaction_works(database: Database) -> None:
+    # By chance, the driver first reads PostgreSQL's message or the end of the connection.
     with pytest.raises(StorageUnavailableError, match=r"this process was idle|the connection to PostgreSQL broke"):
         async with database.tenant(TENANT) as session:
             pid = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
@@ -143,6 +139,6 @@ async def test_who_stood_still_is_told_so_and_may_begin_again(database: Database
         assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
 
 
-def test_whoever_waits_for_a_frozen_process_waits_longer_than_it_may_stand_still() -> None:
+def test_idle_timeouts_are_below_lock_and_statement_timeouts() -> None:
     assert timeouts.SLOTS_IDLE_TIMEOUT_SECONDS < timeouts.IDLE_TIMEOUT_SECONDS < timeouts.LOCK_TIMEOUT_SECONDS
     assert timeouts.LOCK_TIMEOUT_SECONDS < timeouts.STATEMENT_TIMEOUT_SECONDS

@@ -34,7 +34,7 @@ def assignment(external_id: str, role: str, principal: str) -> Observation:
 async def titles(
     database: Database, tenant_id: UUID, *observations: Observation, of: str = ASSIGNMENTS
 ) -> dict[str, str | None]:
-    """What the items of a collection are called after a run that showed these items."""
+    """The titles of a collection's items after a run with these observations."""
     type_keys = {ASSIGNMENTS, ROLES, GROUPS, *(observation.type_key for observation in observations)}
     await sync(database, tenant_id, observations, *sorted(type_keys))
     await catch_up(database, tenant_id, load_catalog().reading_rules())
@@ -44,7 +44,7 @@ async def titles(
     return {key: item.display_name for key, item in found.items() if item.type_key == of}
 
 
-async def test_an_assignment_is_called_after_its_role_and_its_holder(database: Database) -> None:
+async def test_assignment_is_titled_by_its_role_and_holder(database: Database) -> None:
     tenant_id = uuid4()
     admins, readers = (observation(ROLES, name, displayName=name.title()) for name in ("admin", "reader"))
     group = observation(GROUPS, "g", displayName="Break glass")
@@ -60,7 +60,7 @@ async def test_an_assignment_is_called_after_its_role_and_its_holder(database: D
     }
 
 
-async def test_of_two_objects_with_one_id_the_present_one_gives_its_name(database: Database) -> None:
+async def test_present_object_gives_the_title_if_two_share_an_id(database: Database) -> None:
     tenant_id, admin = uuid4(), observation(ROLES, "admin", displayName="Admin")
     shown = [admin, assignment("a", "admin", "g")]
     group, app = observation(GROUPS, "g", displayName="Group"), observation("servicePrincipals", "g", displayName="App")
@@ -74,7 +74,7 @@ def of_catalog(type_key: str, external_id: str, **properties: object) -> Observa
     return Observer(rules).observe(cast("JsonObject", {"id": external_id, **properties}))
 
 
-async def test_a_policy_is_called_after_the_role_of_the_assignment_that_names_it(database: Database) -> None:
+async def test_policy_is_titled_by_the_role_of_its_assignment(database: Database) -> None:
     tenant_id = uuid4()
 
     def policy(external_id: str, **properties: object) -> Observation:
@@ -98,7 +98,7 @@ async def test_a_policy_is_called_after_the_role_of_the_assignment_that_names_it
     )
 
 
-async def test_a_title_says_what_distinguishes_a_member_from_an_owner(database: Database) -> None:
+async def test_title_distinguishes_a_member_from_an_owner(database: Database) -> None:
     group = observation(GROUPS, "g", displayName="Break glass")
     schedules = [
         of_catalog(OF_GROUPS, access, groupId="g", principalId=PERSON, accessId=access)
@@ -112,14 +112,14 @@ async def test_a_title_says_what_distinguishes_a_member_from_an_owner(database: 
     assert await titles(database, uuid4(), nothing_to_name, of=OF_GROUPS) == {"lost": "lost"}
 
 
-async def test_a_connection_is_called_after_its_instance(database: Database) -> None:
+async def test_connection_is_titled_by_its_instance(database: Database) -> None:
     connection = of_catalog("serviceNowConnections", "c", instanceUrl="https://contoso.service-now.com")
     expected: dict[str, str | None] = {"c": "https://contoso.service-now.com"}
     assert await titles(database, uuid4(), connection, of="serviceNowConnections") == expected
 
 
 @of_each(TITLED)
-def test_titles_are_made_of_references_of_entries_without_a_name(entry: Collection) -> None:
+def test_titles_use_references_or_meta_of_entries_without_a_name(entry: Collection) -> None:
     assert set(entry.titled_by) <= {path_of(rule) for rule in entry.references} | entry.meta.keys()
     assert entry.name_field == entry.id_field
     giver = entry.titled_from
@@ -129,21 +129,21 @@ def test_titles_are_made_of_references_of_entries_without_a_name(entry: Collecti
         assert giver.type_key in TITLED
 
 
-def test_every_entry_whose_items_name_only_others_has_titles() -> None:
+def test_every_nameless_entry_has_titles_or_is_a_listed_exception() -> None:
     nameless = {
         key
         for key, entry in load_catalog().collections.items()
         if entry.name_field == entry.id_field and not entry.singleton and not entry.opt_in
     }
     assert nameless - TITLED.keys() == {
-        # Their ids are names: a domain, a language, a flow, a set, what is measured, a partner's kind.
+        # Their ids are names: a domain, a language, a flow, a set, a measure, a partner's kind.
         "attributeSets", "b2cUserFlows", "b2xUserFlows", "brandingLocalizations",
         "crossTenantAccessPolicy.m365Capabilities", "domains", "microsoftTunnelHealthThresholds",
         "mobileThreatDefenseConnectors",
-        # One a tenant, or so few that their kind says it.
+        # A single item per tenant, or so few that their kind identifies them.
         "certificateBasedAuthConfiguration", "cloudPc.externalPartnerSettings", "exchangeOnPremisesPolicies",
         "groupLifecyclePolicies", "onPremisesSynchronization",
-        # A tenant outside, which nothing in this one names.
+        # An outside tenant, which nothing in this tenant names.
         "crossTenantAccessPolicy.partners",
         # Autopatch names neither audiences nor what it deploys to them.
         "windowsUpdatesDeploymentAudiences", "windowsUpdatesDeployments", "windowsUpdatesUpdatePolicies",

@@ -1,4 +1,4 @@
-"""Migrations on a database that is in use: locks are waited for briefly, indexes built beside writers, rows moved."""
+"""Migrations on a database in use: brief waits for locks, indexes built beside writers, moved rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,7 +44,7 @@ def a_copy(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
 
 
 def stamp(url: str, revision: str) -> None:
-    """Has the database say that it is at a revision. Migrations from 0013 on may run again."""
+    """Sets the database's revision. Migrations from 0013 on may run again."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(STAMP, [revision])
 
@@ -96,7 +96,7 @@ async def test_a_database_of_the_last_release_is_upgraded_with_its_data(empty_da
                 write_item(connection, tenant_id, "a", {"id": "1"})
         engine.dispose()
         assert upgrade(empty_database_url) == (LAST_RELEASE, head(), ROLES)
-        # One that was running goes on, one that starts works, too.
+        # A running worker goes on, and a new worker starts.
         for database in (before, Database(empty_database_url)):
             await sync(database, mine, [observation("a", "1"), observation("a", "2")], "a")
             assert set(await items(database, mine)) == {"1", "2"}
@@ -115,7 +115,7 @@ SELECT tenant_id, 'a', item, position, setting, value FROM tenant CROSS JOIN (VA
 """
 
 
-async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database_url: str) -> None:
+async def test_upgrade_joins_rows_of_settings_into_a_text_per_item(empty_database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(empty_database_url))
     with engine.connect() as connection:
         settle(connection)
@@ -136,7 +136,7 @@ async def test_settings_that_were_rows_become_a_text_of_each_item(empty_database
                 assert [tuple(row) for row in known] == [("a", "camera"), ("a", "pin")]
 
 
-def test_a_migration_that_waits_for_a_lock_says_for_which_and_goes_on(copied: str, postgres: EmbeddedPostgres) -> None:
+def test_waiting_migration_names_the_lock_and_then_continues(copied: str, postgres: EmbeddedPostgres) -> None:
     stamp(copied, LAST_RELEASE)
     told: list[str] = []
     superuser = url_of(postgres, copied.rpartition("/")[2])
@@ -153,7 +153,7 @@ def test_a_migration_that_waits_for_a_lock_says_for_which_and_goes_on(copied: st
     assert told[-1].startswith(f"waiting for the lock of sync_run, held by a report (pid {pid}) (attempt ")
 
 
-def test_a_lock_that_is_never_free_ends_the_upgrade(a_copy: str) -> None:
+def test_upgrade_fails_if_a_lock_is_never_free(a_copy: str) -> None:
     stamp(a_copy, LAST_RELEASE)
     patience = LockRetries(timeout_ms=1, attempts=3, pause_seconds=0)
     told: list[str] = []
@@ -180,7 +180,7 @@ IS_VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('tena
 
 @pytest.fixture
 def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where a test writes one more migration."""
+    """The file in which a test writes a further migration."""
     configured = schema._config
     versions = Path(schema.__file__).parent / "migrations" / "versions"
 
@@ -202,7 +202,7 @@ def migration_that_moves_rows(next_migration: Path) -> None:
 
 
 @pytest.mark.usefixtures("migration_that_moves_rows")
-async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it(copied: str) -> None:
+async def test_migration_moves_rows_of_all_tenants_despite_policies(copied: str) -> None:
     tenants = uuid4(), uuid4()
     async with Database(copied) as database:
         for tenant_id in tenants:
@@ -212,7 +212,7 @@ async def test_a_migration_moves_the_rows_of_all_tenants_though_policies_bind_it
             assert [item.display_name for item in (await items(database, tenant_id)).values()] == ["moved"]
 
 
-async def test_items_without_a_name_move_behind_those_that_have_one(copied: str) -> None:
+async def test_upgrade_sorts_items_without_a_name_last(copied: str) -> None:
     tenants = uuid4(), uuid4()
     keys = text("SELECT external_id FROM item_name ORDER BY name_key")
     async with Database(copied) as database:
@@ -237,13 +237,13 @@ def test_an_index_is_built_beside_writers(a_copy: str, next_migration: Path) -> 
         upgrading.start()
         while other.execute(waits).fetchone() == (0,):
             sleep(0.01)
-        other.execute(add, ["two"])  # A build that locks the table would hold this up for as long as the writer stays.
+        other.execute(add, ["two"])  # A build that locks the table would block this until the writer ends.
         writer.commit()
         upgrading.join()
         assert other.execute(IS_VALID).fetchone() == (True,)
 
 
-def test_an_index_that_a_broken_build_left_is_built_again(a_copy: str, next_migration: Path) -> None:
+def test_invalid_index_of_a_failed_build_is_rebuilt(a_copy: str, next_migration: Path) -> None:
     next_migration.write_text(MIGRATION.format(head=head(), upgrade=INDEX))
     with psycopg.connect(a_copy, autocommit=True) as connection:
         connection.execute(

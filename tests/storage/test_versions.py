@@ -1,4 +1,4 @@
-"""The history of an item, and the inventory as it was, from a real PostgreSQL."""
+"""The history of an item, and the inventory at an earlier moment."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -43,7 +43,7 @@ def _value(item: ItemAtMoment) -> str:
     return item.document.decode().partition('"value":"')[2].partition('"')[0]
 
 
-async def test_a_document_that_returns_is_a_version_that_says_which_one_it_returns_to(database: Database) -> None:
+async def test_returning_document_makes_a_version_that_names_the_earlier_version(database: Database) -> None:
     for value in ("A", "B", "A"):
         await sync(database, TENANT, [observation("a", "1", displayName="one", value=value)], "a")
     third, second, first = await _history(database)
@@ -61,7 +61,7 @@ async def test_a_document_that_returns_is_a_version_that_says_which_one_it_retur
     assert first.last_observed_run_id == first.first_observed_run_id
 
 
-async def test_the_current_version_was_last_observed_when_its_item_was(database: Database) -> None:
+async def test_current_version_was_last_observed_with_its_item(database: Database) -> None:
     for _ in range(2):
         await sync(database, TENANT, [observation("a", "1")], "a")
     (only,) = await _history(database)
@@ -70,14 +70,14 @@ async def test_the_current_version_was_last_observed_when_its_item_was(database:
     assert only.first_observed_at < item.last_seen_at
 
 
-async def test_a_rename_says_what_the_name_was(database: Database) -> None:
+async def test_version_after_a_rename_has_the_previous_name(database: Database) -> None:
     for name in ("old", "new"):
         await sync(database, TENANT, [observation("a", "1", displayName=name)], "a")
     second, first = await _history(database)
     assert (second.renamed_from, second.display_name, first.renamed_from) == ("old", "new", None)
 
 
-async def test_a_recreation_names_the_item_that_was_gone(database: Database) -> None:
+async def test_version_of_a_recreated_item_names_the_original(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1", displayName="one", value="A")], "a")
     await sync(database, TENANT, [observation("a", "2", displayName="one", value="A")], "a")
     (made_again,) = await _history(database, "2")
@@ -85,7 +85,7 @@ async def test_a_recreation_names_the_item_that_was_gone(database: Database) -> 
     assert (made_again.recreates_external_id, before.recreates_external_id) == ("1", None)
 
 
-async def test_a_version_that_brings_the_details_is_no_change(database: Database) -> None:
+async def test_version_that_adds_the_details_is_no_change(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [listed("a", "1", displayName="one")])
     await end(database, TENANT, run)
@@ -95,7 +95,7 @@ async def test_a_version_that_brings_the_details_is_no_change(database: Database
     assert second.change is VersionChange.COMPLETED
 
 
-async def test_what_followed_a_forgotten_version_is_a_change_from_nobody_knows_what(database: Database) -> None:
+async def test_version_after_a_forgotten_version_is_a_change_without_previous_name(database: Database) -> None:
     for name in ("one", "two", "three"):
         await sync(database, TENANT, [observation("a", "1", displayName=name)], "a")
     await _forget_all_but(database, 1)
@@ -103,7 +103,7 @@ async def test_what_followed_a_forgotten_version_is_a_change_from_nobody_knows_w
     assert (third.version, third.change, third.renamed_from) == (3, VersionChange.CHANGED, None)
 
 
-async def test_a_pin_is_named_with_its_version(database: Database) -> None:
+async def test_version_lists_its_pins(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1")], "a")
     async with database.tenant(TENANT) as session:
         await versions.pin(session, "a", "1", 1, "ada", "audit")
@@ -129,7 +129,7 @@ async def test_an_item_is_found_by_id_then_by_name_then_by_name_in_any_case(data
     assert found == {"2": ["2"], "Twin": ["2", "3"], "twin": ["4"], "TWIN": ["2", "3", "4"], "elsewhere": []}
 
 
-async def test_one_item_has_its_state_from_the_latest_run_that_covers_its_collection(database: Database) -> None:
+async def test_item_has_its_state_from_the_latest_run_of_its_collection(database: Database) -> None:
     await sync(database, TENANT, [observation("a", "1"), observation("a", "2")], "a")
     await sync(database, TENANT, [observation("a", "2")], "a")
     await sync(database, TENANT, [observation("b", "9")], "b")
@@ -138,13 +138,13 @@ async def test_one_item_has_its_state_from_the_latest_run_that_covers_its_collec
     assert (one and one.state, two and two.state, none) == ("missing", "present", None)
 
 
-async def test_the_inventory_of_a_moment_is_what_was_there_then(database: Database) -> None:
+async def test_inventory_at_a_moment_has_the_items_and_content_of_then(database: Database) -> None:
     before = await _now(database)
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     first = await _now(database)
-    await sync(database, TENANT, [_one("B"), observation("a", "3", value="Y")], "a")
+    await sync(database, TENANT, [_first_item("B"), observation("a", "3", value="Y")], "a")
     second = await _now(database)
-    await sync(database, TENANT, [_one("A"), observation("a", "3", value="Y")], "a")
+    await sync(database, TENANT, [_first_item("A"), observation("a", "3", value="Y")], "a")
 
     assert await _at(database, before) == {}
     assert {key: _value(item) for key, item in (await _at(database, first)).items()} == {"1": "A", "2": "X"}
@@ -154,8 +154,8 @@ async def test_the_inventory_of_a_moment_is_what_was_there_then(database: Databa
     assert not any(item.is_presumed or item.is_forgotten for item in now.values())
 
 
-async def test_a_collection_that_could_not_be_read_takes_no_item_away(database: Database) -> None:
-    await sync(database, TENANT, [_one("A")], "a")
+async def test_failed_collection_removes_no_items_and_is_named(database: Database) -> None:
+    await sync(database, TENANT, [_first_item("A")], "a")
     await sync(
         database,
         TENANT,
@@ -175,37 +175,37 @@ async def test_a_collection_that_could_not_be_read_takes_no_item_away(database: 
         assert await documents.types_not_read(session, now) == []
 
 
-async def test_items_of_a_collection_that_no_run_has_completed_are_there_and_it_is_named(database: Database) -> None:
+async def test_never_completed_collection_keeps_its_items_and_is_named(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land(database, TENANT, run, [_one("A")])
+    await land(database, TENANT, run, [_first_item("A")])
     now = await _now(database)
     assert list(await _at(database, now)) == ["1"]
     async with database.tenant(TENANT, read_only=True) as session:
         assert await documents.types_not_read(session, now) == ["a"]
 
 
-async def test_a_complete_run_tells_what_it_listed_though_all_was_seen_again(database: Database) -> None:
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+async def test_past_absence_remains_certain_after_the_item_returns(database: Database) -> None:
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     await sync(database, TENANT, [observation("a", "2", value="X")], "a")
     gone = await _now(database)
     assert list(await _at(database, gone)) == ["2"]
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     assert {key: item.is_presumed for key, item in (await _at(database, gone)).items()} == {"2": False}
 
 
-async def test_items_are_presumed_where_a_run_missed_more_than_absences_tell_of(database: Database) -> None:
-    """As of runs from before absences were recorded."""
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+async def test_items_are_presumed_if_missing_counts_exceed_recorded_absences(database: Database) -> None:
+    """As for runs from before absences were recorded."""
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     await sync(database, TENANT, [observation("a", "2", value="X")], "a")
     then = await _now(database)
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     async with database.tenant(TENANT) as session:
         await session.execute(text("DELETE FROM item_absence"))
     assert {key: item.is_presumed for key, item in (await _at(database, then)).items()} == {"1": True, "2": True}
 
 
-async def test_an_unread_collection_leaves_no_doubt_about_the_listed_one(database: Database) -> None:
-    wave = [_one("A"), observation("a", "2", value="X"), observation("b", "3"), observation("b", "4")]
+async def test_partial_run_leaves_no_item_presumed(database: Database) -> None:
+    wave = [_first_item("A"), observation("a", "2", value="X"), observation("b", "3"), observation("b", "4")]
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
         "a": (Outcome.COMPLETE, None),
         "b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED),
@@ -218,29 +218,29 @@ async def test_an_unread_collection_leaves_no_doubt_about_the_listed_one(databas
     assert {key: item.is_presumed for key, item in found.items()} == {"2": False, "3": False, "4": False}
 
 
-async def test_nothing_is_presumed_where_the_run_left_nothing_missing(database: Database) -> None:
-    await sync(database, TENANT, [_one("A")], "a")
-    await sync(database, TENANT, [_one("A")], "a")
+async def test_nothing_is_presumed_after_a_run_without_missing_items(database: Database) -> None:
+    await sync(database, TENANT, [_first_item("A")], "a")
+    await sync(database, TENANT, [_first_item("A")], "a")
     then = await _now(database)
-    await sync(database, TENANT, [_one("A")], "a")
+    await sync(database, TENANT, [_first_item("A")], "a")
     assert {key: item.is_presumed for key, item in (await _at(database, then)).items()} == {"1": False}
 
 
-async def test_an_item_that_a_get_by_id_did_not_find_was_not_there_though_it_came_back(database: Database) -> None:
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+async def test_item_confirmed_gone_was_absent_though_it_returned(database: Database) -> None:
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [observation("a", "2", value="X")])
     await _confirm_gone(database, run)
     await end(database, TENANT, run)
     gone = await _now(database)
-    await sync(database, TENANT, [_one("A"), observation("a", "2", value="X")], "a")
+    await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     assert list(await _at(database, gone)) == ["2"]
 
 
-async def test_a_forgotten_version_is_forgotten_only_where_it_was_current(database: Database) -> None:
+async def test_item_is_forgotten_only_while_the_forgotten_version_was_current(database: Database) -> None:
     moments = []
     for value in ("A", "B", "C"):
-        await sync(database, TENANT, [_one(value)], "a")
+        await sync(database, TENANT, [_first_item(value)], "a")
         moments.append(await _now(database))
     async with database.tenant(TENANT) as session:
         await versions.pin(session, "a", "1", 1, "ada", None)
@@ -256,7 +256,7 @@ async def test_a_forgotten_version_is_forgotten_only_where_it_was_current(databa
     assert _value((await _at(database, moments[2]))["1"]) == "C"
 
 
-async def test_an_item_whose_document_had_not_been_read_has_none_and_none_is_forgotten(database: Database) -> None:
+async def test_item_without_a_read_document_has_none_and_is_not_forgotten(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [listed("a", "1", displayName="one")])
     unread = await _now(database)
@@ -268,7 +268,7 @@ async def test_an_item_whose_document_had_not_been_read_has_none_and_none_is_for
     assert (item.document, item.is_forgotten) == (None, False)
 
 
-def _one(value: str) -> Observation:
+def _first_item(value: str) -> Observation:
     return observation("a", "1", displayName="one", value=value)
 
 

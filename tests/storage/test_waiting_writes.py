@@ -1,4 +1,4 @@
-"""Writes to a row whose lock another transaction held: it has moved the row to another place meanwhile."""
+"""Writes that wait for a row lock while the lock's holder moves the row to another place."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -58,7 +58,7 @@ WRITES: dict[str, tuple[Write, str]] = {
 async def write_beside_a_move(
     database: Database, database_url: str, write: Write, run: RunIdentity, expected: str
 ) -> bool:
-    """Whether the row is as expected after a write that has waited for a transaction that moved it."""
+    """Whether the row is as expected after a write that waited for the transaction that moved it."""
 
     async def waiting() -> None:
         async with database.tenant(TENANT) as session:
@@ -76,7 +76,7 @@ async def write_beside_a_move(
 
 
 @pytest.mark.parametrize(("write", "expected"), WRITES.values(), ids=WRITES)
-async def test_a_write_that_waited_is_not_lost(
+async def test_write_is_not_lost_if_its_row_moves_while_it_waits(
     database: Database, database_url: str, write: Write, expected: str
 ) -> None:
     shown = [observation(ROLES, "admin", displayName="Admin"), assignment("1", "admin", str(uuid4()))]
@@ -88,7 +88,7 @@ async def test_a_write_that_waited_is_not_lost(
     assert await write_beside_a_move(database, database_url, write, run, expected)
 
 
-async def test_what_a_run_has_seen_by_id_is_marked_though_it_waited(database: Database, database_url: str) -> None:
+async def test_found_by_id_is_marked_though_the_row_moves_meanwhile(database: Database, database_url: str) -> None:
     await sync(database, TENANT, [observation(ASSIGNMENTS, "1")], ASSIGNMENTS)
     run = await begin(database, TENANT, ASSIGNMENTS)
     async with database.tenant(TENANT) as session:
@@ -100,7 +100,7 @@ async def test_what_a_run_has_seen_by_id_is_marked_though_it_waited(database: Da
     assert await write_beside_a_move(database, database_url, mark, run, "found_by_id_run_id = :run_id")
 
 
-async def test_an_item_without_details_is_settled_though_its_row_was_waited_for(
+async def test_item_without_details_is_settled_though_its_row_moves_meanwhile(
     database: Database, database_url: str
 ) -> None:
     run = await begin(database, TENANT, ASSIGNMENTS)

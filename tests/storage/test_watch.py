@@ -1,4 +1,4 @@
-"""What a look of `watch` writes, and what it leaves alone."""
+"""The writes of a look of `watch`, and the rows that it leaves alone."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,42 +20,42 @@ ONE, TWO = observation("a", "1", name="first"), observation("a", "2")
 EDITED = observation("a", "1", name="second")
 
 
-async def test_a_look_merges_once_however_often_it_is_repeated(database: Database) -> None:
+async def test_repeated_look_merges_once(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
     start, run_id = await begin(database), uuid4()
     assert await record(database, start, run_id, found=[EDITED]) == LookResult(changed=1)
     assert await record(database, start, run_id, found=[EDITED]) == LookResult()
-    assert await one(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
-    assert await one(database, "SELECT count(*) FROM merged_wave") == 0
-    assert await one(database, "SELECT count(*) FROM audited_object WHERE object_id = '1'") == 1
+    assert await scalar(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
+    assert await scalar(database, "SELECT count(*) FROM merged_wave") == 0
+    assert await scalar(database, "SELECT count(*) FROM audited_object WHERE object_id = '1'") == 1
 
 
-async def test_what_another_run_has_seen_since_is_left_to_it(database: Database) -> None:
-    """What a look has read may be older than what was written meanwhile, and so may its 404."""
+async def test_look_does_not_replace_newer_observations_of_a_run(database: Database) -> None:
+    """The look's documents and its 404 may be older than the run's writes."""
     await sync(database, TENANT, [ONE, TWO], "a")
     start = await begin(database)
     await sync(database, TENANT, [EDITED, TWO], "a")
     stale = await record(database, start, uuid4(), found=[ONE], gone=["2"])
     assert stale == LookResult(contested=frozenset({("a", "1"), ("a", "2")}))
-    assert await one(database, "SELECT count(*) FROM sync_run WHERE kind = 'watch'") == 0
+    assert await scalar(database, "SELECT count(*) FROM sync_run WHERE kind = 'watch'") == 0
     assert {item.state for item in (await items(database, TENANT)).values()} == {State.PRESENT}
-    assert await one(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
+    assert await scalar(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
 
 
-async def test_a_404_makes_an_item_gone_and_no_other_missing(database: Database) -> None:
+async def test_not_found_item_is_gone_and_no_other_item_is_missing(database: Database) -> None:
     await sync(database, TENANT, [ONE, TWO], "a")
-    coverage = await one(database, "SELECT to_jsonb(c) FROM collection_coverage AS c")
+    coverage = await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c")
     start = await begin(database)
     assert await record(database, start, uuid4(), gone=["1"]) == LookResult(gone=1)
-    assert await one(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
-    assert await one(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
+    assert await scalar(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
+    assert await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
     assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "by the run that listed both"
     await sync(database, TENANT, [TWO], "a")
-    assert await one(database, "SELECT count(*) FROM item_absence") == 1
+    assert await scalar(database, "SELECT count(*) FROM item_absence") == 1
     assert await states(database) == {"1": State.MISSING, "2": State.PRESENT}
 
 
-async def test_a_position_is_kept_and_set_back_by_nobody(database: Database) -> None:
+async def test_log_position_never_moves_back(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     first, second = await begin(database), await begin(database)
     await keep(database, LogLook("auditEvents", ["e2"], 3), second.at)
@@ -96,6 +96,6 @@ async def keep(database: Database, look: LogLook, at: datetime) -> None:
         await watch.keep_position(session, look, at)
 
 
-async def one(database: Database, query: str) -> object:
+async def scalar(database: Database, query: str) -> object:
     async with database.tenant(TENANT) as session:
         return (await session.execute(text(query))).scalar_one()
