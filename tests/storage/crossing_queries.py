@@ -38,10 +38,10 @@ Asked = dict[str, Callable[[], Awaitable[object]]]
 
 def crossing_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     """For each such function, a call that asks for the other tenant's rows."""
-    return {**_of_runs(session, theirs), **_of_items(session, theirs), **_of_answers(session, theirs)}
+    return {**_run_queries(session, theirs), **_item_queries(session, theirs), **_answer_queries(session, theirs)}
 
 
-def _of_runs(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _run_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     their_hash = theirs.selection.hash()
 
     async def resolved() -> object:
@@ -76,7 +76,7 @@ def _of_runs(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     }
 
 
-def _of_items(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     async def covered() -> object:
         return (await coverage.coverage_of_tenants(session, [THEIRS]))[THEIRS]
 
@@ -110,7 +110,7 @@ def _of_items(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     }
 
 
-def _of_answers(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _answer_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     return {
         "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
         "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),

@@ -293,7 +293,7 @@ async def test_run_refreshes_the_oldest_details_up_to_its_limit(database: Databa
 LOST = [StalePart(detail="settings", error_code=ErrorCode.GRAPH_NOT_FOUND, http_status=404)]
 
 
-async def ask_in_vain(database: Database, shown: Observation, *, deep: bool = False) -> bool:
+async def requests_unreadable_detail(database: Database, shown: Observation, *, deep: bool = False) -> bool:
     """A run that lists an item with an unreadable detail. Returns whether it requests the details."""
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [shown], deep=deep)
@@ -309,7 +309,7 @@ async def ask_in_vain(database: Database, shown: Observation, *, deep: bool = Fa
     return bool(some)
 
 
-async def asked_long_ago(database: Database, ago: timedelta) -> None:
+async def age_latest_request(database: Database, ago: timedelta) -> None:
     statement = text("UPDATE inventory_item SET stale_asked_at = stale_asked_at - CAST(:ago AS interval)")
     async with database.tenant(TENANT) as session:
         await session.execute(statement, {"ago": ago})
@@ -317,25 +317,25 @@ async def asked_long_ago(database: Database, ago: timedelta) -> None:
 
 async def test_unreadable_detail_is_retried_with_backoff(database: Database) -> None:
     shown = listed("a", "1", name="A")
-    assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
+    assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
     async with database.tenant(TENANT, read_only=True) as session:
         item = (await session.execute(text("SELECT * FROM inventory_item"))).one()
     assert (item.stale_since is not None, item.content_observed_at, item.stale_asks) == (True, None, 3)
     for waits, asks in ((timedelta(minutes=79), False), (timedelta(minutes=1), True), (timedelta(minutes=81), False)):
-        await asked_long_ago(database, waits)
-        assert await ask_in_vain(database, shown) == asks
+        await age_latest_request(database, waits)
+        assert await requests_unreadable_detail(database, shown) == asks
     for _ in range(20):
-        await asked_long_ago(database, DAY)
-        assert await ask_in_vain(database, shown), "at the latest after the refresh period"
+        await age_latest_request(database, DAY)
+        assert await requests_unreadable_detail(database, shown), "at the latest after the refresh period"
 
 
 async def test_unreadable_detail_is_retried_at_once_after_an_edit_or_deep_run(database: Database) -> None:
     shown = listed("a", "1", name="A")
-    assert [await ask_in_vain(database, shown) for _ in range(4)] == [True, True, True, False]
-    assert await ask_in_vain(database, shown, deep=True)
-    assert not await ask_in_vain(database, shown)
+    assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
+    assert await requests_unreadable_detail(database, shown, deep=True)
+    assert not await requests_unreadable_detail(database, shown)
     edited = listed("a", "1", name="B")
-    assert [await ask_in_vain(database, edited) for _ in range(4)] == [True, True, True, False]
+    assert [await requests_unreadable_detail(database, edited) for _ in range(4)] == [True, True, True, False]
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [edited], deep=True)
     await land_whole(database, run, "1", name="B", settings=[])

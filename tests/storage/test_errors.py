@@ -77,7 +77,7 @@ def other_login(postgres: EmbeddedPostgres, options: str = "") -> Iterator[str]:
         connection.execute(f"DROP ROLE {name}".encode())
 
 
-async def trouble(url: str) -> str:
+async def error_message(url: str) -> str:
     """The error message of a transaction at this URL."""
     async with Database(url) as database:
         with pytest.raises(StorageUnavailableError) as refused:
@@ -98,14 +98,16 @@ async def test_failed_connections_are_explained(postgres: EmbeddedPostgres) -> N
         ("postgresql://me:hunter2@127.0.0.1:1/db", "nothing listens at the host and port of DATABASE_URL"),
         (f"{postgres.url}?sslmode=require", "does not offer the TLS"),
     ):
-        said = await trouble(url)
+        said = await error_message(url)
         assert words in said
         assert "hunter2" not in said
     with other_login(postgres, "CONNECTION LIMIT 0") as crowded:
-        assert "too many connections" in await trouble(url_of(postgres, "postgres", crowded))
+        assert "too many connections" in await error_message(url_of(postgres, "postgres", crowded))
     with other_login(postgres) as nobody, psycopg.connect(postgres.url, autocommit=True) as admin:
         admin.execute(f"ALTER ROLE {nobody} NOLOGIN".encode())
-        assert f'role "{nobody}" is not permitted to log in' in await trouble(url_of(postgres, "postgres", nobody))
+        assert f'role "{nobody}" is not permitted to log in' in await error_message(
+            url_of(postgres, "postgres", nobody)
+        )
 
 
 async def test_statement_timeout_is_explained(database: Database) -> None:

@@ -11,7 +11,7 @@ from storage.errors import StorageNotReadyError, StorageUnavailableError
 from storage.readiness import check_readiness
 
 
-async def the_same(url: str) -> str:
+async def common_error(url: str) -> str:
     """The error that both checks raise."""
     async with Database(url, pool_size=1) as database:
         with pytest.raises((StorageNotReadyError, StorageUnavailableError)) as whole:
@@ -29,18 +29,18 @@ async def test_current_database_is_ready_under_either_url_scheme(database_url: s
 
 async def test_both_checks_give_the_same_message_for_each_fault(postgres: EmbeddedPostgres, database_url: str) -> None:
     name = str(conninfo_to_dict(database_url)["dbname"])
-    assert "has no tables" in await the_same(postgres.url)
-    assert "does not exist" in await the_same(database_url.replace(name, "nothing"))
-    assert "password" in await the_same(database_url.replace("postgres:", "postgres:wrong", 1))
+    assert "has no tables" in await common_error(postgres.url)
+    assert "does not exist" in await common_error(database_url.replace(name, "nothing"))
+    assert "password" in await common_error(database_url.replace("postgres:", "postgres:wrong", 1))
     port = str(conninfo_to_dict(database_url)["port"])
-    assert "nothing listens" in await the_same(database_url.replace(f":{port}/", ":1/"))
+    assert "nothing listens" in await common_error(database_url.replace(f":{port}/", ":1/"))
 
 
 async def test_both_checks_give_the_same_message_for_another_revision(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         try:
-            assert "is at revision 0001" in await the_same(database_url)
+            assert "is at revision 0001" in await common_error(database_url)
         finally:
             connection.execute("UPDATE alembic_version SET version_num = %s", [REVISION])
 

@@ -35,7 +35,9 @@ def referring(external_id: str = "p", **properties: Any) -> Observation:
     return observer.observe({"id": external_id, **properties}, with_references=True)
 
 
-async def of(database: Database, external_id: str = "p", type_key: str = "policies") -> list[tuple[int, str]]:
+async def stored_references(
+    database: Database, external_id: str = "p", type_key: str = "policies"
+) -> list[tuple[int, str]]:
     """Version and target of each stored reference of an item."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await dependencies.of_items(session, [(type_key, external_id)], 100)
@@ -53,15 +55,15 @@ async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -
 
 async def test_only_references_of_the_current_version_are_stored(database: Database) -> None:
     await sync(database, TENANT, [policy(groupIds=["a", "b"])], "policies")
-    assert await of(database) == []
+    assert await stored_references(database) == []
     await catch_up(database)
-    assert await of(database) == [(1, "a"), (1, "b")]
+    assert await stored_references(database) == [(1, "a"), (1, "b")]
     await sync(database, TENANT, [policy(groupIds=["b"])], "policies")
     await catch_up(database)
-    assert await of(database) == [(2, "b")]
+    assert await stored_references(database) == [(2, "b")]
     await sync(database, TENANT, [policy()], "policies")
     await catch_up(database)
-    assert await of(database) == []
+    assert await stored_references(database) == []
 
 
 async def test_an_unchanged_item_is_not_read_again(database: Database) -> None:
@@ -103,11 +105,11 @@ async def test_list_document_is_read_once_it_is_the_version(database: Database) 
     run = await begin(database, TENANT, "policies")
     await land(database, TENANT, run, [listed("policies", "p", groupIds=["a"])])
     await catch_up(database)
-    assert await of(database) == []
+    assert await stored_references(database) == []
     await end(database, TENANT, run, RunStatus.PARTIAL)
     assert await unread(database) == 1
     await catch_up(database)
-    assert await of(database) == [(1, "a")]
+    assert await stored_references(database) == [(1, "a")]
 
 
 async def test_changed_rules_read_only_their_own_collections_again(database: Database) -> None:
@@ -121,7 +123,7 @@ async def test_changed_rules_read_only_their_own_collections_again(database: Dat
         await references.follow_rules(session, more)
         assert await references.count_unread(session, more) == 1
     await catch_up(database, more)
-    assert await of(database) == [(1, "x")]
+    assert await stored_references(database) == [(1, "x")]
 
 
 async def test_references_read_by_a_later_release_are_left_alone(database: Database) -> None:
@@ -132,10 +134,10 @@ async def test_references_read_by_a_later_release_are_left_alone(database: Datab
         items = [policy(groupIds=["a"]), observation(later, "p", groupIds=[group])]
         await sync(database, TENANT, items, later, "policies")
         await catch_up(database)
-        assert await of(database) == [(1, "a")]
-        assert (await of(database, type_key=later), await unread(database)) == (kept_before, 0)
+        assert await stored_references(database) == [(1, "a")]
+        assert (await stored_references(database, type_key=later), await unread(database)) == (kept_before, 0)
         await catch_up(database, both)
-    assert await of(database, type_key=later) == [(2, "c")]
+    assert await stored_references(database, type_key=later) == [(2, "c")]
 
 
 async def test_failed_batch_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +148,7 @@ async def test_failed_batch_is_read_again(database: Database, monkeypatch: pytes
             await catch_up(database)
     assert await unread(database) == 2
     await catch_up(database)
-    assert (await of(database), await of(database, "q")) == ([(1, "a")], [(1, "b")])
+    assert (await stored_references(database), await stored_references(database, "q")) == ([(1, "a")], [(1, "b")])
 
 
 async def test_version_made_during_a_read_is_read_afterwards(database: Database, database_url: str) -> None:
@@ -158,9 +160,9 @@ async def test_version_made_during_a_read_is_read_afterwards(database: Database,
         await _until_a_transaction_waits(database_url)
         assert not merging.done()
     await merging
-    assert (await of(database), await unread(database)) == ([(1, "old")], 1)
+    assert (await stored_references(database), await unread(database)) == ([(1, "old")], 1)
     await catch_up(database)
-    assert await of(database) == [(2, "new")]
+    assert await stored_references(database) == [(2, "new")]
 
 
 async def rows(database: Database) -> list[tuple[Any, ...]]:
@@ -174,7 +176,7 @@ async def test_first_version_stores_the_same_references_as_a_reader(database: Da
     await catch_up(database)
     await sync(database, TENANT, [referring(groupIds=["b", "a"], use="c"), referring("q"), policy("r")], "policies")
     assert await unread(database) == 1, "the one that came without"
-    assert await of(database) == [(1, "a"), (1, "b"), (1, "c")]
+    assert await stored_references(database) == [(1, "a"), (1, "b"), (1, "c")]
     kept = await rows(database)
     async with database.tenant(TENANT) as session:
         await session.execute(
@@ -188,9 +190,9 @@ async def test_references_of_a_later_version_are_left_to_a_reader(database: Data
     await catch_up(database)
     for group in "ab":
         await sync(database, TENANT, [referring(groupIds=[group])], "policies")
-    assert (await of(database), await unread(database)) == ([(1, "a")], 1)
+    assert (await stored_references(database), await unread(database)) == ([(1, "a")], 1)
     await catch_up(database)
-    assert await of(database) == [(2, "b")]
+    assert await stored_references(database) == [(2, "b")]
 
 
 async def test_references_read_with_details_are_stored_with_the_version(database: Database) -> None:
@@ -201,7 +203,7 @@ async def test_references_read_with_details_are_stored_with_the_version(database
     async with database.tenant(TENANT) as session:
         await merging.merge_whole(session, run.run_id, uuid4(), [whole])
     await end(database, TENANT, run)
-    assert (await of(database), await unread(database)) == ([(1, "a")], 0)
+    assert (await stored_references(database), await unread(database)) == ([(1, "a")], 0)
 
 
 @pytest.mark.parametrize("followed", [{}, {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}])
@@ -210,7 +212,7 @@ async def test_references_read_by_other_rules_are_read_again(
 ) -> None:
     await catch_up(database, followed)
     await sync(database, TENANT, [referring(groupIds=["a"], use="c")], "policies")
-    assert (await of(database), await unread(database)) == ([], 1)
+    assert (await stored_references(database), await unread(database)) == ([], 1)
 
 
 async def test_first_listing_counts_as_read_under_rules_without_references(database: Database) -> None:
@@ -220,19 +222,19 @@ async def test_first_listing_counts_as_read_under_rules_without_references(datab
     await sync(database, TENANT, [observed, policy("q")], "policies")
     assert await unread(database) == 1, "the one that came without"
     await catch_up(database, NOTHING)
-    assert (await of(database), await unread(database)) == ([], 0)
+    assert (await stored_references(database), await unread(database)) == ([], 0)
 
 
 async def test_references_follow_added_and_removed_rules(database: Database) -> None:
     await sync(database, TENANT, [policy(groupIds=["a"]), policy("q")], "policies")
     await catch_up(database, NOTHING)
     await catch_up(database)
-    assert await of(database) == [(1, "a")]
+    assert await stored_references(database) == [(1, "a")]
     async with database.tenant(TENANT) as session:
         await references.follow_rules(session, NOTHING)
     assert await unread(database) == 1, "the only one of which something was found"
     await catch_up(database, NOTHING)
-    assert await of(database) == []
+    assert await stored_references(database) == []
 
 
 async def test_rules_changed_during_a_merge_read_its_items_again(database: Database, database_url: str) -> None:
@@ -247,7 +249,7 @@ async def test_rules_changed_during_a_merge_read_its_items_again(database: Datab
         await _until_a_transaction_waits(database_url)
         assert not changing.done()
     await changing
-    assert await of(database) == [(1, "c")]
+    assert await stored_references(database) == [(1, "c")]
 
 
 async def test_two_readers_divide_the_unread_items(database: Database, database_url: str) -> None:
@@ -272,7 +274,7 @@ async def test_retention_leaves_references_alone(database: Database) -> None:
     await catch_up(database)
     async with database.tenant(TENANT) as session:
         assert (await versions.forget(session, older_than=None, kept=1, most=10)).versions == 2
-    assert await of(database) == [(3, "c")]
+    assert await stored_references(database) == [(3, "c")]
 
 
 async def test_present_item_is_preferred_as_a_references_target(database: Database) -> None:
@@ -299,7 +301,7 @@ async def test_unassigned_items_are_stored_apart_from_references(database: Datab
     rules = {"policies": ReadingRules(RULES["policies"].references, assignable=True)}
     await sync(database, TENANT, [policy(assignments=[], groupIds=["a"]), policy("q", groupIds=["a"])], "policies")
     await catch_up(database, rules)
-    assert await of(database) == [(1, "a")]
+    assert await stored_references(database) == [(1, "a")]
     async with database.tenant(TENANT, read_only=True) as session:
         unassigned = [item.external_id async for item in dependencies.unassigned(session, [TENANT], None)]
         unknown = await dependencies.unknown_assignments(session, [TENANT], None)

@@ -145,6 +145,6 @@ def test_every_nameless_entry_has_titles_or_is_a_listed_exception() -> None:
         "groupLifecyclePolicies", "onPremisesSynchronization",
         # An outside tenant, which nothing in this tenant names.
         "crossTenantAccessPolicy.partners",
-        # Autopatch names neither audiences nor what it deploys to them.
+        # Autopatch names neither audiences nor deployments.
         "windowsUpdatesDeploymentAudiences", "windowsUpdatesDeployments", "windowsUpdatesUpdatePolicies",
     }  # fmt: skip

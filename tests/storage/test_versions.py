@@ -237,7 +237,7 @@ async def test_item_confirmed_gone_was_absent_though_it_returned(database: Datab
     assert list(await _at(database, gone)) == ["2"]
 
 
-async def test_item_is_forgotten_only_while_the_forgotten_version_was_current(database: Database) -> None:
+async def test_item_is_forgotten_only_at_moments_of_a_forgotten_version(database: Database) -> None:
     moments = []
     for value in ("A", "B", "C"):
         await sync(database, TENANT, [_first_item(value)], "a")
