@@ -1,4 +1,4 @@
-"""What many people who look at runs at once cost, and what they see."""
+"""The cost and the answers of many simultaneous looks at a run."""
 
 import asyncio
 import socket
@@ -32,12 +32,12 @@ def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def silent_temporal() -> AsyncIterator[TemporalAccess]:
-    """A Temporal that takes connections and says nothing."""
+    """A Temporal that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         yield TemporalAccess(lambda: {"target_host": f"127.0.0.1:{silent.getsockname()[1]}"})
 
 
-async def test_people_wait_once_for_a_temporal_that_says_nothing(
+async def test_only_the_first_look_waits_for_a_silent_temporal(
     database: Database, silent_temporal: TemporalAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [await begin(database, CONTOSO, POLICIES), await begin(database, FABRIKAM, POLICIES)]
@@ -59,7 +59,7 @@ async def test_people_wait_once_for_a_temporal_that_says_nothing(
     assert asked == 1
 
 
-async def test_a_crowd_that_waits_for_a_look_shares_the_next_one() -> None:
+async def test_callers_waiting_during_a_look_share_the_next_look() -> None:
     looks, number = SharedLooks[int](), 0
     may_look = asyncio.Event()
 
@@ -76,9 +76,7 @@ async def test_a_crowd_that_waits_for_a_look_shares_the_next_one() -> None:
     assert await looks.look("run", find) == 3, "whoever comes later does not see what was before"
 
 
-async def test_two_hundred_people_who_look_at_a_run_cost_one_look_and_hold_no_connection(
-    database_url: str, database: Database
-) -> None:
+async def test_two_hundred_callers_share_one_look_and_hold_no_connection(database_url: str, database: Database) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     asked = 0
 
@@ -100,14 +98,14 @@ async def test_two_hundred_people_who_look_at_a_run_cost_one_look_and_hold_no_co
 
 
 @pytest.mark.parametrize(("age", "is_found"), [(0.0, True), (NEW_SECONDS + 3600, False)], ids=["new", "old"])
-async def test_a_new_run_that_gets_its_record_between_two_questions_is_found(
+async def test_new_run_recorded_between_the_two_queries_is_found(
     database: Database, age: float, is_found: bool
 ) -> None:
     milliseconds = int((time.time() - age) * 1000)
     run = identity(POLICIES, run_id=UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 1))
 
     async def connect() -> Client:
-        # The database was asked before, and Temporal no longer counts the run as queued.
+        # The database was queried before, and Temporal no longer counts the run as queued.
         async with database.tenant(CONTOSO) as session:
             await open_run(session, run, SLOTS)
         return await TemporalAccess(lambda: NOWHERE).client()

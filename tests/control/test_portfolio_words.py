@@ -1,4 +1,4 @@
-"""What Temporal Web shows of a portfolio run, and of the runs that a schedule starts."""
+"""The summary of a portfolio run in Temporal Web."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def test_the_summary_names_tenants_and_selection(chosen: TenantChoice, words: st
     assert summary(PortfolioInput(selection=GROUPS, chosen=chosen), lambda tenant_id: NAMES[tenant_id]) == words
 
 
-def test_the_summary_has_the_name_that_a_selection_was_given() -> None:
+def test_the_summary_shows_the_given_name_of_a_selection() -> None:
     everything = Selection(type_keys=tuple(load_catalog().everything()))
     chosen = TenantChoice(everyone=True)
     for name, words in ((None, "everything"), ("nightly", "nightly")):

@@ -1,4 +1,4 @@
-"""Apprise's own services of plain HTTP, as a server receives them, and what came of it in words."""
+"""Messages that Apprise sends over HTTP, as a server receives them, and the answer of each outcome."""
 
 import asyncio
 import os
@@ -64,7 +64,7 @@ async def test_a_service_gets_subject_and_lines(
         pytest.param(500, True, marks=pytest.mark.slow),
     ],
 )
-async def test_a_refusal_is_final_and_an_outage_is_not(
+async def test_refusals_are_final_and_outages_are_retryable(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, status: int, retryable: bool
 ) -> None:
     with receiving() as receiver:
@@ -74,7 +74,7 @@ async def test_a_refusal_is_final_and_an_outage_is_not(
     assert len(receiver.received) == 1
 
 
-async def test_nobody_there_is_tried_again(target: AppriseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unreachable_service_is_retryable(target: AppriseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving() as receiver:
         place(monkeypatch, receiver)
     answer = await send(target, message())
@@ -82,7 +82,7 @@ async def test_nobody_there_is_tried_again(target: AppriseTarget, monkeypatch: p
     assert answer.text == "could not be reached, or its certificate is not trusted (ca_file)"
 
 
-async def test_a_redirect_is_not_followed_even_where_the_url_asks(
+async def test_redirects_are_not_followed_even_if_the_url_asks(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as receiver, receiving() as other:
@@ -119,7 +119,7 @@ async def test_tls_is_verified_against_the_ca_of_the_target(monkeypatch: pytest.
         ("", "PHONE_URL is not set"),
     ],
 )
-async def test_a_url_that_will_not_do_is_said_without_it(
+async def test_unusable_url_is_reported_without_it(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
     monkeypatch.setenv("PHONE_URL", url)
@@ -129,7 +129,7 @@ async def test_a_url_that_will_not_do_is_said_without_it(
     assert answer.retryable
 
 
-async def test_a_service_that_hangs_is_ended_with_its_process(
+async def test_hanging_process_is_killed_on_cancellation(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program, pid = tmp_path / "hangs.py", tmp_path / "pid"
@@ -147,10 +147,10 @@ async def test_a_service_that_hangs_is_ended_with_its_process(
     assert await send(target, message()) == DeliveryAnswer(False, "no answer within 0 seconds", retryable=True)
 
 
-async def test_the_process_has_nothing_of_the_worker(
+async def test_process_inherits_nothing_of_the_worker(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """No variable, no argument: neither a secret of another target, nor a proxy."""
+    """No variable and no argument: neither secrets of other targets nor a proxy."""
     program = tmp_path / "tells.py"
     told = tmp_path / "told"
     program.write_text(
@@ -167,7 +167,7 @@ async def test_the_process_has_nothing_of_the_worker(
     assert set(names) <= {"HOME", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "LC_CTYPE"}
 
 
-async def test_without_the_library_it_is_said_and_tried_again(
+async def test_missing_apprise_is_reported_and_retryable(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "without.py"

@@ -1,4 +1,4 @@
-"""E-mail as a mail server takes it, and cards as a workflow of Teams does."""
+"""E-mail as a mail server receives it, and cards as a Teams workflow receives them."""
 
 import ssl
 from pathlib import Path
@@ -39,7 +39,7 @@ def mailbox(server: MailServer, **more: object) -> EmailTarget:
     )
 
 
-async def test_a_mail_names_tenant_and_matter_and_keeps_its_id() -> None:
+async def test_mail_names_tenant_and_event_and_keeps_its_id() -> None:
     with mail_server() as server:
         for _ in range(2):
             assert await send(mailbox(server), message()) == DeliveryAnswer(True, "accepted")
@@ -51,7 +51,7 @@ async def test_a_mail_names_tenant_and_matter_and_keeps_its_id() -> None:
     assert f"run {RUN}" in first.message.get_content()
 
 
-async def test_a_hostile_name_makes_no_header_and_no_recipient() -> None:
+async def test_hostile_names_add_no_header_and_no_recipient() -> None:
     with mail_server() as server:
         await send(mailbox(server), message(HOSTILE, HOSTILE))
     (mail,) = server.received
@@ -76,8 +76,8 @@ async def test_starttls_comes_before_the_mail_and_is_verified(tmp_path: Path) ->
     assert plain.received == []
 
 
-async def test_only_an_untrusted_certificate_is_called_that(tmp_path: Path) -> None:
-    """A file that is not there does not come by itself; a server without TLS may get it."""
+async def test_missing_ca_file_or_tls_has_its_own_message(tmp_path: Path) -> None:
+    """Only missing TLS is retryable: a server may get TLS, but a missing file does not appear by itself."""
     with mail_server() as server:
         missing = await send(mailbox(server, security="starttls", ca_file=tmp_path / "none.pem"), message())
         plain = await send(mailbox(server, security="tls"), message())
@@ -95,14 +95,16 @@ async def test_only_an_untrusted_certificate_is_called_that(tmp_path: Path) -> N
         ("DATA", "554 spam", "answered 554", False),
     ],
 )
-async def test_what_the_mail_server_answers_is_said(command: str, answer: str, said: str, retryable: bool) -> None:
+async def test_smtp_errors_are_reported_with_their_status(
+    command: str, answer: str, said: str, retryable: bool
+) -> None:
     with mail_server() as server:
         server.answers[command] = answer
         found = await send(mailbox(server), message())
     assert (found.is_delivered, found.text, found.retryable) == (False, said, retryable)
 
 
-async def test_nobody_there_is_tried_again() -> None:
+async def test_unreachable_mail_server_is_retryable() -> None:
     with mail_server() as server:
         target = mailbox(server)
     assert (await send(target, message())).retryable

@@ -1,4 +1,4 @@
-"""The notifications file, and what is wrong with one, in a line that repeats no value."""
+"""The notifications file, and one-line errors that repeat no value."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def test_a_file_names_targets_and_rules(tmp_path: Path) -> None:
         (MAIL.replace("ada@msp.example", "ada@msp.example\\nBcc: hush"), "target 1 (people)"),
     ],
 )
-def test_a_fault_is_named_in_a_line_without_a_value(tmp_path: Path, content: str, problem: str) -> None:
+def test_errors_are_one_line_and_repeat_no_value(tmp_path: Path, content: str, problem: str) -> None:
     with pytest.raises(NotificationsFileError) as raised:
         load_notifications(written(tmp_path, content))
     assert problem in str(raised.value)
@@ -66,6 +66,6 @@ def test_a_fault_is_named_in_a_line_without_a_value(tmp_path: Path, content: str
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:9"])
-def test_http_is_for_this_machine(tmp_path: Path, host: str) -> None:
+def test_http_is_allowed_for_this_machine(tmp_path: Path, host: str) -> None:
     content = TARGET.replace("https://hooks.example.com", f"http://{host}")
     assert load_notifications(written(tmp_path, content)).targets

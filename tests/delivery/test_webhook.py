@@ -1,4 +1,4 @@
-"""A webhook, as a server receives it: signed, over TLS, once for each attempt, and its answer in words."""
+"""Webhooks as a server receives them: signed, over TLS, once for each attempt."""
 
 import ssl
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ async def test_the_receiver_verifies_the_signature_and_finds_the_idempotency_key
     }
 
 
-async def test_a_refusal_is_final_and_an_outage_is_not(receiver: Receiver) -> None:
+async def test_refusals_are_final_and_outages_are_retryable(receiver: Receiver) -> None:
     for status in (400, 401, 404, 410):
         assert await sent(receiver, status) == DeliveryAnswer(
             False, f"answered {status}", retryable=False, body="as the receiver says"
@@ -98,7 +98,7 @@ async def test_tls_is_verified_against_the_ca_of_the_target(tmp_path: Path) -> N
     assert len(receiver.received) == 1
 
 
-async def test_nobody_there_is_said_without_the_url(receiver: Receiver) -> None:
+async def test_unreachable_receiver_is_reported_without_the_url(receiver: Receiver) -> None:
     gone = receiver.url("/secret-path")
     receiver.server_close()
     answer = await send(target(gone), message())
@@ -106,9 +106,7 @@ async def test_nobody_there_is_said_without_the_url(receiver: Receiver) -> None:
     assert "secret-path" not in answer.text
 
 
-async def test_a_secret_that_is_missing_is_named_and_tried_again(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_secret_is_named_and_retryable(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOOK_SECRET")
     answer = await send(target(receiver.url()), message())
     assert answer.text == "the environment variable HOOK_SECRET is not set for this process"
@@ -129,7 +127,7 @@ async def test_hostile_names_stay_text(receiver: Receiver) -> None:
     assert len(subject) <= 200
 
 
-async def test_of_many_events_the_most_severe_come_first_and_the_rest_are_counted(receiver: Receiver) -> None:
+async def test_most_severe_events_come_first_and_the_rest_are_counted(receiver: Receiver) -> None:
     low = [EVENT.model_copy(update={"text": f"low {number}", "severity": Severity.LOW}) for number in range(30)]
     await send(target(receiver.url()), message(*low, EVENT))
     body = receiver.received[0].json

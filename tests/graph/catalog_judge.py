@@ -1,4 +1,4 @@
-"""Holds one entry of the catalog against what Microsoft publishes, and names each thing in it that is not there."""
+"""Checks a catalog entry against Microsoft's metadata and permissions, and names each mismatch."""
 
 import re
 import tomllib
@@ -21,14 +21,14 @@ _FILTERED = re.compile(r"([A-Za-z./]+) eq |isof\('([A-Za-z.]+)'\)")
 
 
 class Problem(NamedTuple):
-    """Something in an entry that the published data does not have: `path`, `permission`, `volatile eTag` …"""
+    """A part of an entry that the published data does not have: `path`, `permission`, `volatile eTag` …"""
 
     type_key: str
     what: str
 
 
-class Checked(NamedTuple):
-    """What was found of an entry, and how many things in it were looked up."""
+class EntryCheck(NamedTuple):
+    """The problems of an entry, and the number of parts that were looked up."""
 
     problems: list[Problem]
     looked_up: int
@@ -36,7 +36,7 @@ class Checked(NamedTuple):
 
 @dataclass
 class Shape:
-    """What an object of a collection can hold: its types, and what calls and expansions put into it by name."""
+    """An object of a collection: its types, and the shapes that calls and expansions add by property name."""
 
     facts: Metadata
     types: frozenset[str]
@@ -47,7 +47,7 @@ class Shape:
         return cls(facts, frozenset(facts.family(type_name)) if type_name else frozenset())
 
     def step(self, name: str) -> "Shape | None":
-        """What stands in the property `name`; None if no type has it."""
+        """The shape of the property `name`; None if no type has it."""
         places = [self.facts.properties(type_name) for type_name in self.types]
         if name in shown_unasked():
             places += [self.facts.navigations(type_name) for type_name in self.types]
@@ -59,7 +59,7 @@ class Shape:
         return Shape(self.facts, frozenset(types | (added.types if added else set())), added.added if added else {})
 
     def navigated(self, name: str) -> Place | None:
-        """Where the navigation property `name` of one of the types leads."""
+        """The target of the navigation property `name`; None if no type has it."""
         return next(
             (
                 navigations[name]
@@ -70,9 +70,9 @@ class Shape:
         )
 
     def expand(self, text: str) -> Iterator[str]:
-        """Add what `$expand` puts in; yields the names that no type has, and those that Graph cuts at twenty.
+        """Adds the shapes of `$expand`; yields names that no type has, and lists that Graph cuts at twenty.
 
-        It gives no link to the rest of what a directory object is related to, so that has to be a call.
+        Graph gives no link to the rest of a directory object's related objects, so these need a call.
         https://learn.microsoft.com/graph/query-parameters#expand-parameter
         """
         for name, nested in _expansions(text):
@@ -91,7 +91,7 @@ class Shape:
         return (name for name in names if self.step(name) is None)
 
     def everywhere(self) -> "list[Shape]":
-        """The shape and those in it, at any depth."""
+        """The shape and all shapes in it, at any depth."""
         found, reached, open_shapes = [], set[str](), [self]
         while open_shapes:
             shape = open_shapes.pop()
@@ -105,37 +105,37 @@ class Shape:
 
 
 def shared_rules(collections: Mapping[str, Collection]) -> Iterator[tuple[str, str, bool]]:
-    """Each rule at the top of a file, with one of its entries, and whether it holds for any entry of the file."""
+    """Each rule that a file's entries share: the category, the rule, and whether it holds for any entry."""
     for file in _files():
         entries = [collections[key] for key in file if key in collections]
         for rule in file.get("references", ()):
-            yield entries[0].category, rule, any(_Judged(entry).holds(rule) for entry in entries)
+            yield entries[0].category, rule, any(_EntryJudge(entry).holds(rule) for entry in entries)
 
 
 def shape_of(entry: Collection) -> Shape | None:
-    """The shape of an entry's whole documents; None where its path is not published."""
-    return _Judged(entry).shape()
+    """The shape of an entry's whole documents; None if its path is not published."""
+    return _EntryJudge(entry).shape()
 
 
-def judge(entry: Collection) -> Checked:
-    """Every path, navigation, property, type and permission of an entry, looked up."""
-    judged = _Judged(entry)
-    return Checked([Problem(entry.type_key, what) for what in dict.fromkeys(judged.problems())], judged.looked_up)
+def judge(entry: Collection) -> EntryCheck:
+    """Looks up every path, navigation, property, type and permission of an entry."""
+    judged = _EntryJudge(entry)
+    return EntryCheck([Problem(entry.type_key, what) for what in dict.fromkeys(judged.problems())], judged.looked_up)
 
 
-class _Judged:
+class _EntryJudge:
     def __init__(self, entry: Collection) -> None:
         self.entry = entry
         self.facts = metadata(entry.api_version)
         self.looked_up = 0
 
     def holds(self, rule: str) -> bool:
-        """Whether the objects of the entry have what a rule for references names."""
+        """Whether the entry's objects have the properties that a reference rule names."""
         shape = self.shape()
         return shape is not None and not list(self._rule(shape, rule))
 
     def shape(self) -> Shape | None:
-        """The shape of an object with what the entry expands and calls for."""
+        """The shape of the entry's objects, with their expansions and details."""
         place = self.facts.resolve(_KEYS.sub("x", self.entry.path))
         if place is None:
             return None
@@ -196,7 +196,7 @@ class _Judged:
                 yield from self._call(child, inner, permission, kinds)
 
     def _owner(self, path: str) -> str:
-        """The path whose permission reads a path: that of the object where the path ends in a structural property."""
+        """The path whose permission applies: the object's, if the path ends in a structural property."""
         parent, _, name = path.rpartition("/")
         place = self.facts.resolve(_KEYS.sub("x", parent))
         structural = place is not None and not place.is_collection and name in self.facts.properties(place.type_name)
@@ -207,7 +207,7 @@ class _Judged:
             yield from self._unless(permission in permissions_of(path), what)
 
     def _expanded(self, path: str, text: str, permission: str, *, single: bool) -> Iterator[str]:
-        """Whether the permission of a request reads what it expands, where the map has a row for that."""
+        """Checks that a request's permission reads its expansions, if the permission map lists them."""
         for name, nested in _expansions(text):
             below = f"{path}/{name}" if single else f"{path}/{{id}}/{name}"
             if permissions_of(below):
@@ -216,11 +216,11 @@ class _Judged:
                 yield from self._expanded(below, nested.removeprefix("$expand="), permission, single=False)
 
     def _names(self, shape: Shape) -> Iterator[str]:
-        """The names of properties: some in one place, some at any depth."""
+        """Checks the names of properties: some in one place, some at any depth."""
         entry = self.entry
         own = (*entry.left_out_where, *entry.meaning)
         yield from (f"select {name}" for name in shape.lacking(entry.select))
-        # A singleton goes by its type key and its title where it has no id and no name.
+        # A singleton without an id and a name is known by its type key and title.
         named = {entry.id_field, entry.name_field} - ({"id", "displayName"} if entry.singleton else set())
         for name in (*sorted(named), *own):
             yield from self._unless(shape.step(name) is not None, f"property {name}")
@@ -248,7 +248,7 @@ class _Judged:
             yield from self._anywhere(shape, sorted(names), kind)
 
     def _rule(self, shape: Shape, rule: str) -> Iterator[str]:
-        """A rule for references, and the property beside the id that it asks about."""
+        """Checks a reference rule, and the property beside the id that its condition names."""
         path, _, condition = rule.partition("?")
         if rule.startswith("#"):
             yield from self._anywhere(shape, [path], "reference")
@@ -290,7 +290,7 @@ class _Judged:
 
 @cache
 def default_names(kind: str) -> frozenset[str]:
-    """The names of a kind that every entry has, and that an object need not have."""
+    """The names of a kind that every entry inherits; no object must have them."""
     defaults = tomllib.loads((CATALOG / "defaults.toml").read_text(encoding="utf-8"))
     return frozenset(defaults.get(kind, ()))
 
@@ -306,7 +306,7 @@ def _files() -> list[dict[str, Any]]:
 
 @cache
 def shared_references(type_key: str) -> frozenset[str]:
-    """The rules that an entry has from its file and that its objects need not have."""
+    """The reference rules that an entry inherits from its file; its objects need not have the properties."""
     found = [file for file in _files() if type_key in file]
     own = set(found[0][type_key].get("references", ()))
     return frozenset(set(found[0].get("references", ())) - own)

@@ -31,7 +31,7 @@ def tenant_of(graph: SimulatedGraph, **overrides: Any) -> TenantConfig:
 
 
 async def another_token(tokens: TokenSource, tenant: TenantConfig, seen: set[str]) -> None:
-    """Asks for tokens until one is new, and adds it to those that were seen."""
+    """Requests tokens until a new one comes, and adds it to `seen`."""
 
     async def is_new() -> bool:
         known = len(seen)

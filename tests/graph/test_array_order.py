@@ -1,4 +1,4 @@
-"""Arrays whose order is content, held against Microsoft's types: each whose name speaks of an order is judged."""
+"""Ordered arrays, checked against Microsoft's types: each array with a name that suggests an order is judged."""
 
 import re
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ SETS = {
     "enterpriseInternalProxyServers": "Windows Information Protection: which proxies are trusted",
     "enterpriseProxyServers": "Windows Information Protection: which proxies are trusted",
 }
-"""Arrays of scalars whose names speak of an order, and that have none."""
+"""Arrays of scalars whose names suggest an order that they do not have."""
 
 
-def test_each_array_of_scalars_whose_name_speaks_of_an_order_is_judged() -> None:
+def test_scalar_arrays_whose_names_suggest_an_order_are_judged() -> None:
     unjudged, met = set(), set()
     for key, entry in COLLECTIONS.items():
         for name, _ in arrays_of(key, scalars=True):
@@ -35,7 +35,7 @@ def test_each_array_of_scalars_whose_name_speaks_of_an_order_is_judged() -> None
     assert SETS.keys() <= met, "sets that are not published any more"
 
 
-def test_what_is_ordered_is_an_array() -> None:
+def test_ordered_names_are_arrays() -> None:
     looked_up = 0
     for key, entry in COLLECTIONS.items():
         own = entry.ordered - default_names("ordered")
@@ -50,7 +50,7 @@ DERIVED_LISTS = frozenset({"iosUpdatePolicies", "macOSSoftwareUpdatePolicies", "
 
 
 def arrays_of(key: str, *, scalars: bool = False) -> Iterator[tuple[str, Place]]:
-    """The arrays that documents of a collection may hold, at any depth; with `scalars` those of no objects alone."""
+    """The arrays in a collection's documents, at any depth; with `scalars` only arrays of scalars."""
     shape = shape_of(COLLECTIONS[key])
     for inner in [] if shape is None else reached(shape):
         for kind in inner.types:
@@ -60,7 +60,7 @@ def arrays_of(key: str, *, scalars: bool = False) -> Iterator[tuple[str, Place]]
 
 
 def reached(shape: Shape) -> Iterator[Shape]:
-    """The shape and those in its properties and in what its calls add."""
+    """The shape, and the shapes of its properties and calls, at any depth."""
     met: set[object] = set()
     left = [shape]
     while left:

@@ -1,4 +1,4 @@
-"""Arrays whose order means nothing, held against Microsoft's metadata."""
+"""Arrays without an order, checked against Microsoft's metadata."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def arrays_of_objects(entry: Collection) -> dict[str, bool]:
     return found
 
 
-def test_only_arrays_of_objects_without_an_id_are_called_unordered() -> None:
+def test_unordered_names_are_arrays_of_objects_without_an_id() -> None:
     published: dict[str, bool] = {}
     for entry in COLLECTIONS.values():
         for name, has_id in arrays_of_objects(entry).items():
@@ -57,10 +57,10 @@ SEQUENCES = {
     "trafficRules": "the app is one condition of several",
     "userRoleScopeTags": "of an audit event",
 }
-"""Arrays whose objects name another object by its id, and that are no sets all the same."""
+"""Arrays of objects that name another object by id, and are still not sets."""
 
 
-def test_each_array_of_objects_that_name_another_object_is_judged() -> None:
+def test_arrays_of_objects_that_name_other_objects_are_judged() -> None:
     met = set()
     for key, entry in COLLECTIONS.items():
         facts = metadata(entry.api_version)
@@ -95,7 +95,7 @@ def test_each_array_of_objects_that_name_another_object_is_judged() -> None:
         ("accessReviewDefinitions", {"reviewers": [{"query": "/users/a"}, {"query": "/users/b"}]}),
     ],
 )
-def test_what_is_a_set_says_the_same_in_another_order(type_key: str, document: JsonObject) -> None:
+def test_reordered_sets_keep_their_content_hash(type_key: str, document: JsonObject) -> None:
     observer = Observer(COLLECTIONS[type_key].observation_rules())
 
     def turned(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Where a sign-in sends the client secret: by MSAL, to real servers that would have it sent elsewhere."""
+"""A sign-in by MSAL sends the client secret only to its authority, although real servers try to divert it."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ TENANT = UUID(int=7)
 
 
 class Answered(NamedTuple):
-    """What a server answers."""
+    """A server's answer."""
 
     status: int
     body: bytes
@@ -42,7 +42,7 @@ class Answered(NamedTuple):
 
 
 class Server:
-    """An HTTP server that writes down all that it is sent."""
+    """An HTTP server that records each request."""
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str) -> None:
         self.url = f"{scheme}://127.0.0.1:{server.server_port}"
@@ -52,7 +52,7 @@ class Server:
 
 
 def relay(source: socket.socket, sink: socket.socket) -> None:
-    """Passes on what one end says until it ends."""
+    """Copies bytes from one socket to the other until the source closes."""
     with suppress(OSError):
         while piece := source.recv(65536):
             sink.sendall(piece)
@@ -107,7 +107,7 @@ def serving(context: ssl.SSLContext | None) -> Iterator[Server]:
 
 
 class Network(NamedTuple):
-    """An authority, a server that it is not, the same without TLS, and what trusts both."""
+    """An authority, two strangers (with and without TLS), and the TLS context that trusts them."""
 
     authority: Server
     stranger: Server
@@ -118,7 +118,7 @@ class Network(NamedTuple):
         return TokenSource(self.trust, authority_url=self.authority.url)
 
     def told(self) -> str:
-        """All that the strangers were sent."""
+        """All requests that the strangers received."""
         return "".join(self.stranger.heard + self.plain.heard)
 
 
@@ -142,7 +142,7 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> TenantConfig:
 
 
 def granting(authority: Server, token_endpoint: str | None = None) -> Callable[[str, str], Answered]:
-    """An authority whose discovery document names a token endpoint, its own if there is none given."""
+    """Answers of an authority whose discovery document names a token endpoint, by default its own."""
 
     def answer(method: str, _path: str) -> Answered:
         if method == "POST":
@@ -198,7 +198,7 @@ async def test_no_redirect_is_followed(network: Network, tenant: TenantConfig, r
         "//127.0.0.1:{stranger_port}/7/token",
     ],
 )
-async def test_a_discovery_document_sends_the_secret_nowhere_else(
+async def test_discovery_document_cannot_divert_the_secret(
     network: Network, tenant: TenantConfig, endpoint: str
 ) -> None:
     servers = {"authority": network.authority.url, "stranger": network.stranger.url, "plain": network.plain.url}
@@ -224,7 +224,7 @@ async def test_a_discovery_document_sends_the_secret_nowhere_else(
         b"",
     ],
 )
-async def test_an_authority_that_answers_nonsense_gets_no_secret(
+async def test_malformed_discovery_document_gets_no_secret(
     network: Network, tenant: TenantConfig, document: bytes
 ) -> None:
     network.authority.answer = lambda _method, _path: Answered(200, document, {})
@@ -246,7 +246,7 @@ async def test_an_authority_that_answers_nonsense_gets_no_secret(
         b'{"access_token": "\\u2028", "expires_in": 3600}',
     ],
 )
-async def test_what_is_no_token_is_none(network: Network, tenant: TenantConfig, granted: bytes) -> None:
+async def test_malformed_token_is_refused(network: Network, tenant: TenantConfig, granted: bytes) -> None:
     grants = network.authority.answer
     network.authority.answer = lambda method, path: (
         Answered(200, granted, {}) if method == "POST" else grants(method, path)
@@ -256,7 +256,7 @@ async def test_what_is_no_token_is_none(network: Network, tenant: TenantConfig, 
 
 
 @pytest.mark.parametrize("answered", ["GET", "POST"])
-async def test_an_authoritys_answer_is_bounded(network: Network, tenant: TenantConfig, answered: str) -> None:
+async def test_large_authority_answer_is_refused(network: Network, tenant: TenantConfig, answered: str) -> None:
     grants = network.authority.answer
     large = Answered.of({"access_token": "x" * (ANSWER_LIMIT_BYTES + 1), "expires_in": 3600})
     network.authority.answer = lambda method, path: large if method == answered else grants(method, path)
@@ -265,7 +265,7 @@ async def test_an_authoritys_answer_is_bounded(network: Network, tenant: TenantC
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate", "br", "x"])
-async def test_an_authoritys_answer_is_not_unpacked(network: Network, tenant: TenantConfig, encoding: str) -> None:
+async def test_compressed_authority_answer_is_refused(network: Network, tenant: TenantConfig, encoding: str) -> None:
     grants = network.authority.answer
 
     def packed(method: str, path: str) -> Answered:
@@ -291,7 +291,9 @@ def hostile_environment(network: Network, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.usefixtures("hostile_environment")
-async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_proxies_netrc_and_region_are_ignored(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
         (served,) = graph.tenants
         monkeypatch.setenv("TEST_SECRET", served.client_secret)
@@ -310,7 +312,9 @@ async def test_the_environment_has_no_say(network: Network, monkeypatch: pytest.
     assert not any("authorization" in request.headers for request in signed_in), "nothing of .netrc"
 
 
-async def test_a_configured_proxy_is_a_tunnel_to_both(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_configured_proxy_tunnels_to_authority_and_graph(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     proxy = network.plain
     proxy.tunnels = True
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
@@ -326,7 +330,7 @@ async def test_a_configured_proxy_is_a_tunnel_to_both(network: Network, monkeypa
     assert served.client_secret not in network.told()
 
 
-async def test_a_proxy_that_refuses_is_named_without_its_password(network: Network, tenant: TenantConfig) -> None:
+async def test_refusing_proxy_is_named_without_its_password(network: Network, tenant: TenantConfig) -> None:
     proxy_url = network.plain.url.replace("http://", "http://user:of-the-proxy@")
     async with GraphClient.from_endpoints(
         base_url=None, authority_url=network.authority.url, ca_file=None, proxy_url=proxy_url
@@ -337,7 +341,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(network: Netwo
     assert network.authority.heard == []
 
 
-def test_a_proxy_of_the_system_is_told_to_be_overlooked() -> None:
+def test_unused_system_proxy_is_reported() -> None:
     assert overlooked({"HTTP_PROXY": "http://x", "HTTPS_PROXY": ""}) is None
     told = overlooked({"https_proxy": "http://user:password@proxy"})
     assert told == "https_proxy is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"
@@ -345,7 +349,7 @@ def test_a_proxy_of_the_system_is_told_to_be_overlooked() -> None:
 
 @pytest.mark.parametrize("source", ["machine", "app service", "service fabric"])
 @pytest.mark.usefixtures("hostile_environment")
-async def test_a_managed_identity_follows_no_redirect_and_no_proxy(
+async def test_managed_identity_follows_no_redirect_and_no_proxy(
     network: Network, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
     identity = network.authority

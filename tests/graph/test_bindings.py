@@ -1,4 +1,4 @@
-"""What profiles bind: Graph shows certificates, credentials and networks under paths of their own alone."""
+"""Bindings of profiles: Graph shows bound certificates, credentials and networks only under their own paths."""
 
 from graph.catalog import load_catalog
 from graph.catalog.facts import metadata
@@ -12,10 +12,10 @@ STATES = {
     "deviceSettingStateSummaries", "deviceStatusOverview", "deviceStatuses", "managedDeviceCertificateStates",
     "userStatusOverview", "userStatuses",
 }  # fmt: skip
-"""What became of a profile on devices: data of devices and people."""
+"""A profile's states on devices: data of devices and people."""
 
 
-def test_every_binding_of_every_type_of_profile_is_read() -> None:
+def test_each_binding_of_each_profile_type_is_read() -> None:
     facts = metadata("beta")
     read = {call.property: call for call in PROFILES.details}
     types = facts.family("deviceConfiguration")

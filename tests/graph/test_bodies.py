@@ -1,4 +1,4 @@
-"""Answers of few bytes that stand for very much: what is unpacked and parsed is bounded, whatever was sent."""
+"""Small answers that expand to much data: unpacking and parsing are bounded."""
 
 import asyncio
 import gzip
@@ -26,11 +26,11 @@ from tests.graph.clients import GROUPS
 from tests.patience import PATIENCE_SECONDS
 
 zipped = partial(gzip.compress, mtime=0)
-"""The same at each time: names of tests have it in them."""
+"""Without a time, so that the ids of tests, which contain the bytes, stay the same."""
 
 ANSWER = b'{"responses": [{"id": "0", "status": 200, "body": {"value": []}}]}'
 LONG_NUMBER = b"12345678901234567890"
-"""Makes the fast reader lose a digit, so that the text is read number by number."""
+"""The fast parser would lose a digit of it, so the text is parsed number by number."""
 
 Reading = Callable[[], Awaitable[Mapping[str, GraphAnswer]]]
 
@@ -86,7 +86,7 @@ async def test_an_answer_comes_plain_or_as_gzip(
         (b"", "gzip"),
     ],
 )
-async def test_another_coding_or_what_is_no_gzip_is_malformed(
+async def test_other_codings_and_broken_gzip_are_malformed(
     graph: SimulatedGraph, reading: Reading, body: bytes, coding: str
 ) -> None:
     answer_with(graph, body, coding)
@@ -96,7 +96,7 @@ async def test_another_coding_or_what_is_no_gzip_is_malformed(
 
 
 @pytest.mark.parametrize("times", [1, 2])
-async def test_an_answer_is_unpacked_within_its_limit(
+async def test_unpacking_stops_at_the_size_limit(
     graph: SimulatedGraph,
     reading: Reading,
     monkeypatch: pytest.MonkeyPatch,
@@ -135,7 +135,7 @@ async def test_an_answer_is_unpacked_within_its_limit(
     ],
     ids=lambda text: text[:8].hex(),
 )
-def test_what_is_too_much_work_to_parse_is_too_large(body: bytes) -> None:
+def test_json_beyond_the_parsing_limits_is_too_large(body: bytes) -> None:
     with pytest.raises(AnswerTooLargeError):
         parse(body)
 
@@ -152,19 +152,19 @@ def test_what_is_too_much_work_to_parse_is_too_large(body: bytes) -> None:
     ],
     ids=lambda text: text[:8].hex(),
 )
-def test_text_that_never_ends_is_looked_at_once(tail: bytes) -> None:
-    """Each was, or might be, gone through anew from each of its characters, which takes days."""
+def test_unterminated_text_is_scanned_once(tail: bytes) -> None:
+    """A parser that starts again at each character takes days."""
     assert parse(b"[" * (2 * CUT_DEPTH) + b"[" * 1000 + tail) is None
 
 
-def test_as_much_as_real_answers_hold_is_taken() -> None:
+def test_json_within_the_parsing_limits_is_read() -> None:
     assert len(parse(b"[" + b"{}," * (MOST_CONTAINERS - 2) + b"{}]")) == MOST_CONTAINERS - 1
     assert len(parse(b"[" + b"1.5," * (MOST_NUMBERS - 1) + LONG_NUMBER + b"]")) == MOST_NUMBERS
     assert len(parse(b"[" + b"1.5," * (2 * MOST_NUMBERS) + b"1]")) == 2 * MOST_NUMBERS + 1
 
 
 @given(st.recursive(st.text('[]{}"\\,:é', max_size=4) | st.integers(), lambda inner: st.lists(inner, max_size=3)))
-def test_only_what_is_too_deep_is_cut(value: object) -> None:
+def test_only_too_deep_values_are_cut(value: object) -> None:
     text = json.dumps(value).encode()
     assert cut_deep(text) == text
     around = CUT_DEPTH - 1
@@ -175,8 +175,8 @@ def test_only_what_is_too_deep_is_cut(value: object) -> None:
     assert cut == ["kept", "xxx", None]
 
 
-async def test_no_tenants_work_waits_for_another_tenants() -> None:
-    """One tenant has more work than there are threads, and it ends only when the other's has been done."""
+async def test_no_tenant_waits_for_anothers_work() -> None:
+    """One tenant has more work than threads exist; it ends only after the other tenant's work."""
     done = threading.Event()
     running: list[int] = []
 
@@ -198,7 +198,7 @@ async def test_no_tenants_work_waits_for_another_tenants() -> None:
     assert running == list(range(THREADS + 1))
 
 
-async def test_work_that_fails_gives_its_turn_back() -> None:
+async def test_failed_work_does_not_block_the_tenant() -> None:
     tenant = uuid4()
 
     def fail() -> None:

@@ -17,8 +17,8 @@ def trees(*packages: str) -> Iterator[tuple[str, ast.AST]]:
             yield str(path.relative_to(CHECKOUT)), ast.parse(path.read_text())
 
 
-def test_a_batch_holds_gets_alone() -> None:
-    """The method of a request within a batch is written once, and no caller gives another."""
+def test_a_batch_holds_only_gets() -> None:
+    """One place sets the method of a batched request, and no caller can choose another."""
     methods = [
         (path, ast.unparse(value))
         for path, tree in trees("graph", "activities", "workflows", "control")
@@ -44,7 +44,7 @@ def test_the_client_sends_batches_and_nothing_else() -> None:
     assert len(urls) == 1
 
 
-def test_no_method_that_writes_is_named_where_requests_are_sent() -> None:
+def test_packages_that_send_requests_name_no_write_method() -> None:
     named = {
         (path, node.value)
         for path, tree in trees("graph", "activities", "workflows", "control", "storage", "web")

@@ -60,13 +60,13 @@ RELEASED = {
         "windowsQualityUpdateProfiles",
     },
 }
-"""Type keys and categories that were released: operators' scripts name them, so they stay."""
+"""Released type keys and categories: operators' scripts name them, so they stay."""
 
 CALLED_OTHERWISE = {"compliancePolicies": "compliancePoliciesV2"}
 """Type key here: type key in the table. It was released under this name."""
 
 KINDS_OF_AN_ENTRY = "deviceEnrollmentConfigurations."
-"""Rows that begin so are kinds of one collection, read with it (graph/catalog/kinds.toml)."""
+"""Rows with this prefix are kinds of one collection, read with it (graph/catalog/kinds.toml)."""
 
 DETAILS_NOT_READ = {
     # It needs a ReadWrite permission; the masked value is kept.
@@ -75,7 +75,7 @@ DETAILS_NOT_READ = {
     },
     # All settings come by one call; the categories repeat them.
     "intents": {"/deviceManagement/intents/{id}/categories/{catId}/settings"},
-    # What is assigned through a filter shows in the assignments themselves.
+    # The assignments themselves show their filters.
     "assignmentFilters": {"/deviceManagement/assignmentFilters/{id}/payloads"},
     # A collection of its own: depEnrollmentProfiles.
     "depOnboardingSettings": {"/deviceManagement/depOnboardingSettings/{id}/enrollmentProfiles"},
@@ -98,17 +98,17 @@ CORRECTED = {
     "roleManagementPolicies": {"name_field"},
     "roleManagementPolicyAssignments": {"name_field"},
 }
-"""Where the table is wrong by what Microsoft publishes (test_facts.py), which came later."""
+"""Fields in which Microsoft's later metadata shows that the table is wrong (test_facts.py)."""
 
 VERSION_IS_CONFIGURATION = {
     "cloudPc.deviceImages",
     "mobileApps",
     "termsAndConditions",
 }
-"""Where `version` is chosen by an administrator, or names what is approved."""
+"""Collections in which `version` is chosen by an administrator, or names the approved version."""
 
 SINGLETONS_BESIDE_THE_TABLE = {"identityProtectionPolicy"}
-"""The table does not say that it is one: Microsoft documents nothing about it."""
+"""Singletons that the table does not mark: Microsoft does not document them."""
 
 OPT_IN = {
     "auditEvents",
@@ -138,7 +138,7 @@ def rows() -> dict[str, dict[str, str]]:
 
 
 IN_THE_TABLE = {key: entry for key, entry in COLLECTIONS.items() if CALLED_OTHERWISE.get(key, key) in rows()}
-"""Later entries are held against what Microsoft publishes alone: test_facts.py."""
+"""Later entries are checked only against Microsoft's metadata: test_facts.py."""
 
 
 def row_of(entry: Collection) -> dict[str, str]:
@@ -146,7 +146,7 @@ def row_of(entry: Collection) -> dict[str, str]:
 
 
 def paths(*cells: str) -> set[str]:
-    """The paths that cells of the table name, with the names that the catalog gives to what is filled in."""
+    """The paths in cells of the table, with the catalog's names of placeholders."""
     named = {path.partition("?")[0] for path in ";".join(cells).split(";")} - {""}
     return {path.replace("{tenantId}", "{id}").replace("{dvId}", "{child_id}") for path in named}
 
@@ -188,17 +188,17 @@ def test_an_entry_agrees_with_the_table_of_graphs_collections(entry: Collection)
 
 @needs_table
 @of_each(IN_THE_TABLE)
-def test_the_details_are_those_of_the_table(entry: Collection) -> None:
+def test_the_tables_details_are_read(entry: Collection) -> None:
     row = row_of(entry)
     details, assignments = paths(row["detail_endpoint"]), paths(row["assignments_endpoint"])
-    # Further details are held against what Microsoft publishes: test_facts.py.
+    # test_facts.py checks further details against Microsoft's metadata.
     assert details - detail_paths(entry) <= DETAILS_NOT_READ.get(entry.type_key, set())
     if not any("assignments" in (text or "") for text in (entry.expand, *(detail.path for detail in entry.details))):
         assert assignments <= DETAILS_NOT_READ.get(entry.type_key, set())
 
 
 @of_each(COLLECTIONS)
-def test_where_assignments_are_not_in_the_list_the_note_says_so(entry: Collection) -> None:
+def test_note_says_if_the_list_lacks_assignments(entry: Collection) -> None:
     by_detail = any("assignments" in detail.path.rpartition("/")[2] for detail in entry.details)
     if by_detail and "assignments" not in (entry.expand or ""):
         assert entry.note is not None
@@ -221,7 +221,7 @@ def test_no_object_is_in_two_entries() -> None:
     assert len(filtered) == 3
 
 
-def test_app_protection_policies_are_in_the_entry_of_their_type() -> None:
+def test_app_protection_policies_are_in_their_types_entry() -> None:
     typed = {
         "iosManagedAppProtections": "iosManagedAppProtection",
         "androidManagedAppProtections": "androidManagedAppProtection",
@@ -235,7 +235,7 @@ def test_app_protection_policies_are_in_the_entry_of_their_type() -> None:
     assert typed.keys() <= COLLECTIONS.keys()
 
 
-def test_data_and_catalogs_come_only_when_they_are_named() -> None:
+def test_opt_in_collections_are_not_part_of_everything() -> None:
     assert {key for key, entry in COLLECTIONS.items() if entry.opt_in} == OPT_IN
     assert load_catalog().everything() == COLLECTIONS.keys() - OPT_IN
     ordinary = {entry.category for entry in COLLECTIONS.values() if not entry.opt_in}
@@ -255,12 +255,12 @@ def test_data_and_catalogs_come_only_when_they_are_named() -> None:
         (set(COLLECTIONS), f"{len(COLLECTIONS)} collections"),
     ],
 )
-def test_a_selection_has_the_name_that_people_give_it(type_keys: set[str], name: str) -> None:
+def test_selection_is_named_by_categories_or_collections(type_keys: set[str], name: str) -> None:
     assert load_catalog().name_of(type_keys) == name
 
 
 @of_each(COLLECTIONS)
-def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
+def test_entries_name_existing_entries(entry: Collection) -> None:
     targets = {target for targets in entry.references.values() for target in targets}
     assert set(map(collection_of, targets)) <= COLLECTIONS.keys() | NOT_READ
     for target in filter(is_by_alternate_key, targets):
@@ -274,7 +274,7 @@ def test_an_entry_names_entries_that_there_are(entry: Collection) -> None:
 
 
 @of_each(COLLECTIONS)
-def test_what_is_expanded_in_a_list_survives_a_get_that_does_not_expand_it(entry: Collection) -> None:
+def test_get_by_id_keeps_expansions_that_only_the_list_has(entry: Collection) -> None:
     expanded = {option.partition("(")[0] for option in (entry.expand or "").split(",") if option.isalpha()}
     for detail in entry.details:
         if detail.property is None:
@@ -286,7 +286,7 @@ NOTED = {"deviceConfigurations": "an edit of what a profile uses is one of the p
 
 
 @of_each(COLLECTIONS)
-def test_details_that_change_without_a_sign_in_the_list_have_a_period(entry: Collection) -> None:
+def test_details_that_change_silently_have_a_refresh_period(entry: Collection) -> None:
     silent = {
         detail.property
         for detail in entry.details
@@ -300,7 +300,7 @@ def test_details_that_change_without_a_sign_in_the_list_have_a_period(entry: Col
 
 
 def _is_noted(path: str) -> bool:
-    """Whether the time of an item in the simulated Graph follows a change of its detail."""
+    """Whether a change of the detail changes the item's modified time in the simulated Graph."""
     found = located(path.partition("?")[0].replace("/{type}", "").strip("/"))
     assert found is not None
     endpoint, (_, name, *_) = found
@@ -309,7 +309,7 @@ def _is_noted(path: str) -> bool:
 
 
 @of_each(COLLECTIONS)
-def test_a_first_url_is_what_the_entry_says(entry: Collection) -> None:
+def test_first_url_has_the_entrys_options(entry: Collection) -> None:
     tenant_id = uuid4()
     path, _, query = entry.first_url(tenant_id).partition("?")
     assert path == entry.path.replace("{tenant_id}", str(tenant_id))
@@ -348,12 +348,12 @@ def test_conditional_access_is_read_one_request_at_a_time() -> None:
     assert slow == {"conditionalAccessPolicies", "deletedConditionalAccessPolicies", "namedLocations"}
 
 
-def test_audit_events_of_entra_are_read_five_pages_in_ten_seconds() -> None:
+def test_entra_audit_events_are_read_at_one_page_in_two_seconds() -> None:
     family = COLLECTIONS["directoryAudits"].throttle_family
     assert (family.wave_limit, family.interval) == (1, timedelta(seconds=2))
 
 
-def test_a_family_belongs_to_one_service() -> None:
+def test_throttle_family_belongs_to_one_service() -> None:
     for entry in COLLECTIONS.values():
         is_intune = entry.path.startswith(("/deviceManagement", "/deviceAppManagement"))
         directory = {ThrottleFamily.DIRECTORY, ThrottleFamily.CONDITIONAL_ACCESS, ThrottleFamily.REPORTS}
@@ -362,7 +362,7 @@ def test_a_family_belongs_to_one_service() -> None:
         assert (entry.throttle_family is ThrottleFamily.APPS) == entry.path.startswith("/deviceAppManagement")
 
 
-def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -> None:
+def test_payloads_are_shown_on_request_without_secrets() -> None:
     entry = COLLECTIONS["deviceConfigurations"]
     assert all(collection.payloads <= collection.sensitive for collection in COLLECTIONS.values())
     settings: list[JsonValue] = [
@@ -380,7 +380,7 @@ def test_payloads_are_shown_where_that_is_asked_for_and_no_secret_is_in_them() -
         assert (payload.encode() in hidden, b"strict" in hidden, b"hidden-" in hidden) == (False, False, False)
 
 
-def test_a_payload_is_shown_but_for_the_secrets_in_it() -> None:
+def test_secrets_within_a_shown_payload_are_hidden() -> None:
     profile = (
         "<dict>\n<key>SSID</key>\n<string>Office</string>\n<key>Password</key>\n<string>hidden-1</string>\n</dict>"
     )
@@ -407,7 +407,7 @@ def test_script_bodies_and_secrets_are_sensitive() -> None:
     assert {"passwordCredentials/secretText", "keyCredentials/key"} <= COLLECTIONS["applications"].sensitive
 
 
-def test_no_setting_is_hidden_by_a_name_that_is_everywhere() -> None:
+def test_no_common_property_name_is_sensitive() -> None:
     for entry in COLLECTIONS.values():
         assert entry.sensitive.isdisjoint({"value", "values", "key", "content", "settings", "payload"}) or (
             entry.type_key == "symantecCodeSigningCertificate"
@@ -429,18 +429,18 @@ def test_the_token_of_a_settings_catalog_secret_is_masked() -> None:
         assert entry.masked <= {secret}
 
 
-def test_what_differs_between_reads_is_no_sign_of_a_change() -> None:
+def test_secret_reference_ids_are_no_sign_of_a_change() -> None:
     for entry in COLLECTIONS.values():
         assert "omaSettings/secretReferenceValueId" in entry.volatile - entry.change_signs
 
 
-def test_what_changes_by_itself_is_volatile_everywhere() -> None:
+def test_modified_times_and_own_versions_are_volatile() -> None:
     for entry in COLLECTIONS.values():
         assert "lastModifiedDateTime" in entry.observation_rules().volatile
         assert ("/version" in entry.observation_rules().volatile) != (entry.type_key in VERSION_IS_CONFIGURATION)
 
 
-def test_a_version_that_an_administrator_chose_is_content() -> None:
+def test_version_chosen_by_an_administrator_is_content() -> None:
     terms = Observer(COLLECTIONS["termsAndConditions"].observation_rules())
     first, second = (terms.observe({"id": "one", "displayName": "Terms", "version": number}) for number in (1, 2))
     assert first.content_hash != second.content_hash
@@ -463,7 +463,7 @@ def test_a_category_names_its_collections() -> None:
         catalog.in_categories(["none"])
 
 
-def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
+def test_child_item_is_requested_under_its_parent() -> None:
     entry = COLLECTIONS["depEnrollmentProfiles"]
     assert entry.confirmable
     listing = entry.child_url("a/b")
@@ -478,7 +478,7 @@ def test_an_item_under_a_parent_is_asked_for_under_it() -> None:
     assert COLLECTIONS["groups"].parent_id_of("/groups?$top=999") is None
 
 
-def test_a_listing_of_one_parent_may_be_a_filter() -> None:
+def test_children_may_be_listed_by_a_filter() -> None:
     entry = COLLECTIONS["groupRoleManagementPolicyAssignments"]
     listing = entry.child_url("one")
     assert unquote(listing) == (

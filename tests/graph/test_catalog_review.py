@@ -1,4 +1,4 @@
-"""Every remark of the review of the catalog: mended, as the entry shows, or refuted with a reason."""
+"""Each remark of the catalog's review is mended in the entry or refuted with a reason."""
 
 import csv
 import re
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="the review of the c
 
 
 class Remark(NamedTuple):
-    """How remarks were dealt with."""
+    """The answer to remarks."""
 
     remark: str
     has: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def rows() -> list[dict[str, str]]:
 
 
 def remarks_of(row: dict[str, str]) -> Iterator[str]:
-    """Each as `type key: [kind] field`."""
+    """Each remark as `type key: [kind] field`."""
     for remark in filter(None, row["issues(have => right (source))"].split(" ;; ")):
         head = re.match(r"\[[^\]]+\] [^\s:]+", remark)
         assert head is not None, remark
@@ -64,7 +64,7 @@ def remarks_of(row: dict[str, str]) -> Iterator[str]:
 
 
 def aspects(entry: Collection) -> Iterator[str]:
-    """What an entry says, in words that the data can name."""
+    """The properties of an entry, as catalog_review.toml names them."""
     yield from (f"path {entry.path}", f"api version {entry.api_version}", f"permission {entry.permission}")
     yield from (f"name {entry.name_field}", f"expands {entry.expand}")
     if entry.singleton:
@@ -104,21 +104,21 @@ def test_every_remark_is_mended_or_refuted() -> None:
     assert open_ones == {}
 
 
-def test_each_answer_is_to_a_remark() -> None:
+def test_each_answer_has_a_remark() -> None:
     used = {answer_to(remark) for row in rows() for remark in remarks_of(row)}
     assert [reviewed.remark for reviewed in data()[0] if reviewed not in used] == []
     assert all(reviewed.has or reviewed.lacks or reviewed.refuted for reviewed in data()[0])
 
 
 def gaps() -> Iterator[tuple[str, str]]:
-    """Type key and place of each id that the review missed; `*` stands for any names."""
+    """Type key and place of each id without a reference, by the review; `*` stands for any names."""
     for row in rows():
         for gap in filter(None, row["reference_gaps"].split(" ;; ")):
             places = re.sub(r" ?\([^)]*\)|\?\S+", "", gap.partition(" -> ")[0])
             yield from ((row["type_key"], place.strip(" …")) for place in places.split(","))
 
 
-def test_every_place_of_ids_that_the_review_missed_is_followed_or_judged() -> None:
+def test_each_reference_gap_of_the_review_is_followed_or_judged() -> None:
     left = []
     for type_key, place in gaps():
         pattern = re.escape(place).replace(r"\*", ".*")

@@ -35,7 +35,7 @@ def _pfx(password: str | None) -> bytes:
     ("content", "password"),
     [(KEY + CERTIFICATE, None), (_pem("open"), "open"), (_pfx(None), None), (_pfx("open"), "open")],
 )
-def test_what_can_be_signed_with_is_right(content: bytes, password: str | None) -> None:
+def test_usable_certificate_has_no_defect(content: bytes, password: str | None) -> None:
     assert what_is_wrong(content, password) is None
 
 
@@ -55,7 +55,7 @@ def test_what_can_be_signed_with_is_right(content: bytes, password: str | None) 
         (b"not a certificate", None, "neither PEM nor a whole PFX"),
     ],
 )
-def test_what_is_wrong_is_told_apart(content: bytes, password: str | None, words: str) -> None:
+def test_each_defect_has_its_message(content: bytes, password: str | None, words: str) -> None:
     said = what_is_wrong(content, password)
     assert said is not None
     assert words in said

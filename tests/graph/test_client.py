@@ -21,7 +21,7 @@ from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
 from tests.graph.clients import GROUPS, client_of
 
 RECORD_BYTES = 16 * 1024
-"""The most that a record of TLS holds (RFC 8446, section 5.1)."""
+"""The largest TLS record (RFC 8446, section 5.1)."""
 
 
 async def test_a_batch_answers_every_request_by_its_key(
@@ -48,7 +48,7 @@ async def test_a_batch_answers_every_request_by_its_key(
         "/identity/conditionalAccess/policies/11111111-0000-4000-8000-000000000001",
     ],
 )
-async def test_a_planned_path_is_read_at_most(
+async def test_planned_path_is_only_read(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, path: str
 ) -> None:
     await client.read_batch(tenant, "beta", [GraphGet("planned", path)])
@@ -69,7 +69,7 @@ async def test_next_links_are_followed_to_the_end(
     assert ids == [document["id"] for document in graph.tenants[0].documents("deviceManagement/configurationPolicies")]
 
 
-async def test_a_large_answer_is_received_in_larger_parts_than_records_of_tls(
+async def test_large_answer_is_received_in_parts_larger_than_tls_records(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
@@ -86,7 +86,7 @@ async def test_a_large_answer_is_received_in_larger_parts_than_records_of_tls(
     assert max(sizes) > RECORD_BYTES
 
 
-async def test_a_token_is_asked_for_once(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
+async def test_token_is_requested_once(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
     for _ in range(3):
         await client.read_batch(tenant, "v1.0", GROUPS)
     assert len([request for request in graph.requests(Kind.TOKEN) if request.method == "POST"]) == 1
@@ -101,7 +101,7 @@ async def test_a_foreign_link_is_never_requested(
 
 
 @pytest.mark.parametrize("inner", [True, False])
-async def test_a_401_is_met_once_with_a_fresh_token(
+async def test_a_401_is_retried_once_with_a_new_token(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, inner: bool
 ) -> None:
     refused: list[str] = []
@@ -121,7 +121,7 @@ async def test_a_401_is_met_once_with_a_fresh_token(
     assert len(graph.requests(Kind.INNER)) == (3 if inner else 2), "what was answered is not asked for again"
 
 
-async def test_a_401_that_stays_is_the_pages_answer(
+async def test_a_repeated_401_is_the_pages_answer(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
 ) -> None:
     def refuse(request: GraphRequest) -> Answer | None:
@@ -136,7 +136,7 @@ async def test_a_401_that_stays_is_the_pages_answer(
 @pytest.mark.parametrize(
     ("refused", "serves"), [(REFUSED_TOKENS - 1, True), (REFUSED_TOKENS, False)], ids=["in time", "for ever"]
 )
-async def test_a_batch_outlasts_challenges_of_others_that_revoke_its_new_token(
+async def test_batch_survives_revoked_tokens_up_to_the_limit(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, refused: int, serves: bool
 ) -> None:
     def challenge(request: GraphRequest) -> Answer | None:
@@ -158,7 +158,9 @@ async def test_a_batch_outlasts_challenges_of_others_that_revoke_its_new_token(
     assert len(graph.requests(Kind.BATCH)) == REFUSED_TOKENS + 1
 
 
-async def test_a_claims_challenge_is_answered(client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph) -> None:
+async def test_claims_challenge_reaches_the_token_endpoint(
+    client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
+) -> None:
     claims = base64.b64encode(b'{"access_token":{"nbf":{"essential":true,"value":"1"}}}').decode()
     challenge = f'Bearer realm="", error="insufficient_claims", claims="{claims}"'
     asked: list[bytes] = []
@@ -189,7 +191,7 @@ async def test_a_claims_challenge_is_answered(client: GraphClient, tenant: Tenan
         (b'{"responses": ["odd"]}', "not asked for"),
     ],
 )
-async def test_a_batch_that_is_none_is_malformed(
+async def test_invalid_batch_answer_is_malformed(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, body: bytes, message: str
 ) -> None:
     graph.before_answer = lambda request: Answer(200, body, {}) if request.kind is Kind.BATCH else None
@@ -198,7 +200,7 @@ async def test_a_batch_that_is_none_is_malformed(
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.GRAPH_MALFORMED_RESPONSE, True)
 
 
-async def test_a_throttled_batch_says_when_to_come_back(
+async def test_throttled_batch_reports_retry_after(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
 ) -> None:
     graph.before_answer = lambda request: (
@@ -228,7 +230,7 @@ async def test_an_unreachable_graph_is_unavailable(graph: SimulatedGraph, tenant
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.GRAPH_UNAVAILABLE, True)
 
 
-async def test_a_graph_that_nobody_vouches_for_gets_no_token(graph: SimulatedGraph, tenant: TenantConfig) -> None:
+async def test_untrusted_servers_get_no_request(graph: SimulatedGraph, tenant: TenantConfig) -> None:
     async with client_of(graph, ca_file=None) as client:
         with pytest.raises(AuthFailedError):
             await client.read_batch(tenant, "v1.0", GROUPS)
@@ -251,7 +253,7 @@ def test_json_that_orjson_refuses_is_still_read() -> None:
 
 
 @pytest.mark.parametrize("levels", [600, 5_000, 200_000])
-def test_an_object_that_is_nested_too_deeply_spoils_no_page(levels: int) -> None:
+def test_too_deep_object_does_not_spoil_its_page(levels: int) -> None:
     deep = b'{"a":[' * levels + b"1" + b"]}" * levels
     body = b'{"value":[{"id":"\\"[{"},{"id":"deep","d":' + deep + b',"e":[]},{"id":"last"}]}'
     first, second, last = parse(body)["value"]
@@ -261,12 +263,12 @@ def test_an_object_that_is_nested_too_deeply_spoils_no_page(levels: int) -> None
         Canonicalizer().canonical(second)
 
 
-def test_text_that_ends_too_early_is_no_json_however_deep() -> None:
+def test_truncated_deep_json_is_rejected() -> None:
     assert parse(b'{"a":[' * 5_000) is None
     assert parse(b'{"a":[' * 5_000 + b"]}" * 4_999) is None
 
 
-async def test_one_large_answer_at_a_time_holds_for_all_who_read(
+async def test_only_one_large_answer_is_read_at_a_time(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph
 ) -> None:
     body = json.dumps({"responses": [{"id": "0", "status": 200, "body": "x" * (LARGE_BYTES + 1)}]}).encode()

@@ -1,4 +1,4 @@
-"""How the client comes by tokens: each kind of credential, and authorities that refuse or hang."""
+"""How the client gets tokens: each kind of credential, and authorities that refuse or hang."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ HANGING = 33
 """More than the threads of any event loop's own executor."""
 
 
-async def test_the_token_endpoint_is_trusted_by_the_context_alone(
+async def test_token_endpoint_is_trusted_only_by_the_tls_context(
     graph: SimulatedGraph, tenant: TenantConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
@@ -42,9 +42,7 @@ async def test_the_token_endpoint_is_trusted_by_the_context_alone(
         await TokenSource(foreign, authority_url=graph.authority_url).token(tenant)
 
 
-async def test_authorities_that_hang_for_many_tenants_hold_up_no_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_hanging_authorities_do_not_delay_another_tenant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(authority_http, "ANSWER_SECONDS", 3600)
     with SimulatedGraph(tenants=HANGING + 1, items_per_collection=1) as graph:
         monkeypatch.setenv("TEST_SECRET", graph.tenants[0].client_secret)
@@ -63,7 +61,7 @@ async def test_authorities_that_hang_for_many_tenants_hold_up_no_other(
         await asyncio.wait(waiting)
 
 
-async def test_a_credential_that_is_gone_leaves_the_last_valid_one(graph: SimulatedGraph, tmp_path: Path) -> None:
+async def test_last_valid_secret_serves_while_its_file_is_gone(graph: SimulatedGraph, tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text(graph.tenants[0].client_secret)
     tenant = tenant_of(graph, client_secret_file=path)
@@ -80,7 +78,7 @@ async def test_a_credential_that_is_gone_leaves_the_last_valid_one(graph: Simula
 
 
 @pytest.mark.parametrize("hours", [-1, 1])
-async def test_a_clock_that_is_set_back_or_forward_costs_no_token(
+async def test_changed_clock_causes_no_token_request(
     client: GraphClient, tenant: TenantConfig, graph: SimulatedGraph, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     await client.read_batch(tenant, "v1.0", GROUPS)
@@ -89,13 +87,13 @@ async def test_a_clock_that_is_set_back_or_forward_costs_no_token(
         monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: real() + hours * 3600, sleep=time.sleep))
     await client.read_batch(tenant, "v1.0", GROUPS)
     assert len([request for request in graph.requests(Kind.TOKEN) if request.method == "POST"]) == 1
-    # What Graph does not take any more is renewed, though the clock says that it still lasts.
+    # A token that Graph refuses is renewed, although it is valid by the clock.
     graph.faults.add(Fault(FaultKind.UNAUTHORIZED_EXPIRED, count=1))
     answers = await client.read_batch(tenant, "v1.0", GROUPS)
     assert answers["groups"].status == 200
 
 
-async def test_an_assertion_at_a_wrong_time_is_tried_again(graph: SimulatedGraph, tenant: TenantConfig) -> None:
+async def test_assertion_refused_for_its_time_is_retryable(graph: SimulatedGraph, tenant: TenantConfig) -> None:
     refusal = {"error": "invalid_client", "error_description": "AADSTS700024: not valid", "error_codes": [700024]}
     graph.before_answer = lambda request: (
         Answer.of(401, refusal) if request.kind is Kind.TOKEN and request.method == "POST" else None
@@ -112,7 +110,7 @@ async def test_a_secret_comes_from_a_file(graph: SimulatedGraph, client: GraphCl
     assert answers["groups"].status == 200
 
 
-async def test_a_federated_token_is_read_anew_from_its_file(
+async def test_federated_token_is_read_from_its_file(
     graph: SimulatedGraph, client: GraphClient, tmp_path: Path
 ) -> None:
     path = tmp_path / "token"
@@ -149,7 +147,7 @@ def _self_signed() -> tuple[bytes, bytes]:
     ("overrides", "aadsts"),
     [({"client_id": str(UUID(int=1))}, 700016), ({"id": str(UUID(int=1))}, 90002), ({}, 7000215)],
 )
-async def test_no_token_says_why_and_repeats_no_secret(
+async def test_refused_sign_in_has_its_code_and_no_secret(
     graph: SimulatedGraph,
     client: GraphClient,
     monkeypatch: pytest.MonkeyPatch,
@@ -164,9 +162,7 @@ async def test_no_token_says_why_and_repeats_no_secret(
     assert "hunter2" not in str(failed.value)
 
 
-async def test_a_credential_that_is_not_there_says_so(
-    graph: SimulatedGraph, client: GraphClient, tmp_path: Path
-) -> None:
+async def test_missing_credential_is_named(graph: SimulatedGraph, client: GraphClient, tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="environment variable TEST_NOTHING is not set") as failed:
         await client.read_batch(tenant_of(graph, client_secret_env="TEST_NOTHING"), "v1.0", GROUPS)
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.CONFIGURATION_INVALID, True)
@@ -174,14 +170,14 @@ async def test_a_credential_that_is_not_there_says_so(
         await client.read_batch(tenant_of(graph, client_secret_file=tmp_path / "none"), "v1.0", GROUPS)
 
 
-async def test_an_unreachable_authority_may_come_back(graph: SimulatedGraph, tenant: TenantConfig) -> None:
+async def test_unreachable_authority_is_retryable(graph: SimulatedGraph, tenant: TenantConfig) -> None:
     async with client_of(graph, authority_url=f"https://127.0.0.1:{free_port()}") as client:
         with pytest.raises(AuthFailedError) as failed:
             await client.read_batch(tenant, "v1.0", GROUPS)
     assert failed.value.retryable
 
 
-def test_a_ca_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_invalid_ca_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.write_text("no certificate")
     with pytest.raises(TrustError, match="not a bundle of PEM certificates"):

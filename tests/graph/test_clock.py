@@ -1,4 +1,4 @@
-"""Another clock, by the `Date` header of its answer."""
+"""A server's clock, by the `Date` header of its answer."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -22,12 +22,12 @@ NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
         (None, None),
     ],
 )
-def test_a_clock_is_read_from_the_date_of_its_answer(date: str | None, at: datetime | None) -> None:
+def test_clock_is_read_from_the_date_header(date: str | None, at: datetime | None) -> None:
     reading = clock_reading(date, 0.0)
     assert (None if reading is None else reading.at) == at
 
 
-def test_a_clock_goes_on_after_its_answer() -> None:
+def test_clock_advances_after_its_answer() -> None:
     reading = clock_reading("Sun, 29 Nov 2026 12:00:00 GMT", time.monotonic() - 3600)
     assert reading is not None
     assert reading.now() >= NOON + timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Credentials as files and variables hold them, with what editors and shells add."""
+"""Credentials in files and variables, with the marks and line ends that editors and shells add."""
 
 import codecs
 from pathlib import Path
@@ -35,7 +35,7 @@ def file(tmp_path: Path, content: bytes) -> Path:
 
 @pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_a_secret_has_neither_mark_nor_line_end(tmp_path: Path, mark: bytes, end: bytes) -> None:
+def test_secret_has_no_mark_and_no_line_end(tmp_path: Path, mark: bytes, end: bytes) -> None:
     path = file(tmp_path, mark + SECRET.encode() + end)
     assert read(client_secret_file=path) == SECRET
     assert read(federated_token_file=path)["client_assertion"]() == SECRET
@@ -80,9 +80,7 @@ def test_a_pfx_file_is_opened_by_its_password(tmp_path: Path, monkeypatch: pytes
         (SECRET.encode(), "neither PEM nor a whole PFX"),
     ],
 )
-def test_a_certificate_file_that_lacks_something_is_refused_in_one_line(
-    tmp_path: Path, content: bytes, words: str
-) -> None:
+def test_incomplete_certificate_file_is_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
     path = file(tmp_path, content)
     with pytest.raises(CredentialError, match=words) as failed:
         read(certificate_file=path)
@@ -95,7 +93,7 @@ def test_a_certificate_file_that_lacks_something_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("content", "words"), [(b"", "is empty"), (b" \n", "is empty"), ("x".encode("utf-16"), "is not UTF-8 text")]
 )
-def test_a_secret_file_that_holds_no_secret_says_so(tmp_path: Path, content: bytes, words: str) -> None:
+def test_secret_file_without_a_secret_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     with pytest.raises(CredentialError, match=words) as failed:
         read(client_secret_file=file(tmp_path, content))
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.CONFIGURATION_INVALID, True)

@@ -1,4 +1,4 @@
-"""Reading one item's details, call by call, against answers made by hand."""
+"""Reading one item's details, call by call, from handmade answers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +65,7 @@ EXPIRED = GraphAnswer(400, {}, {"error": {"code": "Directory_ExpiredPageToken", 
 
 
 def read(item: DetailReading, answer: Callable[[OpenCall], GraphAnswer], entry: Collection) -> DetailReading:
-    """Answers every call until none is open, each time in another process."""
+    """Answers every call until none is open, each as if in another process."""
     for _ in range(50):
         if not item.open:
             return item
@@ -75,7 +75,7 @@ def read(item: DetailReading, answer: Callable[[OpenCall], GraphAnswer], entry: 
     raise AssertionError("it never comes to an end")
 
 
-def test_pages_are_followed_to_the_end_and_put_together_in_their_order() -> None:
+def test_pages_are_followed_to_the_end_and_joined_in_order() -> None:
     entry = collection(SETTINGS)
     pages = {
         f"{PATH}/one/settings": page({"id": "0"}, {"id": "1"}, after="a"),
@@ -86,14 +86,14 @@ def test_pages_are_followed_to_the_end_and_put_together_in_their_order() -> None
     assert whole == {"id": "one", "displayName": "One", "settings": [{"id": "0"}, {"id": "1"}, {"id": "2"}]}
 
 
-def test_what_is_kept_between_calls_hides_its_secrets() -> None:
+def test_progress_between_calls_hides_secrets() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], page({"id": "0", "secret": "s3cret"}, after="a")) is None
     assert b"s3cret" not in item.progress()
     assert b"sensitive" in item.progress()
 
 
-def test_the_item_itself_shows_more_than_its_list_but_for_what_the_list_is_believed_in() -> None:
+def test_get_by_id_overrides_the_list_except_believed_properties() -> None:
     entry = collection(ITSELF)
     item = reading(entry, assignments=[{"id": "a"}], script=None)
     assert item.take(item.open[0], ok({"id": "one", "script": "echo", "assignments": []})) is None
@@ -101,7 +101,7 @@ def test_the_item_itself_shows_more_than_its_list_but_for_what_the_list_is_belie
     assert item.whole() == {"id": "one", "displayName": "One", "script": "echo", "assignments": [{"id": "a"}]}
 
 
-def test_members_of_a_collection_have_calls_of_their_own() -> None:
+def test_members_of_a_detail_have_their_own_calls() -> None:
     entry = collection(VALUES)
     answers = {
         f"{PATH}/one/values": ok({"value": [{"id": "v/1"}, {"id": "v2"}]}),
@@ -112,7 +112,7 @@ def test_members_of_a_collection_have_calls_of_their_own() -> None:
     assert whole["values"] == [{"id": "v/1", "presented": [{"id": "p"}]}, {"id": "v2", "presented": []}]
 
 
-def test_calls_for_one_type_are_not_made_for_another() -> None:
+def test_calls_of_a_type_are_made_only_for_it() -> None:
     entry = collection(SETTINGS.model_copy(update={"types": frozenset({"#a"})}))
     assert [call.url for call in reading(entry, kind="#a").open] == [f"{PATH}/one/settings"]
     other = reading(entry, kind="#b")
@@ -131,9 +131,7 @@ def test_calls_for_one_type_are_not_made_for_another() -> None:
         ("scopes", {}, False),
     ],
 )
-def test_a_detail_is_read_only_where_the_list_says_that_there_is_one(
-    only_where: str, listed: dict[str, Any], asked: bool
-) -> None:
+def test_detail_is_read_only_if_the_list_says_it_exists(only_where: str, listed: dict[str, Any], asked: bool) -> None:
     detail = SETTINGS.model_copy(update={"only_where": only_where})
     assert bool(reading(collection(detail), **listed).open) is asked
 
@@ -152,10 +150,10 @@ LICENSED = SETTINGS.model_copy(update={"licence_hint": "Entra ID P1"})
         (collection(SETTINGS, LOGO, delegated_only=True), REFUSED, ErrorCode.GRAPH_DELEGATED_ONLY, True),
     ],
 )
-def test_a_detail_that_a_tenant_may_lack_and_never_had_is_no_part_of_the_document(
+def test_unavailable_detail_without_earlier_content_is_left_out(
     entry: Collection, refused: GraphAnswer, code: ErrorCode, is_believed: bool, is_had: bool
 ) -> None:
-    """Any other that Graph refuses so stays as it was, and makes the document stale."""
+    """Any other refused detail keeps its earlier content and makes the document stale."""
     item = reading(entry)
     settings, logo = item.open
     assert item.take(settings, refused) is None
@@ -181,7 +179,7 @@ def test_a_refusal_after_the_first_page_is_an_error(refused: GraphAnswer, is_del
     assert not item.is_answer(unread)
 
 
-def test_an_optional_answer_that_is_not_there_is_null() -> None:
+def test_missing_optional_detail_is_null() -> None:
     entry = collection(LOGO)
     item = reading(entry)
     assert item.take(item.open[0], GONE) is None
@@ -193,7 +191,7 @@ def test_an_optional_answer_that_is_not_there_is_null() -> None:
     assert (unread.code, unread.http_status, item.is_answer(unread)) == (ErrorCode.GRAPH_NOT_FOUND, 404, True)
 
 
-def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up() -> None:
+def test_item_with_a_404_detail_is_requested_before_it_is_gone() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], GONE) is None
     [asks] = item.open
@@ -202,7 +200,7 @@ def test_an_item_that_vanished_after_its_list_is_asked_for_before_it_is_given_up
     assert (item.gone, item.is_whole, item.open) == (True, False, [])
 
 
-def test_an_item_that_is_there_while_its_detail_is_not_is_incomplete() -> None:
+def test_existing_item_with_a_404_detail_is_incomplete() -> None:
     item = reading(collection(SETTINGS))
     assert item.take(item.open[0], GONE) is None
     assert item.take(item.open[0], ok({"id": "ONE"})) is None
@@ -211,7 +209,7 @@ def test_an_item_that_is_there_while_its_detail_is_not_is_incomplete() -> None:
     assert (given_up.code, given_up.http_status) == (ErrorCode.GRAPH_NOT_FOUND, 404)
 
 
-def test_an_expired_page_token_begins_the_listing_anew_once() -> None:
+def test_expired_page_token_restarts_the_listing_once() -> None:
     entry = collection(SETTINGS)
     item = reading(entry)
     assert item.take(item.open[0], page({"id": "old"}, after="a")) is None
@@ -225,7 +223,7 @@ def test_an_expired_page_token_begins_the_listing_anew_once() -> None:
     assert item.whole()["settings"] == [{"id": "new"}, {"id": "last"}]
 
 
-def test_a_listing_that_begins_anew_and_is_shorter_keeps_nothing_of_the_longer_one() -> None:
+def test_restarted_listing_keeps_no_earlier_pages() -> None:
     item = reading(collection(SETTINGS))
     for name, after in (("first", "a"), ("second", "b")):
         assert item.take(item.open[0], page({"id": name}, after=after)) is None
@@ -234,7 +232,7 @@ def test_a_listing_that_begins_anew_and_is_shorter_keeps_nothing_of_the_longer_o
     assert item.whole()["settings"] == [{"id": "only"}]
 
 
-def test_an_expired_token_of_a_listing_drops_what_its_members_brought() -> None:
+def test_restarted_listing_drops_the_details_of_its_members() -> None:
     entry = collection(VALUES)
     item = reading(entry)
     link = f"{ROOT}{PATH}/one/values?$skiptoken=a"
@@ -250,7 +248,7 @@ def test_an_expired_token_of_a_listing_drops_what_its_members_brought() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])
-def test_a_listing_that_goes_in_circles_ends(length: int) -> None:
+def test_paging_loop_is_an_error(length: int) -> None:
     item = reading(collection(SETTINGS))
     failure: ReadFailure | None = None
     for number in range(100):
@@ -272,9 +270,7 @@ def test_a_listing_that_goes_in_circles_ends(length: int) -> None:
         (page({"id": "0", "name": "\ud800"}), ErrorCode.GRAPH_MALFORMED_RESPONSE, False),
     ],
 )
-def test_an_answer_that_brings_nothing_leaves_its_call_open(
-    answer: GraphAnswer, code: ErrorCode, retryable: bool
-) -> None:
+def test_failed_answer_leaves_its_call_open(answer: GraphAnswer, code: ErrorCode, retryable: bool) -> None:
     item = reading(collection(SETTINGS))
     before = list(item.open)
     failure = item.take(item.open[0], answer)
@@ -286,7 +282,7 @@ def test_an_answer_that_brings_nothing_leaves_its_call_open(
 COUNTED = SETTINGS.model_copy(update={"counted_by": "settingCount"})
 
 
-def test_a_collection_with_another_count_than_its_list_knows_is_read_once_more() -> None:
+def test_detail_with_an_unexpected_count_is_read_once_more() -> None:
     item = reading(collection(COUNTED), settingCount=2)
     assert item.take(item.open[0], page({"id": "0"})) is None
     assert [(call.url, call.restarted) for call in item.open] == [(f"{PATH}/one/settings", True)]
@@ -298,7 +294,7 @@ def test_a_collection_with_another_count_than_its_list_knows_is_read_once_more()
     assert shrunk.is_whole, "the list was read before the item was edited"
 
 
-def test_a_member_that_comes_again_on_another_page_is_there_once() -> None:
+def test_member_repeated_on_another_page_is_kept_once() -> None:
     item = reading(collection(COUNTED), settingCount=2)
     assert item.take(item.open[0], page({"id": "0"}, after="a")) is None
     assert item.take(item.open[0], page({"id": "0"}, {"id": "1"})) is None
@@ -311,7 +307,7 @@ LISTED: dict[str, Any] = {
 }
 
 
-def test_the_rest_of_a_list_that_the_listing_cut_is_followed_to_its_end() -> None:
+def test_next_link_of_an_expanded_list_is_followed_to_the_end() -> None:
     entry = collection(SETTINGS, expand="assignments")
     item = reading(entry, **LISTED)
     assert {call.url for call in item.open} == {f"{PATH}/one/settings", LISTED["assignments@odata.nextLink"]}
@@ -323,7 +319,7 @@ def test_the_rest_of_a_list_that_the_listing_cut_is_followed_to_its_end() -> Non
     for _ in range(3):
         call = item.open[-1]
         assert item.take(call, answers[call.url]) is None
-        # Another process has the list's document as it was pending.
+        # Another process starts from the listed document.
         item = reading(entry, item.progress(), **LISTED)
     assert item.whole() == {
         "id": "one",
@@ -333,7 +329,7 @@ def test_the_rest_of_a_list_that_the_listing_cut_is_followed_to_its_end() -> Non
     }
 
 
-def test_the_rest_of_a_list_in_an_answer_is_followed_and_hides_its_secrets() -> None:
+def test_next_link_in_an_answer_is_followed_and_hides_secrets() -> None:
     call_ = DetailCall(path=f"{PATH}/{{id}}?$expand=groups($expand=settings)", single=True)
     entry = collection(call_)
     item = reading(entry)
@@ -351,7 +347,7 @@ def test_the_rest_of_a_list_in_an_answer_is_followed_and_hides_its_secrets() -> 
     assert "settings@odata.nextLink" not in group
 
 
-def test_the_rest_that_goes_in_circles_or_is_no_page_is_no_end() -> None:
+def test_loop_or_failure_leaves_an_expanded_list_open() -> None:
     for answer, code in (
         (page(after="a"), None),
         (ok({"no": "value"}), ErrorCode.GRAPH_MALFORMED_RESPONSE),
@@ -364,18 +360,18 @@ def test_the_rest_that_goes_in_circles_or_is_no_page_is_no_end() -> None:
         assert not item.is_whole
 
 
-def test_a_list_that_a_call_answers_whole_is_not_followed() -> None:
+def test_expanded_list_with_its_own_call_is_not_followed() -> None:
     entry = collection(DetailCall(property="assignments", path=f"{PATH}/{{id}}/assignments"), expand="assignments")
     assert [call.url for call in reading(entry, **LISTED).open] == [f"{PATH}/one/assignments"]
 
 
-def test_a_list_that_is_cut_in_the_rest_of_another_is_followed_too() -> None:
+def test_next_link_within_a_followed_list_is_followed_too() -> None:
     entry = collection(expand="groups($expand=members)")
     groups = f"{ROOT}{PATH}/one/groups?$skiptoken=a"
     members = f"{ROOT}{PATH}/one/groups/b/members?$skiptoken=a"
     listed: dict[str, Any] = {"groups": [{"id": "a", "members": []}], "groups@odata.nextLink": groups}
     item = reading(entry, **listed)
-    # The first one came already.
+    # The listing already showed the first group.
     rest = [{"id": "a", "members": []}, {"id": "b", "members": [{"id": "0"}], "members@odata.nextLink": members}]
     assert item.take(item.open[0], page(*rest)) is None
     assert [(call.url, call.path) for call in item.open] == [(members, ("groups", 1, "members"))]

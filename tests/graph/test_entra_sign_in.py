@@ -1,4 +1,4 @@
-"""Sign-in with Entra ID over HTTPS with real MSAL: who gets in, and every token that gets nobody in."""
+"""Sign-in with Entra ID over HTTPS with real MSAL, and the tokens that it refuses."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,20 +59,20 @@ def entra(graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path) -> Ent
 
 
 def at_entra(graph: SimulatedGraph, flow: Flow, person: SimulatedPerson | None = ADA) -> httpx.Response:
-    """What Entra answers to the browser, which chooses a person."""
+    """Entra's answer to a browser that chooses a person."""
     address = flow["auth_uri"] + (f"&login_hint={person.name}" if person else "")
     with httpx.Client(verify=ssl_context(graph.ca_file), timeout=PATIENCE_SECONDS, trust_env=False) as browser:
         return browser.get(address)
 
 
 def answer_of(response: httpx.Response) -> dict[str, str]:
-    """What the browser brings back."""
+    """The query parameters that the browser brings back."""
     assert response.status_code == 302, response.text
     assert response.headers["location"].startswith(f"{REDIRECT}?")
     return dict(parse_qsl(urlsplit(response.headers["location"]).query))
 
 
-def test_a_person_is_known_by_ids_and_has_the_assigned_roles(
+def test_identity_has_ids_and_the_assigned_roles(
     graph: SimulatedGraph, tenant: SimulatedTenant, entra: EntraSignIn
 ) -> None:
     flow = entra.begin(REDIRECT)
@@ -112,9 +112,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("fault", SignInFault)
-def test_a_token_with_anything_wrong_signs_nobody_in(
-    graph: SimulatedGraph, entra: EntraSignIn, fault: SignInFault
-) -> None:
+def test_invalid_token_is_refused(graph: SimulatedGraph, entra: EntraSignIn, fault: SignInFault) -> None:
     graph.sign_ins.fault = fault
     flow = entra.begin(REDIRECT)
     with pytest.raises(SignInRefusedError, match=REFUSALS[fault]) as refused:
@@ -123,10 +121,8 @@ def test_a_token_with_anything_wrong_signs_nobody_in(
     assert "eyJ" not in str(refused.value), "no token is repeated"
 
 
-def test_a_tenant_that_is_not_allowed_gets_nobody_in(
-    graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path
-) -> None:
-    """The issuer is right, and the organizations authority signs for every tenant there is."""
+def test_people_of_other_tenants_are_refused(graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path) -> None:
+    """The issuer is right, since the organizations authority signs for every tenant."""
     entra = sign_in_of(graph, app_of(tenant, tmp_path), tenant.id, str(uuid4()))
     graph.sign_ins.fault = SignInFault.OTHER_TENANT
     flow = entra.begin(REDIRECT)
@@ -134,7 +130,7 @@ def test_a_tenant_that_is_not_allowed_gets_nobody_in(
         entra.finish(flow, answer_of(at_entra(graph, flow)))
 
 
-def test_a_code_is_redeemed_once_and_for_its_own_flow_alone(graph: SimulatedGraph, entra: EntraSignIn) -> None:
+def test_code_is_redeemed_once_and_only_for_its_flow(graph: SimulatedGraph, entra: EntraSignIn) -> None:
     flow, other = entra.begin(REDIRECT), entra.begin(REDIRECT)
     answer = answer_of(at_entra(graph, flow))
     with pytest.raises(SignInRefusedError, match="not the answer to the sign-in that this browser began"):
@@ -147,7 +143,7 @@ def test_a_code_is_redeemed_once_and_for_its_own_flow_alone(graph: SimulatedGrap
         entra.finish(flow, answer)
 
 
-def test_a_refusal_of_entra_is_said_by_its_code_alone(graph: SimulatedGraph, entra: EntraSignIn) -> None:
+def test_entras_refusal_is_reported_by_its_code(graph: SimulatedGraph, entra: EntraSignIn) -> None:
     flow = entra.begin(REDIRECT)
     said = {"state": flow["state"], "error": "access_denied", "error_description": "AADSTS65004: <b>declined</b>"}
     with pytest.raises(SignInRefusedError) as refused:
@@ -158,22 +154,20 @@ def test_a_refusal_of_entra_is_said_by_its_code_alone(graph: SimulatedGraph, ent
             entra.finish(flow, nothing)
 
 
-def test_an_address_that_is_not_registered_gets_no_code(graph: SimulatedGraph, entra: EntraSignIn) -> None:
+def test_unregistered_redirect_address_gets_no_code(graph: SimulatedGraph, entra: EntraSignIn) -> None:
     response = at_entra(graph, entra.begin("https://evil.example/sign-in/entra"))
     assert response.status_code == 400
     assert "AADSTS50011" in response.text
 
 
-def test_a_wrong_secret_is_said(graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path) -> None:
+def test_wrong_secret_is_refused(graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path) -> None:
     entra = sign_in_of(graph, app_of(tenant, tmp_path, "wrong"))
     flow = entra.begin(REDIRECT)
     with pytest.raises(SignInRefusedError, match="AADSTS7000215"):
         entra.finish(flow, answer_of(at_entra(graph, flow)))
 
 
-def test_a_new_key_of_entra_is_asked_for(
-    graph: SimulatedGraph, entra: EntraSignIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_signing_key_is_fetched(graph: SimulatedGraph, entra: EntraSignIn, monkeypatch: pytest.MonkeyPatch) -> None:
     def signs_in() -> bool:
         flow = entra.begin(REDIRECT)
         try:
@@ -188,7 +182,7 @@ def test_a_new_key_of_entra_is_asked_for(
     assert signs_in()
 
 
-def test_an_authority_that_is_not_reached_or_not_understood_is_said_in_one_line(
+def test_unreachable_authority_or_unknown_tenant_is_unavailable(
     graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path
 ) -> None:
     app = app_of(tenant, tmp_path)

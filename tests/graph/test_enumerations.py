@@ -1,4 +1,4 @@
-"""Enumerations: a property that is one in every published type of Graph."""
+"""Enumerations: properties that are enumerations in every published type of Graph."""
 
 import gzip
 import json
@@ -29,13 +29,13 @@ METADATA = """<?xml version="1.0"?>
 """
 
 
-def test_a_name_that_is_a_text_elsewhere_is_left_out(tmp_path: Path) -> None:
+def test_name_that_is_text_elsewhere_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "metadata.csdl"
     file.write_text(METADATA)
     assert always_enumerations([file]) == {"account", "accounts"}
 
 
-def test_each_collection_compares_by_them_and_no_id_is_one() -> None:
+def test_collections_use_the_enumerations_but_not_for_ids() -> None:
     for collection in load_catalog().collections.values():
         assert enumerations() < collection.observation_rules().enumerations
         assert collection.id_field not in enumerations()
@@ -43,7 +43,7 @@ def test_each_collection_compares_by_them_and_no_id_is_one() -> None:
 
 
 @needs_schema
-def test_the_names_are_those_that_microsoft_publishes() -> None:
+def test_enumerations_match_microsofts_published_types() -> None:
     kinds: dict[str, set[bool]] = {}
     stable = _read("v1.0")
     for described in stable["types"].values():

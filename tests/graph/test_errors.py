@@ -1,4 +1,4 @@
-"""Classification, on answers in the shapes that Graph gives them."""
+"""Classification of answers in Graph's shapes."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -61,7 +61,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("given_answer", "code", "retryable"), CASES)
-def test_an_answer_has_its_code(given_answer: GraphAnswer, code: ErrorCode, retryable: bool) -> None:
+def test_failure_has_its_code(given_answer: GraphAnswer, code: ErrorCode, retryable: bool) -> None:
     failure = classify(given_answer)
     assert failure is not None
     assert (failure.code, failure.retryable) == (code, retryable)
@@ -84,7 +84,7 @@ def test_an_answer_has_its_code(given_answer: GraphAnswer, code: ErrorCode, retr
         (answer(500), ErrorCode.GRAPH_UNAVAILABLE),
     ],
 )
-def test_a_refusal_of_what_is_for_signed_in_people_has_its_code(given_answer: GraphAnswer, code: ErrorCode) -> None:
+def test_refusal_of_a_delegated_only_collection_has_its_code(given_answer: GraphAnswer, code: ErrorCode) -> None:
     failure = classify(given_answer, permission="Thing.Read.All", delegated_only=True)
     assert failure is not None
     assert failure.code is code
@@ -104,7 +104,7 @@ def test_a_success_is_no_failure(status: int) -> None:
         ("syncStateNotFound", "x"),
     ],
 )
-def test_an_expired_page_token_asks_for_the_listing_to_begin_anew(code: str, message: str) -> None:
+def test_expired_page_token_restarts_the_listing(code: str, message: str) -> None:
     failure = classify(answer(400, code, message))
     assert failure is not None
     assert (failure.code, failure.restart, failure.retryable) == (ErrorCode.GRAPH_PAGE_EXPIRED, True, False)
@@ -159,14 +159,14 @@ def test_no_answer_breaks_classification(status: int, body: Any, headers: dict[s
         (403, "UnknownError", NESTED.replace("An error has occurred", "The tenant isn't licensed for this feature")),
     ],
 )  # fmt: skip
-def test_a_missing_licence_is_told_by_code_or_by_meaning(status: int, code: str, message: str | None) -> None:
+def test_missing_licence_is_known_by_code_or_message(status: int, code: str, message: str | None) -> None:
     failure = classify(answer(status, code, message), permission="Thing.Read.All")
     assert failure is not None
     assert failure.code is ErrorCode.GRAPH_NOT_LICENSED
     assert "permission" not in failure.context
 
 
-def test_a_missing_licence_is_told_by_the_code_of_the_inner_error() -> None:
+def test_missing_licence_is_known_by_the_inner_error_code() -> None:
     body = {"error": {"code": "Forbidden", "message": "x", "innerError": {"code": "NoLicense"}}}
     failure = classify(GraphAnswer(403, {}, body))
     assert failure is not None
@@ -200,9 +200,7 @@ def test_a_missing_licence_is_told_by_the_code_of_the_inner_error() -> None:
         (503, "NoLicense", "x", ErrorCode.GRAPH_UNAVAILABLE),
     ],
 )
-def test_a_message_that_names_licences_is_not_always_about_a_missing_one(
-    status: int, code: str, message: str, expected: ErrorCode
-) -> None:
+def test_mention_of_licences_is_no_missing_licence(status: int, code: str, message: str, expected: ErrorCode) -> None:
     failure = classify(answer(status, code, message))
     assert failure is not None
     assert failure.code is expected
@@ -212,7 +210,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @given(st.floats(0, 1e6))
-def test_retry_after_in_seconds_whole_or_fractional(seconds: float) -> None:
+def test_retry_after_may_be_fractional_seconds(seconds: float) -> None:
     assert retry_after_of({"retry-after": repr(seconds)}) == timedelta(seconds=seconds)
 
 

@@ -1,4 +1,4 @@
-"""The catalog, held against what Microsoft publishes: each path, call, expansion, property, type and permission."""
+"""The catalog, checked against Microsoft's published paths, properties, types and permissions."""
 
 import re
 from pathlib import Path
@@ -19,12 +19,12 @@ def known_deviations() -> set[Problem]:
 
 
 def problems_of(key: str, **changes: object) -> set[str]:
-    """What is wrong with an entry that is changed so, beside its deviations."""
+    """The problems of an entry with these changes, beside its deviations."""
     changed = Collection.model_validate(COLLECTIONS[key].model_dump() | changes)
     return {problem.what for problem in judge(changed).problems if problem not in known_deviations()}
 
 
-def test_the_catalog_names_nothing_that_microsoft_does_not_publish() -> None:
+def test_unpublished_names_in_the_catalog_are_known_deviations() -> None:
     checked = [judge(entry) for entry in COLLECTIONS.values()]
     found = {problem for collection in checked for problem in collection.problems}
     assert sorted(found - known_deviations()) == []
@@ -39,7 +39,7 @@ def test_no_deviation_is_listed_twice() -> None:
     assert len(listed) == len(set(listed))
 
 
-def test_a_rule_that_entries_share_holds_for_one_of_them() -> None:
+def test_shared_rule_holds_for_an_entry() -> None:
     unheld = {(file, rule) for file, rule, holds in shared_rules(COLLECTIONS) if not holds}
     assert unheld == set()
 
@@ -82,19 +82,19 @@ def test_a_rule_that_entries_share_holds_for_one_of_them() -> None:
         ("deviceConfigurations", {"left_out_types": ["#microsoft.graph.group"]}, "left out #microsoft.graph.group"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_an_entry_is_told(key: str, changes: dict[str, object], told: str) -> None:
+def test_mistake_in_an_entry_is_found(key: str, changes: dict[str, object], told: str) -> None:
     assert told in problems_of(key, **changes)
     assert problems_of(key) == set()
 
 
-def test_the_facts_say_where_they_are_from() -> None:
+def test_facts_name_their_sources() -> None:
     assert len(sources()) >= 3
     for source in sources():
         assert source.url.startswith("https://github.com/microsoftgraph/")
         assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", source.date)
 
 
-def test_a_path_is_walked_through_keys_casts_and_properties() -> None:
+def test_path_resolves_through_keys_casts_and_properties() -> None:
     v1 = metadata("v1.0")
     assert v1.resolve("/groups") == Place("group", is_collection=True)
     assert v1.resolve("/groups/{id}/owners") == Place("directoryObject", is_collection=True)
@@ -106,7 +106,7 @@ def test_a_path_is_walked_through_keys_casts_and_properties() -> None:
     assert v1.resolve("/networkAccess/filteringProfiles") is None
 
 
-def test_a_permission_is_known_by_path_and_by_who_asks() -> None:
+def test_permissions_differ_for_delegated_access() -> None:
     assert permissions_of("/domains/{id}/federationConfiguration").keys() == {
         "Domain-InternalFederation.Read.All",
         "Domain-InternalFederation.ReadWrite.All",
@@ -138,7 +138,7 @@ CSDL = """<edmx:Edmx Version="4.0" xmlns:edmx="http://docs.oasis-open.org/odata/
 </Schema></edmx:DataServices></edmx:Edmx>"""
 
 
-def test_metadata_is_read_as_microsoft_writes_it(tmp_path: Path) -> None:
+def test_microsofts_metadata_is_extracted(tmp_path: Path) -> None:
     file = tmp_path / "metadata.csdl"
     file.write_text(CSDL)
     assert subset(*csdl(file)) == {
@@ -156,7 +156,7 @@ def test_metadata_is_read_as_microsoft_writes_it(tmp_path: Path) -> None:
     }
 
 
-def test_the_permission_map_is_read_as_microsoft_writes_it() -> None:
+def test_microsofts_permission_map_is_extracted() -> None:
     def path_set(schemes: list[str], methods: list[str], paths: dict[str, str]) -> dict[str, object]:
         return {"schemeKeys": schemes, "methods": methods, "paths": paths}
 
@@ -175,7 +175,7 @@ def test_the_permission_map_is_read_as_microsoft_writes_it() -> None:
     assert permissions(published) == {"/groups/{}": {"a": {"Group.Read.All": 1}, "d": {"Group.Read.All": 1}}}
 
 
-def test_new_beta_types_replace_the_sources_of_the_old_ones() -> None:
+def test_new_beta_types_replace_their_old_sources() -> None:
     before = [{"what": what, "url": "old"} for what in ("v1.0 metadata", "beta entity types", "permissions")]
     new = {"what": "beta metadata", "url": "new"}
     assert extract.sources(before, [new], new_beta=True) == [before[0], before[2], new]

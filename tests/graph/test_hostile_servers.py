@@ -1,4 +1,4 @@
-"""What an authority, a Graph or something between cannot make of a worker's secret and memory."""
+"""A hostile authority, Graph or proxy gets no secret of a worker and does not fill its memory."""
 
 import gzip
 import ssl
@@ -30,8 +30,8 @@ TENANT = TenantConfig.model_validate(
 GROUPS = [GraphGet("groups", "/groups")]
 
 
-class Asked(NamedTuple):
-    """A request as a server got it."""
+class ReceivedRequest(NamedTuple):
+    """A request as a server received it."""
 
     method: str
     path: str
@@ -40,7 +40,7 @@ class Asked(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a server answers."""
+    """A server's answer."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -48,14 +48,14 @@ class Reply(NamedTuple):
 
 
 class HostileServer(ThreadingHTTPServer):
-    """Answers as `answer` says, and keeps what it was asked. With a context it speaks TLS."""
+    """Answers by `answer` and records each request; with a context over TLS."""
 
     daemon_threads = True
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[Asked] = []
-        self.answer: Callable[[Asked], Reply] = lambda _: Reply()
+        self.asked: list[ReceivedRequest] = []
+        self.answer: Callable[[ReceivedRequest], Reply] = lambda _: Reply()
         self.url = f"{'http' if context is None else 'https'}://127.0.0.1:{self.server_port}"
         if context is not None:
             self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -72,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        asked = Asked(self.command, self.path, {key.lower(): value for key, value in self.headers.items()}, body)
+        asked = ReceivedRequest(
+            self.command, self.path, {key.lower(): value for key, value in self.headers.items()}, body
+        )
         self.server.asked.append(asked)
         reply = self.server.answer(asked)
         self.send_response(reply.status)
@@ -88,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Hosts(NamedTuple):
-    """An authority and a Graph at one address, another address that a worker trusts too, and one without TLS."""
+    """An authority and a Graph at one address, another trusted address, and an address without TLS."""
 
     authority: HostileServer
     elsewhere: HostileServer
@@ -98,13 +100,13 @@ class Hosts(NamedTuple):
     def source(self) -> TokenSource:
         return TokenSource(ssl_context(self.ca_file), authority_url=self.authority.url)
 
-    def others(self) -> list[Asked]:
+    def others(self) -> list[ReceivedRequest]:
         return [*self.elsewhere.asked, *self.plain.asked]
 
-    def authorities(self, token_endpoint: str) -> Callable[[Asked], Reply]:
+    def authorities(self, token_endpoint: str) -> Callable[[ReceivedRequest], Reply]:
         """Answers of an authority that names this token endpoint."""
 
-        def answer(asked: Asked) -> Reply:
+        def answer(asked: ReceivedRequest) -> Reply:
             if asked.path.endswith("/openid-configuration"):
                 document = {
                     "authorization_endpoint": f"{self.authority.url}/authorize",
@@ -144,7 +146,7 @@ async def test_the_secret_goes_to_the_token_endpoint(hosts: Hosts) -> None:
 async def test_the_secret_follows_no_redirect(hosts: Hosts, status: int, where: str) -> None:
     honest, target = hosts.authority.answer, getattr(hosts, where).url
 
-    def answer(asked: Asked) -> Reply:
+    def answer(asked: ReceivedRequest) -> Reply:
         return honest(asked) if asked.method == "GET" else Reply(status, headers=(("Location", f"{target}/more"),))
 
     hosts.authority.answer = answer
@@ -155,21 +157,21 @@ async def test_the_secret_follows_no_redirect(hosts: Hosts, status: int, where: 
 
 
 @pytest.mark.parametrize("where", ["elsewhere", "plain"])
-async def test_the_secret_goes_to_no_other_host_that_a_discovery_document_names(hosts: Hosts, where: str) -> None:
+async def test_discovery_document_cannot_divert_the_secret_to_another_host(hosts: Hosts, where: str) -> None:
     hosts.authority.answer = hosts.authorities(f"{getattr(hosts, where).url}/token")
     with pytest.raises(AuthFailedError, match=r"not its own|not understood"):
         await hosts.source().token(TENANT)
     assert hosts.others() == []
 
 
-async def test_the_authority_itself_is_asked_over_tls_only(hosts: Hosts) -> None:
+async def test_authority_is_contacted_only_over_tls(hosts: Hosts) -> None:
     source = TokenSource(ssl_context(hosts.ca_file), authority_url=hosts.plain.url)
     with pytest.raises(AuthFailedError):
         await source.token(TENANT)
     assert hosts.plain.asked == []
 
 
-async def test_the_environment_gives_neither_password_nor_proxy(
+async def test_environment_netrc_and_proxies_are_ignored(
     hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login somebody password netrc-password\n")
@@ -188,7 +190,7 @@ async def test_the_environment_gives_neither_password_nor_proxy(
     assert not [text for text in told if text and b64encode(b"somebody").decode()[:8] in text]
 
 
-async def test_a_proxy_that_is_named_sees_a_tunnel_and_nothing_in_it(hosts: Hosts) -> None:
+async def test_configured_proxy_sees_only_a_tunnel(hosts: Hosts) -> None:
     hosts.plain.answer = lambda _: Reply(502)
     source = TokenSource(
         ssl_context(hosts.ca_file), authority_url=hosts.authority.url, proxy=httpx.Proxy(hosts.plain.url)
@@ -199,15 +201,15 @@ async def test_a_proxy_that_is_named_sees_a_tunnel_and_nothing_in_it(hosts: Host
     assert not [asked for asked in hosts.plain.asked if asked.body]
 
 
-async def test_an_answer_of_the_authority_is_not_read_without_end(hosts: Hosts) -> None:
+async def test_large_authority_answer_is_refused(hosts: Hosts) -> None:
     honest = hosts.authority.answer
     hosts.authority.answer = lambda asked: honest(asked) if asked.method == "GET" else Reply(body=b" " * 2_000_000)
     with pytest.raises(AuthFailedError, match="too large"):
         await hosts.source().token(TENANT)
 
 
-def graphs(hosts: Hosts, reply: Reply) -> GraphClient:
-    """A client of a Graph that answers each batch so."""
+def client_with_reply(hosts: Hosts, reply: Reply) -> GraphClient:
+    """A client of a Graph that answers each batch with `reply`."""
     honest = hosts.authority.answer
     hosts.authority.answer = lambda asked: reply if asked.path.endswith("/$batch") else honest(asked)
     return GraphClient(hosts.source(), ssl_context(hosts.ca_file), base_url=hosts.authority.url)
@@ -223,10 +225,10 @@ BATCH = orjson.dumps({"responses": [{"id": "0", "status": 200, "body": {"value":
 
 
 @pytest.mark.parametrize("coding", [None, "identity", "gzip", "GZIP"])
-async def test_an_answer_comes_as_it_is_or_zipped_once(hosts: Hosts, coding: str | None) -> None:
+async def test_plain_and_gzip_answers_are_read(hosts: Hosts, coding: str | None) -> None:
     is_zipped = coding is not None and coding.lower() == "gzip"
     headers = () if coding is None else (("Content-Encoding", coding),)
-    async with graphs(hosts, Reply(body=zipped(BATCH) if is_zipped else BATCH, headers=headers)) as client:
+    async with client_with_reply(hosts, Reply(body=zipped(BATCH) if is_zipped else BATCH, headers=headers)) as client:
         assert (await client.read_batch(TENANT, "v1.0", GROUPS))["groups"].body == {"value": []}
     assert hosts.authority.asked[-1].headers["accept-encoding"] == "gzip"
 
@@ -246,14 +248,14 @@ async def test_an_answer_comes_as_it_is_or_zipped_once(hosts: Hosts, coding: str
     ],
     ids=lambda value: value if isinstance(value, str) else len(value),
 )
-async def test_another_coding_or_a_broken_one_is_no_answer(hosts: Hosts, coding: str, body: bytes) -> None:
-    async with graphs(hosts, Reply(body=body, headers=(("Content-Encoding", coding),))) as client:
+async def test_other_codings_and_broken_gzip_are_malformed(hosts: Hosts, coding: str, body: bytes) -> None:
+    async with client_with_reply(hosts, Reply(body=body, headers=(("Content-Encoding", coding),))) as client:
         with pytest.raises(GraphRequestError) as failed:
             await client.read_batch(TENANT, "v1.0", GROUPS)
     assert failed.value.code is ErrorCode.GRAPH_MALFORMED_RESPONSE
 
 
-async def test_a_small_answer_grows_no_further_than_it_may(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_gzip_bomb_is_unpacked_only_to_the_limit(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph_client, "RESPONSE_LIMIT_BYTES", 3_000_000)
     sizes: list[int] = []
     real = graph_client.Admission.needed
@@ -264,16 +266,18 @@ async def test_a_small_answer_grows_no_further_than_it_may(hosts: Hosts, monkeyp
 
     monkeypatch.setattr(graph_client.Admission, "needed", needed)
     bomb = zipped(b"\0" * 100_000_000)
-    async with graphs(hosts, Reply(body=bomb, headers=(("Content-Encoding", "gzip"),))) as client:
+    async with client_with_reply(hosts, Reply(body=bomb, headers=(("Content-Encoding", "gzip"),))) as client:
         with pytest.raises(AnswerTooLargeError):
             await client.read_batch(TENANT, "v1.0", GROUPS)
     assert sizes
     assert max(sizes) <= 3_000_000
 
 
-async def test_graph_is_followed_nowhere(hosts: Hosts) -> None:
+async def test_graphs_redirects_are_not_followed(hosts: Hosts) -> None:
     for status in (302, 307, 308):
-        async with graphs(hosts, Reply(status, headers=(("Location", f"{hosts.elsewhere.url}/x"),))) as client:
+        async with client_with_reply(
+            hosts, Reply(status, headers=(("Location", f"{hosts.elsewhere.url}/x"),))
+        ) as client:
             with pytest.raises(GraphRequestError):
                 await client.read_batch(TENANT, "v1.0", GROUPS)
     assert hosts.others() == []

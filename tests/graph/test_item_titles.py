@@ -1,4 +1,4 @@
-"""Titles of items: none is without one, and an id is no title unless a person can read it."""
+"""Titles of items: each item has a title, and only readable ids are titles."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def titled(type_key: str, external_id: str, name: str | None) -> str:
     return item_title(type_key, external_id, name, kind_of(type_key, {}))
 
 
-def test_no_item_of_the_catalog_is_without_a_title() -> None:
+def test_every_item_of_the_catalog_has_a_title() -> None:
     for type_key, entry in COLLECTIONS.items():
         for name in (None, "", " ", GUID):
             for kind in (entry.title, *kinds_in(type_key)):
@@ -23,14 +23,14 @@ def test_no_item_of_the_catalog_is_without_a_title() -> None:
                 assert GUID not in title or (entry.name_field == "displayName" and entry.singleton), type_key
 
 
-def test_a_singleton_goes_by_its_name_or_else_by_its_collection() -> None:
+def test_singleton_title_is_its_name_or_its_collection() -> None:
     assert titled("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
     assert titled("sharePointSettings", GUID, None) == "SharePoint settings"
     assert titled("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
     assert titled("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
 
 
-def test_an_item_that_only_its_id_names_goes_by_what_it_is() -> None:
+def test_unnamed_item_title_is_its_kind_and_short_id() -> None:
     assert titled("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
     assert titled("brandingLocalizations", "0", "0") == "Company branding 0"
     assert item_title("deviceConfigurations", GUID, None, "Windows update ring") == "Windows update ring 0109cc11…"
@@ -49,11 +49,11 @@ def test_an_item_that_only_its_id_names_goes_by_what_it_is() -> None:
         ("mobileApps", GUID[:8]),
     ],
 )
-def test_a_name_that_a_person_can_read_is_the_title(type_key: str, readable: str) -> None:
+def test_readable_name_is_the_title(type_key: str, readable: str) -> None:
     assert titled(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
 
 
-def test_a_kind_of_which_a_tenant_has_one_is_the_title() -> None:
+def test_kind_is_the_title_of_a_one_of_a_kind_item() -> None:
     alert = f"DirectoryRole_{GUID}_staleSignInAlert"
     key = "roleManagementAlertConfigurations"
     assert item_title(key, alert, alert, "Alert: stale account in a role") == "Alert: stale account in a role"
@@ -65,7 +65,7 @@ def test_a_kind_of_which_a_tenant_has_one_is_the_title() -> None:
     assert item_title("groupLifecyclePolicies", GUID, GUID, "Group expiration policies") == "Group expiration policy"
 
 
-def test_only_the_kinds_of_a_tenant_that_has_one_of_each_stand_alone() -> None:
+def test_one_of_a_kind_collections_are_listed() -> None:
     alone = {key for key, entry in COLLECTIONS.items() if entry.one_of_a_kind}
     assert alone == {
         # One of each type: https://learn.microsoft.com/graph/api/resources/unifiedrolemanagementalertconfiguration
@@ -75,7 +75,7 @@ def test_only_the_kinds_of_a_tenant_that_has_one_of_each_stand_alone() -> None:
     }  # fmt: skip
 
 
-def test_the_kind_of_one_item_is_no_plural() -> None:
+def test_kind_of_an_item_is_singular() -> None:
     assert kind_of_one("conditionalAccessPolicies", "Conditional Access policies") == "Conditional Access policy"
     assert kind_of_one("deviceConfigurations", "Windows update ring") == "Windows update ring"
     assert kind_of_one("ofALaterRelease", "ofALaterRelease") == "ofALaterRelease"
@@ -94,5 +94,5 @@ def test_the_kind_of_one_item_is_no_plural() -> None:
         ("Company branding", "Company branding"),
     ],
 )
-def test_the_title_of_a_collection_becomes_that_of_one_item(title: str, one: str) -> None:
+def test_collection_title_becomes_singular(title: str, one: str) -> None:
     assert singular(title) == one

@@ -25,7 +25,7 @@ CATALOG = load_catalog().collections
 
 
 def subtypes() -> list[tuple[str, dict[str, str]]]:
-    """Each row of the tables of subtypes: the collection, and the meta that tells the kind."""
+    """Each row of the tables of subtypes: the collection, and the meta that determines the kind."""
     if not TABLE.is_file():
         return []
     with TABLE.open(newline="") as lines, COLLECTIONS_TABLE.open(newline="") as more:
@@ -45,13 +45,13 @@ def subtypes() -> list[tuple[str, dict[str, str]]]:
 
 
 @pytest.mark.skipif(not TABLE.is_file(), reason="the table of subtypes is not here")
-def test_the_tables_hold_as_many_subtypes_as_are_tested() -> None:
+def test_the_tables_hold_all_tested_subtypes() -> None:
     assert len(subtypes()) == 211
 
 
 @needs_graph_data
 @of_each({str(subtype): subtype for subtype in subtypes()})
-def test_every_kind_of_the_tables_has_a_name_of_its_own(subtype: tuple[str, dict[str, str]]) -> None:
+def test_every_kind_of_the_tables_has_its_own_name(subtype: tuple[str, dict[str, str]]) -> None:
     collection, meta = subtype
     kind = kind_of(collection, meta)
     assert kind not in (CATALOG[collection].title, "Security baseline")
@@ -87,7 +87,7 @@ def test_every_kind_of_the_tables_has_a_name_of_its_own(subtype: tuple[str, dict
         ("ofYesterday", {}, "ofYesterday"),
     ],
 )
-def test_a_kind_comes_from_what_is_known_of_an_item(type_key: str, meta: dict[str, Any], kind: str) -> None:
+def test_kind_comes_from_collection_and_meta(type_key: str, meta: dict[str, Any], kind: str) -> None:
     assert kind_of(type_key, meta) == kind
 
 
@@ -103,7 +103,7 @@ def test_real_settings_catalog_policies_show_their_template_in_their_meta() -> N
     assert CATALOG["configurationPolicies"].title not in kinds
 
 
-def test_the_kinds_are_of_collections_and_meta_that_there_are() -> None:
+def test_kinds_name_existing_collections_and_meta() -> None:
     for type_key, tables in tomllib.loads((FOLDER / "kinds.toml").read_text()).items():
         assert tables.keys() <= {*COMMON_KEYS, *CATALOG[type_key].meta}, type_key
         assert set(kinds_in(type_key)) == {kind for kinds in tables.values() for kind in kinds.values()}
@@ -123,10 +123,10 @@ ABSTRACT = frozenset({
     "windowsCertificateProfileBase", "windowsInformationProtection", "windowsPhone81CertificateProfileBase",
     "windowsVpnConfiguration",
 })  # fmt: skip
-"""Types that others derive from, and of which no object is: Graph's metadata calls them abstract."""
+"""Types that are abstract in Graph's metadata: no object has such a type."""
 
 NO_ITEMS = {"whatIfAnalysisResult": "what a call to try policies answers"}
-"""Types of which the collection lists no object, and why."""
+"""Types that the collection never lists, and why."""
 
 
 def derived_types(entry: Collection) -> set[str]:
@@ -146,13 +146,13 @@ def derived_types(entry: Collection) -> set[str]:
 def test_every_published_type_of_an_entry_has_a_name(entry: Collection) -> None:
     named = set(kinds.named_types(entry.type_key))
     published = derived_types(entry) - ABSTRACT - NO_ITEMS.keys()
-    # A singleton is of one type, which its title says.
+    # A singleton has one type, which its title names.
     assert published <= named or entry.singleton, sorted(published - named)
     for kind in published & named:
         assert kind_of(entry.type_key, {"odata_type": f"{GRAPH}{kind}"}) != entry.title
 
 
-def test_the_published_types_with_names_are_counted() -> None:
+def test_abstract_and_unlisted_types_are_published() -> None:
     named = sum(len(derived_types(entry) - ABSTRACT) for entry in CATALOG.values() if not entry.singleton)
     assert named >= 250
     assert all(any(kind in derived_types(entry) for entry in CATALOG.values()) for kind in (*ABSTRACT, *NO_ITEMS))

@@ -1,4 +1,4 @@
-"""What is said of one place in a shared case holds in each place of its kind, by the published types."""
+"""Rules of a shared case for one place hold in each place of its kind, by the published types."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def test_each_kind_of_sign_on_extension_hides_its_values_and_keeps_its_keys(name
     assert [pair["value"] for pair in extension["configurations"]] == [{"sensitive": True}] * 2
 
 
-def test_extensions_of_every_property_were_looked_at() -> None:
+def test_extensions_of_every_property_are_checked() -> None:
     assert {name for name, _ in KINDS} == set(EXTENSIONS)
     assert len(KINDS) > 10
 
@@ -50,7 +50,7 @@ def test_both_addresses_of_an_endpoint_are_hidden_in_both_collections(type_key: 
     assert document["endpointConfiguration"] == {name: {"sensitive": True}, "subscriptionId": "s"}
 
 
-def test_the_id_of_a_workspace_stays_beside_its_key() -> None:
+def test_workspace_id_stays_beside_its_hidden_key() -> None:
     workspace: JsonObject = {
         "azureOperationalInsightsWorkspaceId": "w", "azureOperationalInsightsWorkspaceKey": "planted",
     }  # fmt: skip
@@ -61,7 +61,7 @@ def test_the_id_of_a_workspace_stays_beside_its_key() -> None:
     }
 
 
-def test_the_pages_of_a_folder_and_their_apps_have_an_order() -> None:
+def test_folder_pages_and_their_apps_have_an_order() -> None:
     def home_screen(*, is_turned: bool) -> JsonObject:
         apps = [{"displayName": "Chat", "bundleID": "a"}, {"displayName": "Mail", "bundleID": "b"}]
         pages: list[Any] = [{"displayName": "First", "apps": apps[::-1] if is_turned else apps},

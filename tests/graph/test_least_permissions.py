@@ -1,4 +1,4 @@
-"""Few permissions, by Microsoft's map: none that is not needed, and none that nothing names."""
+"""The fewest permissions that read the collections, by Microsoft's map."""
 
 from graph.catalog import Collection, load_catalog
 from graph.catalog.facts import permissions_of
@@ -15,7 +15,7 @@ def reads(granted: set[str], entry: Collection) -> bool:
     return all(permission in granted or bool(granted & permissions_of(path).keys()) for path, permission in calls)
 
 
-def test_each_collection_is_read_and_no_permission_can_go() -> None:
+def test_each_collection_is_read_and_each_permission_is_needed() -> None:
     chosen = set(least_permissions(EVERYTHING))
     assert chosen < set().union(*(entry.permissions for entry in EVERYTHING))
     assert [entry.type_key for entry in EVERYTHING if not reads(chosen, entry)] == []
@@ -24,14 +24,14 @@ def test_each_collection_is_read_and_no_permission_can_go() -> None:
         assert not all(reads(chosen - {permission}, entry) for entry in EVERYTHING), permission
 
 
-def test_a_permission_of_a_deviation_is_covered_by_no_other() -> None:
-    """The map lets the permission for configuration read scripts, which Graph does not."""
+def test_permission_of_a_deviation_is_not_replaced() -> None:
+    """By the map, the permission for configuration also reads scripts; Graph refuses that."""
     script, configuration = COLLECTIONS["deviceShellScripts"], COLLECTIONS["deviceConfigurations"]
     assert configuration.permission in permissions_of(script.path)
     assert set(least_permissions([script, configuration])) == {script.permission, configuration.permission}
 
 
-def test_the_collections_that_need_a_permission_are_told() -> None:
+def test_each_permission_names_its_collections() -> None:
     names = ("groups", "oauth2PermissionGrants", "domains")
     assert least_permissions(COLLECTIONS[name] for name in names) == {
         "Directory.Read.All": ["domains", "groups", "oauth2PermissionGrants"],
@@ -39,7 +39,7 @@ def test_the_collections_that_need_a_permission_are_told() -> None:
     }
 
 
-def test_what_is_listed_under_parents_needs_the_permission_that_lists_them() -> None:
+def test_child_collection_needs_its_parents_permission() -> None:
     for entry in COLLECTIONS.values():
         if entry.parent is not None:
             chosen = set(least_permissions([entry]))

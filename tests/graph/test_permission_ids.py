@@ -1,4 +1,4 @@
-"""Ids of permissions: each that the catalog names has one, and Microsoft knows each name as an application's."""
+"""Ids of permissions: each permission of the catalog has an id, and an application can have it."""
 
 import gzip
 import json
@@ -17,12 +17,12 @@ NOT_MAPPED = {
     "OnPremDirectorySynchronization.Read.All",
     "Policy.Read.IdentityProtection",
 }
-"""App roles that Graph has, and for whose paths the published map lists signed-in users only, or nobody."""
+"""App roles of Graph whose paths the published map lists for signed-in users only, or not at all."""
 
 needs_published = pytest.mark.skipif(not PUBLISHED.is_file(), reason="Microsoft's published permission map is not here")
 
 
-def test_each_permission_of_the_catalog_has_an_id_and_no_other_has() -> None:
+def test_exactly_the_catalogs_permissions_have_ids() -> None:
     assert set(permission_ids()) == set().union(
         *(collection.permissions for collection in load_catalog().collections.values())
     )

@@ -1,4 +1,4 @@
-"""Every property that looks like an id of another object: followed as a reference, or judged to be none."""
+"""Every property that looks like an id of another object is followed as a reference or judged to be none."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Each property whose name suggests a secret, of all that the catalog reads: it is hidden, or a reason says why not."""
+"""Each property in the catalog's documents whose name suggests a secret is hidden, or kept for a reason."""
 
 import csv
 import tomllib
@@ -25,7 +25,7 @@ class Candidate(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """The last name of its path."""
         return self.path.rpartition(".")[2]
 
 
@@ -36,7 +36,7 @@ def candidates() -> Iterator[Candidate]:
 
 
 def is_kept(candidate: Candidate) -> bool:
-    """Whether a value in this place stands in the document that is stored."""
+    """Whether the stored document keeps a value in this place."""
     collection = load_catalog().collections[candidate.type_key]
     *way, name = candidate.path.split(".")
     value: Any = {"@odata.type": f"#microsoft.graph.{candidate.type}", name: PLANTED}
@@ -47,7 +47,7 @@ def is_kept(candidate: Candidate) -> bool:
 
 
 def fits(candidate: Candidate, judged: dict[str, Any]) -> bool:
-    """Whether a reason is one for this property."""
+    """Whether a judgement covers this property."""
     by_name = candidate.name in judged.get("names", ()) or candidate.name.lower().endswith(
         tuple(judged.get("name_endings", ()))
     )
@@ -69,7 +69,7 @@ def test_each_candidate_is_hidden_or_judged() -> None:
     )
 
 
-def test_a_property_that_nobody_judged_is_told() -> None:
+def test_unjudged_property_is_found() -> None:
     unknown = Candidate("deviceConfigurations", "newThing.content", "newThing")
     assert is_kept(unknown)
     assert not any(fits(unknown, judged) for judged in JUDGED)

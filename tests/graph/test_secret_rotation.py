@@ -10,7 +10,7 @@ from local.simulated_graph import SimulatedGraph
 from tests.graph.clients import another_token
 
 
-async def test_a_new_secret_takes_over_from_the_old_one_without_a_refusal(tmp_path: Path) -> None:
+async def test_new_secret_replaces_the_old_secret_without_a_refusal(tmp_path: Path) -> None:
     secret_file = tmp_path / "secret"
     with SimulatedGraph(tenants=1, token_lifetime=timedelta(seconds=3)) as graph:
         (tenant,) = graph.tenants

@@ -1,4 +1,4 @@
-"""Entries that select: a `$select` shows nothing else, so it names all that the entry is about."""
+"""Entries with `$select`: Graph shows nothing else, so each published property is selected or left out."""
 
 from graph.catalog import Collection, load_catalog
 from graph.catalog.facts import metadata
@@ -8,11 +8,11 @@ SELECTING = {key: entry for key, entry in load_catalog().collections.items() if 
 
 LEFT_OUT = {
     "groups": {
-        # Graph shows them for one group alone, and some of them to signed-in people alone.
+        # Graph shows them only for a single group, and some only to signed-in people.
         "accessType", "allowExternalSenders", "autoSubscribeNewMembers", "hideFromAddressLists",
         "hideFromOutlookClients", "isArchived", "isFavorite", "isSubscribedByMail", "unseenConversationsCount",
         "unseenCount", "unseenMessagesCount", "welcomeMessageEnabled",
-        # What became of licences, and labels that need another permission.
+        # States of licences, and labels that need another permission.
         "hasMembersWithLicenseErrors", "licenseProcessingState", "assignedLabels",
         # Attributes of the local directory, which its administrators keep.
         "onPremisesExtensionAttributes",
@@ -21,7 +21,7 @@ LEFT_OUT = {
 """https://learn.microsoft.com/graph/api/resources/group"""
 
 
-def test_the_entries_that_select() -> None:
+def test_only_known_entries_use_select() -> None:
     assert SELECTING.keys() == LEFT_OUT.keys()
 
 

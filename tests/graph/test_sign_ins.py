@@ -17,11 +17,11 @@ from inventory.error_codes import ErrorCode
 
 HOUR = timedelta(hours=1)
 PATIENT_SECONDS = 120
-"""A test that fails ends after it; one that holds does not get there."""
+"""A failing test ends after it; a passing test does not reach it."""
 
 
 class Authority:
-    """Grants numbered tokens, or refuses, each when it is let."""
+    """Grants numbered tokens, or fails, as soon as `answers` is set."""
 
     def __init__(self) -> None:
         self.asked: list[str | None] = []
@@ -76,7 +76,7 @@ async def test_callers_share_one_failure(authority: Authority) -> None:
     assert authority.asked == [None]
 
 
-async def test_a_refused_token_is_renewed_once_for_all_who_had_it(authority: Authority) -> None:
+async def test_refused_token_is_renewed_once_for_all_callers(authority: Authority) -> None:
     tokens = TenantTokens(authority)
     old = await tokens.token()
     assert set(await asyncio.gather(*(tokens.token(refused=old) for _ in range(8)))) == {"token 2"}
@@ -96,9 +96,7 @@ async def test_a_challenge_gets_a_token_with_its_claims(authority: Authority) ->
     assert authority.asked == [None, None, "claims"]
 
 
-async def test_who_waits_for_a_hanging_authority_is_let_go(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_callers_of_a_hanging_authority_time_out(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_ins, "WAIT_SECONDS", 0.01)
     authority.answers.clear()
     tokens = TenantTokens(authority)
@@ -112,7 +110,7 @@ async def test_who_waits_for_a_hanging_authority_is_let_go(
     assert authority.asked == [None], "the sign-in that hung was the only one"
 
 
-async def test_a_failure_lasts_as_long_as_it_took(
+async def test_failure_is_shared_for_as_long_as_it_took(
     authority: Authority, clock: Callable[[timedelta], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sign_ins, "WAIT_SECONDS", PATIENT_SECONDS)
@@ -132,7 +130,7 @@ async def test_a_failure_lasts_as_long_as_it_took(
     assert await tokens.token() == "token 1"
 
 
-async def test_the_pause_that_the_authority_asks_for_holds_for_all(
+async def test_retry_after_of_the_authority_holds_for_all(
     authority: Authority, clock: Callable[[timedelta], None]
 ) -> None:
     authority.failure = unreachable(timedelta(minutes=5))
@@ -164,7 +162,7 @@ async def test_a_token_serves_while_it_is_renewed(authority: Authority, clock: C
         await tokens.token()
 
 
-async def test_how_long_sign_ins_have_been_failing_is_told_and_forgotten_with_a_success(
+async def test_duration_of_failures_is_reported_and_reset_by_a_success(
     authority: Authority, clock: Callable[[timedelta], None]
 ) -> None:
     tokens = TenantTokens(authority)

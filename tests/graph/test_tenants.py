@@ -26,26 +26,26 @@ def load(tmp_path: Path, content: str) -> Tenants:
         "managed_identity = true",
     ],
 )
-def test_each_kind_of_credential_is_taken(tmp_path: Path, credential: str) -> None:
+def test_each_kind_of_credential_is_read(tmp_path: Path, credential: str) -> None:
     (tenant,) = load(tmp_path, ENTRY + credential)
     assert (tenant.id, tenant.name, tenant.cloud) == (ID, "Contoso", Cloud.PUBLIC)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "tenants.toml"
     path.write_bytes(codecs.BOM_UTF8 + (ENTRY + "managed_identity = true\r\n").encode())
     (tenant,) = load_tenants(path)
     assert tenant.name == "Contoso"
 
 
-def test_a_file_that_is_not_utf_8_says_how_to_save_it(tmp_path: Path) -> None:
+def test_error_for_another_encoding_asks_for_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "tenants.toml"
     path.write_bytes((ENTRY + "managed_identity = true").encode("utf-16"))
     with pytest.raises(TenantsFileError, match=r"tenants\.toml: is not UTF-8; save it as UTF-8$"):
         load_tenants(path)
 
 
-def test_defaults_serve_the_one_app_of_a_provider(tmp_path: Path) -> None:
+def test_tenants_inherit_and_override_defaults(tmp_path: Path) -> None:
     tenants = load(
         tmp_path,
         '[defaults]\nclient_id = "app"\nclient_secret_env = "SHARED"\ncloud = "usgov"\n'
@@ -97,7 +97,7 @@ def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None
         ("hunter2 hunter2", "not valid TOML"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, content: str, words: str) -> None:
+def test_errors_are_one_line_without_secrets(tmp_path: Path, content: str, words: str) -> None:
     with pytest.raises(TenantsFileError, match=words) as refused:
         load(tmp_path, content)
     message = str(refused.value)
@@ -118,7 +118,7 @@ def test_ids_are_guids(tmp_path: Path) -> None:
     assert isinstance(tenant.id, UUID)
 
 
-def test_a_tenant_goes_by_the_beginning_of_its_id_where_only_one_begins_so(tmp_path: Path) -> None:
+def test_tenant_is_found_by_a_unique_id_prefix(tmp_path: Path) -> None:
     ids = {"Contoso": "abcd1234", "Fabrikam": "abcd9999", "abcd": "12345678"}
     tenants = load(
         tmp_path,
@@ -134,7 +134,7 @@ def test_a_tenant_goes_by_the_beginning_of_its_id_where_only_one_begins_so(tmp_p
         tenants.find("123")
 
 
-def test_a_beginning_of_several_ids_names_them(tmp_path: Path) -> None:
+def test_ambiguous_id_prefix_names_its_tenants(tmp_path: Path) -> None:
     entries = [
         f'[[tenant]]\nid = "abcd{number}234-0000-4000-8000-000000000000"\nname = "T{number}"\nmanaged_identity = true\n'
         for number in range(2)

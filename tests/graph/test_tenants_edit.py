@@ -53,7 +53,7 @@ def test_a_tenant_is_added_at_the_end(path: Path) -> None:
     assert (tenant.name, tenant.client_id) == ('tail "spin"', "an app")
 
 
-def test_the_first_tenant_makes_the_file(tmp_path: Path) -> None:
+def test_first_tenant_creates_the_file(tmp_path: Path) -> None:
     path = tmp_path / "tenants.toml"
     TenantsFileEdit(path).add({"id": str(TAILSPIN), "name": "tailspin", "managed_identity": True})
     assert path.read_text() == f'[[tenant]]\nid = "{TAILSPIN}"\nname = "tailspin"\nmanaged_identity = true\n'
@@ -67,7 +67,7 @@ def test_the_first_tenant_makes_the_file(tmp_path: Path) -> None:
         ({"id": str(TAILSPIN), "name": "t", "tags": ["EMEA"]}, "tags"),
     ],
 )
-def test_an_entry_that_is_not_valid_leaves_the_file_alone(path: Path, entry: dict[str, object], problem: str) -> None:
+def test_invalid_entry_leaves_the_file_unchanged(path: Path, entry: dict[str, object], problem: str) -> None:
     with pytest.raises(TenantsFileError, match=problem) as raised:
         TenantsFileEdit(path).add(entry)
     assert str(raised.value).startswith(f"{path}: "), "the file that people know"
@@ -84,7 +84,7 @@ def test_a_tenant_is_disabled_and_enabled_again(path: Path) -> None:
     assert path.read_text() == FILE
 
 
-def test_where_the_defaults_disable_a_tenant_is_enabled_by_its_own_entry(path: Path) -> None:
+def test_own_entry_enables_a_tenant_that_defaults_disable(path: Path) -> None:
     path.write_text(FILE.replace("[defaults]    # one app for all", "[defaults]\ndisabled = true"))
     assert load_tenants(path).disabled() == {CONTOSO, FABRIKAM}
     assert TenantsFileEdit(path).disable(FABRIKAM, disabled=False)
@@ -92,7 +92,7 @@ def test_where_the_defaults_disable_a_tenant_is_enabled_by_its_own_entry(path: P
     assert path.read_text().endswith(f'id   = "{FABRIKAM}"\ndisabled = false\n# Tailspin comes next year.\n')
 
 
-def test_a_removed_tenant_takes_its_own_comment_with_it(path: Path) -> None:
+def test_removing_a_tenant_removes_its_comment(path: Path) -> None:
     TenantsFileEdit(path).remove(CONTOSO)
     assert path.read_text() == FILE[: FILE.index("\n# Contoso")] + FILE[FILE.index("\n# Fabrikam") :]
     TenantsFileEdit(path).remove(FABRIKAM)
@@ -102,7 +102,7 @@ def test_a_removed_tenant_takes_its_own_comment_with_it(path: Path) -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", BOM])
-def test_line_ends_mode_and_mark_stay(path: Path, newline: str, mark: str) -> None:
+def test_line_ends_file_mode_and_mark_stay(path: Path, newline: str, mark: str) -> None:
     path.write_bytes((mark + FILE.replace("\n", newline)).encode())
     path.chmod(0o640)
     TenantsFileEdit(path).disable(CONTOSO, disabled=True)
@@ -110,7 +110,7 @@ def test_line_ends_mode_and_mark_stay(path: Path, newline: str, mark: str) -> No
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.toml"
     link.symlink_to(path)
     TenantsFileEdit(link).disable(CONTOSO, disabled=True)
@@ -126,7 +126,7 @@ def test_a_link_stays_a_link(path: Path, tmp_path: Path) -> None:
     ],
     ids=["in one line", "a header in a string"],
 )
-def test_a_file_in_a_form_that_is_not_understood_is_left_alone(path: Path, text: str) -> None:
+def test_unsupported_file_form_is_left_unchanged(path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(TenantsFileError, match="by hand"):
         TenantsFileEdit(path).disable(CONTOSO, disabled=True)
@@ -136,7 +136,7 @@ def test_a_file_in_a_form_that_is_not_understood_is_left_alone(path: Path, text:
     assert tomllib.loads(text)
 
 
-def test_a_change_that_toml_would_read_as_another_one_is_not_saved(path: Path) -> None:
+def test_edit_that_toml_reads_differently_is_not_saved(path: Path) -> None:
     text = f'[[tenant]]\nid = "{CONTOSO}"\nmanaged_identity = true\nname = """a \\\n  disabled = b \\\n  c"""\n'
     path.write_text(text)
     assert [tenant.name for tenant in load_tenants(path)] == ["a disabled = b c"]
@@ -145,7 +145,7 @@ def test_a_change_that_toml_would_read_as_another_one_is_not_saved(path: Path) -
     assert path.read_text() == text
 
 
-def test_a_file_that_somebody_saved_meanwhile_is_left_alone(path: Path) -> None:
+def test_file_saved_meanwhile_is_left_unchanged(path: Path) -> None:
     edit = TenantsFileEdit(path)
     path.write_text(FILE + "# saved\n")
     with pytest.raises(TenantsFileError, match="changed meanwhile"):
@@ -162,7 +162,7 @@ def test_a_file_that_somebody_saved_meanwhile_is_left_alone(path: Path) -> None:
         (Cloud.CHINA, "login.partner.microsoftonline.cn"),
     ],
 )
-def test_the_consent_link_is_that_of_the_cloud(cloud: Cloud, host: str) -> None:
+def test_consent_link_uses_the_clouds_host(cloud: Cloud, host: str) -> None:
     tenant = TenantConfig(id=CONTOSO, name="contoso", cloud=cloud, client_id="an id", client_secret_env="SECRET")
     assert consent_url(tenant) == f"https://{host}/{CONTOSO}/adminconsent?client_id=an%20id"
 

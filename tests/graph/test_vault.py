@@ -58,11 +58,11 @@ def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         yield Served(server, ca_file)
 
 
-def test_a_secret_is_read_as_the_worker(vault: Served) -> None:
+def test_secret_is_read_as_the_worker(vault: Served) -> None:
     assert vault.read(client_secret_vault="contoso") == SECRET
 
 
-def test_when_a_secret_ends_is_known_where_the_vault_says_so(vault: Served) -> None:
+def test_secrets_expiry_is_read_if_the_vault_has_it(vault: Served) -> None:
     config = tenant(client_secret_vault="contoso")
     assert credential_ends_at(config, vault.client()) is None
     ends = datetime(2027, 3, 1, tzinfo=UTC)
@@ -79,7 +79,7 @@ def pfx() -> bytes:
 @pytest.mark.parametrize(
     "kept", [Kept((KEY + CERTIFICATE).decode(), "application/x-pem-file"), Kept(base64.b64encode(pfx()).decode(), PFX)]
 )
-def test_a_certificate_is_read_with_its_key_in_both_forms_of_the_vault(vault: Served, kept: Kept) -> None:
+def test_certificate_and_key_are_read_as_pem_and_pfx(vault: Served, kept: Kept) -> None:
     vault.server.secrets["contoso"] = kept
     credential = vault.read(certificate_vault="contoso")
     assert credential["public_certificate"].encode() == CERTIFICATE
@@ -102,7 +102,7 @@ async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None
         served.withdraw_secret(served.client_secret)
         await another_token(tokens, config, seen)
 
-        # While the vault is away, the last secret that the authority took still serves.
+        # While the vault is unavailable, the last accepted secret still serves.
         vault.server.refusals["secrets"] = 503
         await another_token(tokens, config, seen)
         assert "token 401" not in graph.request_counts()
@@ -120,7 +120,7 @@ async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None
         ({"not a certificate": True}, "the certificate contoso of the vault"),
     ],
 )
-def test_what_somebody_has_to_mend_is_said_and_given_up_soon(
+def test_configuration_errors_are_named_and_given_up_soon(
     vault: Served, monkeypatch: pytest.MonkeyPatch, broken: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     ((what, how),) = broken.items()
@@ -147,7 +147,7 @@ def test_what_somebody_has_to_mend_is_said_and_given_up_soon(
 
 
 @pytest.mark.parametrize(("what", "status"), [("secrets", 429), ("secrets", 503), ("token", 503)])
-def test_an_outage_is_waited_for(vault: Served, what: str, status: int) -> None:
+def test_outage_is_retryable(vault: Served, what: str, status: int) -> None:
     vault.server.refusals[what] = status
     with pytest.raises(VaultUnavailableError) as raised:
         vault.read(client_secret_vault="contoso")
@@ -156,7 +156,7 @@ def test_an_outage_is_waited_for(vault: Served, what: str, status: int) -> None:
     assert len([request for request in vault.server.requests if request.startswith("GET /secrets")]) <= 2
 
 
-def test_a_vault_that_is_not_there_or_not_trusted_is_waited_for(vault: Served) -> None:
+def test_unreachable_or_untrusted_vault_is_unavailable(vault: Served) -> None:
     for url, context in ((vault.server.url, ssl_context(None)), ("https://127.0.0.1:9", vault.context)):
         with pytest.raises(VaultUnavailableError, match="cannot be reached"):
             read_credential(tenant(client_secret_vault="contoso"), Vault(url, context))
@@ -167,13 +167,13 @@ def test_a_proxy_of_the_environment_is_not_used(vault: Served, monkeypatch: pyte
     assert vault.read(client_secret_vault="contoso") == SECRET
 
 
-async def test_a_worker_without_the_setting_says_so() -> None:
+async def test_missing_vault_url_is_named() -> None:
     tokens = TokenSource(ssl_context(None), authority_url="https://127.0.0.1:9")
     with pytest.raises(GraphRequestError, match="TENANT_VAULT_URL is not set for the worker"):
         await tokens.token(tenant(client_secret_vault="contoso"))
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "x?y", "x" * 128])
-def test_a_name_is_one_of_key_vault(name: str) -> None:
+def test_invalid_secret_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="client_secret_vault"):
         tenant(client_secret_vault=name)

@@ -1,4 +1,4 @@
-"""What is volatile is named by its place: each other place of the same word, as Microsoft publishes it, is judged."""
+"""Volatile properties are named with their place; each other published place of the same word is judged."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ CONTENT = {
     ("teamsApps", "appDefinitions.version"): "the app's version",
     ("tenantGovernanceRelationships", "policySnapshot.version"): "of the policy that was agreed on",
 }
-"""Places of words that are volatile elsewhere in the same collection, and what they say there."""
+"""Places where a word is content, though volatile elsewhere in the collection, and its meaning there."""
 
 READ_AS_IDS = frozenset(
     {
@@ -38,10 +38,10 @@ READ_AS_IDS = frozenset(
         "smimeEncryptionCertificate", "smimeSigningCertificate",
     }
 )  # fmt: skip
-"""Profiles that a profile binds, of which nothing but the id is read (`$select=id`)."""
+"""Bound profiles, of which only the id is read (`$select=id`)."""
 
 
-def test_a_property_is_volatile_at_any_depth_only_where_it_means_the_same() -> None:
+def test_only_names_with_one_meaning_are_volatile_at_any_depth() -> None:
     for entry in COLLECTIONS.values():
         at_any_depth = {name for name in entry.volatile if "/" not in name}
         assert at_any_depth <= MEAN_THE_SAME_EVERYWHERE, entry.type_key
@@ -62,7 +62,7 @@ def test_each_place_of_a_volatile_word_is_volatile_or_known_as_content() -> None
     assert looked_up > 200
 
 
-def test_an_installer_is_content_and_its_upload_is_not() -> None:
+def test_installer_is_content_and_its_upload_is_not() -> None:
     apps = Observer(COLLECTIONS["mobileApps"].observation_rules())
     app: JsonObject = {
         "id": "a",
@@ -78,7 +78,7 @@ def test_an_installer_is_content_and_its_upload_is_not() -> None:
     assert len({hashes["id"], hashes["size"], hashes["committedContentVersion"]}) == 3
 
 
-def test_a_pinned_version_is_content_and_the_version_of_the_object_is_not() -> None:
+def test_pinned_version_is_content_and_the_objects_version_is_not() -> None:
     drivers = Observer(COLLECTIONS["windowsDriverUpdateProfiles"].observation_rules())
     profile: JsonObject = {"id": "a", "version": 1, "driverInventories": [{"id": "b", "version": "1.0"}]}
     same = drivers.observe({**profile, "version": 2})
@@ -86,7 +86,7 @@ def test_a_pinned_version_is_content_and_the_version_of_the_object_is_not() -> N
     assert drivers.observe(profile).content_hash == same.content_hash != other.content_hash
 
 
-def test_a_sensitive_property_of_the_document_itself_is_hidden_there_alone() -> None:
+def test_sensitive_property_of_the_document_is_hidden_only_there() -> None:
     rules = ObservationRules(type_key="a", sensitive=frozenset({"/displayName"}))
     seen = Observer(rules).observe({"id": "a", "displayName": "hunter2", "part": {"displayName": "shown"}})
     assert seen.display_name is None
@@ -106,7 +106,7 @@ def is_volatile(entry: Collection, path: tuple[str, ...]) -> bool:
 def places(
     shape: Shape, words: set[str], path: tuple[str, ...] = (), met: set[object] | None = None
 ) -> Iterator[tuple[str, ...]]:
-    """Where a document may hold properties of these names, by the published types; each type is gone through once."""
+    """Paths of properties with these names, by the published types; visits each type once."""
     met = set() if met is None else met
     properties = {name: place for type_name in shape.types for name, place in shape.facts.properties(type_name).items()}
     for word in sorted(words & properties.keys()):

@@ -1,4 +1,4 @@
-"""How items would be written, held against what Microsoft publishes."""
+"""Rules for writing items, checked against Microsoft's published paths and types."""
 
 import gzip
 import json
@@ -18,7 +18,7 @@ PATHS, MODELS = PUBLISHED / "beta-paths.json.gz", PUBLISHED / "beta-models.json.
 COLLECTIONS = load_catalog().collections
 RULES = write_rules()
 BLOCKING_PARTS = {"deviceConfigurations": {"privacyAccessControls"}}
-"""Parts that further requests read and none would write: an item that has them is blocked."""
+"""Details that no request writes: a promotion of an item that has them is blocked."""
 
 
 def names_of(rules: WriteRules) -> Iterator[str]:
@@ -57,7 +57,7 @@ def requests_of(type_key: str, rules: WriteRules) -> Iterator[str]:
     yield from (f"POST {part.path}" for part in rules.parts)
 
 
-def test_every_kind_that_a_promotion_is_to_cover_has_rules() -> None:
+def test_every_collection_of_promotions_has_rules() -> None:
     assert RULES.keys() >= {
         "assignmentFilters", "roleScopeTags", "configurationPolicies", "deviceConfigurations",
         "deviceCompliancePolicies", "groupPolicyConfigurations", "deviceManagementScripts", "deviceShellScripts",
@@ -76,8 +76,8 @@ def test_rules_name_properties_that_microsoft_publishes(type_key: str) -> None:
 
 
 @pytest.mark.parametrize("type_key", sorted(RULES))
-def test_what_further_requests_read_further_requests_write(type_key: str) -> None:
-    """Graph takes what it keeps beside an object by a request of its own, or with the object where it says so."""
+def test_details_and_assignments_have_write_requests(type_key: str) -> None:
+    """Graph accepts a detail in its own request, or with the object if that is replaced as a whole."""
     rules, collection = RULES[type_key], COLLECTIONS[type_key]
     written = {part.name for part in rules.parts} | rules.bound.keys()
     with_the_object = {"settings"} if rules.replaced else set()
@@ -86,7 +86,7 @@ def test_what_further_requests_read_further_requests_write(type_key: str) -> Non
 
 
 @pytest.mark.parametrize("type_key", sorted(RULES))
-def test_nothing_is_sent_that_tells_of_a_tenant_or_that_the_service_computes(type_key: str) -> None:
+def test_tenant_specific_and_computed_properties_are_not_sent(type_key: str) -> None:
     rules = RULES[type_key]
     assert rules.not_sent >= {"createdDateTime", "lastModifiedDateTime", "modifiedDateTime", "version", "isAssigned"}
     assert not rules.not_sent & {COLLECTIONS[type_key].name_field, "assignments", "settings", "state", "conditions"}
@@ -104,8 +104,8 @@ def test_every_request_is_published_or_a_deviation_with_a_reason() -> None:
     assert needed - published == unpublished_requests().keys()
 
 
-def test_what_content_refers_to_is_written_first() -> None:
-    """Assignments come when all content is there."""
+def test_referenced_content_is_written_first() -> None:
+    """Assignments are written after all content."""
     for type_key, rules in RULES.items():
         content = {path: to for path, to in COLLECTIONS[type_key].references.items() if "assignments." not in path}
         for targets in content.values():
@@ -115,7 +115,7 @@ def test_what_content_refers_to_is_written_first() -> None:
 
 @pytest.mark.skipif(not MODELS.is_file(), reason="Microsoft's published types are not here")
 def test_every_value_that_rules_name_is_published() -> None:
-    """Graph refuses a state that it does not know."""
+    """Graph refuses unknown states."""
     models: dict[str, Any] = json.loads(gzip.decompress(MODELS.read_bytes()))
     published = {value for facts in models.values() for value in facts.get("enum", ())}
     named = {

@@ -28,7 +28,7 @@ class Kept(NamedTuple):
 
 
 class VaultServer(ThreadingHTTPServer):
-    """Gives its secrets to the one worker. `refusals` has statuses for paths, before anything else is looked at."""
+    """Gives its secrets to one worker. `refusals` maps `secrets` and `token` to a status."""
 
     def __init__(self, authority: trustme.CA) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class ServedVault(NamedTuple):
-    """A vault that is up, and the CA that its clients need."""
+    """A running vault, and the CA that its clients need."""
 
     server: VaultServer
     ca_file: Path
@@ -116,7 +116,7 @@ class ServedVault(NamedTuple):
 
 @contextmanager
 def serving_vault(folder: Path) -> Iterator[ServedVault]:
-    """A vault that is up while it is open."""
+    """A vault that runs inside the `with` block."""
     authority, ca_file = trustme.CA(), folder / "vault-ca.pem"
     authority.cert_pem.write_to_path(ca_file)
     with VaultServer(authority) as server:

@@ -1,4 +1,4 @@
-"""On which addresses the embedded servers listen, as the kernel tells it."""
+"""The addresses on which the embedded servers listen, as the kernel lists them."""
 
 import sys
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The embedded stack as people use it: it comes up, it is found, it goes down, whatever happens to its starter."""
+"""The embedded stack as people use it: start, discovery and stop, even if its starter is killed."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def descendants(pid: int) -> list[int]:
     return [process for child in children_of(pid) for process in (child, *descendants(child))]
 
 
-def test_a_folder_of_an_earlier_release_is_shut_to_others(state: State) -> None:
+def test_existing_folder_is_closed_to_other_users(state: State) -> None:
     state.folder.mkdir(mode=0o755)
     state.make()
     assert not state.folder.stat().st_mode & 0o066
@@ -61,7 +61,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="children are wa
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that no other pytest of this user shuts to PostgreSQL."""
+    """A folder whose permissions no other pytest of this user changes, so PostgreSQL can read it."""
     with TemporaryDirectory() as folder:
         yield Path(folder)
 
@@ -74,7 +74,7 @@ def state(folder: Path) -> Iterator[State]:
 
 
 ANY_PORTS = tuple(f"--{name.replace('_', '-')}-port=0" for name in Ports._fields)
-"""Stacks of other tests are up at the same time."""
+"""Free ports, since stacks of other tests run at the same time."""
 
 
 def starter(state: State, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -102,7 +102,7 @@ def clean_environment() -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(state: State) -> None:
+def test_second_demo_shows_changes_and_commands_find_a_kept_stack(state: State) -> None:
     first = starter(state, "demo", *ANY_PORTS, "--json")
     assert first.returncode == 0, first.stderr
     runs = [orjson.loads(line) for line in first.stdout.splitlines()]
@@ -139,7 +139,7 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
     lines = starter(state, "compare", "Contoso", "Fabrikam", "--json").stdout.splitlines()[:-1]
     of_items = [orjson.loads(line) for line in lines]
     statuses = Counter(item["status"] for item in of_items)
-    # Secrets that Graph masks cannot be told apart, nor be the same.
+    # Secrets that Graph masks cannot be compared.
     reasons = {reason for item in of_items if item["status"] == "undecided" for reason in item["uncertain"]}
     assert reasons == {"hidden_without_key", "secret_not_shown"}
     assert statuses["same"] > 0.9 * statuses.total(), "tenants share most of what can be told"
@@ -158,7 +158,7 @@ def test_two_demos_show_what_changed_and_ordinary_commands_find_a_kept_stack(sta
 
 @contextmanager
 def supervisor_of(state: State, *ports: str) -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
-    """A supervisor whose stack is up, and what it said on the way."""
+    """A supervisor with a running stack, and its messages during the start."""
     with subprocess.Popen(
         [sys.executable, "-m", "local.stack", "--state", state.folder, *(ports or ANY_PORTS)],
         cwd=CHECKOUT,
@@ -203,7 +203,7 @@ PARTS = {
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["pipe closed", "SIGINT", "SIGTERM", "SIGKILL"])
-def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) -> None:
+def test_no_process_outlives_the_supervisor_or_starter(state: State, how: str) -> None:
     with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
         assert len(children) >= 4
@@ -221,7 +221,7 @@ def test_nothing_outlives_the_supervisor_or_its_starter(state: State, how: str) 
 
 @needs_proc
 @pytest.mark.slow
-def test_a_part_that_is_killed_is_started_again_where_it_was_with_what_it_held(state: State) -> None:
+def test_killed_part_restarts_at_its_address_with_its_data(state: State) -> None:
     with supervisor_of(state) as (supervisor, _):
         before = state.running()
         assert before is not None
@@ -232,9 +232,11 @@ def test_a_part_that_is_killed_is_started_again_where_it_was_with_what_it_held(s
             os.kill(killed, signal.SIGKILL)
             assert supervisor.stdout is not None
             assert f"{name} was ended by SIGKILL; it is started again" in supervisor.stdout.readline()
-            back = process_of_line(supervisor.stdout.readline(), name)
+            back = restarted_process(supervisor.stdout.readline(), name)
             assert back == process_of(supervisor.pid, part) != killed
-        until(lambda: state.stack_file.exists() and back_in(state, back), "the worker's new process is not known")
+        until(
+            lambda: state.stack_file.exists() and is_worker_back(state, back), "the worker's new process is not known"
+        )
         after = state.running()
         assert after is not None
         assert after == before._replace(worker_pid=after.worker_pid)
@@ -244,20 +246,20 @@ def test_a_part_that_is_killed_is_started_again_where_it_was_with_what_it_held(s
         assert synced.returncode == 0, synced.stderr
 
 
-def process_of_line(line: str, name: str) -> int:
+def restarted_process(line: str, name: str) -> int:
     said: str = orjson.loads(line)["part"]
     assert said.startswith(f"{name} is back, process ")
     return int(said.rpartition(" ")[2])
 
 
-def back_in(state: State, worker_pid: int) -> bool:
+def is_worker_back(state: State, worker_pid: int) -> bool:
     info = state.running()
     return info is not None and info.worker_pid == worker_pid
 
 
 @needs_proc
 @pytest.mark.slow
-def test_a_part_that_cannot_come_back_ends_the_stack_with_the_end_of_its_log(state: State) -> None:
+def test_part_that_dies_repeatedly_ends_the_stack_with_its_log(state: State) -> None:
     with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
         state.tenants_file.write_text("[[tenant]\n")
@@ -275,8 +277,8 @@ def test_a_part_that_cannot_come_back_ends_the_stack_with_the_end_of_its_log(sta
 RUNNING = "SELECT count(*) FROM sync_run WHERE status = 'running'"
 
 
-def demo_that_meets(state: State, fault: Callable[[StackInfo], None], *arguments: str) -> Finished:
-    """A demo, to its end, whose first run cannot end before the fault: no document can be stored until then."""
+def demo_with_fault(state: State, fault: Callable[[StackInfo], None], *arguments: str) -> Finished:
+    """Runs a demo to its end. A table lock keeps its first run from storing documents before the fault."""
     stdout, stderr = state.folder.with_name("stdout"), state.folder.with_name("stderr")
     with (
         stdout.open("w") as out,
@@ -293,7 +295,7 @@ def demo_that_meets(state: State, fault: Callable[[StackInfo], None], *arguments
             holder.execute("LOCK TABLE document IN SHARE MODE")
             until(lambda: watcher.execute(RUNNING).fetchone() != (0,))
             fault(info)
-            # Closed and not left, since PostgreSQL may be what was killed.
+            # Closed without a commit, since the fault may have killed PostgreSQL.
             holder.close()
             watcher.close()
         code = demo.wait(timeout=PATIENCE_SECONDS)
@@ -303,8 +305,8 @@ def demo_that_meets(state: State, fault: Callable[[StackInfo], None], *arguments
 @needs_proc
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
-def test_a_demo_goes_on_when_a_part_is_killed(state: State, name: str) -> None:
-    done = demo_that_meets(state, lambda info: os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL), "--json")
+def test_demo_succeeds_although_a_part_is_killed(state: State, name: str) -> None:
+    done = demo_with_fault(state, lambda info: os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL), "--json")
     assert done.code == 0, done.stderr
     assert f"{name} was ended by SIGKILL; it is started again" in done.stderr
     assert [orjson.loads(line)["status"] for line in done.stdout.splitlines()] == ["success"] * 3
@@ -312,8 +314,8 @@ def test_a_demo_goes_on_when_a_part_is_killed(state: State, name: str) -> None:
 
 @needs_proc
 @pytest.mark.slow
-def test_a_demo_whose_supervisor_is_killed_ends_with_one_line(state: State) -> None:
-    done = demo_that_meets(state, lambda info: os.kill(info.pid, signal.SIGKILL))
+def test_demo_fails_with_one_line_if_its_supervisor_is_killed(state: State) -> None:
+    done = demo_with_fault(state, lambda info: os.kill(info.pid, signal.SIGKILL))
     assert (done.code, done.stdout) == (1, "")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert "the supervisor is gone" in line
@@ -321,7 +323,7 @@ def test_a_demo_whose_supervisor_is_killed_ends_with_one_line(state: State) -> N
 
 
 @pytest.mark.slow
-def test_a_stack_is_kept_whose_reader_has_had_enough(state: State) -> None:
+def test_stack_is_kept_if_its_output_is_closed(state: State) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed, popen(state, "demo", "--keep", *ANY_PORTS, stdout=closed) as demo:
@@ -350,7 +352,7 @@ def test_a_kept_stack_stops_after_a_part_was_killed_in_a_run(state: State, name:
 
 @needs_proc
 @pytest.mark.slow
-def test_stopping_waits_for_the_parts_of_a_supervisor_that_was_killed(state: State) -> None:
+def test_stopping_waits_for_the_parts_of_a_killed_supervisor(state: State) -> None:
     with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
         frozen = process_of(supervisor.pid, PARTS["the simulated Graph"])
@@ -367,7 +369,7 @@ def test_stopping_waits_for_the_parts_of_a_supervisor_that_was_killed(state: Sta
 
 
 @pytest.mark.slow
-def test_a_usual_port_that_is_taken_is_told_and_another_one_is_used(state: State) -> None:
+def test_taken_usual_port_is_reported_and_replaced(state: State) -> None:
     with ExitStack() as taken:
         with suppress(OSError):
             taken.enter_context(socket.create_server(("127.0.0.1", USUAL_PORTS.postgres or 0)))
@@ -396,7 +398,7 @@ def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:
             assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
-def test_a_program_that_fails_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_failed_program_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     program = [sys.executable, "-c", "import sys; sys.exit('out of luck')"]
     child = Child("the program", program, log=tmp_path / "log")
     with pytest.raises(PartError, match=r"the program ended with status 1; .* says: out of luck"):

@@ -11,9 +11,7 @@ from local.temporal import EmbeddedTemporal
 
 
 @pytest.mark.slow  # The server itself waits half a minute for its port.
-def test_temporal_tries_other_ports_where_its_own_choice_was_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_temporal_tries_another_port_if_its_choice_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as quicker:
         quicker.bind(("127.0.0.1", 0))
         quicker.listen()

@@ -53,7 +53,7 @@ def tenant(graph: SimulatedGraph) -> SimulatedTenant:
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Clients of a simulated Graph, signed in to a tenant (the first) unless told not to be."""
+    """Clients of a simulated Graph, by default signed in to its first tenant."""
     clients: list[httpx.Client] = []
 
     def connected(
@@ -72,7 +72,7 @@ def connect() -> Iterator[Connect]:
 
 @pytest.fixture
 def trusting_session() -> Iterator[Callable[[SimulatedGraph], requests.Session]]:
-    """The HTTP session that MSAL is given: it trusts the simulated Graph's CA, whatever the environment says."""
+    """HTTP sessions for MSAL that trust the simulated Graph's CA and ignore the environment."""
     sessions: list[requests.Session] = []
 
     def session(graph: SimulatedGraph) -> requests.Session:

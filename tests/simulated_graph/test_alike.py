@@ -20,7 +20,7 @@ def _deviating(golden: SimulatedTenant, other: SimulatedTenant) -> set[str]:
     return {path for path in paths if _names(golden, path) != _names(other, path)}
 
 
-def test_tenants_that_are_alike_share_all_names_but_for_what_is_missing_extra_or_renamed() -> None:
+def test_alike_tenants_share_names_except_in_deviating_collections() -> None:
     with SimulatedGraph(tenants=4, alike=True) as graph:
         golden, first, second, third = graph.tenants
         assert _deviating(golden, third) == set()
@@ -34,7 +34,7 @@ def test_tenants_that_are_alike_share_all_names_but_for_what_is_missing_extra_or
         }
 
 
-def test_the_deviations_are_a_weaker_setting_other_assignments_and_one_policy_more_and_less() -> None:
+def test_alike_tenants_differ_in_a_setting_assignments_and_policies() -> None:
     with SimulatedGraph(tenants=3, alike=True) as graph:
         golden, first, second = graph.tenants
         policies = "identity/conditionalAccess/policies"
@@ -50,7 +50,7 @@ def test_the_deviations_are_a_weaker_setting_other_assignments_and_one_policy_mo
         }
 
 
-def test_documents_of_tenants_that_are_alike_have_ids_of_their_own() -> None:
+def test_documents_of_alike_tenants_have_different_ids() -> None:
     with SimulatedGraph(tenants=2, alike=True) as graph:
         golden, other = graph.tenants
         for path in ("groups", "deviceManagement/configurationPolicies", "deviceAppManagement/mobileApps"):
@@ -59,7 +59,7 @@ def test_documents_of_tenants_that_are_alike_have_ids_of_their_own() -> None:
             )
 
 
-def test_deviations_are_there_in_every_generation() -> None:
+def test_deviations_stay_in_every_generation() -> None:
     with SimulatedGraph(tenants=2, alike=True, generation=2) as graph:
         _, other = graph.tenants
         configurations = "deviceManagement/deviceConfigurations"

@@ -1,4 +1,4 @@
-"""`$batch`: its rules, its order, and that each inner request stands for itself."""
+"""`$batch`: its rules, its order, and a separate answer for each inner request."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def steps(*urls: str) -> dict[str, Any]:
     return {"requests": [{"id": str(number), "method": "GET", "url": url} for number, url in enumerate(urls)]}
 
 
-def test_each_inner_request_is_answered_for_itself(sample: SimulatedGraph, connect: Any) -> None:
+def test_each_inner_request_has_its_own_answer(sample: SimulatedGraph, connect: Any) -> None:
     client = connect(sample)
     urls = ["/deviceManagement/configurationPolicies?$expand=assignments", "groups?$top=3", "unheardOf", "groups/none"]
     batch = steps(*urls)
@@ -32,13 +32,13 @@ def test_each_inner_request_is_answered_for_itself(sample: SimulatedGraph, conne
     assert len({response["headers"]["request-id"] for response in inner.values()}) == 5
     link = inner["0"]["body"]["@odata.nextLink"]
     assert link.startswith(f"{sample.base_url}/beta/deviceManagement/configurationPolicies?")
-    # A nextLink from inside goes on directly, and inside another batch.
+    # A nextLink from a batch works directly and inside another batch.
     relative = link.removeprefix(f"{sample.base_url}/beta/")
     [again] = client.post(BATCH, json=steps(relative)).json()["responses"]
     assert again["body"] == client.get(link).json()
 
 
-def test_answers_are_shuffled_and_always_alike(sample: SimulatedGraph, connect: Any) -> None:
+def test_answers_are_shuffled_in_a_stable_order(sample: SimulatedGraph, connect: Any) -> None:
     batch = steps(*["groups?$top=1"] * 20)
     orders = [
         [response["id"] for response in connect(sample).post(BATCH, json=batch).json()["responses"]] for _ in range(2)
@@ -77,7 +77,7 @@ def test_batch_without_a_token_is_unauthorized(sample: SimulatedGraph, connect: 
     assert connect(sample, signed_in=False).post(BATCH, json=steps("groups")).status_code == 401
 
 
-def test_version_of_the_batch_is_that_of_its_requests(sample: SimulatedGraph, connect: Any) -> None:
+def test_inner_requests_use_the_batchs_version(sample: SimulatedGraph, connect: Any) -> None:
     [answer] = connect(sample).post("/v1.0/$batch", json=steps("deviceManagement/intents")).json()["responses"]
     assert answer["status"] == 400
     assert "segment 'intents'" in answer["body"]["error"]["message"]
@@ -102,7 +102,7 @@ def test_inner_requests_are_recorded_with_their_batch(graph: SimulatedGraph, con
     assert len({request.token_fingerprint for request in graph.requests()}) == 1
 
 
-def test_fault_answers_one_inner_request_and_leaves_the_others(graph: SimulatedGraph, connect: Any) -> None:
+def test_fault_leaves_other_inner_requests_alone(graph: SimulatedGraph, connect: Any) -> None:
     def throttled(request: GraphRequest) -> Answer | None:
         if request.kind is Kind.INNER and request.path == "/beta/groups":
             return Answer.of(429, {"error": {"code": "TooManyRequests"}}, {"Retry-After": "2.5"})

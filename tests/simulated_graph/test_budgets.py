@@ -1,4 +1,4 @@
-"""Budgets and waits: who is throttled, and whether clients keep to what they were told."""
+"""Budgets and waits: throttling of tenants, and violations by clients that retry early."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,12 +25,12 @@ LOCATIONS = "/beta/identity/conditionalAccess/namedLocations"
         ("/beta/groups", "directory"),
     ],
 )
-def test_families(path: str, family: str) -> None:
+def test_path_has_its_throttle_family(path: str, family: str) -> None:
     assert family_of(path) == family
     assert family in REAL_BUDGETS
 
 
-def test_window_slides_and_counts_the_refused() -> None:
+def test_sliding_window_counts_refused_requests() -> None:
     budgets = Budgets({"directory": Budget(2, 10)})
 
     def spend(now: float) -> float | None:
@@ -63,14 +63,14 @@ def test_full_window_throttles_one_family_of_one_tenant(connect: Connect) -> Non
         assert graph.violations() == []
 
 
-def test_no_budget_of_an_unknown_family(graph: SimulatedGraph) -> None:
+def test_invalid_budgets_are_refused(graph: SimulatedGraph) -> None:
     with pytest.raises(ValueError, match="no family everything"):
         graph.budgets.set({"everything": Budget(1, 1)})
     with pytest.raises(ValueError, match="1 request or more"):
         Budget(0, 1)
 
 
-def test_coming_back_early_to_a_full_window_is_a_violation(graph: SimulatedGraph, connect: Connect) -> None:
+def test_early_retry_in_a_full_window_is_a_violation(graph: SimulatedGraph, connect: Connect) -> None:
     graph.budgets.set({"directory": Budget(1, 1000)})
     client = connect(graph)
     assert [client.get(GROUPS).status_code for _ in range(3)] == [200, 429, 429]
@@ -82,9 +82,7 @@ def test_coming_back_early_to_a_full_window_is_a_violation(graph: SimulatedGraph
 
 
 @pytest.mark.parametrize("kind", [FaultKind.THROTTLED, FaultKind.SERVICE_UNAVAILABLE])
-def test_coming_back_early_after_a_fault_is_a_violation(
-    graph: SimulatedGraph, connect: Connect, kind: FaultKind
-) -> None:
+def test_early_retry_after_a_fault_is_a_violation(graph: SimulatedGraph, connect: Connect, kind: FaultKind) -> None:
     client = connect(graph)
     graph.faults.add(Fault(kind, path="groups", count=1, retry_after="900.5"))
     [first] = batch(client, "groups?$top=2").json()["responses"]
@@ -100,7 +98,7 @@ def test_coming_back_early_after_a_fault_is_a_violation(
     assert graph.violations() == []
 
 
-def test_refused_batch_is_not_to_be_sent_again_early(graph: SimulatedGraph, connect: Connect) -> None:
+def test_early_retry_of_a_batch_is_a_violation(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     graph.faults.add(Fault(FaultKind.BATCH_THROTTLED, count=1, retry_after="900"))
     assert batch(client, "groups", "organization").status_code == 429
@@ -113,7 +111,7 @@ def test_refused_batch_is_not_to_be_sent_again_early(graph: SimulatedGraph, conn
     ]
 
 
-def test_nobody_waits_for_what_he_was_not_told(graph: SimulatedGraph, connect: Connect) -> None:
+def test_unreceived_retry_after_causes_no_violation(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after="900"))
     graph.faults.add(Fault(FaultKind.BATCH_TRUNCATED_JSON, count=1))
@@ -124,14 +122,14 @@ def test_nobody_waits_for_what_he_was_not_told(graph: SimulatedGraph, connect: C
 
 
 @pytest.mark.parametrize("text", ["0", "-5", "99999999999", "soon", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", None])
-def test_no_client_can_keep_to_nonsense(graph: SimulatedGraph, connect: Connect, text: str | None) -> None:
+def test_invalid_retry_after_causes_no_violation(graph: SimulatedGraph, connect: Connect, text: str | None) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after=text))
     client = connect(graph)
     assert [client.get(GROUPS).status_code for _ in range(2)] == [429, 200]
     assert graph.violations() == []
 
 
-def test_a_date_can_be_kept_to(graph: SimulatedGraph, connect: Connect) -> None:
+def test_retry_after_as_a_date_is_a_wait(graph: SimulatedGraph, connect: Connect) -> None:
     moment = format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)
     assert 200 < (usable_seconds(moment) or 0) <= 300
     graph.faults.add(Fault(FaultKind.THROTTLED, count=1, retry_after=moment))
@@ -140,7 +138,7 @@ def test_a_date_can_be_kept_to(graph: SimulatedGraph, connect: Connect) -> None:
     assert len(graph.violations()) == 1
 
 
-def test_a_violation_starts_the_wait_anew_and_the_patient_are_not_blamed() -> None:
+def test_violation_restarts_the_wait() -> None:
     waits = Waits()
     waits.set("tenant", "/a", "10", 100.0)
     assert waits.early("tenant", "/a", None, 100.0) is None, "it was under way"
@@ -155,7 +153,7 @@ def test_a_violation_starts_the_wait_anew_and_the_patient_are_not_blamed() -> No
     assert waits.early("tenant", "/a", None, 122.0) is None
 
 
-def test_other_clients_of_a_family_may_not_have_heard_yet() -> None:
+def test_requests_just_after_throttling_are_no_violation() -> None:
     waits = Waits()
     waits.set_family("tenant", "apps", "10", 100.0)
     waits.set_family("tenant", "apps", "20", 100.1)

@@ -1,4 +1,4 @@
-"""What the details of objects are like: secrets, expansions, filters, objects named by another field."""
+"""Details of objects: secrets, expansions, filters, and objects whose key is not `id`."""
 
 import json
 from typing import Any
@@ -42,7 +42,7 @@ def test_encrypted_oma_settings_are_masked_and_others_are_in_clear(sample: Simul
     assert {setting["isEncrypted"] for setting in first} == {True, False}
 
 
-def test_what_a_reader_may_not_call_is_refused(sample: SimulatedGraph, connect: Any) -> None:
+def test_plain_text_of_a_secret_is_refused(sample: SimulatedGraph, connect: Any) -> None:
     policy = sample.tenants[0].documents(CONFIGURATIONS)[0]
     reference = policy["omaSettings"][0]["secretReferenceValueId"]
     answer = connect(sample).get(
@@ -61,7 +61,7 @@ def test_what_a_reader_may_not_call_is_refused(sample: SimulatedGraph, connect: 
         "organization/{tenant}/branding/localizations?$expand=settings",
     ],
 )
-def test_unknown_expansions_are_refused_whether_or_not_there_is_anything_to_expand(connect: Any, address: str) -> None:
+def test_unknown_expansions_are_refused_even_on_empty_lists(connect: Any, address: str) -> None:
     with SimulatedGraph(tenants=1) as graph:
         path = address.partition("?")[0]
         tenant = graph.tenants[0]
@@ -74,7 +74,7 @@ def test_unknown_expansions_are_refused_whether_or_not_there_is_anything_to_expa
         assert "Could not find a property named" in answers[-1].json()["error"]["message"]
 
 
-def test_role_policies_are_listed_with_their_filter_only(sample: SimulatedGraph, connect: Any) -> None:
+def test_role_policies_are_listed_only_with_their_filter(sample: SimulatedGraph, connect: Any) -> None:
     client = connect(sample)
     for name in ("roleManagementPolicies", "roleManagementPolicyAssignments"):
         assert client.get(f"/v1.0/policies/{name}").status_code == 400
@@ -84,7 +84,7 @@ def test_role_policies_are_listed_with_their_filter_only(sample: SimulatedGraph,
         assert len(listed["value"]) == 4
 
 
-def test_apps_that_nobody_chose_are_left_out_by_the_filter(graph: SimulatedGraph) -> None:
+def test_filter_leaves_out_unassigned_global_apps(graph: SimulatedGraph) -> None:
     wanted = (
         "(microsoft.graph.managedApp/appAvailability eq null or "
         "microsoft.graph.managedApp/appAvailability eq 'lineOfBusiness' or isAssigned eq true)"
@@ -101,14 +101,14 @@ def test_apps_that_nobody_chose_are_left_out_by_the_filter(graph: SimulatedGraph
     assert chosen not in left_out
 
 
-def test_an_organization_is_asked_for_by_the_tenants_id(sample: SimulatedGraph, connect: Any) -> None:
+def test_organization_is_found_by_its_tenants_id(sample: SimulatedGraph, connect: Any) -> None:
     mine, other = (tenant.id for tenant in sample.tenants)
     for below in ("branding/localizations", "certificateBasedAuthConfiguration"):
         assert connect(sample).get(f"/v1.0/organization/{mine}/{below}").json()["value"]
         assert connect(sample).get(f"/v1.0/organization/{other}/{below}").status_code == 404
 
 
-def test_partners_are_named_by_their_tenant(graph: SimulatedGraph) -> None:
+def test_partners_have_their_tenants_id_as_key(graph: SimulatedGraph) -> None:
     tenant, path = graph.tenants[0], "policies/crossTenantAccessPolicy/partners"
     partner = tenant.documents(path)[0]
     assert "id" not in partner
@@ -128,7 +128,7 @@ def test_credentials_of_applications_show_no_secret(sample: SimulatedGraph) -> N
     assert all(credential["key"] is None for credential in keys)
 
 
-def test_a_sample_tenant_holds_secrets_where_real_ones_do(sample: SimulatedGraph) -> None:
+def test_sample_tenant_holds_secrets_where_real_tenants_do(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     for path in (
         CONFIGURATIONS,
@@ -139,7 +139,7 @@ def test_a_sample_tenant_holds_secrets_where_real_ones_do(sample: SimulatedGraph
         assert "sample-secret-" in json.dumps(tenant.documents(path)), path
 
 
-def test_group_assignments_say_what_assignments_say(graph: SimulatedGraph) -> None:
+def test_group_assignments_repeat_assignments(graph: SimulatedGraph) -> None:
     tenant, path = graph.tenants[0], "deviceManagement/deviceShellScripts"
     key = tenant.documents(path)[0]["id"]
     tenant.reassign(path, key, ["group 1"])

@@ -1,4 +1,4 @@
-"""What of the published documents is served, and what of a sample tenant."""
+"""The documents that the simulated Graph serves from published data and for sample tenants."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ NOT_SCALED = {
 
 
 def listing(endpoint: Endpoint, options: str = "") -> str:
-    """The address of everything that the endpoint lists, with the filter that it may demand."""
+    """The address of the endpoint's whole list, with any filter that it requires."""
     demanded = {
         (): "",
         ("groupId",): "$filter=groupId ne null",
@@ -62,9 +62,7 @@ def published_documents(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return documents
 
 
-def test_every_published_document_is_served_under_an_id_of_its_own(
-    published: SimulatedGraph, published_folder: Path
-) -> None:
+def test_every_published_document_is_served_under_its_own_id(published: SimulatedGraph, published_folder: Path) -> None:
     tenant = published.tenants[0]
     total = 0
     for path, documents in published_documents(published_folder).items():
@@ -80,7 +78,7 @@ def test_every_published_document_is_served_under_an_id_of_its_own(
     assert total == 953
 
 
-def test_nothing_of_full_metadata_is_served(published: SimulatedGraph) -> None:
+def test_only_minimal_metadata_is_served(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     for endpoint in COLLECTIONS:
         relations = ",".join(navigation.name for navigation in endpoint.navigations if navigation.expandable)
@@ -90,7 +88,7 @@ def test_nothing_of_full_metadata_is_served(published: SimulatedGraph) -> None:
         assert {key for key in annotations if not key.endswith("@odata.context")} <= {"@odata.type"}, endpoint.path
 
 
-def test_declared_types_are_not_named(published: SimulatedGraph) -> None:
+def test_declared_types_are_omitted(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     catalog = tenant.documents("deviceManagement/configurationPolicies?$expand=settings")
     assert not any("@odata.type" in policy for policy in catalog)
@@ -133,7 +131,7 @@ def test_same_seed_makes_the_same_tenant_and_another_seed_another() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 60])
-def test_collections_are_scaled(published_folder: Path, count: int) -> None:
+def test_collections_are_scaled_to_the_requested_size(published_folder: Path, count: int) -> None:
     with SimulatedGraph(published_folder, tenants=1, items_per_collection=count) as graph:
         for endpoint in COLLECTIONS:
             documents = graph.tenants[0].documents(listing(endpoint))
@@ -144,7 +142,7 @@ def test_collections_are_scaled(published_folder: Path, count: int) -> None:
 
 
 def is_union(endpoint: Endpoint) -> bool:
-    """Whether the endpoint also lists what typed views of it list."""
+    """Whether the endpoint also lists the objects of its typed views."""
     return any(collection.cast_of == endpoint.path for collection in COLLECTIONS)
 
 
@@ -159,7 +157,7 @@ def test_app_protection_is_listed_by_type_and_together(published: SimulatedGraph
             assert together[document["id"]]["@odata.type"] == f"#microsoft.graph.{platform}ManagedAppProtection"
 
 
-def test_definition_values_are_behind_their_policy(published: SimulatedGraph) -> None:
+def test_definition_values_are_below_their_policy(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     path = "deviceManagement/groupPolicyConfigurations"
     seen = 0
@@ -174,7 +172,7 @@ def test_definition_values_are_behind_their_policy(published: SimulatedGraph) ->
     assert seen > 5
 
 
-def test_script_bodies_are_shown_by_id_only(sample: SimulatedGraph) -> None:
+def test_script_bodies_are_shown_only_by_id(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     for endpoint in COLLECTIONS:
         for body in endpoint.bodies:
@@ -186,7 +184,7 @@ def test_script_bodies_are_shown_by_id_only(sample: SimulatedGraph) -> None:
             assert shown, f"{endpoint.path} has no {body}"
 
 
-def test_assignments_come_from_the_tenants_groups(tenant: SimulatedTenant) -> None:
+def test_assignments_target_the_tenants_groups(tenant: SimulatedTenant) -> None:
     groups = {group["id"] for group in tenant.documents("groups")}
     path = "deviceManagement/deviceConfigurations"
     policies = tenant.documents(f"{path}?$expand=assignments")
@@ -199,7 +197,7 @@ def test_assignments_come_from_the_tenants_groups(tenant: SimulatedTenant) -> No
         assert tenant.documents(f"{path}/{policy['id']}/assignments") == policy["assignments"]
 
 
-def test_endpoint_security_hides_its_assignments_by_id(published: SimulatedGraph) -> None:
+def test_get_by_id_hides_endpoint_security_assignments(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     path = "deviceManagement/configurationPolicies"
     policy = next(

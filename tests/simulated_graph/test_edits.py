@@ -15,7 +15,7 @@ SHOWN = f"/beta/{CONFIGURATIONS}"
 
 
 def snapshot(tenant: SimulatedTenant) -> dict[tuple[str, str], Any]:
-    """Everything that the tenant lists, by collection and id; typed views left out, as they list it again."""
+    """All documents that the tenant lists, by collection and id, without typed views, which repeat them."""
     collections = [endpoint for endpoint in ENDPOINTS.values() if not endpoint.singleton and not endpoint.cast_of]
     return {
         (endpoint.path, document[endpoint.key]): document
@@ -48,7 +48,7 @@ def test_edits_show_at_once(graph: SimulatedGraph, tenant: SimulatedTenant, conn
     assert key not in {configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)}
 
 
-def test_rename_finds_the_property_that_is_the_name(tenant: SimulatedTenant) -> None:
+def test_rename_changes_the_collections_name_property(tenant: SimulatedTenant) -> None:
     key = tenant.documents(CATALOG)[0]["id"]
     tenant.rename(CATALOG, key, "Renamed")
     policy = tenant.get(f"{CATALOG}/{key}")
@@ -56,7 +56,7 @@ def test_rename_finds_the_property_that_is_the_name(tenant: SimulatedTenant) -> 
     assert "displayName" not in policy
 
 
-def test_added_through_a_typed_view_is_of_its_type(tenant: SimulatedTenant) -> None:
+def test_object_added_through_a_typed_view_has_its_type(tenant: SimulatedTenant) -> None:
     key = tenant.add("deviceAppManagement/iosManagedAppProtections", {"displayName": "New"})
     assert key in {policy["id"] for policy in tenant.documents("deviceAppManagement/iosManagedAppProtections")}
     document = tenant.get(f"deviceAppManagement/managedAppPolicies/{key}")
@@ -73,7 +73,7 @@ def test_edits_of_one_tenant_leave_the_others_alone(published_folder: Any) -> No
         assert second.documents(CATALOG) == before
 
 
-def test_what_is_given_or_got_can_be_changed_without_harm(tenant: SimulatedTenant) -> None:
+def test_given_and_returned_documents_are_copied(tenant: SimulatedTenant) -> None:
     document: dict[str, Any] = {"displayName": "New", "nested": {"value": 1}}
     key = tenant.add(CONFIGURATIONS, document)
     document["nested"]["value"] = 2
@@ -135,7 +135,7 @@ def test_hostile_objects_are_served_as_they_are(
     assert len(tenant.documents(CONFIGURATIONS)) == before
 
 
-def test_an_id_can_come_twice(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_two_objects_may_share_an_id(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     first = tenant.documents(CONFIGURATIONS)[0]
     key = tenant.add(CONFIGURATIONS, first | {"displayName": "Again"}, raw=True)
     ids = [document["id"] for document in connect(graph).get(SHOWN).json()["value"]]
@@ -144,12 +144,12 @@ def test_an_id_can_come_twice(graph: SimulatedGraph, tenant: SimulatedTenant, co
     assert key != first["id"]
 
 
-def test_bytes_need_not_be_json(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_raw_bytes_need_not_be_json(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     tenant.add(CONFIGURATIONS, b'{"id": "1", "unfinished": ', raw=True)
     assert connect(graph).get(SHOWN).content.endswith(b'{"id": "1", "unfinished": ]}')
 
 
-def test_a_generation_adds_changes_and_removes_one_each(tenant: SimulatedTenant) -> None:
+def test_generation_adds_changes_and_removes_one_object(tenant: SimulatedTenant) -> None:
     before = snapshot(tenant)
     for generation in range(1, 8):
         tenant.set_generation(generation)
@@ -160,7 +160,7 @@ def test_a_generation_adds_changes_and_removes_one_each(tenant: SimulatedTenant)
         before = after
 
 
-def test_a_generation_is_the_same_however_it_is_reached(tenant: SimulatedTenant) -> None:
+def test_generation_does_not_depend_on_the_steps(tenant: SimulatedTenant) -> None:
     beginning = snapshot(tenant)
     tenant.set_generation(2)
     tenant.set_generation(5)
@@ -178,7 +178,7 @@ def test_the_smallest_tenants_have_generations_too() -> None:
         assert graph.tenants[0].generation == 12
 
 
-def test_a_changed_setting_shows_in_the_policys_details_and_in_its_modified_time_alone(tenant: SimulatedTenant) -> None:
+def test_changed_setting_shows_only_in_details_and_modified_time(tenant: SimulatedTenant) -> None:
     policy = tenant.documents(CATALOG)[0]
     settings = f"{CATALOG}/{policy['id']}/settings"
     others = tenant.documents(settings)[1:]
@@ -190,7 +190,7 @@ def test_a_changed_setting_shows_in_the_policys_details_and_in_its_modified_time
     assert listed == policy
 
 
-def test_settings_replaced_as_a_whole_show_in_the_modified_time_alone(tenant: SimulatedTenant) -> None:
+def test_replaced_settings_show_only_in_details_and_modified_time(tenant: SimulatedTenant) -> None:
     policy = tenant.documents(CATALOG)[0]
     settings = tenant.documents(f"{CATALOG}/{policy['id']}/settings")
     tenant.change(CATALOG, policy["id"], {"settings": settings[::-1]})
@@ -200,7 +200,7 @@ def test_settings_replaced_as_a_whole_show_in_the_modified_time_alone(tenant: Si
     assert listed == policy
 
 
-def test_a_silent_change_shows_in_the_details_alone(tenant: SimulatedTenant) -> None:
+def test_silent_change_shows_only_in_the_details(tenant: SimulatedTenant) -> None:
     before = tenant.documents(CATALOG)
     settings = f"{CATALOG}/{before[0]['id']}/settings"
     tenant.change(settings, "0", {"settingInstance": None}, silently=True)
@@ -209,7 +209,7 @@ def test_a_silent_change_shows_in_the_details_alone(tenant: SimulatedTenant) -> 
     assert tenant.documents(CATALOG) == before
 
 
-def test_settings_are_counted_as_they_come_and_go(tenant: SimulatedTenant) -> None:
+def test_setting_count_follows_edits(tenant: SimulatedTenant) -> None:
     policy = tenant.documents(CATALOG)[0]
     settings = f"{CATALOG}/{policy['id']}/settings"
     key = tenant.add(settings, {"settingInstance": None})
@@ -219,7 +219,7 @@ def test_settings_are_counted_as_they_come_and_go(tenant: SimulatedTenant) -> No
     assert tenant.documents(CATALOG)[0]["settingCount"] == policy["settingCount"]
 
 
-def test_what_merely_belongs_to_an_object_leaves_its_time_alone(tenant: SimulatedTenant) -> None:
+def test_edited_servers_and_messages_leave_their_owner_unchanged(tenant: SimulatedTenant) -> None:
     tunnels = "deviceManagement/microsoftTunnelSites"
     templates = "deviceManagement/notificationMessageTemplates"
     for path, relation in ((tunnels, "microsoftTunnelServers"), (templates, "localizedNotificationMessages")):
@@ -230,7 +230,7 @@ def test_what_merely_belongs_to_an_object_leaves_its_time_alone(tenant: Simulate
         assert tenant.documents(path)[0] == owner
 
 
-def test_single_relations_and_relations_of_relations_are_edited(tenant: SimulatedTenant) -> None:
+def test_single_and_nested_relations_are_edited(tenant: SimulatedTenant) -> None:
     tokens = "deviceManagement/depOnboardingSettings"
     below = f"{tokens}/{tenant.documents(tokens)[0]['id']}/defaultIosEnrollmentProfile"
     tenant.change(below, tenant.get(below)["id"], {"displayName": "Other"})
@@ -267,14 +267,14 @@ def test_wrong_edits_below_an_object_are_refused(tenant: SimulatedTenant, path: 
         tenant.change(path.format(id=policy), key, {})
 
 
-def test_a_singleton_that_is_taken_away_is_not_found(tenant: SimulatedTenant) -> None:
+def test_removed_singleton_is_not_found(tenant: SimulatedTenant) -> None:
     path = "deviceManagement/androidForWorkSettings"
     tenant.remove(path, tenant.get(path)["id"])
     with pytest.raises(LookupError, match="404"):
         tenant.get(path)
 
 
-def test_kept_answers_show_every_edit() -> None:
+def test_cached_answers_show_every_edit() -> None:
     with SimulatedGraph(tenants=2, keeps_answers=True) as graph:
         tenant, other = graph.tenants
         everything = (snapshot(tenant), snapshot(other))
@@ -306,7 +306,7 @@ def test_kept_answers_show_every_edit() -> None:
         assert (snapshot(tenant), snapshot(other)) == everything
 
 
-def test_what_is_unlisted_is_found_by_id(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_unlisted_object_is_found_by_id(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
     first, *others = [configuration["id"] for configuration in tenant.documents(CONFIGURATIONS)]
     tenant.unlist(CONFIGURATIONS, first)

@@ -1,4 +1,4 @@
-"""Faults as a client meets them: what each does, whom it hits, how often."""
+"""Faults as a client meets them: their effects, targets and number."""
 
 import base64
 import json
@@ -19,7 +19,7 @@ SCOPE = "https://graph.microsoft.com/.default"
 
 
 def inner(client: httpx.Client, *urls: str) -> list[dict[str, Any]]:
-    """The answers in a batch, in the order of what was asked."""
+    """The answers of a batch, in the order of its requests."""
     return sorted(batch(client, *urls).json()["responses"], key=lambda response: int(response["id"]))
 
 
@@ -58,7 +58,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("kind", "status", "text"), STATUSES, ids=[case[0] for case in STATUSES])
-def test_faults_by_status_happen_directly_and_in_a_batch(
+def test_status_faults_affect_direct_and_batched_requests(
     graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str
 ) -> None:
     client = connect(graph)
@@ -92,7 +92,7 @@ def test_retry_after_is_sent_as_it_is(sample: SimulatedGraph, connect: Connect, 
     assert answer.headers.get("Retry-After") == text
 
 
-def test_throttling_has_many_words(graph: SimulatedGraph, connect: Connect) -> None:
+def test_throttling_errors_vary_in_code_and_message(graph: SimulatedGraph, connect: Connect) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED))
     client = connect(graph)
     errors = [client.get(GROUPS).json()["error"] for _ in range(5)]
@@ -101,7 +101,7 @@ def test_throttling_has_many_words(graph: SimulatedGraph, connect: Connect) -> N
     assert errors[0] == errors[4] | {"innerError": errors[0]["innerError"]}
 
 
-def test_bodies_that_are_none(graph: SimulatedGraph, connect: Connect) -> None:
+def test_empty_truncated_and_valueless_bodies(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     graph.faults.add(Fault(FaultKind.EMPTY_BODY, count=2))
     assert client.get(GROUPS).content == b""
@@ -124,7 +124,7 @@ def test_bodies_that_are_none(graph: SimulatedGraph, connect: Connect) -> None:
     assert graph.faults.injected()["no_value"] == 1
 
 
-def test_page_expires_only_where_there_is_a_skiptoken(graph: SimulatedGraph, connect: Connect) -> None:
+def test_page_expires_only_with_a_skiptoken(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     graph.faults.add(Fault(FaultKind.PAGE_EXPIRED))
     first = client.get(GROUPS)
@@ -133,7 +133,7 @@ def test_page_expires_only_where_there_is_a_skiptoken(graph: SimulatedGraph, con
     assert expired.json()["error"]["code"] == "Directory_ExpiredPageToken"
 
 
-def test_next_links_lead_astray(graph: SimulatedGraph, connect: Connect) -> None:
+def test_next_links_repeat_or_lead_elsewhere(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     right = client.get(GROUPS).json()["@odata.nextLink"]
 
@@ -169,7 +169,7 @@ def walk(client: httpx.Client, address: str) -> list[str]:
     return ids
 
 
-def test_pages_move_under_the_reader(graph: SimulatedGraph, connect: Connect) -> None:
+def test_items_repeat_or_slip_between_pages(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     ids = walk(client, GROUPS)
     graph.faults.add(Fault(FaultKind.DUPLICATE_ON_NEXT_PAGE, count=1))
@@ -182,7 +182,9 @@ def test_pages_move_under_the_reader(graph: SimulatedGraph, connect: Connect) ->
     assert client.get(f"/beta/groups/{ids[2]}?$skiptoken=none").status_code == 200
 
 
-def test_noise_changes_nothing_that_matters(graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant) -> None:
+def test_noise_changes_only_order_and_metadata(
+    graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant
+) -> None:
     client = connect(graph)
     key = tenant.documents(CONFIGURATIONS)[0]["id"]
     tenant.reassign(CONFIGURATIONS, key, ["a", "b"])
@@ -194,7 +196,7 @@ def test_noise_changes_nothing_that_matters(graph: SimulatedGraph, connect: Conn
 
     changed = {name for name in noisy if noisy[name] != quiet.get(name)}
     volatile = {"lastModifiedDateTime", "@odata.editLink", "noise@odata.context"}
-    # The reference to a secret is another at every read, noise or not.
+    # The reference to a secret differs at every read, with or without noise.
     assert changed == {"assignments", "roleScopeTagIds", "omaSettings"} | volatile
     assert noisy["assignments"] == quiet["assignments"][::-1]
     assert noisy["roleScopeTagIds"] == ["1", "0"]
@@ -203,7 +205,7 @@ def test_noise_changes_nothing_that_matters(graph: SimulatedGraph, connect: Conn
     assert all("@odata.editLink" in document for document in listed["value"])
 
 
-def test_unknown_properties_are_new_ones(graph: SimulatedGraph, connect: Connect) -> None:
+def test_unknown_properties_are_added(graph: SimulatedGraph, connect: Connect) -> None:
     graph.faults.add(Fault(FaultKind.UNKNOWN_PROPERTIES))
     assert all("simulatedNewProperty" in group for group in connect(graph).get(GROUPS).json()["value"])
 
@@ -255,7 +257,9 @@ def test_revoked_app_gets_neither_token_nor_answer(
         (FaultKind.BATCH_HTML_200, 200, "<html>"),
     ],
 )
-def test_whole_batch_fails(graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str) -> None:
+def test_batch_fault_fails_the_whole_batch(
+    graph: SimulatedGraph, connect: Connect, kind: FaultKind, status: int, text: str
+) -> None:
     client = connect(graph)
     graph.faults.add(Fault(kind, count=1))
     assert client.get(GROUPS).status_code == 200
@@ -266,7 +270,7 @@ def test_whole_batch_fails(graph: SimulatedGraph, connect: Connect, kind: FaultK
     assert batch(client, "groups").json()["responses"]
 
 
-def test_answers_of_a_batch_go_missing_or_come_twice_or_half(graph: SimulatedGraph, connect: Connect) -> None:
+def test_batch_answers_are_missing_duplicated_or_truncated(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     urls = ["groups", "organization", "subscribedSkus"]
     graph.faults.add(Fault(FaultKind.BATCH_MISSING_RESPONSE, count=1))
@@ -289,7 +293,7 @@ def test_answers_of_a_batch_go_missing_or_come_twice_or_half(graph: SimulatedGra
         (FaultKind.TOKEN_INVALID_CLIENT, 401, 7000215),
     ],
 )
-def test_token_endpoint_fails(
+def test_token_fault_fails_the_sign_in(
     graph: SimulatedGraph, tenant: SimulatedTenant, kind: FaultKind, status: int, code: int
 ) -> None:
     graph.faults.add(Fault(kind, count=1, retry_after="7"))
@@ -300,7 +304,9 @@ def test_token_endpoint_fails(
 
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE_BODY, FaultKind.RESET_IN_BODY])
-def test_connection_is_cut(graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant, kind: FaultKind) -> None:
+def test_reset_cuts_the_connection(
+    graph: SimulatedGraph, connect: Connect, tenant: SimulatedTenant, kind: FaultKind
+) -> None:
     client = connect(graph)
     graph.faults.add(Fault(kind, count=3))
     asked: list[Callable[[], httpx.Response]] = [
@@ -315,7 +321,7 @@ def test_connection_is_cut(graph: SimulatedGraph, connect: Connect, tenant: Simu
     assert graph.faults.injected() == {kind: 3}
 
 
-def test_cut_in_the_body_comes_after_half_of_it(graph: SimulatedGraph, connect: Connect) -> None:
+def test_reset_in_the_body_comes_after_half_of_it(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     whole = client.get(GROUPS).content
     graph.faults.add(Fault(FaultKind.RESET_IN_BODY))
@@ -331,7 +337,7 @@ def test_cut_in_the_body_comes_after_half_of_it(graph: SimulatedGraph, connect: 
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SLOW_FIRST_BYTE, FaultKind.SLOW_DRIP])
-def test_slow_answers_are_whole(graph: SimulatedGraph, connect: Connect, kind: FaultKind) -> None:
+def test_slow_answers_are_complete(graph: SimulatedGraph, connect: Connect, kind: FaultKind) -> None:
     client = connect(graph)
     whole = client.get(GROUPS).content
     graph.faults.add(Fault(kind, seconds=0.05))
@@ -342,7 +348,7 @@ def test_slow_answers_are_whole(graph: SimulatedGraph, connect: Connect, kind: F
     assert b"".join(pieces) == whole
 
 
-def test_faults_by_tenant_and_path(connect: Connect) -> None:
+def test_faults_affect_their_tenant_and_path(connect: Connect) -> None:
     with SimulatedGraph(tenants=2) as graph:
         one, other = (connect(graph, tenant) for tenant in graph.tenants)
         graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=graph.tenants[0].id))
@@ -356,7 +362,7 @@ def test_faults_by_tenant_and_path(connect: Connect) -> None:
         assert graph.faults.injected() == {"forbidden": 1, "not_found": 2}
 
 
-def test_chance_is_the_same_for_the_same_seed(graph: SimulatedGraph, connect: Connect) -> None:
+def test_probability_repeats_with_the_same_seed(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
 
     def drawn(seed: int) -> list[int]:
@@ -370,7 +376,7 @@ def test_chance_is_the_same_for_the_same_seed(graph: SimulatedGraph, connect: Co
     assert set(drawn(1)) == {200, 500}
 
 
-def test_some_pass_and_then_so_many_are_hit(graph: SimulatedGraph, connect: Connect) -> None:
+def test_skip_and_count_limit_a_fault(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
     fault = graph.faults.add(Fault(FaultKind.SERVER_ERROR, skip=2, count=1))
     [active] = graph.faults.active()
@@ -393,7 +399,7 @@ def test_some_pass_and_then_so_many_are_hit(graph: SimulatedGraph, connect: Conn
         {"unheard_of": 1},
     ],
 )
-def test_senseless_faults_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_faults_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         Fault(**{"kind": FaultKind.THROTTLED, **wrong})
 

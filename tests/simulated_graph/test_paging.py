@@ -1,4 +1,4 @@
-"""Walks over pages, and the skiptokens that they go by."""
+"""Walks over pages, and their skiptokens."""
 
 from collections import Counter
 from pathlib import Path
@@ -31,7 +31,7 @@ def ids(pages: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("page_size", [None, 7, 100, 1000])
-def test_published_policies_come_once_each(published_folder: Path, connect: Any, page_size: int | None) -> None:
+def test_published_policies_are_listed_once_each(published_folder: Path, connect: Any, page_size: int | None) -> None:
     with SimulatedGraph(published_folder, tenants=1, page_size=page_size) as graph:
         pages = walk(connect(graph), CATALOG)
         assert len(pages) == -(-705 // (page_size or 25))
@@ -40,7 +40,7 @@ def test_published_policies_come_once_each(published_folder: Path, connect: Any,
         assert ids(pages) == [document["id"] for document in graph.tenants[0].documents(CATALOG.removeprefix("/beta/"))]
 
 
-def test_catalog_page_counts_itself_and_its_next_link_is_encoded_twice(sample: SimulatedGraph, connect: Any) -> None:
+def test_catalog_page_has_its_own_count_and_a_doubly_encoded_link(sample: SimulatedGraph, connect: Any) -> None:
     first, last = walk(connect(sample), f"{CATALOG}?$expand=assignments")
     assert (first["@odata.count"], last["@odata.count"]) == (25, 21)
     link = first["@odata.nextLink"]
@@ -48,7 +48,7 @@ def test_catalog_page_counts_itself_and_its_next_link_is_encoded_twice(sample: S
     assert "@odata.nextLink" not in last
 
 
-def test_top_sets_the_page_size_up_to_the_largest(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_top_sets_the_page_size_up_to_the_maximum(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     pages = walk(connect(graph), "/v1.0/deviceManagement/deviceConfigurations?$top=10")
     assert [len(page["value"]) for page in pages] == [10] * 8 + [8]
     assert [len(page["value"]) for page in walk(connect(graph), "/v1.0/groups?$top=5000")] == [20]
@@ -99,7 +99,7 @@ def test_filter_empties_pages_but_ends_no_listing(tenant: SimulatedTenant, graph
     assert kinds == ["#microsoft.graph.windowsUpdateForBusinessConfiguration"] * 4
 
 
-def test_top_cuts_conditional_access_policies_without_a_word(sample: SimulatedGraph, connect: Any) -> None:
+def test_top_cuts_conditional_access_policies_without_a_link(sample: SimulatedGraph, connect: Any) -> None:
     client = connect(sample)
     assert [len(page["value"]) for page in walk(client, POLICIES)] == [16]
     cut = client.get(f"{POLICIES}?$top=5").json()

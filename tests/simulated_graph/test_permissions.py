@@ -1,4 +1,4 @@
-"""A tenant's app reads what it was granted; Graph answers 403 to everything else."""
+"""An app reads the paths of its granted permissions; Graph refuses everything else with 403."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.simulated_graph.permissions import readers
 
 
-def test_the_permission_of_each_request_of_the_catalog_reads_it() -> None:
+def test_each_request_of_the_catalog_is_read_by_its_permission() -> None:
     for entry in load_catalog().collections.values():
         listing = readers(entry.path.replace("{parent_id}", "{id}").replace("{tenant_id}", "{id}"))
         assert (entry.permission in listing) is not entry.delegated_only, entry.type_key
@@ -17,7 +17,7 @@ def test_the_permission_of_each_request_of_the_catalog_reads_it() -> None:
                 assert ((detail.permission or entry.permission) in allowed) is not entry.delegated_only, path
 
 
-def test_an_app_reads_what_it_was_granted(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_app_reads_only_granted_paths(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
 
     def statuses() -> list[int]:
@@ -38,9 +38,7 @@ def test_an_app_reads_what_it_was_granted(graph: SimulatedGraph, tenant: Simulat
     assert statuses() == [200, 200, 200]
 
 
-def test_what_is_expanded_needs_its_own_permission(
-    graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any
-) -> None:
+def test_expansion_needs_its_own_permission(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
 
     def statuses() -> list[int]:
@@ -53,7 +51,7 @@ def test_what_is_expanded_needs_its_own_permission(
     assert statuses() == [200, 200, 400]
 
 
-def test_a_refusal_is_in_the_words_of_the_service(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
+def test_refusal_has_the_services_error_format(graph: SimulatedGraph, tenant: SimulatedTenant, connect: Any) -> None:
     client = connect(graph)
     tenant.grant([])
     directory, intune = (client.get(f"/v1.0/{path}") for path in ("domains", "deviceManagement/deviceConfigurations"))

@@ -1,4 +1,4 @@
-"""The simulated Graph as a process of its own, moved on over HTTPS."""
+"""The simulated Graph as its own process, whose generation is set over HTTPS."""
 
 import json
 import os
@@ -23,7 +23,7 @@ GENERATION = "/_simulator/generation"
 
 @contextmanager
 def process(state: Path, *options: str) -> Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]:
-    """The process and its first lines."""
+    """The first line of the process, parsed, and the process."""
     command = [sys.executable, "-m", "local.simulated_graph", "--state", str(state), *options]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
@@ -58,7 +58,7 @@ def controlling(ready: dict[str, Any]) -> httpx.Client:
     return client_of(ready, **{"X-Simulator-Key": Path(ready["control_key_file"]).read_text()})
 
 
-def test_serves_its_tenants_and_is_moved_on(tmp_path: Path) -> None:
+def test_serves_its_tenants_and_sets_generations(tmp_path: Path) -> None:
     with (
         process(tmp_path, "--tenants", "3", "--generation", "1", "--alike") as (ready, _),
         signed_in(ready) as client,

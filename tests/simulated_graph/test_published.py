@@ -1,4 +1,4 @@
-"""What the simulated Graph serves, held against what Microsoft publishes."""
+"""The simulated Graph's endpoints, checked against Microsoft's metadata."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,11 +17,11 @@ UNDOCUMENTED = {
     "officeConfiguration/clientConfigurations",
     "security/rules/detectionRules",
 }
-"""Served all the same: the reasons are the catalog's (graph/catalog/deviations.toml)."""
+"""Served although unpublished, for the catalog's reasons (graph/catalog/deviations.toml)."""
 
 
 def unknown_relations(facts: Metadata, type_name: str, navigations: Sequence[Navigation], path: str) -> Iterator[str]:
-    """The relations below a path that no type there has, or has as one object for many."""
+    """The relations below a path that no type has, or has as one object instead of many, or the reverse."""
     known = [facts.navigations(relative) | facts.properties(relative) for relative in facts.family(type_name)]
     for navigation in navigations:
         below = f"{path}/{navigation.name}"
@@ -32,11 +32,11 @@ def unknown_relations(facts: Metadata, type_name: str, navigations: Sequence[Nav
             yield from unknown_relations(facts, place.type_name, navigation.children, below)
 
 
-def test_what_is_served_without_being_published_is_listed() -> None:
+def test_unpublished_endpoints_are_listed() -> None:
     assert {path for path, endpoint in ENDPOINTS.items() if endpoint.undocumented} == UNDOCUMENTED
 
 
-def test_every_endpoint_is_published_in_its_versions_and_every_relation_in_one_of_them() -> None:
+def test_endpoints_are_published_in_each_version_and_relations_in_one() -> None:
     for endpoint in SERVED:
         unknown = []
         for version in endpoint.versions:
@@ -48,7 +48,7 @@ def test_every_endpoint_is_published_in_its_versions_and_every_relation_in_one_o
         assert set.intersection(*unknown) == set()
 
 
-def test_an_endpoint_has_the_type_that_is_published() -> None:
+def test_endpoint_has_its_published_type() -> None:
     for endpoint in SERVED:
         facts = metadata("beta" if "beta" in endpoint.versions else "v1.0")
         place = facts.resolve(endpoint.path)

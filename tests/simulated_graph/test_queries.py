@@ -9,7 +9,7 @@ from local.simulated_graph import SimulatedGraph, SimulatedTenant
 POLICIES = "/v1.0/deviceManagement/deviceCompliancePolicies"
 
 
-def test_expansions_are_shown_as_deep_as_asked(sample: SimulatedGraph) -> None:
+def test_expansions_are_as_deep_as_requested(sample: SimulatedGraph) -> None:
     path = "deviceManagement/deviceCompliancePolicies"
     tenant = sample.tenants[0]
     plain, expanded, deep = (
@@ -26,7 +26,7 @@ def test_expansions_are_shown_as_deep_as_asked(sample: SimulatedGraph) -> None:
     assert "assignments" in deep
 
 
-def test_select_shows_just_that(sample: SimulatedGraph) -> None:
+def test_select_shows_only_its_properties(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     assert tenant.documents("groups?$select=id,displayName")[0].keys() == {"id", "displayName"}
     policy = tenant.documents("deviceManagement/deviceConfigurations?$select=id,version")[0]
@@ -53,7 +53,7 @@ def test_select_shows_just_that(sample: SimulatedGraph) -> None:
         ),
     ],
 )
-def test_filter(sample: SimulatedGraph, path: str, filtered: str, count: int | None) -> None:
+def test_filter_selects_documents(sample: SimulatedGraph, path: str, filtered: str, count: int | None) -> None:
     tenant = sample.tenants[0]
     if count is None:
         count = sum(document["isAssigned"] for document in tenant.documents(path))
@@ -107,7 +107,7 @@ def test_unknown_id_is_not_found(sample: SimulatedGraph, connect: Any, path: str
     assert message in answer.json()["error"]["message"]
 
 
-def test_writes_are_refused_and_on_record(graph: SimulatedGraph, connect: Any) -> None:
+def test_writes_are_refused_and_recorded(graph: SimulatedGraph, connect: Any) -> None:
     client = connect(graph)
     for method in ("POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS"):
         assert client.request(method, "/v1.0/groups").status_code == 405
@@ -115,7 +115,7 @@ def test_writes_are_refused_and_on_record(graph: SimulatedGraph, connect: Any) -
     assert [(request.method, request.status) for request in graph.requests()][:2] == [("POST", 405), ("PATCH", 405)]
 
 
-def test_counts_are_the_pages_own_in_intune_and_totals_in_the_directory(sample: SimulatedGraph, connect: Any) -> None:
+def test_count_is_per_page_in_intune_and_total_in_the_directory(sample: SimulatedGraph, connect: Any) -> None:
     client = connect(sample)
     intune = client.get("/v1.0/deviceManagement/deviceConfigurations?$top=5&$count=true").json()
     directory = client.get("/v1.0/groups?$top=5&$count=true").json()
@@ -134,7 +134,7 @@ def test_v1_leaves_newer_apps_out_of_the_list_but_shows_them_by_id(sample: Simul
     assert tenant.get(f"{path}/{store_app['id']}", version="v1.0")["id"] == store_app["id"]
 
 
-def test_single_relations_and_objects_in_relations(sample: SimulatedGraph) -> None:
+def test_single_relations_and_related_objects_are_read(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     token = tenant.documents("deviceManagement/depOnboardingSettings")[0]["id"]
     below = f"deviceManagement/depOnboardingSettings/{token}"
@@ -147,7 +147,7 @@ def test_single_relations_and_objects_in_relations(sample: SimulatedGraph) -> No
         tenant.get(f"{below}/enrollmentProfiles/other")
 
 
-def test_what_is_expanded_is_cut_with_a_link_to_the_rest(graph: SimulatedGraph, tenant: SimulatedTenant) -> None:
+def test_cut_expansion_has_a_link_to_the_rest(graph: SimulatedGraph, tenant: SimulatedTenant) -> None:
     path = "deviceManagement/deviceConfigurations"
     key = tenant.documents(path)[0]["id"]
     tenant.reassign(path, key, [str(number) for number in range(5)])
@@ -162,7 +162,7 @@ def test_what_is_expanded_is_cut_with_a_link_to_the_rest(graph: SimulatedGraph, 
     ]
 
 
-def test_of_a_directory_object_twenty_are_expanded_and_nothing_tells_of_more(tenant: SimulatedTenant) -> None:
+def test_directory_expansion_stops_at_twenty_without_a_link(tenant: SimulatedTenant) -> None:
     key = tenant.documents("applications")[0]["id"]
     tenant.change("applications", key, {"owners": [{"id": str(number)} for number in range(25)]})
     shown = tenant.get(f"applications/{key}?$expand=owners")

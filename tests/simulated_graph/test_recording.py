@@ -1,4 +1,4 @@
-"""What was asked, counted by path."""
+"""Requests, counted by path."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ MAY_BE_ABSENT = re.compile(
 """Single relations that an object need not have."""
 
 NEEDS_WRITE = "getOmaSettingPlainTextValue"
-"""A read-only app is refused it."""
+"""Graph refuses it to a read-only app."""
 
 NOT_PUBLISHED = {
     ("v1.0", "/identity/conditionalAccess/authenticationStrengths/policies"),
@@ -33,7 +33,7 @@ NOT_PUBLISHED = {
     ("beta", "/identityGovernance/entitlementManagement/assignmentPolicies"),
     ("beta", "/identityGovernance/entitlementManagement/catalogs"),
 }
-"""Where the reference names a version that has no such path, or not in this form."""
+"""Paths that the reference names for a version in which they are missing or have another form."""
 
 Row = dict[str, str]
 
@@ -72,19 +72,19 @@ def walked(client: httpx.Client, address: str) -> list[dict[str, Any]]:
 
 
 def placed(address: str, organization: str) -> list[str]:
-    """The addresses behind one of the reference's, which may name several (`{a|b}`)."""
+    """The addresses behind an address of the reference, which may hold alternatives (`{a|b}`)."""
     alternatives = re.search(r"\{([A-Za-z]+(?:\|[A-Za-z]+)+)\}", address)
     if alternatives is None:
         return [address.replace("{orgId}", organization)]
     named = [address.replace(alternatives.group(), alternative) for alternative in alternatives.group(1).split("|")]
-    # Those for Windows Information Protection have no relation `apps`, which the reference names for all alike.
+    # Policies for Windows Information Protection have no relation `apps`, although the reference names it.
     return [
         address.replace("=apps,", "=") if "informationprotection" in address.lower() else address for address in named
     ]
 
 
 def parents(client: httpx.Client, version: str, address: str) -> Iterator[str]:
-    """The address with each of the ids that it may have in its first, and then in its further placeholders."""
+    """The addresses with each placeholder filled by the listed ids, one placeholder after the other."""
     before, placeholder, after = re.split(r"(\{[A-Za-z]+\})", address, maxsplit=1)
     key = "tenantId" if placeholder == "{tenantId}" else "id"
     needed = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'" if "roleManagementPolicies" in before else ""
@@ -119,14 +119,14 @@ def test_every_endpoint_is_served_in_each_version(
                 assert not is_list or answer.json()["value"], f"{address} has nothing to show"
 
 
-def test_what_is_on_beta_only_is_not_on_v1(rows: list[Row], client: httpx.Client) -> None:
+def test_beta_only_paths_are_not_on_v1(rows: list[Row], client: httpx.Client) -> None:
     on_v1 = {row["endpoint"].partition("?")[0] for row in rows if "v1.0" in versions(row)}
     on_beta = {row["endpoint"].partition("?")[0] for row in rows} - on_v1
     for path in on_beta:
         assert client.get(f"/v1.0{path}").status_code == 400, path
 
 
-def test_what_is_not_published_is_not_served(client: httpx.Client) -> None:
+def test_unpublished_addresses_are_not_served(client: httpx.Client) -> None:
     for version, path in NOT_PUBLISHED:
         assert client.get(f"/{version}{path}").status_code == 400, f"{version}{path}"
     for address in (
@@ -172,7 +172,7 @@ SUBTYPES = REFERENCE.with_name("graph-subtypes.csv")
         ("deviceAppManagement/mobileApps", 30),
     ],
 )
-def test_a_sample_has_many_of_the_types_that_the_reference_names(sample: SimulatedGraph, path: str, least: int) -> None:
+def test_sample_has_many_types_of_the_reference(sample: SimulatedGraph, path: str, least: int) -> None:
     if not SUBTYPES.is_file():
         pytest.skip("the reference (shared/reference) is not beside this checkout")
     named = set(re.findall(r"#microsoft\.graph\.\w+", SUBTYPES.read_text() + REFERENCE.read_text()))

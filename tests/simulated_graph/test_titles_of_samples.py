@@ -1,4 +1,4 @@
-"""Titles of all that the sample tenants hold: every object has a name that a person can tell to another."""
+"""Titles of the sample tenants' objects: each is a name that people can read."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def listed(tenant: SimulatedTenant, entry: Collection) -> list[dict[str, Any]]:
-    """What a collection holds; nothing where the tenant lacks it."""
+    """A collection's documents; none if the tenant lacks it."""
     try:
         if entry.singleton:
             return [tenant.get(entry.first_url(UUID(tenant.id)).lstrip("/"), entry.api_version)]
@@ -32,7 +32,7 @@ def observed(tenant: SimulatedTenant) -> Iterator[Observation]:
         yield from Observer(entry.observation_rules()).observe_page(listed(tenant, entry))[0]
 
 
-def test_nothing_that_the_sample_tenants_hold_is_shown_without_a_name_or_by_a_guid() -> None:
+def test_every_sample_object_has_a_title_without_a_guid() -> None:
     with SimulatedGraph(tenants=1, alike=True) as graph:
         shown = [item for tenant in graph.tenants for item in observed(tenant)]
     assert {item.type_key for item in shown} >= {key for key, entry in COLLECTIONS.items() if entry.singleton}

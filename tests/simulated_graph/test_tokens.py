@@ -1,4 +1,4 @@
-"""The token endpoint, with real MSAL; and what Graph does with the tokens."""
+"""The token endpoint with real MSAL, and Graph's checks of the tokens."""
 
 import base64
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_secret_gives_a_token_for_its_own_tenant(graph: SimulatedGraph, sign_in:
     assert [organization["id"] for organization in organizations] == [graph.tenants[0].id]
 
 
-def test_token_for_the_simulated_graphs_own_resource(graph: SimulatedGraph, sign_in: SignIn) -> None:
+def test_scope_may_name_the_simulated_graph(graph: SimulatedGraph, sign_in: SignIn) -> None:
     assert "access_token" in sign_in(graph.tenants[0].client_secret, scope=f"{graph.base_url}/.default")
 
 
@@ -146,7 +146,7 @@ def test_registered_federated_token_gives_a_token(tenant: SimulatedTenant, sign_
         ({"scope": "https://other.example/.default"}, "invalid_resource", 500011),
     ],
 )
-def test_refusals_are_entras(
+def test_refusals_have_entras_codes(
     graph: SimulatedGraph, sign_in: SignIn, changes: dict[str, str], error: str, code: int
 ) -> None:
     answer = sign_in(**{"credential": graph.tenants[0].client_secret, **changes})
@@ -186,12 +186,12 @@ def test_graph_refuses_missing_wrong_and_expired_tokens(
     assert "expired" in answers[-1].json()["error"]["message"]
 
 
-def test_certificate_names_this_machine(sample: SimulatedGraph, connect: Any) -> None:
+def test_certificate_names_localhost(sample: SimulatedGraph, connect: Any) -> None:
     address = sample.base_url.replace("127.0.0.1", "localhost")
     assert connect(sample).get(f"{address}{ORGANIZATION}").status_code == 200
 
 
-def test_a_tenants_token_shows_that_tenant_only(sample: SimulatedGraph, connect: Any) -> None:
+def test_token_shows_only_its_tenant(sample: SimulatedGraph, connect: Any) -> None:
     shown = [
         connect(sample, tenant).get("/beta/deviceManagement/deviceConfigurations").json()["value"]
         for tenant in sample.tenants
