@@ -35,7 +35,9 @@ def target(monkeypatch: pytest.MonkeyPatch) -> AppriseTarget:
     return AppriseTarget.model_validate({"name": "phone", "kind": "apprise", "url_env": "PHONE_URL"})
 
 
-def place(monkeypatch: pytest.MonkeyPatch, receiver: Receiver, schema: str = "json", path: str = f"/{HUSH}") -> None:
+def set_service_url(
+    monkeypatch: pytest.MonkeyPatch, receiver: Receiver, schema: str = "json", path: str = f"/{HUSH}"
+) -> None:
     monkeypatch.setenv("PHONE_URL", f"{schema}://localhost:{receiver.server_port}{path}")
 
 
@@ -44,7 +46,7 @@ async def test_a_service_gets_subject_and_lines(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, schema: str
 ) -> None:
     with receiving() as receiver:
-        place(monkeypatch, receiver, schema)
+        set_service_url(monkeypatch, receiver, schema)
         receiver.answer = lambda _: (200, {})
         hostile = "Ärger <b>x</b> `\r\nnext: 1"
         assert await send(target, message(hostile)) == DeliveryAnswer(True, "accepted")
@@ -68,7 +70,7 @@ async def test_refusals_are_final_and_outages_are_retryable(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, status: int, retryable: bool
 ) -> None:
     with receiving() as receiver:
-        place(monkeypatch, receiver)
+        set_service_url(monkeypatch, receiver)
         receiver.answer = lambda _: (status, {})
         assert await send(target, message()) == DeliveryAnswer(False, f"answered {status}", retryable)
     assert len(receiver.received) == 1
@@ -76,7 +78,7 @@ async def test_refusals_are_final_and_outages_are_retryable(
 
 async def test_unreachable_service_is_retryable(target: AppriseTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     with receiving() as receiver:
-        place(monkeypatch, receiver)
+        set_service_url(monkeypatch, receiver)
     answer = await send(target, message())
     assert answer.retryable
     assert answer.text == "could not be reached, or its certificate is not trusted (ca_file)"
@@ -86,7 +88,7 @@ async def test_redirects_are_not_followed_even_if_the_url_asks(
     target: AppriseTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with receiving() as receiver, receiving() as other:
-        place(monkeypatch, receiver, path=f"/{HUSH}?redirect=yes")
+        set_service_url(monkeypatch, receiver, path=f"/{HUSH}?redirect=yes")
         receiver.answer = lambda _: (307, {"Location": other.url()})
         answer = await send(target, message())
         assert other.received == []
@@ -100,10 +102,10 @@ async def test_tls_is_verified_against_the_ca_of_the_target(monkeypatch: pytest.
     authority.issue_cert("localhost").configure_cert(context)
     entry = {"name": "phone", "kind": "apprise", "url_env": "PHONE_URL"}
     with receiving(context) as receiver:
-        place(monkeypatch, receiver, "jsons")
+        set_service_url(monkeypatch, receiver, "jsons")
         assert (await send(AppriseTarget.model_validate({**entry, "ca_file": ca_file}), message())).is_delivered
         untrusted = await send(AppriseTarget.model_validate(entry), message())
-        place(monkeypatch, receiver, "jsons", "/x?verify=no")
+        set_service_url(monkeypatch, receiver, "jsons", "/x?verify=no")
         unverified = await send(AppriseTarget.model_validate(entry), message())
     assert (untrusted.is_delivered, untrusted.retryable) == (False, True)
     assert unverified.text == "the URL switches the check of certificates off; name the CA by ca_file"

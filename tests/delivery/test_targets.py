@@ -15,14 +15,14 @@ MAIL = (
 RULE = '[[rule]]\ntargets = ["ops"]\n'
 
 
-def written(folder: Path, content: str) -> Path:
+def notifications_file(folder: Path, content: str) -> Path:
     path = folder / "notifications.toml"
     path.write_text(content)
     return path
 
 
 def test_a_file_names_targets_and_rules(tmp_path: Path) -> None:
-    found = load_notifications(written(tmp_path, f'{TARGET}{RULE}kinds = ["run_failed"]\ntags = ["emea"]\n'))
+    found = load_notifications(notifications_file(tmp_path, f'{TARGET}{RULE}kinds = ["run_failed"]\ntags = ["emea"]\n'))
     assert list(found.targets) == ["ops"]
     (rule,) = found.rules
     assert rule.kinds == {NotificationKind.RUN_FAILED}
@@ -59,7 +59,7 @@ def test_a_file_names_targets_and_rules(tmp_path: Path) -> None:
 )
 def test_errors_are_one_line_and_repeat_no_value(tmp_path: Path, content: str, problem: str) -> None:
     with pytest.raises(NotificationsFileError) as raised:
-        load_notifications(written(tmp_path, content))
+        load_notifications(notifications_file(tmp_path, content))
     assert problem in str(raised.value)
     assert "\n" not in str(raised.value)
     assert "hush" not in str(raised.value)
@@ -68,4 +68,4 @@ def test_errors_are_one_line_and_repeat_no_value(tmp_path: Path, content: str, p
 @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:9"])
 def test_http_is_allowed_for_this_machine(tmp_path: Path, host: str) -> None:
     content = TARGET.replace("https://hooks.example.com", f"http://{host}")
-    assert load_notifications(written(tmp_path, content)).targets
+    assert load_notifications(notifications_file(tmp_path, content)).targets

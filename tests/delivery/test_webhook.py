@@ -42,7 +42,7 @@ def target(url: str, ca_file: Path | None = None) -> WebhookTarget:
     )
 
 
-async def sent(receiver: Receiver, status: int, **headers: str) -> DeliveryAnswer:
+async def answer_to_status(receiver: Receiver, status: int, **headers: str) -> DeliveryAnswer:
     receiver.answer = lambda _: (status, headers)
     return await send(target(receiver.url()), message())
 
@@ -69,19 +69,19 @@ async def test_the_receiver_verifies_the_signature_and_finds_the_idempotency_key
 
 async def test_refusals_are_final_and_outages_are_retryable(receiver: Receiver) -> None:
     for status in (400, 401, 404, 410):
-        assert await sent(receiver, status) == DeliveryAnswer(
+        assert await answer_to_status(receiver, status) == DeliveryAnswer(
             False, f"answered {status}", retryable=False, body="as the receiver says"
         )
     for status in (408, 429, 500, 503):
-        assert (await sent(receiver, status)).retryable
-    paused = await sent(receiver, 429, **{"Retry-After": "120"})
+        assert (await answer_to_status(receiver, status)).retryable
+    paused = await answer_to_status(receiver, 429, **{"Retry-After": "120"})
     assert paused.retry_after is not None
     assert paused.retry_after.total_seconds() == 120
 
 
 async def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     with receiving() as other:
-        answer = await sent(receiver, 307, Location=other.url())
+        answer = await answer_to_status(receiver, 307, Location=other.url())
         assert other.received == []
     assert not answer.is_delivered
 

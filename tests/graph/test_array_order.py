@@ -52,14 +52,14 @@ DERIVED_LISTS = frozenset({"iosUpdatePolicies", "macOSSoftwareUpdatePolicies", "
 def arrays_of(key: str, *, scalars: bool = False) -> Iterator[tuple[str, Place]]:
     """The arrays in a collection's documents, at any depth; with `scalars` only arrays of scalars."""
     shape = shape_of(COLLECTIONS[key])
-    for inner in [] if shape is None else reached(shape):
+    for inner in [] if shape is None else shapes_within(shape):
         for kind in inner.types:
             for name, place in inner.facts.properties(kind).items():
                 if place.is_collection and not (scalars and place.type_name in inner.facts.types):
                     yield name, place
 
 
-def reached(shape: Shape) -> Iterator[Shape]:
+def shapes_within(shape: Shape) -> Iterator[Shape]:
     """The shape, and the shapes of its properties and calls, at any depth."""
     met: set[object] = set()
     left = [shape]

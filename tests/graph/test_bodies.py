@@ -176,7 +176,7 @@ def test_only_too_deep_values_are_cut(value: object) -> None:
 
 
 async def test_no_tenant_waits_for_anothers_work() -> None:
-    """One tenant has more work than threads exist; it ends only after the other tenant's work."""
+    """One tenant has more jobs than there are threads, and they end only after the other tenant's job."""
     done = threading.Event()
     running: list[int] = []
 

@@ -9,7 +9,7 @@ GUID = "0109cc11-24b8-5c99-83be-6b0a799b25ee"
 COLLECTIONS = load_catalog().collections
 
 
-def titled(type_key: str, external_id: str, name: str | None) -> str:
+def title_of(type_key: str, external_id: str, name: str | None) -> str:
     """The title of an item of no known kind."""
     return item_title(type_key, external_id, name, kind_of(type_key, {}))
 
@@ -24,18 +24,18 @@ def test_every_item_of_the_catalog_has_a_title() -> None:
 
 
 def test_singleton_title_is_its_name_or_its_collection() -> None:
-    assert titled("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
-    assert titled("sharePointSettings", GUID, None) == "SharePoint settings"
-    assert titled("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
-    assert titled("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
+    assert title_of("authorizationPolicy", "authorizationPolicy", "Our policy") == "Our policy"
+    assert title_of("sharePointSettings", GUID, None) == "SharePoint settings"
+    assert title_of("authenticationMethodConfigurations.sms", "Sms", "Sms") == "Authentication method: SMS"
+    assert title_of("androidManagedStoreAccountEnterpriseSettings", GUID, "bound") == "Managed Google Play"
 
 
 def test_unnamed_item_title_is_its_kind_and_short_id() -> None:
-    assert titled("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
-    assert titled("brandingLocalizations", "0", "0") == "Company branding 0"
+    assert title_of("windowsUpdatesDeployments", GUID, GUID) == "Autopatch deployment 0109cc11…"
+    assert title_of("brandingLocalizations", "0", "0") == "Company branding 0"
     assert item_title("deviceConfigurations", GUID, None, "Windows update ring") == "Windows update ring 0109cc11…"
-    assert titled("deviceConfigurations", GUID, None).endswith("profile 0109cc11…")
-    assert titled("ofALaterRelease", GUID, None) == "ofALaterRelease 0109cc11…"
+    assert title_of("deviceConfigurations", GUID, None).endswith("profile 0109cc11…")
+    assert title_of("ofALaterRelease", GUID, None) == "ofALaterRelease 0109cc11…"
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_unnamed_item_title_is_its_kind_and_short_id() -> None:
     ],
 )
 def test_readable_name_is_the_title(type_key: str, readable: str) -> None:
-    assert titled(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
+    assert title_of(type_key, readable if not COLLECTIONS[type_key].has_names else GUID, readable) == readable
 
 
 def test_kind_is_the_title_of_a_one_of_a_kind_item() -> None:
     alert = f"DirectoryRole_{GUID}_staleSignInAlert"
     key = "roleManagementAlertConfigurations"
     assert item_title(key, alert, alert, "Alert: stale account in a role") == "Alert: stale account in a role"
-    assert titled(key, alert, alert) == "Privileged role alert DirectoryRole_0109cc11…_staleSig…"
+    assert title_of(key, alert, alert) == "Privileged role alert DirectoryRole_0109cc11…_staleSig…"
     capability = "crossTenantMailTipsAll"
     assert item_title("crossTenantAccessPolicy.m365Capabilities", capability, capability, "MailTips, all") == (
         "MailTips, all"

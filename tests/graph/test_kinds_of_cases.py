@@ -21,7 +21,7 @@ KINDS = [
 ]
 
 
-def stored(type_key: str, document: JsonObject) -> dict[str, Any]:
+def stored_document(type_key: str, document: JsonObject) -> dict[str, Any]:
     observer = Observer(COLLECTIONS[type_key].observation_rules())
     read: Any = decode(observer.observe({COLLECTIONS[type_key].id_field: "i", **document}).document)
     return dict(read)
@@ -33,7 +33,7 @@ def test_each_kind_of_sign_on_extension_hides_its_values_and_keeps_its_keys(name
         "@odata.type": f"#{kind}" if kind.startswith("microsoft.") else f"#microsoft.graph.{kind}",
         "configurations": [{"key": "endpoint", "value": "planted-1"}, {"key": "token", "value": "planted-2"}],
     }
-    extension = stored("deviceConfigurations", {name: pairs})[name]
+    extension = stored_document("deviceConfigurations", {name: pairs})[name]
     assert [pair["key"] for pair in extension["configurations"]] == ["endpoint", "token"]
     assert [pair["value"] for pair in extension["configurations"]] == [{"sensitive": True}] * 2
 
@@ -46,7 +46,9 @@ def test_extensions_of_every_property_are_checked() -> None:
 @pytest.mark.parametrize("type_key", ["customAuthenticationExtensions", "lifecycleCustomTaskExtensions"])
 @pytest.mark.parametrize("name", ["url", "targetUrl"])
 def test_both_addresses_of_an_endpoint_are_hidden_in_both_collections(type_key: str, name: str) -> None:
-    document = stored(type_key, {"endpointConfiguration": {name: "https://a.example/x", "subscriptionId": "s"}})
+    document = stored_document(
+        type_key, {"endpointConfiguration": {name: "https://a.example/x", "subscriptionId": "s"}}
+    )
     assert document["endpointConfiguration"] == {name: {"sensitive": True}, "subscriptionId": "s"}
 
 
@@ -54,7 +56,7 @@ def test_workspace_id_stays_beside_its_hidden_key() -> None:
     workspace: JsonObject = {
         "azureOperationalInsightsWorkspaceId": "w", "azureOperationalInsightsWorkspaceKey": "planted",
     }  # fmt: skip
-    assert stored("deviceConfigurations", workspace) == {
+    assert stored_document("deviceConfigurations", workspace) == {
         "id": "i",
         "azureOperationalInsightsWorkspaceId": "w",
         "azureOperationalInsightsWorkspaceKey": {"sensitive": True},

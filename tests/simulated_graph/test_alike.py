@@ -14,7 +14,7 @@ def _names(tenant: SimulatedTenant, path: str) -> list[str]:
     return [str(document.get(ENDPOINTS[path].name)) for document in _documents(tenant, path)]
 
 
-def _deviating(golden: SimulatedTenant, other: SimulatedTenant) -> set[str]:
+def _deviating_paths(golden: SimulatedTenant, other: SimulatedTenant) -> set[str]:
     named = [path for path, endpoint in ENDPOINTS.items() if endpoint.name not in ("", endpoint.key)]
     paths = [path for path in named if not ENDPOINTS[path].cast_of and not casts_of(path)]
     return {path for path in paths if _names(golden, path) != _names(other, path)}
@@ -23,12 +23,12 @@ def _deviating(golden: SimulatedTenant, other: SimulatedTenant) -> set[str]:
 def test_alike_tenants_share_names_except_in_deviating_collections() -> None:
     with SimulatedGraph(tenants=4, alike=True) as graph:
         golden, first, second, third = graph.tenants
-        assert _deviating(golden, third) == set()
-        assert _deviating(golden, first) == {
+        assert _deviating_paths(golden, third) == set()
+        assert _deviating_paths(golden, first) == {
             "deviceManagement/deviceCompliancePolicies",
             "deviceManagement/deviceConfigurations",
         }
-        assert _deviating(golden, second) == {
+        assert _deviating_paths(golden, second) == {
             "deviceManagement/deviceConfigurations",
             "identity/conditionalAccess/policies",
         }

@@ -40,7 +40,7 @@ def client_of(ready: dict[str, Any], **headers: str) -> httpx.Client:
 
 
 @contextmanager
-def signed_in(ready: dict[str, Any]) -> Iterator[httpx.Client]:
+def signed_in_client(ready: dict[str, Any]) -> Iterator[httpx.Client]:
     tenant = ready["tenants"][0]
     form = {
         "grant_type": "client_credentials",
@@ -54,15 +54,15 @@ def signed_in(ready: dict[str, Any]) -> Iterator[httpx.Client]:
         yield client
 
 
-def controlling(ready: dict[str, Any]) -> httpx.Client:
+def control_client(ready: dict[str, Any]) -> httpx.Client:
     return client_of(ready, **{"X-Simulator-Key": Path(ready["control_key_file"]).read_text()})
 
 
 def test_serves_its_tenants_and_sets_generations(tmp_path: Path) -> None:
     with (
         process(tmp_path, "--tenants", "3", "--generation", "1", "--alike") as (ready, _),
-        signed_in(ready) as client,
-        controlling(ready) as control,
+        signed_in_client(ready) as client,
+        control_client(ready) as control,
     ):
         assert len(ready["tenants"]) == 3
 
@@ -92,12 +92,12 @@ def test_control_needs_its_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) -> None:
-    with process(tmp_path) as (ready, running), signed_in(ready) as client:
+    with process(tmp_path) as (ready, running), signed_in_client(ready) as client:
         first = client.get(f"/beta/{CATALOG}").json()["value"]
         running.send_signal(stop)
         assert running.wait(timeout=PATIENCE_SECONDS) == 0
     trusted = Path(ready["ca_file"]).read_bytes()
-    with process(tmp_path) as (again, _), signed_in(again) as client:
+    with process(tmp_path) as (again, _), signed_in_client(again) as client:
         assert again["tenants"] == ready["tenants"]
         assert client.get(f"/beta/{CATALOG}").json()["value"] == first
     assert Path(again["ca_file"]).read_bytes() == trusted

@@ -59,7 +59,7 @@ def versions(row: Row) -> list[str]:
     return [version for version in row["api_version"].split(";") if (version, path) not in NOT_PUBLISHED]
 
 
-def walked(client: httpx.Client, address: str) -> list[dict[str, Any]]:
+def listed_documents(client: httpx.Client, address: str) -> list[dict[str, Any]]:
     """Everything listed at `address`."""
     found = []
     following: str | None = address
@@ -71,7 +71,7 @@ def walked(client: httpx.Client, address: str) -> list[dict[str, Any]]:
     return found
 
 
-def placed(address: str, organization: str) -> list[str]:
+def alternative_addresses(address: str, organization: str) -> list[str]:
     """The addresses behind an address of the reference, which may hold alternatives (`{a|b}`)."""
     alternatives = re.search(r"\{([A-Za-z]+(?:\|[A-Za-z]+)+)\}", address)
     if alternatives is None:
@@ -88,7 +88,7 @@ def parents(client: httpx.Client, version: str, address: str) -> Iterator[str]:
     before, placeholder, after = re.split(r"(\{[A-Za-z]+\})", address, maxsplit=1)
     key = "tenantId" if placeholder == "{tenantId}" else "id"
     needed = "?$filter=scopeId eq '/' and scopeType eq 'DirectoryRole'" if "roleManagementPolicies" in before else ""
-    for document in walked(client, f"/{version}{before.rstrip('/')}{needed}"):
+    for document in listed_documents(client, f"/{version}{before.rstrip('/')}{needed}"):
         filled = f"{before}{document[key]}{after}"
         if "{ref}" in filled:
             yield from (
@@ -147,7 +147,7 @@ def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.C
         version = (versions(row) or ["beta"])[-1]
         details = ";".join((row["detail_endpoint"], row["assignments_endpoint"]))
         for detail in filter(None, details.split(";")):
-            for address in placed(detail, sample.tenants[0].id):
+            for address in alternative_addresses(detail, sample.tenants[0].id):
                 named.add(address)
                 for parent_address in parents(client, version, address):
                     answer = client.get(f"/{version}{parent_address}")
