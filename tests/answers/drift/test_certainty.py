@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import text
 
 from answers.drift import decision_queries as stored
-from answers.drift.answer import Drift
+from answers.drift.answer import Drift, drift
 from answers.drift.baseline_queries import drop_baseline
 from answers.drift.baselines import set_moment, set_tenant
+from answers.drift.evaluation import evaluate
 from answers.drift.records import DriftFindingRecord
 from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
 from inventory.data_keys import DataKey
@@ -202,13 +203,19 @@ async def test_an_item_whose_baseline_version_is_deleted_is_left_out(database: D
     assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "forgotten")]
 
 
-async def test_evaluating_a_tenant_baseline_without_its_tenant_raises(database: Database) -> None:
-    await sync(database, TENANT, [policy()], A)
-    await sync(database, OTHER, [policy()], A)
+async def test_evaluating_a_tenant_baseline_without_its_tenant_records_nothing(database: Database) -> None:
+    await sync(database, TENANT, [policy(), policy("2")], A)
+    await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
     async with database.tenant(TENANT) as session:
-        await set_tenant(session, "golden", TENANT, OTHER, "ada", None)
-    with pytest.raises(ValueError, match="another tenant"):
-        await evaluated(database)
+        await set_tenant(session, "other", TENANT, OTHER, "ada", None)
+    before = (await against_other(database)).findings
+    assert {(finding.external_id, finding.path) for finding in before} == {("1", "level"), ("2", "")}
+    await sync(database, TENANT, [policy(level=2)], A)
+    async with database.tenant(TENANT) as session:
+        with pytest.raises(ValueError, match="another tenant"):
+            await evaluate(session, TENANT, "other")
+    async with database.tenant(TENANT, read_only=True) as session:
+        assert (await drift(session, TENANT, "other")).findings == before
 
 
 async def test_an_unresolved_id_opens_and_resolves_no_finding_against_another_tenant(database: Database) -> None:

@@ -101,8 +101,9 @@ def test_a_fingerprint_identifies_the_field_and_not_its_value(
     assert first.value_hash != second.value_hash
 
 
-def test_a_fingerprint_depends_on_tenant_baseline_item_and_kind() -> None:
+def test_a_fingerprint_depends_on_tenant_baseline_item_field_and_kind() -> None:
     (found,) = deviations(as_document({"f": 1}), as_document({"f": 2}), RULES)
+    (of_another_field,) = deviations(as_document({"g": 1}), as_document({"g": 2}), RULES)
     (added,) = deviations(as_document({}), as_document({"f": 2}), RULES)
     known = {
         fingerprint(TENANT, "g", "t", "1", found),
@@ -110,11 +111,12 @@ def test_a_fingerprint_depends_on_tenant_baseline_item_and_kind() -> None:
         fingerprint(TENANT, "h", "t", "1", found),
         fingerprint(TENANT, "g", "u", "1", found),
         fingerprint(TENANT, "g", "t", "2", found),
+        fingerprint(TENANT, "g", "t", "1", of_another_field),
         fingerprint(TENANT, "g", "t", "1", added),
         fingerprint(TENANT, "g", "t", "1", item_missing()),
         fingerprint(TENANT, "g", "t", "1", item_added(as_document({"f": 1}), RULES)),
     }
-    assert len(known) == 8
+    assert len(known) == 9
 
 
 def test_volatile_properties_and_added_details_are_no_deviations() -> None:

@@ -1,6 +1,5 @@
 """The order in which drift is shown, and the findings that fail a pipeline."""
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -48,10 +47,6 @@ findings = st.lists(
     ),
     max_size=8,
 )
-
-
-def marks(found: Iterable[DriftFindingRecord]) -> list[str]:
-    return sorted(record.fingerprint for record in found)
 
 
 def urgency(record: DriftFindingRecord) -> tuple[bool, int]:
