@@ -233,10 +233,11 @@ async def test_failed_collections_are_left_out_but_skipped_collections_are_compa
 
 async def test_absent_items_are_not_compared(database: Database) -> None:
     await fill(database, [policy("One"), policy("Gone", "gone")], [policy("One"), policy("Gone", "gone too")])
-    await sync(database, HERE, [policy("Two")], *TYPES)
-    assert "Gone" not in {
-        name for name, status in statuses((await compared(database))[0]).items() if status is Status.SAME
-    }
+    await sync(database, HERE, [policy("Two", level=2)], *TYPES)
+    items, _ = await compared(database)
+    assert statuses(items) == {"Two": Status.ONLY_HERE, "One": Status.ONLY_THERE, "Gone": Status.ONLY_THERE}
+    back, _ = await compared(database, turned=True)
+    assert statuses(back) == {"Two": Status.ONLY_THERE, "One": Status.ONLY_HERE, "Gone": Status.ONLY_HERE}
 
 
 _TURNED = {Status.ONLY_HERE: Status.ONLY_THERE, Status.ONLY_THERE: Status.ONLY_HERE}

@@ -7,16 +7,14 @@ from io import BytesIO
 from uuid import UUID
 
 import networkx
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.dependencies.graph import Graph, graph_of
+from answers.dependencies.graph import Graph, Node, graph_of
 from answers.dependencies.graph_formats import MAX_LABEL, dot, graphml, mermaid
 from answers.dependencies.records import DependencyRecord, Direction, ObjectRecord, Presence
 from inventory.missing import Confidence
 from inventory.references import ReferenceRole
-from inventory.visible_text import visible
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 HOSTILE = [
@@ -141,7 +139,7 @@ def test_item_without_references_is_drawn() -> None:
     assert (node.type_key, node.name) == ("apps", "Portal")
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_visible_text_is_idempotent_and_keeps_its_length(name: str) -> None:
-    assert visible(name) == visible(visible(name))
-    assert len(visible(name)) == len(name)
+def test_nodes_have_no_invisible_characters() -> None:
+    hostile, shown = "a\nb\0c\x1bd\u202ee\u200ff\ud800g", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg"
+    nodes = graph_of([], end(["groups"], hostile, hostile, Presence.PRESENT)).nodes
+    assert nodes == {f"groups/{shown}": Node("groups", shown, shown, Presence.PRESENT, "")}

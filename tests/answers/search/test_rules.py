@@ -62,10 +62,17 @@ def test_setting_name_matches_last_parts(typed: str, expected: list[str]) -> Non
     assert meant(typed, KNOWN) == expected
 
 
-def test_suggestions_contain_or_resemble_the_typed_text() -> None:
-    assert alike("bitlocker", KNOWN) == ["windows10/bitLockerEnabled", BITLOCKER]
-    assert alike("bitLokerEnabled", KNOWN) == ["windows10/bitLockerEnabled"]
-    assert alike("zzz", KNOWN) == []
+def test_suggestions_contain_the_typed_text_the_shortest_first() -> None:
+    longer = [f"a/bitLockerEnabled{number}" for number in range(3)]
+    known = [BITLOCKER, *reversed(longer), "b/bitLokerEnabled", "b/bitLockerEnabled"]
+    assert alike("BITLOCKER", known) == ["b/bitLockerEnabled", *longer]
+
+
+def test_suggestions_resemble_the_typed_text_only_if_none_contains_it() -> None:
+    known = ["a/bitLockerEnable", "b/bitLockerEnabled", "a/bitLockerEnabled", "a/unlike"]
+    assert alike("bitLokerEnabled", known) == ["a/bitLockerEnabled", "a/bitLockerEnable"]
+    assert alike("bitLokerEnabled", [*known, "windows10/bitLokerEnabledNow"]) == ["windows10/bitLokerEnabledNow"]
+    assert alike("zzz", known) == []
 
 
 @pytest.mark.parametrize(
