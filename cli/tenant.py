@@ -169,18 +169,22 @@ def _print_added(settings: Settings, added: TenantConfig, manifest: dict[str, li
         return
     named, told = tenants_source(settings).named, EVERYWHERE[settings.tenants_from]
     output.stdout.print(f"{added.name} is in {named}; {told}")
-    output.stdout.print("\nreplace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
+    output.stdout.print()
+    output.stdout.print("replace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
     print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
+    output.stdout.print()
     if link is None:
-        output.stdout.print("\ngrant them to the managed identity")
+        output.stdout.print("grant them to the managed identity")
     else:
-        output.stdout.print("\nthen have a Privileged Role Administrator of the tenant open:")
+        output.stdout.print("then have a Privileged Role Administrator of the tenant open:")
         print(link)
 
 
 def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> None:
     result = asyncio.run(_first_token(settings, added, patience))
-    output.print_result(result, f"\n{added.name}: {result.message}")
+    if not output_options().as_json:
+        output.stdout.print()
+    output.print_result(result, f"{added.name}: {result.message}")
     if result.verdict is CheckVerdict.FAILED:
         raise typer.Exit(ExitCode.PARTIAL)
 

@@ -60,8 +60,10 @@ def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system
         *(*SELECTION, "--wait", "1s"),
     )
     assert done.code == 3, done.stderr
-    assert "tailspin: no worker" in done.stdout or "python worker.py" in done.stdout
-    assert "grant them to the managed identity" in done.stdout
+    queue = system.environment["TEMPORAL_TASK_QUEUE"]
+    said = f"tailspin: no worker is polling task queue {queue!r}; start one: python worker.py"
+    assert done.stdout.splitlines()[-1] == said
+    assert "\n\ngrant them to the managed identity\n\n" in done.stdout
     assert [entry["name"] for entry in listed(system)][-1] == "tailspin"
     again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")
     assert again.code == 2, "neither a credential nor a name of its own"
