@@ -89,13 +89,8 @@ def page_of(run: Run, url: str, type_key: str = "groups", api_version: str = "v1
     return FetchPages(tenant_id=run.tenant_id, run_id=run.run_id, api_version=api_version, cursors=cursors)
 
 
-async def missing(system: System) -> list[Any]:
-    done = await asyncio.to_thread(system.starter, "missing", system.tenant.name, "--json")
-    return done.objects()
-
-
 @pytest.mark.parametrize("opened", [False, True])
-async def test_run_that_read_nothing_makes_no_item_missing(synced: System, *, opened: bool) -> None:
+async def test_run_that_read_nothing_proves_no_item_missing(synced: System, *, opened: bool) -> None:
     run = new_run(synced)
     async with stranger(synced) as foreign:
         if opened:
@@ -104,13 +99,14 @@ async def test_run_that_read_nothing_makes_no_item_missing(synced: System, *, op
         finished = await foreign.call("finish_run", claim(run), FinishRunResult)
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
     record = (await asyncio.to_thread(synced.starter, "run", str(run.run_id), "--json")).run()
-    assert record.collections["groups"].outcome is Outcome.INCOMPLETE
-    assert record.counts == Counts(errors=1, missing=record.counts.missing, not_read=record.counts.not_read)
-    states = {item.state for item in await asyncio.to_thread(synced.items)}
-    if opened:
-        assert not [missing_item for missing_item in await missing(synced) if missing_item["confidence"] == "high"]
-    else:
-        assert states == {State.PRESENT}
+    groups = record.collections["groups"]
+    assert record.status is RunStatus.FAILED
+    assert (groups.outcome, groups.error_code, groups.items) == (Outcome.INCOMPLETE, ErrorCode.LISTING_UNPROVEN, 0)
+    items = await asyncio.to_thread(synced.items)
+    assert record.counts == Counts(errors=1, not_read=len(items) if opened else 0)
+    unproven = (State.MISSING, "low", f"collection_incomplete:{ErrorCode.LISTING_UNPROVEN}")
+    states = {(item.state, item.confidence, item.evidence) for item in items}
+    assert states == {unproven if opened else (State.PRESENT, "high", "listed")}
 
 
 async def test_collection_is_not_skipped_without_a_refusal_by_graph(synced: System) -> None:

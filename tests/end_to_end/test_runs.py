@@ -111,16 +111,19 @@ def test_run_shows_edits_of_the_tenant(system: System) -> None:
     system.sync(*FEW)
     documents = system.tenant.documents(DEVICE_CONFIGURATIONS)
     removed, renamed, reassigned, *_ = [document["id"] for document in documents]
-    group = system.tenant.documents("groups", "v1.0")[0]["id"]
+    # The sample assigns no policy to more than two groups.
+    groups = [document["id"] for document in system.tenant.documents("groups", "v1.0")[:3]]
     system.tenant.remove(DEVICE_CONFIGURATIONS, removed)
     system.tenant.rename(DEVICE_CONFIGURATIONS, renamed, "Another name")
-    system.tenant.reassign(DEVICE_CONFIGURATIONS, reassigned, [group])
+    system.tenant.reassign(DEVICE_CONFIGURATIONS, reassigned, groups)
     new = {name: value for name, value in documents[3].items() if name != "id"}
     added = system.tenant.add(DEVICE_CONFIGURATIONS, {**new, "displayName": "New here"})
 
     record = system.sync(*FEW)
-    assert (record.counts.created, record.counts.missing) == (1, 1)
-    assert record.counts.changed in (1, 2), "the assignment may have been the same already"
+    assert (record.counts.created, record.counts.missing, record.counts.changed) == (1, 1, 2)
+    *changes, _ = system.starter("changes", system.tenant.name, "--json").objects()
+    kinds = {removed: "missing", renamed: "renamed", reassigned: "changed", added: "appeared"}
+    assert {change["external_id"]: change["kind"] for change in changes} == kinds
     by_id = {item.external_id: item for item in system.items("--type", "deviceConfigurations")}
     assert by_id[renamed].display_name == "Another name"
     assert (by_id[removed].state, by_id[removed].confidence) == ("missing", "high")

@@ -78,7 +78,8 @@ def test_key_rotation_reports_no_change_and_still_detects_edited_secrets(system:
     for line in waiting.stderr:
         if "is retried: SENSITIVE_FIELDS_KEY is not the key under which this tenant was read" in line:
             break
-
+    else:
+        pytest.fail("nobody is told why the run waits")
     worker = restarted(system, worker, SENSITIVE_FIELDS_KEY_PREVIOUS=OLD)
     stdout, stderr = waiting.communicate(timeout=PATIENCE_SECONDS)
     assert waiting.returncode == 0, stderr
