@@ -3,7 +3,7 @@
 import asyncio
 import os
 import ssl
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -131,22 +131,45 @@ async def test_unusable_url_is_reported_without_it(
     assert answer.retryable
 
 
-async def test_hanging_process_is_killed_on_cancellation(
-    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture
+def hanging_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[], Awaitable[int]]:
+    """Makes the process of a sending hang; waits until it runs, and returns its id."""
     program, pid = tmp_path / "hangs.py", tmp_path / "pid"
     program.write_text(f"import os, time\nopen({str(pid)!r}, 'w').write(f'{{os.getpid()}}\\n')\ntime.sleep(3600)\n")
     monkeypatch.setattr(apprise, "PROGRAM", program)
     monkeypatch.setenv("PHONE_URL", "json://localhost")
+
+    async def wait() -> int:
+        await until_async(lambda: asyncio.to_thread(lambda: pid.is_file() and pid.read_text().endswith("\n")))
+        return int(pid.read_text())
+
+    return wait
+
+
+async def test_hanging_process_is_killed_on_cancellation(
+    target: AppriseTarget, hanging_process: Callable[[], Awaitable[int]]
+) -> None:
     sending = asyncio.create_task(send(target, message()))
-    await until_async(lambda: asyncio.to_thread(lambda: pid.is_file() and pid.read_text().endswith("\n")))
+    pid = await hanging_process()
     sending.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sending
     with pytest.raises(ProcessLookupError):
-        os.kill(int(pid.read_text()), 0)
-    monkeypatch.setattr(apprise, "TIMEOUT", timedelta(0))
-    assert await send(target, message()) == DeliveryAnswer(False, "no answer within 0 seconds", retryable=True)
+        os.kill(pid, 0)
+
+
+async def test_hanging_process_is_killed_after_the_timeout(
+    target: AppriseTarget, hanging_process: Callable[[], Awaitable[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending = asyncio.create_task(send(target, message()))
+    pid = await hanging_process()
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + apprise.TIMEOUT.total_seconds())
+    text = f"no answer within {apprise.TIMEOUT.total_seconds():.0f} seconds"
+    assert await sending == DeliveryAnswer(False, text, retryable=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 async def test_process_inherits_nothing_of_the_worker(

@@ -7,6 +7,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs
 from uuid import UUID
 
 import certifi
@@ -22,7 +23,7 @@ from graph.tokens import AuthFailedError, TokenSource
 from graph.trust import TrustError, ssl_context
 from inventory.error_codes import ErrorCode
 from local.processes import free_port
-from local.simulated_graph import Answer, Fault, FaultKind, Kind, SimulatedGraph
+from local.simulated_graph import Answer, Fault, FaultKind, GraphRequest, Kind, SimulatedGraph
 from tests.graph.clients import GROUPS, client_of, tenant_of
 
 HANGING = 33
@@ -118,6 +119,24 @@ async def test_federated_token_is_read_from_its_file(
     graph.tenants[0].register_federated_token("federated-1")
     answers = await client.read_batch(tenant_of(graph, federated_token_file=path), "v1.0", GROUPS)
     assert answers["groups"].status == 200
+
+
+async def test_each_sign_in_reads_the_federated_token_anew(graph: SimulatedGraph, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    tenant = tenant_of(graph, federated_token_file=path)
+    source = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
+    assertions: list[str] = []
+
+    def note(request: GraphRequest) -> None:
+        assertions.extend(parse_qs(request.body.decode()).get("client_assertion", []))
+
+    graph.before_answer = note
+    granted = None
+    for federated in ("federated-1", "federated-2"):
+        path.write_text(federated)
+        graph.tenants[0].register_federated_token(federated)
+        granted = await source.token(tenant, refused=granted)
+    assert assertions == ["federated-1", "federated-2"]
 
 
 async def test_a_certificate_signs_the_assertion(graph: SimulatedGraph, client: GraphClient, tmp_path: Path) -> None:
