@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from local.simulated_graph import REAL_BUDGETS, Budget, Budgets, Fault, FaultKind, Kind, SimulatedGraph
+from local.simulated_graph import REAL_BUDGETS, Budget, Budgets, Fault, FaultKind, SimulatedGraph
 from local.simulated_graph.budgets import family_of
 from local.simulated_graph.waits import Waits, usable_seconds
 from tests.simulated_graph.conftest import Connect, batch
@@ -161,17 +161,3 @@ def test_requests_just_after_throttling_are_no_violation() -> None:
     early = waits.early("tenant", "/other", "apps", 104.0)
     assert early is not None
     assert (early.scope, early.early_by_seconds) == ("apps", 6)
-
-
-def test_budgets_are_set_while_the_server_runs(graph: SimulatedGraph, connect: Connect) -> None:
-    client = connect(graph)
-    graph.budgets.set({"directory": Budget(1, 500)})
-    assert [client.get(GROUPS).status_code for _ in range(3)] == [200, 429, 429]
-    [violation] = graph.violations()
-    assert violation.number == graph.requests(Kind.DIRECT)[-1].number
-    graph.clear_violations()
-    assert graph.violations() == []
-    with pytest.raises(ValueError, match="no family x"):
-        graph.budgets.set({"x": Budget(1, 500)})
-    with pytest.raises(ValueError, match="1 request or more"):
-        Budget(0, 1)
