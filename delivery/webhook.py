@@ -12,6 +12,7 @@ from delivery.credentials import read_secret, read_url
 from delivery.http_requests import post
 from delivery.message import DeliveryAnswer, Message
 from delivery.targets import WebhookTarget
+from inventory.visible_text import escaped_json
 
 PREFIX = "whsec_"
 
@@ -33,7 +34,7 @@ async def send(target: WebhookTarget, message: Message) -> DeliveryAnswer:
 
 def body_of(message: Message) -> bytes:
     """The same bytes in every attempt."""
-    return orjson.dumps(
+    body = orjson.dumps(
         {
             "delivery_id": str(message.delivery_id),
             "tenant_id": None if message.tenant_id is None else str(message.tenant_id),
@@ -45,6 +46,7 @@ def body_of(message: Message) -> bytes:
             "events": [event.model_dump(mode="json") for event in message.events],
         }
     )
+    return escaped_json(body.decode()).encode()
 
 
 def signature(secret: str, delivery_id: str, sent_at: int, body: bytes) -> str:

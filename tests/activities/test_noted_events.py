@@ -14,10 +14,12 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 from temporalio.testing import ActivityEnvironment
 
-from activities.messages.notifications import LookForEvents, NoteEvents, TenantsToTell
+from activities.messages.notifications import DeliverEvents, LookForEvents, NoteEvents, TenantsToTell
 from activities.notifications import NotificationActivities, NotificationsFile
 from activities.tenants import TenantsFile
 from answers.drift.baselines import set_moment
+from delivery.message import DeliveryAnswer, Message
+from delivery.targets import AnyTarget
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -179,11 +181,23 @@ async def test_events_contain_no_secrets_and_no_values(worker: Worker, database:
         assert value not in stored
 
 
-async def test_an_item_with_a_hostile_name_is_noted(worker: Worker) -> None:
+async def test_message_about_a_hostile_name_has_no_control_characters(worker: Worker) -> None:
     await worker.run(policy(name="x"), GROUP)
     name = 'Evil\r\nBcc: a@b\x1b[31m<script>"{{'
     (line,) = await worker.run(policy("disabled", name=name), GROUP)
     assert line.startswith("pending high")
+    messages = []
+
+    async def send(_target: AnyTarget, message: Message) -> DeliveryAnswer:
+        messages.append(message)
+        return DeliveryAnswer(True, "")
+
+    worker.activities._send = send
+    request = DeliverEvents(tenant_id=TENANT, target="ops")
+    assert (await ActivityEnvironment().run(worker.activities.deliver_events, request)).sent == 1
+    shown = 'Evil Bcc: a@b\N{REPLACEMENT CHARACTER}[31m<script>"{{'
+    event = f"{shown} (Conditional Access policy) was weakened: state, displayName"
+    assert [(sent.subject, sent.lines) for sent in messages] == [(f"Contoso: {event}", [event])]
 
 
 async def test_only_new_drift_is_noted_and_only_once(worker: Worker, database: Database) -> None:

@@ -116,11 +116,13 @@ async def test_missing_secret_is_named_and_retryable(receiver: Receiver, monkeyp
 
 async def test_hostile_names_stay_text(receiver: Receiver) -> None:
     name = "Con\r\ntoso\x1b[31m\u202e"
-    event = EVENT.model_copy(update={"text": "x\r\nwebhook-id: 7\n" + "y" * 1000})
+    event = EVENT.model_copy(update={"text": "x\r\nwebhook-id: 7\n\u202e" + "y" * 1000})
     await send(target(receiver.url()), message(event, name=name))
     (received,) = receiver.received
     assert received.is_signed()
     assert received.delivery_id == str(DELIVERY)
+    assert received.body.decode().isprintable()
+    assert received.json["events"] == [event.model_dump(mode="json")]
     subject = received.json["subject"]
     assert subject.isprintable()
     assert subject.startswith("Con toso")
