@@ -213,7 +213,8 @@ async def test_exhausted_pool_is_explained(database_url: str) -> None:
 
 async def test_missing_tables_are_explained(empty_database_url: str) -> None:
     async with Database(empty_database_url) as database:
-        with pytest.raises(StorageNotReadyError, match="no tables of this product yet"):
+        words = r"^the database has no tables of this product yet; run: python starter\.py database upgrade$"
+        with pytest.raises(StorageNotReadyError, match=words):
             async with database.tenant(TENANT):
                 pass
 

@@ -24,7 +24,7 @@ from storage.models import Base
 from tests.conftest import Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
 from tests.storage.conftest import SetUp
 from tests.storage.crossing_queries import crossing_queries
-from tests.storage.support import SLOTS, begin, end, identity, observation
+from tests.storage.support import SLOTS, begin, end, identity, land, observation
 from tests.storage.tenant_rows import (
     MINE,
     OF_NO_TENANT,
@@ -119,6 +119,27 @@ async def test_run_of_the_same_selection_leaves_another_tenants_run_open(
         record = await queries.run_record(session, their_run.run_id)
     assert record is not None
     assert record.status is RunStatus.RUNNING
+
+
+async def test_run_of_the_same_id_changes_no_row_of_another_tenant(
+    postgres: EmbeddedPostgres, database: Database, database_url: str, their_run: runs.RunIdentity
+) -> None:
+    def rows_of_theirs() -> set[tuple[str, bytes]]:
+        rows = rows_of(as_superuser(postgres, database_url))
+        theirs = str(THEIRS).encode()
+        return {(table, row) for table, data in rows.items() for row in data.splitlines() if theirs in row}
+
+    before = rows_of_theirs()
+    mine = identity("a", run_id=their_run.run_id)
+    async with database.tenant(MINE) as session:
+        assert (await runs.open_run(session, mine, SLOTS)).state is runs.OpeningState.RUNNING
+    await land(database, MINE, mine, [observation("a", "9")])
+    await end(database, MINE, mine)
+    async with database.tenant(MINE, read_only=True) as session:
+        record = await queries.run_record(session, mine.run_id)
+    assert record is not None
+    assert (record.tenant_id, record.status, record.counts.created) == (MINE, RunStatus.SUCCESS, 1)
+    assert rows_of_theirs() == before
 
 
 async def test_merge_does_not_find_rows_of_another_tenants_token(

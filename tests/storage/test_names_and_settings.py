@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from answers.search.answer import Sought, find
 from inventory.name_key import FOLDED, LONGEST_KEY, NAMELESS, UNFOLDED, name_key
 from inventory.observation import Observation, ObservationRules, Observer
 from inventory.reference_extraction import ReadingRules
@@ -169,9 +170,15 @@ async def test_listed_item_has_a_name_before_its_first_version(database: Databas
     await end(database, TENANT, run)
 
 
-async def test_long_name_is_cut_to_the_longest_key(database: Database) -> None:
-    await sync(database, TENANT, [policy(displayName="Ü" * 4_000)], "policies")
-    assert await names(database) == {"p": "ü" * LONGEST_KEY}
+async def test_long_name_is_found_by_its_first_characters(database: Database) -> None:
+    name = "Ü" * (LONGEST_KEY - 6) + " alpha omega" + "x" * 3_000
+    await sync(database, TENANT, [policy(displayName=name), policy("q", displayName="Other")], "policies")
+    assert (await names(database))["p"] == "ü" * (LONGEST_KEY - 6) + " alpha"
+    found = {}
+    async with database.tenant(TENANT, read_only=True) as session:
+        for words in ("ÜÜÜ", "alpha", "ü alpha", name, "omega"):
+            found[words] = [item.external_id async for item in find(session, Sought(words), [TENANT])]
+    assert found == {"ÜÜÜ": ["p"], "alpha": ["p"], "ü alpha": ["p"], name: ["p"], "omega": []}
 
 
 @given(st.text())
