@@ -128,7 +128,10 @@ async def test_a_dead_workers_claim_expires_and_the_event_is_sent(
 ) -> None:
     await worker.note(await failed_run(database))
 
-    async def dies(_target: AnyTarget, _message: Message) -> DeliveryAnswer:
+    attempted = []
+
+    async def dies(_target: AnyTarget, message: Message) -> DeliveryAnswer:
+        attempted.append(str(message.delivery_id))
         raise MemoryError
 
     dying = worker.started(claim=timedelta(seconds=2))
@@ -144,6 +147,7 @@ async def test_a_dead_workers_claim_expires_and_the_event_is_sent(
 
     await until_async(sent)
     assert await rows(database) == [("sent", 2, "answered 204")]
+    assert [received.delivery_id for received in receiver.received] == attempted, "the same idempotency key"
 
 
 async def test_an_apprise_target_is_retried_and_sent_once(

@@ -231,6 +231,23 @@ async def test_a_wave_waits_for_the_turns_of_its_family() -> None:
     asked.clear()
 
 
+async def test_a_family_with_turns_is_read_one_batch_at_a_time() -> None:
+    under_way, most = 0, 0
+
+    async def answer(request: FetchPages) -> FetchPagesResult:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(10):
+            await asyncio.sleep(0)  # another batch could begin
+        under_way -= 1
+        return await listing(2)(request)
+
+    result = await read(answer, *(batch(str(number)) for number in range(5)), in_turn=True)
+    assert urls(result) == [[[f"/{number}"], [f"/{number}?2"]] for number in range(5)]
+    assert most == 1
+
+
 async def test_a_wave_does_not_wait_for_a_turn_that_comes_too_late() -> None:
     async def answer(_request: FetchPages) -> FetchPagesResult:
         return fetched(paced=timedelta(hours=1))

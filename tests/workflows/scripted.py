@@ -84,6 +84,8 @@ class Script:
     parts: dict[tuple[str, int], int] = field(default_factory=dict)
     renewals: int = 0
     finished: list[FinishRun] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    """Ended merges, and begun confirmations and waves of details, in order."""
 
     @activity.defn(name="begin_run")
     async def begin_run(self, run: Run) -> BeginRunResult:
@@ -159,6 +161,7 @@ class Script:
         return self._left(request).model_copy(update={"created": sum(waves), "lost_tokens": lost})
 
     def _left(self, request: UpsertItems) -> UpsertItemsResult:
+        self.steps.append("merged")
         return UpsertItemsResult(
             unlisted={key: self.unlisted.get(key, 0) for key in request.ended},
             pending={key: self.pending[key] for key in request.detailed},
@@ -168,6 +171,7 @@ class Script:
     async def confirm_missing(self, request: ConfirmMissing) -> ConfirmMissingResult:
         self.confirms.append(request)
         self.confirming.set()
+        self.steps.append("confirm")
         failure = self.confirm_failures.pop(0) if self.confirm_failures else None
         answer = {}
         for key in request.type_keys:
@@ -182,6 +186,7 @@ class Script:
     async def fetch_details(self, request: FetchDetails) -> FetchDetailsResult:
         self.details.append(request)
         self.detailing.set()
+        self.steps.append("details")
         if request.limit >= self.large_details_from:
             return FetchDetailsResult(requests=request.limit, too_large=True)
         failure = self.detail_failures.pop(0) if self.detail_failures else None
