@@ -100,6 +100,12 @@ def test_the_web_page_imports_neither_cli_nor_local_nor_activities() -> None:
         assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "activities"}], path
 
 
+def test_commands_import_the_web_page_only_to_serve_it() -> None:
+    serving = {CHECKOUT / "cli" / "demo.py", CHECKOUT / "cli" / "web.py"}
+    for path in (ON_THE_COMMAND_LINE | set((CHECKOUT / "cli").rglob("*.py")) | {CHECKOUT / "starter.py"}) - serving:
+        assert not [name for name in imported(path) if name.split(".")[0] == "web"], path
+
+
 def test_control_imports_neither_the_command_line_nor_the_web_page() -> None:
     for path in (CHECKOUT / "control").rglob("*.py"):
         assert not [name for name in imported(path) if name.split(".")[0] in {"cli", "local", "web"}], path
