@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from delivery import apprise
+from delivery.http_requests import TIMEOUT
 from delivery.message import DeliveryAnswer, Message, message_of
 from delivery.sender import send
 from delivery.targets import AppriseTarget
@@ -165,8 +166,8 @@ async def test_hanging_process_is_killed_after_the_timeout(
     pid = await hanging_process()
     loop = asyncio.get_running_loop()
     now = loop.time
-    monkeypatch.setattr(loop, "time", lambda: now() + apprise.TIMEOUT.total_seconds())
-    text = f"no answer within {apprise.TIMEOUT.total_seconds():.0f} seconds"
+    monkeypatch.setattr(loop, "time", lambda: now() + TIMEOUT.total_seconds())
+    text = f"no answer within {TIMEOUT.total_seconds():.0f} seconds"
     assert await sending == DeliveryAnswer(False, text, retryable=True)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
