@@ -164,6 +164,12 @@ async def test_the_authority_itself_grants_a_token(network: Network, tenant: Ten
     assert len(network.authority.heard) == 2, "discovery and token: nobody is asked whether the authority is one"
 
 
+async def test_authority_is_contacted_only_over_tls(network: Network, tenant: TenantConfig) -> None:
+    with pytest.raises(AuthFailedError):
+        await TokenSource(network.trust, authority_url=network.plain.url).token(tenant)
+    assert network.told() == ""
+
+
 @pytest.mark.parametrize("redirected", ["GET", "POST"])
 @pytest.mark.parametrize("where", ["authority", "stranger", "plain"])
 async def test_no_redirect_is_followed(network: Network, tenant: TenantConfig, redirected: str, where: str) -> None:

@@ -58,7 +58,8 @@ def answer_with(graph: SimulatedGraph, body: bytes, coding: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "coding"), [(ANSWER, None), (ANSWER, "identity"), (zipped(ANSWER), "gzip"), (b"", None)]
+    ("body", "coding"),
+    [(ANSWER, None), (ANSWER, "identity"), (zipped(ANSWER), "gzip"), (zipped(ANSWER), "GZIP"), (b"", None)],
 )
 async def test_an_answer_comes_plain_or_as_gzip(
     graph: SimulatedGraph, reading: Reading, body: bytes, coding: str | None
@@ -75,6 +76,7 @@ async def test_an_answer_comes_plain_or_as_gzip(
     ("body", "coding"),
     [
         (zipped(zipped(ANSWER)), "gzip, gzip"),
+        (zipped(zipped(ANSWER)), "gzip,gzip"),
         (zipped(ANSWER), "gzip, identity"),
         (zlib.compress(ANSWER), "deflate"),
         (ANSWER, "br"),
