@@ -153,8 +153,11 @@ async def test_too_long_request_is_refused(operator: httpx.AsyncClient) -> None:
     assert "longer than" in answer.json()["detail"]
 
 
-async def test_get_is_not_allowed(operator: httpx.AsyncClient) -> None:
-    assert (await operator.get(DECODE)).status_code == 405
+@pytest.mark.parametrize("address", [DECODE, ENCODE])
+async def test_methods_other_than_post_are_refused(operator: httpx.AsyncClient, address: str) -> None:
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+        answer = await operator.request(method, address)
+        assert (answer.status_code, answer.headers.get("allow")) == (405, "POST"), method
 
 
 async def test_codec_refuses_all_origins_without_temporal_web_url(

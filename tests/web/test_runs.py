@@ -26,6 +26,7 @@ from control import live_runs as looks_at_runs
 from control import queued_runs
 from control.live_runs import LiveRuns
 from control.queued_runs import QueuedRuns
+from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.people import Person, Role
 from inventory.records import RunRecord
@@ -36,6 +37,7 @@ from storage.runs import open_run
 from tests.patience import PATIENCE_SECONDS, until_async
 from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
+from tests.web.reading import rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, page_beside, signed_in_as, words_of
 from web import live
 from web.application import STATIC
@@ -422,8 +424,16 @@ async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_
 
 
 async def test_run_page_shows_failed_collection_and_links_to_changes(database: Database, of_role: Clients) -> None:
-    await sync(database, CONTOSO, [], POLICIES, status=RunStatus.FAILED, outcomes={POLICIES: (Outcome.FAILED, None)})
+    await sync(
+        database,
+        CONTOSO,
+        [],
+        POLICIES,
+        status=RunStatus.FAILED,
+        outcomes={POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)},
+    )
     (record,) = await json_of(of_role[Role.READER], f"/api/tenants/{CONTOSO}/runs")
     page = await words_of(of_role[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")
-    assert "failed" in page
+    assert rows_of(page) == ["Conditional Access policies ✕ failed 0 0 graph_throttled"]
+    assert f"graph_throttled {' '.join(EXPLANATIONS[ErrorCode.GRAPH_THROTTLED])}" in text_of(page)
     assert f"/tenants/{CONTOSO}/changes?run={record['run_id']}" in page
