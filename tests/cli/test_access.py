@@ -19,6 +19,7 @@ from tests.cli.looking import Ended
 from tests.cli.test_schemas import OF_ACCESS, record_of
 
 CONTOSO = UUID(int=1)
+SESSIONS = (bytes(32), b"x" * 32)
 ADA = Person(person_id=f"{uuid4()}/{uuid4()}", name="ada@msp.example", role=Role.READER)
 
 
@@ -46,7 +47,7 @@ class Starter:
 async def starter(database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starter:
     monkeypatch.chdir(tmp_path)
     async with database.no_tenant() as session:
-        for session_hash in (bytes(32), b"x" * 32):
+        for session_hash in SESSIONS:
             await web_sessions.sign_in(session, ADA, session_hash, timedelta(hours=1), replaced_hash=None)
     return Starter(database_url, tmp_path)
 
@@ -98,9 +99,14 @@ async def test_a_rule_about_a_removed_tenant_is_revoked_by_tenant_id(database: D
 
 
 async def test_ending_sessions_signs_out_everywhere(database: Database, starter: Starter) -> None:
+    other = Person(person_id=f"{uuid4()}/{uuid4()}", name="bob@msp.example", role=Role.READER)
+    async with database.no_tenant() as session:
+        await web_sessions.sign_in(session, other, b"o" * 32, timedelta(hours=1), replaced_hash=None)
+        assert [await web_sessions.signed_in(session, session_hash) for session_hash in SESSIONS] == [ADA, ADA]
     assert "2 sessions of ada@msp.example ended" in (await starter("end-sessions", "ada@msp.example")).stdout
     async with database.no_tenant() as session:
-        assert await web_sessions.signed_in(session, bytes(32)) is None
+        assert [await web_sessions.signed_in(session, session_hash) for session_hash in SESSIONS] == [None, None]
+        assert await web_sessions.signed_in(session, b"o" * 32) == other
     again = await starter("end-sessions", "ada@msp.example", "--json")
     assert again.objects() == [{"person_id": ADA.person_id, "ended_sessions": 0}]
 

@@ -176,7 +176,13 @@ def test_all_omits_opt_in_collections_unless_they_are_named() -> None:
 
 
 def test_tables_are_not_json() -> None:
-    for arguments in (("catalog",), ("permissions",)):
-        for line in starter(*arguments).stdout.splitlines():
+    categories = {collection.category for collection in COLLECTIONS.values()}
+    permissions = starter("permissions", "--json").objects()
+    for command, lines in (("catalog", len(categories) + len(COLLECTIONS)), ("permissions", 2 * len(permissions))):
+        done = starter(command)
+        assert (done.code, done.stderr) == (0, "")
+        _heading, *rows = done.stdout.splitlines()
+        assert len(rows) == lines
+        for line in done.stdout.splitlines():
             with pytest.raises(orjson.JSONDecodeError):
                 orjson.loads(line)

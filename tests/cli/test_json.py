@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pytest
@@ -13,6 +14,8 @@ from graph.catalog import load_catalog
 from inventory.outcomes import Counts
 from storage.roles import ROLES
 from storage.schema import head
+from tests.cli.test_bounds import COMMANDS
+from tests.each import of_each
 from tests.end_to_end.system import System
 
 RUN_FIELDS = [
@@ -68,34 +71,6 @@ ITEM_FIELDS = [
 
 CATALOG_FIELDS = ["type_key", "title", "category", "endpoint", "permission"]
 """The first fields; more may follow."""
-
-COMMANDS = [
-    "demo",
-    "catalog",
-    "permissions",
-    "check",
-    "sync",
-    "cancel",
-    "runs",
-    "run",
-    "items",
-    "missing",
-    "versions",
-    "show",
-    "diff",
-    "changes",
-    "export",
-    "baseline set",
-    "baseline list",
-    "baseline drop",
-    "drift decide",
-    "compare",
-    "dependencies",
-    "dangling",
-    "unassigned",
-    "limits",
-    "database upgrade",
-]
 
 
 def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
@@ -158,21 +133,29 @@ def test_the_catalog_lists_every_collection(system: System) -> None:
     assert some["endpoint"] == "/beta/deviceManagement/configurationPolicies?$expand=assignments"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_and_json(command: str) -> None:
-    done = CliRunner().invoke(app, [*command.split(), "--help"])
+@of_each({" ".join(words): words for words in COMMANDS})
+def test_help_of_every_command_has_an_example_and_json(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*words, "--help"])
     assert done.exit_code == 0
-    assert "--json" in done.stdout
-    assert "Example: python starter.py " + command in " ".join(done.stdout.split())
+    shown = " ".join(done.stdout.split())
+    assert "--json Print JSON, and nothing else, on stdout." in shown
+    typed = ("drift",) if words == ("drift", "show") else words  # `drift TENANT` is `drift show TENANT`
+    assert "Example: python starter.py " + " ".join(typed) in shown
 
 
-def test_tables_are_not_json(system: System, tmp_path: Path) -> None:
+def test_tables_go_to_stdout_and_errors_to_stderr(system: System) -> None:
     system.start_worker()
     done = system.starter("sync", system.tenant.name, "--type", "groups")
     assert "1 collection: 1 complete" in done.stdout
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("warning: SENSITIVE_FIELDS_KEY is none")
     (queued,) = system.starter("runs", "--json").objects()
     verbose = system.starter("run", queued["run_id"], "--verbose")
     assert "groups" in verbose.stdout
+    assert (verbose.code, verbose.stderr) == (0, "")
+    unknown = system.starter("run", str(UUID(int=0)))
+    assert (unknown.code, unknown.stdout) == (2, "")
+    assert unknown.stderr == f"error: there is no run {UUID(int=0)}; python starter.py runs lists them\n"
     for line in done.stdout.splitlines():
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(line)
