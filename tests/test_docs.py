@@ -19,9 +19,6 @@ from local.simulated_graph import FaultKind
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.test_faults import ENDINGS, Ending
 
-WEB = ("https://", "http://127.0.0.1")
-"""The beginnings of links that do not lead to files: the web, and Temporal Web on this machine."""
-
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_generated_pages_are_up_to_date(name: str) -> None:
