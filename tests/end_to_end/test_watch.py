@@ -1,7 +1,7 @@
 """Watch, as a user gets it: from an edit in the tenant and its audit event to the line of `changes`."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +13,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.new_items import MOST_NEW
 from inventory.portfolio import TenantChoice
 from local.simulated_graph import ENTRA_LOG, INTUNE_LOG, SimulatedTenant
+from local.simulated_graph.audit import audit_event
 from local.simulated_graph.faults import Fault, FaultKind
 from local.simulated_graph.messages import Kind
 from tests.end_to_end.system import System
@@ -22,6 +23,7 @@ from workflows.watch import WatchWorkflow
 
 PATH = "deviceManagement/deviceCompliancePolicies"
 POLICIES = "identity/conditionalAccess/policies"
+COVERAGE = "SELECT * FROM collection_coverage ORDER BY type_key"
 
 
 def test_look_reports_a_change_with_its_actor_before_the_next_run(system: System) -> None:
@@ -112,11 +114,11 @@ def test_look_changes_neither_coverage_nor_unread_items(system: System) -> None:
     system.tenant.remove(PATH, left)
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     before = system.starter("status", "--json").objects()
-    coverage = rows(system, "SELECT * FROM collection_coverage ORDER BY type_key")
+    coverage = rows(system, COVERAGE)
 
     assert look(system).changed == 1
     assert states(system) == {"present"}
-    assert rows(system, "SELECT * FROM collection_coverage ORDER BY type_key") == coverage
+    assert rows(system, COVERAGE) == coverage
     assert system.starter("missing", system.tenant.name, "--json").objects() == []
     of_selection = system.starter("items", system.tenant.name, "--selection", full.selection_hash[:12], "--json")
     assert {item["state"] for item in of_selection.objects() if item["type_key"] != "auditEvents"} == {"present"}
@@ -174,6 +176,40 @@ def test_look_reads_once_for_repeated_late_events_and_counts_foreign_events(syst
     assert look(system).read == 0
     (log,) = [line for line in system.starter("watch", "list", "--json").objects() if "log" in line]
     assert (log["log"], log["unknown_events"], log["error_code"]) == ("auditEvents", 1, None)
+
+
+@pytest.mark.slow
+def test_look_ignores_events_of_failed_attempts(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    edited = system.tenant.documents(PATH)[0]["id"]
+    system.tenant.rename(PATH, edited, "Renamed")
+    for result in ("Failure", "ClientError"):
+        attempt = audit_event(INTUNE_LOG, edited, "Patch", datetime.now(UTC))
+        system.tenant.add(INTUNE_LOG, {**attempt, "activityResult": result})
+    seen = look(system)
+    assert (seen.requests, seen.read, seen.changed, seen.unknown_events) == (1, 0, 0, 0)
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
+    assert look(system).changed == 1
+
+
+@pytest.mark.slow
+def test_failed_collection_stays_failed_after_a_look(system: System) -> None:
+    system.start_worker()
+    system.sync("--type", "deviceCompliancePolicies")
+    edited = system.tenant.documents(PATH)[0]["id"]
+    refusal = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, path=f"{PATH}\\?"))
+    failed = system.sync("--type", "deviceCompliancePolicies")
+    assert (failed.status, failed.error_codes) == ("failed", ["graph_permission_missing"])
+    system.graph.faults.remove(refusal)
+    system.tenant.rename(PATH, edited, "Renamed")
+    system.tenant.log_event(INTUNE_LOG, edited, "Patch")
+    before, coverage = system.starter("status", "--json").objects(), rows(system, COVERAGE)
+    (status,) = (line for line in before if line["tenant_id"] == system.tenant.id)
+    assert status["not_read"] == [{"reason": "failed:graph_permission_missing", "collections": 1}]
+    assert look(system).changed == 1
+    assert system.starter("status", "--json").objects() == before
+    assert rows(system, COVERAGE) == coverage
 
 
 @pytest.mark.slow
