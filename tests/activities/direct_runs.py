@@ -163,13 +163,15 @@ class DirectRuns:
             deep=how.deep,
         )
         merged = await ActivityEnvironment().run(self.merging.upsert_items, merge)
+        if merged.lost:
+            return False
         counts.update(created=merged.created, changed=merged.changed, unchanged=merged.unchanged)
         counts.update({f"duplicates: {key}": times for key, times in merged.duplicates.items()})
         counts.update(f"duplicate {external_id}" for _, external_id in merged.duplicate_ids)
         counts.update({f"unlisted: {key}": times for key, times in merged.unlisted.items()})
         counts.update({f"pending: {key}": times for key, times in merged.pending.items()})
         assert not merged.lost_tokens
-        return not merged.lost
+        return True
 
     async def _confirm(self, run: Run, planned: PlannedCollection, counts: Counter[str]) -> None:
         left = planned.confirmable
