@@ -115,7 +115,9 @@ class DirectRuns:
             group = groups.pop(0)
             if not await self._merged(run, planned, [fetched for _, fetched in group], counts, how, is_last=not groups):
                 self.lost += 1
-                groups = [[(urls, await self._fetched(run, planned, urls, None))] for urls, _ in group] + groups
+                # The following pages too: of an id that several pages show, the page that is read last counts.
+                again = [urls for read in (group, *groups) for urls, _ in read]
+                groups = [[(urls, await self._fetched(run, planned, urls, None))] for urls in again]
         await self._confirm(run, planned, counts)
         await self._read_details(run, planned, counts)
         return counts
