@@ -60,7 +60,7 @@ class StagedRowsLostError(Exception):
 
 
 class ItemsMovedError(StagedRowsLostError):
-    """An item that was staged as unchanged has changed since, or its row has: only another transaction can tell."""
+    """An item staged as unchanged has changed, or another transaction has moved its row. A second merge tells which."""
 
 
 _CLAIM = text(

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inventory.claims import Claims, Evidence, proven
@@ -85,6 +85,7 @@ RESULTS = st.builds(
 KEYS = st.sampled_from("abcd")
 
 
+@settings(max_examples=300)
 @given(st.dictionaries(KEYS, RESULTS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS))
 def test_a_run_record_claims_no_more_than_its_evidence(
     told: dict[str, CollectionResult],
