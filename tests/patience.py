@@ -22,12 +22,12 @@ GRAPH_PATIENCE_SECONDS, GRAPH_ATTEMPTS = "604800", "10000"
 """Settings of a worker that does not give up on Graph. A test of giving up sets a number of attempts."""
 
 
-def until(condition: Callable[[], FoundT | None], what: str = "it never came to be") -> FoundT:
+def until(condition: Callable[[], FoundT | None], failure: str = "it never came to be") -> FoundT:
     """The first truthy result of `condition`. Fails with `what` if there is none in time."""
     began = time.monotonic()
     while not (found := condition()):
         waited = time.monotonic() - began
-        assert waited < PATIENCE_SECONDS, what
+        assert waited < PATIENCE_SECONDS, failure
         time.sleep(_pause(waited))
     return found
 

@@ -146,8 +146,8 @@ def test_worker_code_never_reads_the_wall_clock() -> None:
         for path in (CHECKOUT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                    asked = f"{node.value.id}.{node.attr}"
-                    assert asked not in {"datetime.now", "datetime.utcnow", "time.time"}, f"{path.name}: {asked}"
+                    name = f"{node.value.id}.{node.attr}"
+                    assert name not in {"datetime.now", "datetime.utcnow", "time.time"}, f"{path.name}: {name}"
 
 
 def test_no_module_imports_private_names() -> None:

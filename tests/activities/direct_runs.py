@@ -73,7 +73,7 @@ class DirectRuns:
         """Unchanged objects that were skipped."""
         self._database = database
 
-    async def run(self, type_keys: Sequence[str], *, short: bool, how: HowToRead = HowToRead()) -> Counter[str]:  # noqa: B008
+    async def run(self, type_keys: Sequence[str], *, short: bool, options: HowToRead = HowToRead()) -> Counter[str]:  # noqa: B008
         """Runs a selection to its end and returns its counts; `short` skips unchanged objects."""
         run = Run(
             tenant_id=self.tenant_id,
@@ -85,7 +85,7 @@ class DirectRuns:
         counts: Counter[str] = Counter()
         results = {}
         for planned in begun.plan:
-            own = await self._collection(run, planned, short=short, how=how)
+            own = await self._collection(run, planned, short=short, options=options)
             counts += own
             results[planned.type_key] = CollectionResult(
                 outcome=Outcome.COMPLETE, pages=own["pages"], items=own["observed"]
@@ -97,23 +97,29 @@ class DirectRuns:
         await ActivityEnvironment().run(self.records.finish_run, finish)
         return counts
 
-    async def _collection(self, run: Run, planned: PlannedCollection, *, short: bool, how: HowToRead) -> Counter[str]:
-        refreshes = {planned.type_key: planned.refresh} if planned.refresh and not how.detail_refresh else {}
-        due = DetailsDue(detail_refresh=how.detail_refresh, refreshes=refreshes, deep=how.deep) if short else None
+    async def _collection(
+        self, run: Run, planned: PlannedCollection, *, short: bool, options: HowToRead
+    ) -> Counter[str]:
+        refreshes = {planned.type_key: planned.refresh} if planned.refresh and not options.detail_refresh else {}
+        due = (
+            DetailsDue(detail_refresh=options.detail_refresh, refreshes=refreshes, deep=options.deep) if short else None
+        )
         urls, waves = [planned.first_url], list[tuple[list[str], FetchPagesResult]]()
         counts: Counter[str] = Counter()
         while urls:
-            asked, urls = urls[: how.pages_at_once], urls[how.pages_at_once :]
-            fetched = await self._fetched(run, planned, asked, due)
+            batch, urls = urls[: options.pages_at_once], urls[options.pages_at_once :]
+            fetched = await self._fetched(run, planned, batch, due)
             for page in fetched.pages:
                 urls += [*page.more_urls, *([] if page.next_url is None else [page.next_url])]
                 counts.update(pages=1, requests=1, observed=page.items, invalid=page.invalid)
                 counts.update(f"invalid at {bad.position}: {bad.reason}" for bad in page.named_invalid)
-            waves.append((asked, fetched))
-        groups = [waves] if how.merges_together else [[wave] for wave in waves]
+            waves.append((batch, fetched))
+        groups = [waves] if options.merges_together else [[wave] for wave in waves]
         while groups:
             group = groups.pop(0)
-            if not await self._merged(run, planned, [fetched for _, fetched in group], counts, how, is_last=not groups):
+            if not await self._merged(
+                run, planned, [fetched for _, fetched in group], counts, options, is_last=not groups
+            ):
                 self.lost += 1
                 # The following pages too: of an id that several pages show, the page that is read last counts.
                 again = [urls for read in (group, *groups) for urls, _ in read]
@@ -145,7 +151,7 @@ class DirectRuns:
         planned: PlannedCollection,
         waves: Sequence[FetchPagesResult],
         counts: Counter[str],
-        how: HowToRead,
+        options: HowToRead,
         *,
         is_last: bool,
     ) -> bool:
@@ -160,9 +166,9 @@ class DirectRuns:
             more_waves=more + [wave for fetched in waves for wave in fetched.more_waves],
             ended=ended if planned.confirmable else [],
             detailed=ended if planned.detailed else [],
-            detail_refresh=how.detail_refresh,
-            refreshes={planned.type_key: planned.refresh} if planned.refresh and not how.detail_refresh else {},
-            deep=how.deep,
+            detail_refresh=options.detail_refresh,
+            refreshes={planned.type_key: planned.refresh} if planned.refresh and not options.detail_refresh else {},
+            deep=options.deep,
         )
         merged = await ActivityEnvironment().run(self.merging.upsert_items, merge)
         if merged.lost:
@@ -176,8 +182,8 @@ class DirectRuns:
         return True
 
     async def _confirm(self, run: Run, planned: PlannedCollection, counts: Counter[str]) -> None:
-        left = planned.confirmable
-        while left:
+        is_unfinished = planned.confirmable
+        while is_unfinished:
             request = ConfirmMissing(
                 tenant_id=run.tenant_id,
                 run_id=run.run_id,
@@ -192,11 +198,11 @@ class DirectRuns:
             if share is not None:
                 assert share.failure is None
                 counts.update(found=share.found, gone=share.gone)
-            left = share is not None and share.left > 0
+            is_unfinished = share is not None and share.left > 0
 
     async def _read_details(self, run: Run, planned: PlannedCollection, counts: Counter[str]) -> None:
-        left = planned.detailed
-        while left:
+        is_unfinished = planned.detailed
+        while is_unfinished:
             request = FetchDetails(
                 tenant_id=run.tenant_id,
                 run_id=run.run_id,
@@ -211,7 +217,7 @@ class DirectRuns:
             progress = fetched.collections[planned.type_key]
             counts.update(requests=fetched.requests, changed=fetched.changed, read=progress.read)
             counts["unchanged"] -= fetched.changed
-            left = progress.left > 0
+            is_unfinished = progress.left > 0
 
 
 @asynccontextmanager

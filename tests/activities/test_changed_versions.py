@@ -20,7 +20,7 @@ def setting(number: int, definition: str) -> dict[str, Any]:
 
 
 def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) -> NewVersion:
-    of = NewVersion(
+    new_version = NewVersion(
         "configurationPolicies",
         "1",
         2,
@@ -32,7 +32,7 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
         was_sorted=False,
         lacked_before=None,
     )
-    return of._replace(**known)
+    return new_version._replace(**known)
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,10 @@ async def test_the_answers_of_several_batches_are_merged_together(
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
         rows = await listed(worker, database)
-        asked = len(graph.requests(Kind.BATCH))
+        earlier = len(graph.requests(Kind.BATCH))
         fetched = await fetch(worker, uuid4())
     assert fetched.requests == LIMIT * MERGED_TOGETHER
-    assert len(graph.requests(Kind.BATCH)) - asked == MERGED_TOGETHER
+    assert len(graph.requests(Kind.BATCH)) - earlier == MERGED_TOGETHER
     progress = fetched.collections[POLICIES]
     assert progress.read + progress.left == rows
     assert progress.read == list((await versions(database, worker.run.tenant_id)).values()).count(1)

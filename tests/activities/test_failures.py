@@ -34,7 +34,7 @@ async def classify(
     attempt: int = 1,
     waited: timedelta = timedelta(0),
     scheduled: datetime = datetime(2026, 1, 1, tzinfo=UTC),
-    **how: Any,
+    **options: Any,
 ) -> ApplicationError:
     environment = ActivityEnvironment()
     environment.info = replace(
@@ -42,7 +42,7 @@ async def classify(
     )
 
     async def fail() -> None:
-        async with classified(**how):
+        async with classified(**options):
             raise error
 
     with pytest.raises(ApplicationError) as failed:

@@ -41,11 +41,11 @@ async def test_a_merge_with_lost_rows_counts_unlisted_and_pending_items(
         ended=["groups"],
         detailed=["groups"],
     )
-    told = await upserted(database, request)
-    assert (told.lost, told.lost_tokens) == (
+    result = await upserted(database, request)
+    assert (result.lost, result.lost_tokens) == (
         (False, [request.fetch_token]) if empty_page_is_of_its_own_wave else (True, [])
     )
-    assert (told.created, told.unlisted, told.pending) == (0, {"groups": 1}, {"groups": 1})
+    assert (result.created, result.unlisted, result.pending) == (0, {"groups": 1}, {"groups": 1})
 
 
 async def test_unchanged_items_with_moved_rows_are_merged_without_another_read(
@@ -63,5 +63,5 @@ async def test_unchanged_items_with_moved_rows_are_merged_without_another_read(
         await other.execute(text("UPDATE inventory_item SET graph_id = graph_id"))
         merging = asyncio.create_task(upserted(database, request))
         await until_it_waits(database_url, merging)
-    told = await merging
-    assert (told.lost, told.unchanged) == (False, 1)
+    result = await merging
+    assert (result.lost, result.unchanged) == (False, 1)

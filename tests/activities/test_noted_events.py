@@ -155,8 +155,8 @@ async def test_only_confirmed_items_are_gone(worker: Worker) -> None:
     await worker.run(policy(), GROUP)
     assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
     await worker.run(policy(), GROUP)
-    gone = UnlistedItem(POLICIES, "p", "", None)
-    assert await worker.run(GROUP, gone=(gone,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
+    item = UnlistedItem(POLICIES, "p", "", None)
+    assert await worker.run(GROUP, gone=(item,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
 
 
 async def test_a_run_that_ends_late_notes_its_changes(worker: Worker, database: Database) -> None:
@@ -213,9 +213,9 @@ async def test_only_new_drift_is_noted_and_only_once(worker: Worker, database: D
     assert await worker.run(policy("disabled"), GROUP) == []
 
 
-async def snooze(database: Database, until: str = "now() + interval '1 day'", **what: str) -> None:
-    columns = "".join(f", {name}" for name in what)
-    values = "".join(f", '{value}'" for value in what.values())
+async def snooze(database: Database, until: str = "now() + interval '1 day'", **scope: str) -> None:
+    columns = "".join(f", {name}" for name in scope)
+    values = "".join(f", '{value}'" for value in scope.values())
     async with database.tenant(TENANT) as session:
         await session.execute(
             text(
@@ -319,8 +319,8 @@ async def test_the_expiry_of_the_configured_certificate_is_noted(worker: Worker,
     (tmp_path / "tenants.toml").write_text(entry)
     assert await worker.note(expiring=True) == [], "runs tell that the file is not there"
     kept.write_bytes(ssl.DER_cert_to_PEM_cert(base64.b64decode(certificate(ends))).encode() + key)
-    told = [f"pending high credential of the app that reads this tenant expires {ends:%Y-%m-%d}"]
-    assert await worker.note(expiring=True) == told
+    events = [f"pending high credential of the app that reads this tenant expires {ends:%Y-%m-%d}"]
+    assert await worker.note(expiring=True) == events
     assert await worker.note(expiring=True) == []
 
 

@@ -81,12 +81,12 @@ def _make_again(tenant: SimulatedTenant, path: str, key: str) -> None:
 
 def _apply(tenant: SimulatedTenant, edit: tuple[str, str, int, int]) -> None:
     """Applies an edit: its kind, its collection, the place of its item, and a number for its content."""
-    what, type_key, place, number = edit
+    kind, type_key, place, number = edit
     path = PATHS[type_key]
-    if what in MADE:
-        MADE[what](tenant, path, number)
+    if kind in MADE:
+        MADE[kind](tenant, path, number)
     elif keys := [item.key for item in tenant._content.items(endpoint_at(path)) if isinstance(item.document, dict)]:
-        EDITED[what](tenant, path, keys[place % len(keys)], number)
+        EDITED[kind](tenant, path, keys[place % len(keys)], number)
 
 
 EDITS = st.tuples(st.sampled_from([*MADE, *EDITED]), st.sampled_from(EDITABLE), st.integers(0, 5), st.integers(0, 9))
@@ -133,12 +133,12 @@ class Pair:
                 await stack.enter_async_context(direct_runs(self._graph, url, self._folder, key=key))
                 for url in self.urls
             ]
-            for edits, how, type_keys in steps:
+            for edits, options, type_keys in steps:
                 for edit in edits:
                     _apply(tenant, edit)
                 before = short.left_alone
-                counts = await short.run(type_keys, short=True, how=how)
-                assert counts == await whole.run(type_keys, short=False, how=how)
+                counts = await short.run(type_keys, short=True, options=options)
+                assert counts == await whole.run(type_keys, short=False, options=options)
                 assert rows(self.urls[0]) == rows(self.urls[1])
                 played.append((counts["observed"], short.left_alone - before))
         return played

@@ -36,12 +36,12 @@ async def test_a_batch_of_several_listings_gives_the_same_rows(
             for number in range(4):
                 if number == 2:
                     tenant.change(third, tenant.documents(third)[0]["id"], {"displayName": "Renamed"})
-                before, asked = at_once.left_alone, len(graph.requests(Kind.BATCH))
-                counts = await at_once.run(["depEnrollmentProfiles"], short=True, how=together)
-                asked = len(graph.requests(Kind.BATCH)) - asked
+                before, batches = at_once.left_alone, len(graph.requests(Kind.BATCH))
+                counts = await at_once.run(["depEnrollmentProfiles"], short=True, options=together)
+                batches = len(graph.requests(Kind.BATCH)) - batches
                 assert counts == await one_by_one.run(["depEnrollmentProfiles"], short=False)
                 assert rows(database_url) == rows(other_url)
                 assert counts["duplicates: depEnrollmentProfiles"] == 1
-                assert asked <= counts["requests"] / 5
+                assert batches <= counts["requests"] / 5
                 assert (at_once.left_alone > before) == (number > 0)
             assert counts["requests"] > PARENTS

@@ -44,8 +44,8 @@ class Temporal:
             if self.workflow_id == self.dead:
                 raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
             raw = cast("Any", type("Raw", (), {"first_run_id": self.workflow_id}))
-            told = {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING, "workflow_type": SYNC_WORKFLOW}
-            return type("Description", (), told)
+            fields = {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING, "workflow_type": SYNC_WORKFLOW}
+            return type("Description", (), fields)
 
 
 async def many_runs(database: Database) -> UUID:

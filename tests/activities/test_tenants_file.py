@@ -45,12 +45,12 @@ def replace(path: Path, content: str) -> None:
     path.with_suffix(".new").replace(path)
 
 
-@pytest.mark.parametrize("how", ["in place", "replaced"])
-async def test_a_new_tenant_is_known_at_once(path: Path, how: str) -> None:
+@pytest.mark.parametrize("mode", ["in place", "replaced"])
+async def test_a_new_tenant_is_known_at_once(path: Path, mode: str) -> None:
     save(path, entry(CONTOSO, "Contoso"))
     file = TenantsFile(path)
     assert await file.get(FABRIKAM) is None
-    if how == "in place":
+    if mode == "in place":
         save(path, BOTH)
     else:
         replace(path, BOTH)

@@ -212,23 +212,23 @@ async def test_a_hanging_batch_is_handed_back_when_the_others_end(monkeypatch: p
 
 
 async def test_a_wave_waits_for_the_turns_of_its_family() -> None:
-    asked: dict[str, int] = defaultdict(int)
+    requests: dict[str, int] = defaultdict(int)
 
     async def answer(request: FetchPages) -> FetchPagesResult:
         (cursor,) = request.cursors
-        asked[cursor.url] += 1
-        if asked[cursor.url] == 1:
+        requests[cursor.url] += 1
+        if requests[cursor.url] == 1:
             return fetched(paced=timedelta(milliseconds=1))
         return await listing(1)(request)
 
     taken = await read(answer, batch("a", limit=1), batch("b", limit=1), in_turn=True)
     assert [chain[0].fetched is not None and chain[0].fetched.paced for chain in taken.pages] == [None, None]
-    assert asked == {"/a": 2, "/b": 2}
-    asked.clear()
+    assert requests == {"/a": 2, "/b": 2}
+    requests.clear()
     ((back,),) = (await read(answer, batch("a"))).pages
     assert back.fetched is not None
     assert back.fetched.paced == timedelta(milliseconds=1), "a paused family is handed back at once"
-    asked.clear()
+    requests.clear()
 
 
 async def test_a_family_with_turns_is_read_one_batch_at_a_time() -> None:

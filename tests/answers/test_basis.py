@@ -80,8 +80,8 @@ NO_QUESTIONS = {
 
 
 def test_every_question_command_is_covered() -> None:
-    asked = {question.command.split()[0] for question in QUESTIONS}
-    assert COMMANDS.keys() - ASK_NO_TENANT - NO_QUESTIONS == asked - ASK_NO_TENANT
+    covered = {question.command.split()[0] for question in QUESTIONS}
+    assert COMMANDS.keys() - ASK_NO_TENANT - NO_QUESTIONS == covered - ASK_NO_TENANT
 
 
 async def test_answers_name_unread_tenants_and_the_basis_of_empty_results(

@@ -38,7 +38,7 @@ def changed(
     return [field_change(difference, rules, names) for difference in differences(before, after)]
 
 
-def said(
+def texts(
     type_key: str, before: dict[str, Any], after: dict[str, Any], names: dict[tuple[str, str], str] = NAMES
 ) -> list[str]:
     """Label and text of each field with a difference to report."""
@@ -80,8 +80,8 @@ def assignment(kind: str, **properties: Any) -> dict[str, Any]:
     ],
 )
 def test_assignment_is_shown_in_words(member: dict[str, Any], words: str) -> None:
-    assert said("mobileApps", {"assignments": []}, {"assignments": [member]}) == [f"assignments: + {words}"]
-    assert said("mobileApps", {"assignments": [member]}, {"assignments": []}) == [f"assignments: - {words}"]
+    assert texts("mobileApps", {"assignments": []}, {"assignments": [member]}) == [f"assignments: + {words}"]
+    assert texts("mobileApps", {"assignments": [member]}, {"assignments": []}) == [f"assignments: - {words}"]
 
 
 def setting(value: Any, definition: str = TELEMETRY, children: list[Any] | None = None) -> dict[str, Any]:
@@ -105,25 +105,25 @@ def policy(*settings: Any) -> dict[str, Any]:
 
 def test_setting_without_a_read_definition_shows_last_parts_of_its_id() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
-    (line,) = said("configurationPolicies", before, after)
+    (line,) = texts("configurationPolicies", before, after)
     assert "allowtelemetry: 1 → 0" in line
     assert line == f"system_allowtelemetry: 1 → 0 ({TELEMETRY})"
-    assert said("configurationPolicies", policy(), after) == [f"system_allowtelemetry: + 0 ({TELEMETRY}_0)"]
+    assert texts("configurationPolicies", policy(), after) == [f"system_allowtelemetry: + 0 ({TELEMETRY}_0)"]
 
 
 def test_setting_with_a_read_definition_shows_display_names() -> None:
     before, after = policy(setting(f"{TELEMETRY}_1")), policy(setting(f"{TELEMETRY}_0"))
-    assert said("configurationPolicies", before, after, CATALOG) == ["Allow Telemetry: Basic → Security"]
-    assert said("configurationPolicies", after, policy(), CATALOG) == ["Allow Telemetry: - Security"]
+    assert texts("configurationPolicies", before, after, CATALOG) == ["Allow Telemetry: Basic → Security"]
+    assert texts("configurationPolicies", after, policy(), CATALOG) == ["Allow Telemetry: - Security"]
     (field,) = changed("configurationPolicies", before, after, CATALOG)
     assert (field.label, field.before, field.before_named) == ("Allow Telemetry", f"{TELEMETRY}_1", "Basic")
     unknown = policy(setting(f"{TELEMETRY}_7"))
-    assert said("configurationPolicies", policy(), unknown, CATALOG) == ["Allow Telemetry: + 7"]
+    assert texts("configurationPolicies", policy(), unknown, CATALOG) == ["Allow Telemetry: + 7"]
 
 
 def test_child_settings_have_their_own_lines() -> None:
     outer = setting(f"{TELEMETRY}_1", children=[child("device_vendor_msft_inner", 5), child("device_other_words", "x")])
-    (lines,) = said("configurationPolicies", policy(), policy(outer))
+    (lines,) = texts("configurationPolicies", policy(), policy(outer))
     assert lines == (
         "system_allowtelemetry: 3 lines added\n"
         f"+ system_allowtelemetry: 1 ({TELEMETRY}_1)\n"
@@ -134,7 +134,7 @@ def test_child_settings_have_their_own_lines() -> None:
 
 def test_decoded_content_follows_its_setting() -> None:
     script = child("device_vendor_msft_script", encoded("Write-Host 1\nWrite-Host 2\n"))
-    (lines,) = said("configurationPolicies", policy(), policy({"settingInstance": script}))
+    (lines,) = texts("configurationPolicies", policy(), policy({"settingInstance": script}))
     assert lines.splitlines()[1:] == [
         "+ msft_script: (device_vendor_msft_script)",
         "+   UTF-8",
@@ -152,7 +152,7 @@ def test_setting_group_is_shown_as_its_settings() -> None:
             ],
         }
     }
-    assert said("configurationPolicies", policy(), policy(group)) == [
+    assert texts("configurationPolicies", policy(), policy(group)) == [
         'firewall_rules: + firewall_name: "DNS" (device_vendor_msft_firewall_name)'
     ]
 
@@ -163,10 +163,12 @@ def test_intent_setting_shows_its_value_once() -> None:
     def intent(value: Any, text: str) -> dict[str, Any]:
         return {"settings": [{"id": "1", "definitionId": definition, "value": value, "valueJson": text}]}
 
-    assert said("intents", intent(True, "true"), intent(False, "false")) == [
+    assert texts("intents", intent(True, "true"), intent(False, "false")) == [
         f"bitLockerEncryptDevice: true → false ({definition})"
     ]
-    assert said("intents", {"settings": []}, intent(True, "true")) == [f"bitLockerEncryptDevice: + true ({definition})"]
+    assert texts("intents", {"settings": []}, intent(True, "true")) == [
+        f"bitLockerEncryptDevice: + true ({definition})"
+    ]
 
 
 def test_administrative_template_shows_its_own_names() -> None:
@@ -183,11 +185,11 @@ def test_administrative_template_shows_its_own_names() -> None:
     names = {(TEMPLATES, PILOT): "Turn on protection", (TEMPLATES, CORPORATE): "Level"}
     key = "groupPolicyConfigurations"
     before, after = template(enabled=False, level=1), template(enabled=True, level=2)
-    assert said(key, before, after, names) == [
+    assert texts(key, before, after, names) == [
         "Turn on protection: disabled → enabled",
         "Turn on protection → Level: 1 → 2",
     ]
-    assert said(key, {"definitionValues": []}, after, names) == [
+    assert texts(key, {"definitionValues": []}, after, names) == [
         "Turn on protection: 2 lines added\n+ enabled\n+ Level: 2"
     ]
 
@@ -196,15 +198,15 @@ def test_user_ids_are_marked_as_users_and_applications_are_named() -> None:
     def access(users: list[str], apps: list[str]) -> dict[str, Any]:
         return {"conditions": {"users": {"excludeUsers": users}, "applications": {"includeApplications": apps}}}
 
-    assert said("conditionalAccessPolicies", access([], []), access([PERSON], [APP])) == [
+    assert texts("conditionalAccessPolicies", access([], []), access([PERSON], [APP])) == [
         'conditions.applications.includeApplications: + "Exchange Online"',
         "conditions.users.excludeUsers: + user 3f2a1c4d… (people are not read)",
     ]
     wanted = [{"resourceAppId": APP, "resourceAccess": []}]
-    assert said("applications", {"requiredResourceAccess": []}, {"requiredResourceAccess": wanted}) == [
+    assert texts("applications", {"requiredResourceAccess": []}, {"requiredResourceAccess": wanted}) == [
         'requiredResourceAccess[#1]: + resourceAppId: "Exchange Online"'
     ]
-    assert said("conditionalAccessPolicies", access([], ["All"]), access([], ["Office365"])) == [
+    assert texts("conditionalAccessPolicies", access([], ["All"]), access([], ["Office365"])) == [
         'conditions.applications.includeApplications: + "Office365"',
         'conditions.applications.includeApplications: - "All"',
     ]
@@ -212,15 +214,15 @@ def test_user_ids_are_marked_as_users_and_applications_are_named() -> None:
 
 def test_empty_and_absent_values_do_not_differ() -> None:
     before: dict[str, Any] = {"a": "", "b": None, "c": [], "d": {}, "e": False, "f": 0}
-    assert said("groups", before, {}) == ["e: - false", "f: - 0"]
-    assert said("groups", {"a": None}, {"a": ""}) == []
-    assert said("groups", {"a": {"b": None, "c": []}}, {}) == []
-    assert said("groups", {"a": None}, {"a": "x"}) == ['a: nothing → "x"']
+    assert texts("groups", before, {}) == ["e: - false", "f: - 0"]
+    assert texts("groups", {"a": None}, {"a": ""}) == []
+    assert texts("groups", {"a": {"b": None, "c": []}}, {}) == []
+    assert texts("groups", {"a": None}, {"a": "x"}) == ['a: nothing → "x"']
 
 
 def test_object_text_omits_types_and_empty_properties() -> None:
     place = {"@odata.type": "#microsoft.graph.iPv4CidrRange", "cidrAddress": "203.0.113.1/32", "note": None}
-    assert said("namedLocations", {"ipRanges": []}, {"ipRanges": [place]}) == [
+    assert texts("namedLocations", {"ipRanges": []}, {"ipRanges": [place]}) == [
         'ipRanges[203.0.113.1/32]: + cidrAddress: "203.0.113.1/32"'
     ]
 
@@ -246,14 +248,14 @@ def encoded(text: str) -> str:
 def test_encoded_content_is_compared_by_lines(type_key: str, label: str, around: Any) -> None:
     same = "<first/>\n<second/>\n<third/>\n<fourth/>\n"
     before, after = (around(encoded(f"{same}<{last}/>\n")) for last in ("old", "new"))
-    assert said(type_key, before, after) == [
+    assert texts(type_key, before, after) == [
         f"{label}: UTF-8\n@@ line 2 @@\n  <second/>\n  <third/>\n  <fourth/>\n- <old/>\n+ <new/>"
     ]
 
 
 def test_json_of_a_custom_policy_is_compared_by_lines() -> None:
     before, after = ({"rulesContent": encoded(f'{{"Rules":[{{"SettingName":"Tpm","Operand":{n}}}]}}')} for n in (1, 2))
-    (line,) = said("deviceCompliancePolicies", before, after)
+    (line,) = texts("deviceCompliancePolicies", before, after)
     assert [part.split() for part in line.splitlines() if part[:1] in "-+"] == [
         ["-", '"Operand":', "1"],
         ["+", '"Operand":', "2"],
@@ -286,12 +288,12 @@ def test_any_difference_has_text_or_is_hidden(before: Any, after: Any, name: str
 
 def test_hidden_value_is_hidden_inside_an_object() -> None:
     wifi = {"name": "Office", "key": {"sensitive": True}}
-    assert said("groups", {"wifi": []}, {"wifi": [wifi]}) == ['wifi[Office]: + name: "Office", key: hidden']
+    assert texts("groups", {"wifi": []}, {"wifi": [wifi]}) == ['wifi[Office]: + name: "Office", key: hidden']
 
 
 def test_long_value_is_cut_around_its_difference() -> None:
     same = "x" * 5_000
-    (line,) = said("groups", {"a": f"{same}old{same}"}, {"a": f"{same}new{same}"})
+    (line,) = texts("groups", {"a": f"{same}old{same}"}, {"a": f"{same}new{same}"})
     assert "old" in line
     assert "new" in line
     assert len(line) < 3 * LONGEST_VALUE
@@ -302,12 +304,12 @@ def test_large_text_shows_every_changed_line() -> None:
     lines = [f"line {number}" for number in range(20_000)]
     other = [f"row {number}" for number in range(20_000)]
     before, after = "\n".join(["first", *lines, "last"]), "\n".join(["first", *other, "last"])
-    (line,) = said("groups", {"a": before}, {"a": after})
+    (line,) = texts("groups", {"a": before}, {"a": after})
     assert line.count("\n- ") == line.count("\n+ ") == 20_000
 
 
 @pytest.mark.parametrize(
-    ("kind", "evidence", "said"),
+    ("kind", "evidence", "expected"),
     [
         (FindingKind.CHANGED, "observed", "hidden, changed"),
         (FindingKind.CHANGED, EDITED, "hidden, may have changed"),
@@ -315,7 +317,7 @@ def test_large_text_shows_every_changed_line() -> None:
         (FindingKind.REMOVED, "observed", "hidden, removed"),
     ],
 )
-def test_finding_text_states_the_change_of_a_hidden_value(kind: FindingKind, evidence: str, said: str) -> None:
+def test_finding_text_states_the_change_of_a_hidden_value(kind: FindingKind, evidence: str, expected: str) -> None:
     hidden: dict[str, Any] = {"hidden": True, "before": None, "after": None, "before_named": None, "after_named": None}
     finding = DriftFindingRecord.model_construct(kind=kind, evidence=evidence, path="key", label="Key", **hidden)
-    assert (finding.text, finding.model_dump(include={"kind"})) == (said, {"kind": kind})
+    assert (finding.text, finding.model_dump(include={"kind"})) == (expected, {"kind": kind})

@@ -86,8 +86,8 @@ async def test_all_answers_resolve_names_of_upper_case_ids(
     assert (await starter("baseline set", "then")).code == 0
     await sync(database, tenant_id, [assigned], configurations)
     for words in (("changes",), ("drift",), ("diff", configurations, "p"), ("show", configurations, "p")):
-        said = (await starter(*words)).stdout
-        assert 'include group "Pilot" · filter "Company" (include)' in said, words
+        output = (await starter(*words)).stdout
+        assert 'include group "Pilot" · filter "Company" (include)' in output, words
     (field,) = (await starter("changes", "--json")).objects()[0]["fields"]
     assert field["path"] == f"assignments[group {GROUP}, include filter {used}]"
     assert field["label"] == 'assignments[group "Pilot", include filter "Company"]'

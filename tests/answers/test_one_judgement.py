@@ -71,18 +71,18 @@ async def test_all_answers_agree_whether_a_version_tells_a_change(
     database: Database, history: list[Observation]
 ) -> None:
     type_key = history[0].type_key
-    how = load_catalog().comparability(type_key)
+    comparability = load_catalog().comparability(type_key)
     counted: dict[int, bool] = {}
-    for number, seen in enumerate(history, start=1):
-        merged = await sync(database, TENANT, [seen], type_key, comparability=how)
+    for number, item in enumerate(history, start=1):
+        merged = await sync(database, TENANT, [item], type_key, comparability=comparability)
         counted[number] = merged.changed == 1
     async with database.tenant(TENANT, read_only=True) as session:
         window = Window(EARLIEST, await database_time(session))
-        told = {change.version async for _, change in changes(session, TENANT, window)}
+        changed_versions = {change.version async for _, change in changes(session, TENANT, window)}
         versions = await answer.history(session, type_key, "1")
         assert [version.version for version in versions] == [*range(len(history), 0, -1)]
         for version in versions[:-1]:
-            is_told = version.version in told
+            is_told = version.version in changed_versions
             compared = await answer.compare(session, type_key, "1", None, version.version)
             assert compared is not None
             assert (version.tells_change, counted[version.version]) == (is_told, is_told)

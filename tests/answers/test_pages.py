@@ -116,7 +116,7 @@ def changes(value: Any = 1, run_ids: Sequence[UUID] = (UUID(int=7),), goes_on_af
             ),
         ),
     )
-    gone = change.model_copy(
+    missing = change.model_copy(
         update={
             "kind": ChangeKind.MISSING,
             "fields": None,
@@ -137,7 +137,7 @@ def changes(value: Any = 1, run_ids: Sequence[UUID] = (UUID(int=7),), goes_on_af
         goes_on_after=goes_on_after,
     )
     of_runs = [change.model_copy(update={"run_id": run_id}) for run_id in run_ids[1:]]
-    return changes_page(HOSTILE, summary, [change, *of_runs] if of_runs else [change, gone], {})
+    return changes_page(HOSTILE, summary, [change, *of_runs] if of_runs else [change, missing], {})
 
 
 BEFORE, AFTER = "0123456789abcdef" * 4, "fedcba9876543210" * 4

@@ -195,14 +195,16 @@ async def test_change_of_only_a_secret_is_shown_in_place(database: Database, sta
     assert "hidden-" not in changed
 
 
-@pytest.mark.parametrize(("secret", "said"), [(None, "hidden in part, changed"), ("hidden-3", "only the hidden part")])
+@pytest.mark.parametrize(
+    ("secret", "expected"), [(None, "hidden in part, changed"), ("hidden-3", "only the hidden part")]
+)
 async def test_drift_shows_the_lines_around_a_secret(
-    database: Database, starter: CommandLine, tmp_path: Path, secret: str | None, said: str
+    database: Database, starter: CommandLine, tmp_path: Path, secret: str | None, expected: str
 ) -> None:
     assert (await starter("baseline set", "golden")).code == 0
     await sync(database, TENANT, [windows(2), mac(1) if secret is None else mac(2, secret), ios(2)], PROFILES)
     table = (await starter("drift")).stdout
-    assert said in table
+    assert expected in table
     assert ("; - <integer>2</integer>; + <integer>1</integer>\n" in table) == (secret is None)
     report, finding = (await starter("drift", "--json")).objects()
     assert (finding["label"], finding["hidden"], "\n  (hidden)\n" in finding["text"]) == ("payload", True, True)

@@ -82,11 +82,11 @@ async def test_page_retries_a_failed_stream_and_stops_after_the_run(
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     async with visit() as visitor:
-        asked: list[str] = []
+        requests: list[str] = []
 
         async def fail_first(route: Route) -> None:
-            asked.append(route.request.url)
-            if len(asked) > 1:
+            requests.append(route.request.url)
+            if len(requests) > 1:
                 await route.continue_()
             elif failure == "no answer":
                 await route.abort()
@@ -97,19 +97,19 @@ async def test_page_retries_a_failed_stream_and_stops_after_the_run(
         await visitor.page.route("**/live", fail_first)
         await visitor.page.goto(page["sign_in_url"])
         await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
-        await until_async(lambda: _soon(len(asked) == 1))
+        await until_async(lambda: _soon(len(requests) == 1))
         shown = visitor.page.locator("main")
         await expect(shown).to_contain_text("0 items")
         await visitor.page.clock.run_for(20_000)
-        assert len(asked) == 1, "it asks again calmly"
+        assert len(requests) == 1, "it asks again calmly"
         await visitor.page.clock.run_for(15_000)
-        await until_async(lambda: _soon(len(asked) == 2))
+        await until_async(lambda: _soon(len(requests) == 2))
         await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
         await expect(shown).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
         await end(database, CONTOSO, run)
         await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
         await visitor.page.clock.run_for(300_000)
-        assert len(asked) == 2, "a run that has ended changes no more"
+        assert len(requests) == 2, "a run that has ended changes no more"
 
 
 async def _soon(holds: bool) -> bool:
@@ -166,9 +166,9 @@ async def test_ctrl_c_stops_the_page_during_a_live_stream(
     run = await begin(database, CONTOSO, POLICIES)
     environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
     with running(environment, "--port=0", "--json") as process:
-        told = addresses(process)
-        async with httpx.AsyncClient(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
-            cookie = (await client.get(told["sign_in_url"])).headers["set-cookie"].partition(";")[0]
+        printed = addresses(process)
+        async with httpx.AsyncClient(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            cookie = (await client.get(printed["sign_in_url"])).headers["set-cookie"].partition(";")[0]
             address = f"/tenants/{CONTOSO}/runs/{run.run_id}/live"
             async with client.stream("GET", address, headers={"Cookie": cookie}) as answer:
                 async for line in answer.aiter_lines():

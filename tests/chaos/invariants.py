@@ -44,13 +44,13 @@ async def falsely_missing(database: Database, tenant: SimulatedTenant, selection
     """Items that exist and are reported missing with high confidence."""
     before = await listed_now(tenant, selection)
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
-        asked = await queries.question(session, selection.hash())
+        question = await queries.question(session, selection.hash())
         missing = (
             []
-            if asked is None
+            if question is None
             else [
                 (item.type_key, item.external_id)
-                async for item in queries.missing_items(session, asked)
+                async for item in queries.missing_items(session, question)
                 if item.confidence is Confidence.HIGH
             ]
         )
@@ -68,13 +68,13 @@ async def inventory_equals_tenant(
     wrong: list[str] = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         record = await queries.run_record(session, run_id)
-        asked = await queries.question(session, selection.hash())
-        items = [item async for item in queries.items(session, asked)]
+        question = await queries.question(session, selection.hash())
+        items = [item async for item in queries.items(session, question)]
         marks = {"type_keys": list(selection.type_keys), "run_id": run_id}
         wrong += [f"the absence of {tuple(row)} is wrong" for row in await session.execute(_BAD_ABSENCES, marks)]
     if record is None or record.status is not RunStatus.SUCCESS or record.error_codes:
         return [f"the clean run did not succeed: {_in_short(record)}"]
-    if asked is None or asked.latest.run_id != run_id:
+    if question is None or question.latest.run_id != run_id:
         return ["the clean run is not what missing is derived from"]
     stored = {(item.type_key, item.external_id): item for item in items if item.type_key in selection.type_keys}
     for key, content_hash in expected.items():
@@ -159,10 +159,10 @@ async def versions_are_sound(database: Database, tenant: SimulatedTenant) -> lis
     """Versions count from 1 without a gap, consecutive versions differ, and staging is empty."""
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         bad = [f"the versions of {tuple(row)} are wrong" for row in await session.execute(_BAD_VERSIONS)]
-        left = (await session.execute(_LEFT_OVERS)).one()
-    if any(left):
+        rest = (await session.execute(_LEFT_OVERS)).one()
+    if any(rest):
         bad.append(
-            f"{left.staged} staged rows, {left.waves} merged waves, {left.pending} pending items are left behind"
+            f"{rest.staged} staged rows, {rest.waves} merged waves, {rest.pending} pending items are left behind"
         )
     return bad
 

@@ -135,12 +135,12 @@ def _fault(random: Random, type_keys: tuple[str, ...]) -> Fault:
         kind = random.choice(sorted(NOT_DRAWN))
     is_page_fault = not kind.startswith(("batch_", "token_", "reset_", "slow_")) and kind is not FaultKind.APP_REVOKED
     path = COLLECTIONS[random.choice(type_keys)] if is_page_fault and random.random() < 0.7 else ""
-    how = random.random()
+    chance = random.random()
     return Fault(
         kind,
         path=LISTINGS if kind is FaultKind.SLIP else path.replace("/", r"\/"),
-        probability=1.0 if how < 0.7 else random.uniform(0.05, 0.6),
-        count=random.randint(1, 4) if how < 0.55 else random.randint(5, 60) if how < 0.9 else None,
+        probability=1.0 if chance < 0.7 else random.uniform(0.05, 0.6),
+        count=random.randint(1, 4) if chance < 0.55 else random.randint(5, 60) if chance < 0.9 else None,
         skip=random.choice((0, 0, 1, 2, 5)),
         seed=random.randrange(1 << 30),
         retry_after=_retry_after(random),

@@ -35,7 +35,7 @@ def play_all(
     with Rig(folder, tenants=len(schedules)) as rig:
         plays = asyncio.run(_play_all(rig, schedules, at_once, on_end))
         logs = rig.system.logs()
-        told = [f"the logs hold {name}: {_around(text, logs)}" for name, text in _unwanted(rig) if text in logs]
+        leaks = [f"the logs hold {name}: {_around(text, logs)}" for name, text in _unwanted(rig) if text in logs]
         visited = [f"{rig.trap.visitors} connections were made to a foreign host"] if rig.trap.visitors else []
         return Report(
             len(plays),
@@ -43,7 +43,7 @@ def play_all(
             rig.graph.faults.injected(),
             {name: times for name, times in sorted(rig.events.items()) if times},
             [play for play in plays if play.violations],
-            told + visited,
+            leaks + visited,
         )
 
 

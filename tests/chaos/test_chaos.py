@@ -45,8 +45,8 @@ def test_no_item_is_lost_duplicated_or_falsely_missing(tmp_path: Path, seeds: in
     schedules[-1] = Schedule.of(FIRST_SEED + seeds - 1, events=0.0).with_event(2.0, Event.CRASH_POSTGRES)
     schedules.append(ONLY_LOOKED_AT)
     report = play_all(schedules, tmp_path, at_once=len(schedules))
-    told = [f"{play.schedule.describe()}\n{violation}" for play in report.failed for violation in play.violations]
-    assert not [*told, *report.of_all], "\n".join([*told, *report.of_all])
+    violations = [f"{play.schedule.describe()}\n{violation}" for play in report.failed for violation in play.violations]
+    assert not [*violations, *report.of_all], "\n".join([*violations, *report.of_all])
     assert sum(report.faults.values()) >= faults
     happened = {Event.KILL_WORKER, Event.CRASH_POSTGRES, "rows_moved", "looks", "items_read_by_a_look"}
     assert happened <= set(report.events)

@@ -47,8 +47,8 @@ class Terminal:
     async def __call__(self, *words: object, **environment: str) -> Ended:
         """Runs one command to its end."""
         arguments = [*self._first, *map(str, words)]
-        told = {**self.environment, **environment}
-        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=told)
+        variables = {**self.environment, **environment}
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=variables)
         return Ended(done.exit_code, done.stdout, done.stderr)
 
 

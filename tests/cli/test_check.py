@@ -67,13 +67,13 @@ def test_check_sends_small_requests_per_collection_expansion_and_detail(graph: S
         "groups",
     }
     inner = graph.requests(Kind.INNER)
-    asked, below = inner[: len(listed)], inner[len(listed) :]
+    requests, below = inner[: len(listed)], inner[len(listed) :]
     readable = [COLLECTIONS[key] for key in listed if listed[key] == "readable"]
     expanding = [entry for entry in readable if entry.expand is not None]
     details = [call for entry in readable for call in entry.details if not call.types and not call.only_where]
     assert len(below) == len(expanding) + len(details)
-    assert {request.query for request in asked if request.path.endswith("/groups")} == {"$top=1"}
-    for request in asked:
+    assert {request.query for request in requests if request.path.endswith("/groups")} == {"$top=1"}
+    for request in requests:
         assert "$expand" not in request.query
         if "conditionalAccess" in request.path:
             assert "$top" not in request.query
@@ -144,8 +144,8 @@ def test_check_requests_details_that_need_another_permission(graph: SimulatedGra
         "domains": ("permission_missing", "Domain-InternalFederation.Read.All"),
         "groups": ("readable", None),
     }
-    told = check(*selection)
-    assert "grant, with admin consent: Domain-InternalFederation.Read.All" in told.stdout
+    result = check(*selection)
+    assert "grant, with admin consent: Domain-InternalFederation.Read.All" in result.stdout
     tenant.grant({*granted, "Domain-InternalFederation.Read.All"})
     assert check(*selection).code == 0, "most domains have no federation"
 
@@ -156,12 +156,12 @@ def test_check_requests_expanded_properties(graph: SimulatedGraph, check: Check)
     assert [(record["readability"], record["permission"]) for record in done.objects()] == [
         ("permission_missing", COLLECTIONS["microsoftTunnelSites"].permission)
     ]
-    asked = [
+    queries = [
         request.query
         for request in graph.requests(Kind.INNER)
         if request.path.rpartition("/")[0].endswith("TunnelSites")
     ]
-    assert asked == ["$expand=microsoftTunnelConfiguration"]
+    assert queries == ["$expand=microsoftTunnelConfiguration"]
 
 
 def test_the_table_names_the_permissions_to_grant(graph: SimulatedGraph, check: Check) -> None:
@@ -175,9 +175,9 @@ def test_the_table_names_the_permissions_to_grant(graph: SimulatedGraph, check: 
 def test_only_throttled_requests_are_retried(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="1"))
     assert check("--type", "roleScopeTags", "--type", "roleDefinitions").code == 0
-    asked = [request.path.rpartition("/")[2] for request in graph.requests(Kind.INNER)]
-    asked.remove("assignments")
-    assert sorted(asked) == ["roleDefinitions", "roleScopeTags", "roleScopeTags"]
+    names = [request.path.rpartition("/")[2] for request in graph.requests(Kind.INNER)]
+    names.remove("assignments")
+    assert sorted(names) == ["roleDefinitions", "roleScopeTags", "roleScopeTags"]
 
 
 def test_endless_throttling_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
@@ -192,8 +192,8 @@ def test_a_child_collection_is_read_below_its_first_parent(graph: SimulatedGraph
     assert [(record["type_key"], record["readability"]) for record in done.objects()] == [
         ("depEnrollmentProfiles", "readable")
     ]
-    asked, below = graph.requests(Kind.INNER)
-    assert asked.path.endswith("/depOnboardingSettings")
+    parents, below = graph.requests(Kind.INNER)
+    assert parents.path.endswith("/depOnboardingSettings")
     assert below.path.endswith("/enrollmentProfiles")
 
 
@@ -225,12 +225,14 @@ def silent() -> Iterator[int]:
 
 
 @UNREACHED
-def test_an_unreachable_sign_in_service_is_reported_once_with_its_cause(check: Check, silent: int, who: str) -> None:
+def test_an_unreachable_sign_in_service_is_reported_once_with_its_cause(
+    check: Check, silent: int, service: str
+) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "the name nobody.invalid cannot be resolved; check DNS"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections; check the address"),
         "silent": (f"https://127.0.0.1:{silent}", "check the network, the firewall and the proxy"),
-    }[who]
+    }[service]
     done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
     assert (done.code, done.stdout) == (1, "")
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
@@ -245,12 +247,12 @@ def test_an_untrusted_certificate_is_reported(graph: SimulatedGraph, check: Chec
 
 
 @UNREACHED
-def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, silent: int, who: str) -> None:
+def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, silent: int, service: str) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "cannot be resolved"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections"),
         "silent": (f"https://127.0.0.1:{silent}", "does not answer"),
-    }[who]
+    }[service]
     done = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
     assert (done.code, done.stdout) == (1, "")
     assert done.stderr.count(words) == 1
@@ -313,10 +315,10 @@ async def test_a_check_shares_request_pauses_with_runs(
     async with database.tenant(tenant_id) as session:
         await session.execute(text("INSERT INTO tenant (name) VALUES ('Contoso')"))
         await pacing.pause(session, "conditional-access", timedelta(hours=1))
-    said = await asyncio.to_thread(
+    notice = await asyncio.to_thread(
         _first_stderr_line, graph.tenants[0].name, {**environment, "DATABASE_URL": database_url}
     )
-    assert said.startswith("Graph, for conditional-access, asks to wait")
+    assert notice.startswith("Graph, for conditional-access, asks to wait")
     assert not graph.requests(Kind.INNER)
     async with database.tenant(tenant_id) as session:
         await session.execute(text("UPDATE request_pace SET not_before = clock_timestamp()"))

@@ -71,18 +71,18 @@ class Temporal:
 
 def followed(temporal: Temporal, *, watched: bool) -> list[tuple[float, str]]:
     """The lines printed while following the workflow to its end, with their times."""
-    said: list[tuple[float, str]] = []
+    lines: list[tuple[float, str]] = []
 
     async def follow() -> None:
         def say(line: str) -> None:
-            said.append((asyncio.get_running_loop().time(), line))
+            lines.append((asyncio.get_running_loop().time(), line))
 
         client: Any = temporal
         handle: Handle = client
         await Follower(client, QUEUE, SyncProgress, lambda _: None, say, watched=watched).follow(handle)
 
     run_in_skipped_time(follow())
-    return said
+    return lines
 
 
 def queries() -> dict[str, int]:
@@ -100,8 +100,8 @@ def test_following_for_an_hour_costs_the_documented_queries() -> None:
     assert found["a terminal"] < 800
     assert found["a log or a pipe"] < 40
     page = (CHECKOUT / "docs" / "scaling.md").read_text()
-    for name, asked in found.items():
-        assert re.search(rf"\b{asked} (queries )?on {name}\b", " ".join(page.split())), (name, asked)
+    for name, count in found.items():
+        assert re.search(rf"\b{count} (queries )?on {name}\b", " ".join(page.split())), (name, count)
 
 
 def test_a_two_second_run_is_not_queried_for_a_log() -> None:
@@ -164,8 +164,8 @@ def test_a_retried_activity_is_reported_once() -> None:
 def test_an_unavailable_temporal_is_awaited() -> None:
     temporal = Temporal(ends=60)
     temporal.refusals = [RPCStatusCode.UNAVAILABLE] * 3
-    said = followed(temporal, watched=False)
-    assert [line for _, line in said] == [
+    lines = followed(temporal, watched=False)
+    assert [line for _, line in lines] == [
         "Temporal does not answer (UNAVAILABLE); the run goes on, and is followed once it answers"
     ]
 

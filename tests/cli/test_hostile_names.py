@@ -78,7 +78,7 @@ def item(system: System, graph: SimulatedGraph) -> str:
 @pytest.mark.slow
 def test_no_command_prints_terminal_control_characters(system: System, graph: SimulatedGraph, item: str) -> None:
     one, other = (tenant.name for tenant in graph.tenants)
-    asked = [
+    commands = [
         ["items", one, "--type", TYPE],
         ["versions", one, TYPE, item],
         ["show", one, TYPE, item],
@@ -94,17 +94,17 @@ def test_no_command_prints_terminal_control_characters(system: System, graph: Si
         ["export", one, str(system.folder / "exported"), "--type", TYPE],
         ["show", one, TYPE, f"nobody {STEERING}"],
     ]
-    said = ""
-    for arguments in asked:
+    output = ""
+    for arguments in commands:
         done = printed(system, *arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
         assert "Traceback" not in done.stderr
         assert_clean(done.stdout)
         assert_clean(done.stderr)
-        seen = printed(system, *arguments, FORCE_COLOR="1", TERM="xterm-256color")
-        assert_clean(OWN.sub("", seen.stdout))
-        assert_clean(OWN.sub("", seen.stderr))
-        said += done.stdout
-    for arguments in asked:
+        styled = printed(system, *arguments, FORCE_COLOR="1", TERM="xterm-256color")
+        assert_clean(OWN.sub("", styled.stdout))
+        assert_clean(OWN.sub("", styled.stderr))
+        output += done.stdout
+    for arguments in commands:
         if arguments[0] in ("export", "unassigned") or "--format" in arguments:
             continue
         as_json = printed(system, *arguments, "--json")
@@ -119,9 +119,9 @@ def test_no_command_prints_terminal_control_characters(system: System, graph: Si
     assert system.starter("sync", one, "--type", TYPE, "--type", "groups").code == 0
     missing = system.starter("missing", one)
     assert_clean(missing.stdout)
-    for text in (said, missing.stdout):
+    for text in (output, missing.stdout):
         assert "[red]:smile:[/]" in text, "no markup, and no emoji's name"
-    assert re.search("Renamed \ufffd\\[2J", said), "a mark shows that something was there"
+    assert re.search("Renamed \ufffd\\[2J", output), "a mark shows that something was there"
 
 
 @pytest.mark.slow

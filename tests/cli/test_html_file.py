@@ -45,12 +45,12 @@ def test_a_failed_write_leaves_only_the_older_page(tmp_path: Path) -> None:
 
 def test_an_unsuitable_path_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path, said in (
+    for path, message in (
         (tmp_path, "is a folder"),
         (tmp_path / "none" / "report.html", "there is no folder"),
         (tmp_path / "pipe", "is not a regular file"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             check_html(path)
 
 

@@ -42,7 +42,7 @@ COMMANDS = [
 
 
 async def fill(database: Database) -> None:
-    gone = [observation("groups", f"gone-{number}", displayName=WORDS) for number in range(ITEMS)]
+    missing = [observation("groups", f"gone-{number}", displayName=WORDS) for number in range(ITEMS)]
     policies = [
         observation(
             "conditionalAccessPolicies",
@@ -53,7 +53,11 @@ async def fill(database: Database) -> None:
         for number in range(ITEMS)
     ]
     await sync(
-        database, TENANT, [*gone, observation("conditionalAccessPolicies", "0")], "groups", "conditionalAccessPolicies"
+        database,
+        TENANT,
+        [*missing, observation("conditionalAccessPolicies", "0")],
+        "groups",
+        "conditionalAccessPolicies",
     )
     await sync(database, TENANT, policies, "groups", "conditionalAccessPolicies")
     await sync(database, OTHER, [observation("conditionalAccessPolicies", "0")], "conditionalAccessPolicies")

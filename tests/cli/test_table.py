@@ -260,7 +260,7 @@ def test_a_csv_line_can_be_read_back(cells: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("passed", "said"),
+    ("passed", "expected"),
     [
         (timedelta(seconds=3), "just now"),
         (timedelta(seconds=60), "1 min ago"),
@@ -272,8 +272,8 @@ def test_a_csv_line_can_be_read_back(cells: list[str]) -> None:
         (timedelta(seconds=-5), "in a moment"),
     ],
 )
-def test_ages_are_shown_in_words(passed: timedelta, said: str) -> None:
-    assert output.ago(NOW - passed, NOW) == said
+def test_ages_are_shown_in_words(passed: timedelta, expected: str) -> None:
+    assert output.ago(NOW - passed, NOW) == expected
 
 
 def test_times_are_local_or_utc_with_their_offset(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,9 +294,9 @@ def time_of_process() -> None:
     time.tzset()
 
 
-@pytest.mark.parametrize(("words", "said"), [("a", "a"), ("ab", "a or b"), ("abcd", "a, b, c or d")])
-def test_alternatives_are_joined_with_or(words: str, said: str) -> None:
-    assert either(list(words)) == said
+@pytest.mark.parametrize(("words", "expected"), [("a", "a"), ("ab", "a or b"), ("abcd", "a, b, c or d")])
+def test_alternatives_are_joined_with_or(words: str, expected: str) -> None:
+    assert either(list(words)) == expected
 
 
 def test_counts_have_plurals_and_separators() -> None:

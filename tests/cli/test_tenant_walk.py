@@ -123,10 +123,10 @@ async def test_a_single_query_for_all_tenants_gives_their_separate_answers(portf
     alone = [
         line for name in ("alpha", "beta", "gamma") for line in (await portfolio(question, name, "--json")).objects()
     ]
-    asked: list[str] = []
+    statements: list[str] = []
 
     def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
+        statements.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
 
     event.listen(Engine, "before_cursor_execute", listen)
     try:
@@ -135,7 +135,7 @@ async def test_a_single_query_for_all_tenants_gives_their_separate_answers(portf
         event.remove(Engine, "before_cursor_execute", listen)
     assert sorted(map(str, together.objects())) == sorted(map(str, alone))
     assert {line["answer"] for line in alone} >= {question}
-    assert asked == ["one"]
+    assert statements == ["one"]
 
 
 async def test_a_failed_joint_query_leaves_tenants_to_separate_queries(database: Database) -> None:

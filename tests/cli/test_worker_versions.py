@@ -20,10 +20,10 @@ def poller(build_id: str | None, ago: timedelta = timedelta(0)) -> PollerInfo:
     mode = WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
     if build_id is None:
         mode = WorkerVersioningMode.WORKER_VERSIONING_MODE_UNVERSIONED
-    seen = Timestamp()
-    seen.FromDatetime(NOW - ago)
+    last_access = Timestamp()
+    last_access.FromDatetime(NOW - ago)
     options = WorkerDeploymentOptions(deployment_name="d", build_id=build_id or "hash", worker_versioning_mode=mode)
-    return PollerInfo(last_access_time=seen, deployment_options=options)
+    return PollerInfo(last_access_time=last_access, deployment_options=options)
 
 
 def message_for(pollers: list[PollerInfo], *, current: str | None = None, pinned: str | None = None) -> str | None:

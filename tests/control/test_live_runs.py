@@ -41,11 +41,11 @@ async def test_only_the_first_look_waits_for_a_silent_temporal(
     database: Database, silent_temporal: TemporalAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [await begin(database, CONTOSO, POLICIES), await begin(database, FABRIKAM, POLICIES)]
-    asked = 0
+    connects = 0
 
     async def connect() -> Client:
-        nonlocal asked
-        asked += 1
+        nonlocal connects
+        connects += 1
         return await silent_temporal.client()
 
     monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", 0.01)
@@ -56,7 +56,7 @@ async def test_only_the_first_look_waits_for_a_silent_temporal(
         assert "Temporal does not answer" in (found.trouble or "")
     with pytest.raises(UnknownRunError, match="Temporal, which knows of queued runs, does not answer"):
         await live_runs.look(CONTOSO, uuid4())
-    assert asked == 1
+    assert connects == 1
 
 
 async def test_callers_waiting_during_a_look_share_the_next_look() -> None:
@@ -78,11 +78,11 @@ async def test_callers_waiting_during_a_look_share_the_next_look() -> None:
 
 async def test_two_hundred_callers_share_one_look_and_hold_no_connection(database_url: str, database: Database) -> None:
     run = await begin(database, CONTOSO, POLICIES)
-    asked = 0
+    connects = 0
 
     async def connect() -> Client:
-        nonlocal asked
-        asked += 1
+        nonlocal connects
+        connects += 1
         await asyncio.sleep(0)
         return await TemporalAccess(lambda: NOWHERE).client()
 
@@ -92,7 +92,7 @@ async def test_two_hundred_callers_share_one_look_and_hold_no_connection(databas
     async with one_connection.tenant(CONTOSO) as session:
         assert (await session.execute(text("SELECT 1"))).scalar_one() == 1
     await one_connection.close()
-    assert asked == 1
+    assert connects == 1
     assert {live.record.run_id for live in found} == {run.run_id}
     assert all("does not answer" in (live.trouble or "") for live in found)
 

@@ -114,7 +114,7 @@ async def test_tls_is_verified_against_the_ca_of_the_target(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "reason"),
     [
         (f"json://hooks.example.com/{HUSH}", "leads to its host without TLS"),
         (f"pigeon://{HUSH}", "is none that Apprise knows"),
@@ -123,11 +123,11 @@ async def test_tls_is_verified_against_the_ca_of_the_target(monkeypatch: pytest.
     ],
 )
 async def test_unusable_url_is_reported_without_it(
-    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, url: str, said: str
+    target: AppriseTarget, monkeypatch: pytest.MonkeyPatch, url: str, reason: str
 ) -> None:
     monkeypatch.setenv("PHONE_URL", url)
     answer = await send(target, message())
-    assert said in answer.text
+    assert reason in answer.text
     assert HUSH not in repr(answer)
     assert answer.retryable
 
@@ -178,17 +178,17 @@ async def test_process_inherits_nothing_of_the_worker(
 ) -> None:
     """No variable and no argument: neither secrets of other targets nor a proxy."""
     program = tmp_path / "tells.py"
-    told = tmp_path / "told"
+    record = tmp_path / "told"
     program.write_text(
         "import os, sys\n"
-        f"open({str(told)!r}, 'w').write(repr((sys.argv[1:], sorted(os.environ))))\n"
+        f"open({str(record)!r}, 'w').write(repr((sys.argv[1:], sorted(os.environ))))\n"
         'print(\'{"outcome": "sent", "status": 0}\')\n'
     )
     monkeypatch.setattr(apprise, "PROGRAM", program)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("PHONE_URL", f"json://localhost/{HUSH}")
     assert (await send(target, message())).is_delivered
-    arguments, names = eval(told.read_text())  # noqa: S307 (the test's own)
+    arguments, names = eval(record.read_text())  # noqa: S307 (the test's own)
     assert arguments == []
     assert set(names) <= {"HOME", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "LC_CTYPE"}
 

@@ -86,7 +86,7 @@ async def test_missing_ca_file_or_tls_has_its_own_message(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("command", "answer", "said", "retryable"),
+    ("command", "answer", "reason", "retryable"),
     [
         ("MAIL", "451 later", "answered 451", True),
         ("MAIL", "550 no", "answered 550", False),
@@ -96,12 +96,12 @@ async def test_missing_ca_file_or_tls_has_its_own_message(tmp_path: Path) -> Non
     ],
 )
 async def test_smtp_errors_are_reported_with_their_status(
-    command: str, answer: str, said: str, retryable: bool
+    command: str, answer: str, reason: str, retryable: bool
 ) -> None:
     with mail_server() as server:
         server.answers[command] = answer
         found = await send(mailbox(server), message())
-    assert (found.is_delivered, found.text, found.retryable) == (False, said, retryable)
+    assert (found.is_delivered, found.text, found.retryable) == (False, reason, retryable)
 
 
 async def test_unreachable_mail_server_is_retryable() -> None:

@@ -99,9 +99,9 @@ async def test_tls_is_verified_against_the_ca_of_the_target(tmp_path: Path) -> N
 
 
 async def test_unreachable_receiver_is_reported_without_the_url(receiver: Receiver) -> None:
-    gone = receiver.url("/secret-path")
+    url = receiver.url("/secret-path")
     receiver.server_close()
-    answer = await send(target(gone), message())
+    answer = await send(target(url), message())
     assert answer.retryable
     assert "secret-path" not in answer.text
 

@@ -170,7 +170,7 @@ def test_the_page_is_reachable_only_through_its_ingress(rendered: Mapping[str, S
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("image.repository", "image.repository is the image in your registry"),
         ("temporal.address", "temporal.address is host:port"),
@@ -180,7 +180,7 @@ def test_the_page_is_reachable_only_through_its_ingress(rendered: Mapping[str, S
     ],
 )
 def test_a_missing_value_is_named_in_the_error(
-    rendered: Mapping[str, Sequence[Manifest]], path: str, said: str
+    rendered: Mapping[str, Sequence[Manifest]], path: str, message: str
 ) -> None:
     program = (
         "import importlib.machinery as m, importlib.util as u, sys\n"
@@ -201,7 +201,7 @@ def test_a_missing_value_is_named_in_the_error(
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_the_chart_has_the_version_of_this_release() -> None:

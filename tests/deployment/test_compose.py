@@ -188,8 +188,8 @@ def test_the_page_is_served_only_behind_a_proxy_with_a_health_check() -> None:
 
 def test_temporal_and_postgres_are_reachable_only_from_the_inner_network() -> None:
     assert COMPOSE["networks"] == {"inner": {"internal": True}}
-    of = {name: service["networks"] for name, service in SERVICES.items()}
-    reaching_out = {name for name, networks in of.items() if networks != ["inner"]}
+    networks_of = {name: service["networks"] for name, service in SERVICES.items()}
+    reaching_out = {name for name, networks in networks_of.items() if networks != ["inner"]}
     assert reaching_out == {"temporal-ui", "worker", "web", "starter"}
     assert all("network_mode" not in service for service in SERVICES.values())
 

@@ -233,12 +233,12 @@ def image_folder(folder: Path) -> Path:
     for line in re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
-            at = folder / (source if target == "./" else target)
-            at.parent.mkdir(parents=True, exist_ok=True)
+            path = folder / (source if target == "./" else target)
+            path.parent.mkdir(parents=True, exist_ok=True)
             if (CHECKOUT / source).is_dir():
-                shutil.copytree(CHECKOUT / source, at, ignore=NOT_CLONED)
+                shutil.copytree(CHECKOUT / source, path, ignore=NOT_CLONED)
             else:
-                shutil.copy(CHECKOUT / source, at)
+                shutil.copy(CHECKOUT / source, path)
     return folder
 
 

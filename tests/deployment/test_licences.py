@@ -88,9 +88,9 @@ def test_an_unaccepted_licence_fails_by_name_and_leaves_no_sbom(folder: Path, de
 
 def test_an_audit_without_an_answer_does_not_pass() -> None:
     """The tests' environment has no pip-audit, which looks like a network without a way out."""
-    asked = [sys.executable, "deploy/audit"]
-    done = subprocess.run(asked, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    command = [sys.executable, "deploy/audit"]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("NOT AUDITED: ")
-    told = subprocess.run([*asked, "--may-be-offline"], cwd=CHECKOUT, capture_output=True, text=True)
-    assert (told.returncode, told.stderr) == (0, done.stderr)
+    tolerant = subprocess.run([*command, "--may-be-offline"], cwd=CHECKOUT, capture_output=True, text=True)
+    assert (tolerant.returncode, tolerant.stderr) == (0, done.stderr)

@@ -79,5 +79,5 @@ def test_panels_have_unique_ids_a_selectable_source_and_no_overlap() -> None:
 
 def test_each_alert_has_a_severity_and_a_paragraph_in_the_docs() -> None:
     assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning"}
-    told = re.findall(r"^\*\*`(TenantInventory\w+)`\*\*", OPERATING, re.MULTILINE)
-    assert told == [rule["alert"] for rule in RULES], "in the order of the file"
+    documented = re.findall(r"^\*\*`(TenantInventory\w+)`\*\*", OPERATING, re.MULTILINE)
+    assert documented == [rule["alert"] for rule in RULES], "in the order of the file"

@@ -129,8 +129,8 @@ async def test_an_ordinary_owner_makes_the_database_and_workers_own_nothing(run:
         place = f"{admin['host']}:{admin['port']}/tenant_inventory"
         owner_url = f"postgresql://inventory:change-me@{place}"
         connection = {f"PG{name}": str(admin[key]) for name, key in LIBPQ.items()}
-        said = run("database", DATABASE_URL=owner_url, **connection).stdout
-        assert f"revision {head()}" in said
+        output = run("database", DATABASE_URL=owner_url, **connection).stdout
+        assert f"revision {head()}" in output
         with psycopg.connect(owner_url) as owner:
             assert owner.execute("SELECT count(*) FROM sync_run").fetchone() == (0,)
             assert owner.execute(

@@ -116,8 +116,8 @@ def test_killed_workers_repeat_at_most_their_waves_in_flight(
         await rig.wait_for(run)
         record = await record_of(rig, run.run_id)
         assert record.status is RunStatus.SUCCESS
-        asked = Counter(request.path + request.query for request in rig.graph.requests(Kind.INNER))
-        extra = asked - necessary
+        requests = Counter(request.path + request.query for request in rig.graph.requests(Kind.INNER))
+        extra = requests - necessary
         assert sum(extra.values()) <= WAVES_IN_FLIGHT * (BATCH if deep else len(selection.type_keys))
         assert max(extra.values(), default=0) <= 1, "no page is asked for a third time"
 
@@ -204,8 +204,8 @@ def test_slipped_items_are_found_by_id_and_removed_items_confirmed(
         assert (record.status, record.counts.missing) == (RunStatus.SUCCESS, 1)
         assert record.collections["deviceCompliancePolicies"].context["found_by_id"]
         async with rig.database.tenant(UUID(tenant.id), read_only=True) as session:
-            asked = await queries.question(session)
-            states = {item.external_id: item async for item in queries.items(session, asked)}
+            question = await queries.question(session)
+            states = {item.external_id: item async for item in queries.items(session, question)}
         missing = [item for item in states.values() if item.state is State.MISSING]
         assert [(item.external_id, item.confidence, item.evidence) for item in missing] == [
             (removed, "high", "confirmed")
@@ -229,9 +229,9 @@ def test_failed_get_by_id_makes_collection_incomplete_and_missing_low_confidence
         hit = record.collections["deviceConfigurations"]
         assert (record.status, hit.outcome) == (RunStatus.PARTIAL, Outcome.INCOMPLETE)
         async with rig.database.tenant(UUID(tenant.id), read_only=True) as session:
-            asked = await queries.question(session)
-            assert asked is not None
-            (missing,) = [item async for item in queries.missing_items(session, asked)]
+            question = await queries.question(session)
+            assert question is not None
+            (missing,) = [item async for item in queries.missing_items(session, question)]
         assert (missing.confidence, missing.evidence) == ("low", "collection_incomplete:graph_permission_missing")
 
     played(rig, play)

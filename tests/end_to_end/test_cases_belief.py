@@ -30,10 +30,10 @@ def test_06_app_permission_granted(stage: Stage) -> None:
     assert (after.status, after.counts.changed) == ("success", 0)
     done = stage.command("changes", "--type", type_key)
     assert done.code == 0, done.stderr
-    told = " ".join(done.stderr.split())
-    assert f"{type_key}: rests on details read " in told
-    assert "so changes of appRoleAssignedTo, appRoleAssignments, " in told
-    assert "since then may still come" in told
+    warnings = " ".join(done.stderr.split())
+    assert f"{type_key}: rests on details read " in warnings
+    assert "so changes of appRoleAssignedTo, appRoleAssignments, " in warnings
+    assert "since then may still come" in warnings
     (old,) = stage.command("changes", "--type", type_key, "--json").objects()[-1]["summary"]["old_details"]
     assert (old["type_key"], old["items"]) == (type_key, 1)
     assert after.started_at is not None
@@ -92,7 +92,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     assert "1 item reaches group" in done.stdout
     (record,) = reaching(stage, excluded)
     assert record["reaches"] is True
-    assert {told(assignment) for assignment in record["assignments"]} == {
+    assert {parts(assignment) for assignment in record["assignments"]} == {
         ("exclude", "group", "available", False),
         ("exclude", "group", "required", False),
         ("include", "all users", "available", True),
@@ -100,7 +100,7 @@ def test_22_uninstall_reaches_an_excluded_group(stage: Stage) -> None:
     }
     (record,) = reaching(stage, reached)
     assert record["reaches"] is True
-    assert {told(assignment) for assignment in record["assignments"]} == {
+    assert {parts(assignment) for assignment in record["assignments"]} == {
         ("include", "all users", "available", False),
         ("include", "group", "required", False),
     }
@@ -120,8 +120,8 @@ def test_25_no_licence_said_by_the_code(stage: Stage) -> None:
             "groups": ("complete", "None"),
         }
     done = stage.command("missing", "--type", "groups", "--json")
-    (gone,) = (line for line in done.objects() if "external_id" in line)
-    assert (gone["display_name"], gone["confidence"], gone["evidence"]) == ("Goes", "high", "confirmed")
+    (missing,) = (line for line in done.objects() if "external_id" in line)
+    assert (missing["display_name"], missing["confidence"], missing["evidence"]) == ("Goes", "high", "confirmed")
     types = [argument for key in case.type_keys for argument in ("--type", key)]
     done = stage.command("check", *types)
     assert done.code == 0, done.stderr
@@ -141,5 +141,5 @@ def reaching(stage: Stage, group_id: str) -> list[dict[str, Any]]:
     return [record for record in done.objects() if record["answer"] == "reach"]
 
 
-def told(assignment: dict[str, Any]) -> tuple[object, ...]:
+def parts(assignment: dict[str, Any]) -> tuple[object, ...]:
     return tuple(assignment[name] for name in ("role", "through", "intent", "is_overridden"))

@@ -121,13 +121,13 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(stage
     stage.hold(catalog_policy("2026-02-01T08:00:00.1230000Z"))
     edited = stage.sync([type_key])
     (change,) = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
-    told = (CATALOG_SECRET, "may_have_changed", True)
+    expected = (CATALOG_SECRET, "may_have_changed", True)
     assert edited.counts.changed == 1
-    assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [told]
+    assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [expected]
     (finding,) = stage.drift()
     assert (finding.path, finding.hidden, finding.evidence) == (CATALOG_SECRET, True, "edited")
     (difference,) = stage.diff(type_key, external_id)
-    assert (difference.path, difference.kind, difference.hidden) == told
+    assert (difference.path, difference.kind, difference.hidden) == expected
     shown: Any = stage.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
     assert shown["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
     assert shown["valueState"] == "encryptedValueToken"
@@ -189,10 +189,10 @@ def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
 
     stage.hold(after)
     assert stage.sync(type_keys).counts.changed == (len(cases) if is_keyed(stage) else 0)
-    told = {change.external_id: change.fields for change in stage.changes(*type_keys) if change.kind == "changed"}
-    assert told.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(stage) else set())
+    changes = {change.external_id: change.fields for change in stage.changes(*type_keys) if change.kind == "changed"}
+    assert changes.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(stage) else set())
     for name, case in cases.items() if is_keyed(stage) else ():
-        (field,) = list(told[case.ids[0]] or [])
+        (field,) = list(changes[case.ids[0]] or [])
         assert (field.path.startswith(SECRETS[name][0]), field.hidden, field.kind) == (True, True, "changed"), name
 
 

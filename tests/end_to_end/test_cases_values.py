@@ -142,15 +142,15 @@ def test_added_or_removed_setting_shows_its_definition_and_choice(situation: Sit
 @pytest.mark.slow
 def test_added_assignment_is_shown_with_group_and_filter_names(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(18))
-    said = 'include group "Pilot" · filter "Company devices" (include) · direct'
+    text = 'include group "Pilot" · filter "Company devices" (include) · direct'
     shown = people_read(situation)
     for name in ("changes", "diff", "drift"):
-        (line,) = lines_about(shown[name], said)
+        (line,) = lines_about(shown[name], text)
         assert "@odata" not in line, name
         assert "_20000000" not in line, name
     for page in (situation.changes, situation.drift):
         page("--html", str(tmp_path / "page.html"))
-        assert said in unescape((tmp_path / "page.html").read_text())
+        assert text in unescape((tmp_path / "page.html").read_text())
     assert lines_about(shown["diff"], "20000000-0000-4000-8000-000000000018, include filter 30000000-0000-4000-8000")
     (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     assert field["after"]["target"]["groupId"] == "20000000-0000-4000-8000-000000000018", "the whole object"
@@ -172,10 +172,10 @@ def test_text_that_becomes_a_number_is_shown_with_unsplit_odata_type(situation: 
 @pytest.mark.slow
 def test_removed_exclusion_is_shown_with_its_own_intent(situation: Situation) -> None:
     situation.become(case(20))
-    said = 'exclude group "Without the archiver" · available · direct'
+    text = 'exclude group "Without the archiver" · available · direct'
     shown = people_read(situation)
     for name in ("changes", "diff", "drift", "compare"):
-        assert len(lines_about(shown[name], said)) == 1, name
+        assert len(lines_about(shown[name], text)) == 1, name
         assert "· required ·" not in shown[name], name
     (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     group = "20000000-0000-4000-8000-000000000020"

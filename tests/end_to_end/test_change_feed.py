@@ -159,10 +159,10 @@ class Editor:
         return Edit(ChangeKind.CHANGED, type_key, document["id"], "settings")
 
     def _restore(self) -> Edit:
-        gone = [removal for removal in self._removed if removal[1]["id"] not in self._touched]
-        if not gone:
+        removals = [removal for removal in self._removed if removal[1]["id"] not in self._touched]
+        if not removals:
             return self._remove()
-        type_key, document = self._random.choice(gone)
+        type_key, document = self._random.choice(removals)
         self._removed.remove((type_key, document))
         self._touched.add(document["id"])
         self._tenant.add(PATHS[type_key], document)

@@ -66,8 +66,8 @@ def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: Simula
     assert hashes(detailed) == served(detailed.tenant, CATALOG.collections)
     with TABLE.open(newline="") as lines:
         endpoints = {row["endpoint"].partition("?")[0].replace("{orgId}", "{id}") for row in csv.DictReader(lines)}
-    asked = {re.sub(r"/organization/[^/]+/", "/organization/{id}/", path) for path in graph.request_paths(Kind.INNER)}
-    assert endpoints - asked == ELSEWHERE
+    paths = {re.sub(r"/organization/[^/]+/", "/organization/{id}/", path) for path in graph.request_paths(Kind.INNER)}
+    assert endpoints - paths == ELSEWHERE
 
 
 def test_run_requests_details_only_of_changed_policies(graph: SimulatedGraph, detailed: System) -> None:
@@ -89,8 +89,8 @@ def test_run_requests_details_only_of_changed_policies(graph: SimulatedGraph, de
     third = detailed.sync(*SELECTION)
     assert (third.counts.changed, third.counts.created) == (1, 0)
     assert set(detail_requests(graph)) == {SETTINGS}
-    asked = [request for request in graph.requests(Kind.INNER) if "/settings" in request.path]
-    assert all(policy["id"] in request.path for request in asked)
+    requests = [request for request in graph.requests(Kind.INNER) if "/settings" in request.path]
+    assert all(policy["id"] in request.path for request in requests)
     assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
 
 

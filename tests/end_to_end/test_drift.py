@@ -33,21 +33,21 @@ def test_partial_run_keeps_findings_and_new_value_reopens_a_decision(system: Sys
     assert set_one.code == 0, set_one.stderr
     assert drift(system)[1] == {}
 
-    strict, gone = (document["id"] for document in tenant.documents(POLICIES)[:2])
+    strict, removed = (document["id"] for document in tenant.documents(POLICIES)[:2])
     access = tenant.documents(CONDITIONAL_ACCESS)[0]
     tenant.change(POLICIES, strict, {"passwordMinimumLength": 99})
     tenant.change(
         CONDITIONAL_ACCESS, access["id"], {"state": "disabled" if access["state"] == "enabled" else "enabled"}
     )
-    tenant.remove(POLICIES, gone)
+    tenant.remove(POLICIES, removed)
     system.sync(*SELECTION)
     _, found = drift(system)
-    assert set(found) == {(strict, "passwordMinimumLength"), (access["id"], "state"), (gone, "item_missing")}
-    assert found[gone, "item_missing"].evidence == "confirmed"
+    assert set(found) == {(strict, "passwordMinimumLength"), (access["id"], "state"), (removed, "item_missing")}
+    assert found[removed, "item_missing"].evidence == "confirmed"
     assert {place: finding.severity for place, finding in found.items()} == {
         (strict, "passwordMinimumLength"): "low",
         (access["id"], "state"): "high" if access["state"] == "enabled" else "low",
-        (gone, "item_missing"): "high",
+        (removed, "item_missing"): "high",
     }, "a longer password strengthens"
 
     fingerprint = found[access["id"], "state"].fingerprint
@@ -56,10 +56,10 @@ def test_partial_run_keeps_findings_and_new_value_reopens_a_decision(system: Sys
     fault = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=tenant.id, path=POLICIES))
     assert system.sync(*SELECTION).status == "partial"
     system.graph.faults.remove(fault)
-    report, left = drift(system, code=3)
+    report, still_open = drift(system, code=3)
     assert [collection.type_key for collection in report.left_out] == ["deviceCompliancePolicies"]
-    assert set(left) == {(strict, "passwordMinimumLength"), (gone, "item_missing")}, "as they were"
-    assert not any(finding.is_checked for finding in left.values())
+    assert set(still_open) == {(strict, "passwordMinimumLength"), (removed, "item_missing")}, "as they were"
+    assert not any(finding.is_checked for finding in still_open.values())
 
     tenant.change(POLICIES, strict, {"passwordMinimumLength": None})
     tenant.change(CONDITIONAL_ACCESS, access["id"], {"state": "enabledForReportingButNotEnforced"})

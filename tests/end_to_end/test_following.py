@@ -55,14 +55,14 @@ def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
     """Presses Ctrl-C once the command has printed the words; returns the output after them."""
     line_with(process.stderr, words)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
-    return said
+    return stderr
 
 
-def offered_command(said: str, beginning: str) -> list[str]:
+def offered_command(stderr: str, beginning: str) -> list[str]:
     """The arguments of the command that a message offers."""
-    (found,) = re.findall(rf"{beginning}: python starter.py (.+)", said)
+    (found,) = re.findall(rf"{beginning}: python starter.py (.+)", stderr)
     return split(found)
 
 
@@ -91,14 +91,14 @@ def test_frozen_worker_is_reported_and_its_queued_run_shown(system: System) -> N
 @pytest.mark.slow
 def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system: System) -> None:
     with started(system, "sync", system.tenant.name, *GROUPS) as sync:
-        said = interrupted(sync, "no worker is polling")
-    assert re.search(r"^run \S+ goes on$", said, re.MULTILINE)
-    with started(system, *offered_command(said, "follow it")) as follow:
+        output = interrupted(sync, "no worker is polling")
+    assert re.search(r"^run \S+ goes on$", output, re.MULTILINE)
+    with started(system, *offered_command(output, "follow it")) as follow:
         again = interrupted(follow, "no worker is polling")
-    assert again == said
-    cancelled = system.starter(*offered_command(said, "cancel it"))
+    assert again == output
+    cancelled = system.starter(*offered_command(output, "cancel it"))
     assert cancelled.code == 0, cancelled.stderr
-    with started(system, *offered_command(said, "follow it"), "--json") as follow:
+    with started(system, *offered_command(output, "follow it"), "--json") as follow:
         system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
     assert follow.returncode == 5, stderr
@@ -116,11 +116,11 @@ def test_follow_command_of_sync_no_wait_works_at_once(system: System) -> None:
 def test_portfolio_run_can_be_followed_after_an_interrupt(system: System) -> None:
     selection = ("portfolio", "sync", "--tenant", system.tenant.name, *GROUPS)
     with started(system, *selection) as sync:
-        said = interrupted(sync, "no worker is polling")
-    assert "portfolio cancel" in said
+        output = interrupted(sync, "no worker is polling")
+    assert "portfolio cancel" in output
     (listed,) = system.starter("portfolio", "runs", "--json").objects()
     assert listed["status"] == RunStatus.QUEUED
-    with started(system, *offered_command(said, "follow it")) as follow:
+    with started(system, *offered_command(output, "follow it")) as follow:
         system.start_worker()
         stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
         assert follow.returncode == 0, stderr

@@ -113,8 +113,8 @@ async def test_collection_is_not_skipped_without_a_refusal_by_graph(synced: Syst
     run = new_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
-        told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
-        finished = await foreign.call("finish_run", told, FinishRunResult)
+        request = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_LICENSED)
+        finished = await foreign.call("finish_run", request, FinishRunResult)
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
 
 
@@ -127,8 +127,8 @@ async def test_absent_parent_does_not_skip_the_child_collection(synced: System) 
         (page,) = (await foreign.call("fetch_pages", page_of(run, child_url, profiles, "beta"), FetchPagesResult)).pages
         assert page.failure is not None
         assert page.failure.code is ErrorCode.GRAPH_NOT_FOUND
-        told = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_FOUND)
-        finished = await foreign.call("finish_run", told, FinishRunResult)
+        request = claim(run, Outcome.SKIPPED, ErrorCode.GRAPH_NOT_FOUND)
+        finished = await foreign.call("finish_run", request, FinishRunResult)
     assert finished.status is RunStatus.FAILED
     assert ErrorCode.LISTING_UNPROVEN in (finished.error_codes or [])
 
@@ -137,13 +137,13 @@ async def test_foreign_url_is_refused_beside_a_valid_page(synced: System, graph:
     run = new_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
-        asked = len(graph.requests(Kind.INNER))
+        earlier = len(graph.requests(Kind.INNER))
         hidden = CursorRequest(type_key="groups", url="/users")
         request = page_of(run, planned.first_url)
         fetched = await foreign.call(
             "fetch_pages", request.model_copy(update={"cursors": [hidden, *request.cursors]}), FetchPagesResult
         )
-        assert [request.path for request in graph.requests(Kind.INNER)[asked:]] == ["/v1.0/groups"]
+        assert [request.path for request in graph.requests(Kind.INNER)[earlier:]] == ["/v1.0/groups"]
     refused, read = fetched.pages
     assert refused.failure is not None
     assert (refused.failure.code, refused.was_read) == (ErrorCode.GRAPH_UNTRUSTED_LINK, False)
@@ -172,22 +172,22 @@ async def test_url_that_graph_did_not_return_is_not_read(synced: System, graph: 
     run = new_run(synced)
     async with stranger(synced) as foreign:
         await foreign.call("begin_run", run, BeginRunResult)
-        asked = len(graph.requests())
+        earlier = len(graph.requests())
         for url in urls:
             (page,) = (await foreign.call("fetch_pages", page_of(run, url), FetchPagesResult)).pages
             assert page.failure is not None, url
             assert page.failure.code is ErrorCode.GRAPH_UNTRUSTED_LINK, url
-            assert len(graph.requests()) == asked, url
+            assert len(graph.requests()) == earlier, url
 
 
 async def test_other_api_version_is_not_read(synced: System, graph: SimulatedGraph) -> None:
     run = new_run(synced)
     async with stranger(synced) as foreign:
         (planned,) = (await foreign.call("begin_run", run, BeginRunResult)).plan
-        asked = len(graph.requests())
+        earlier = len(graph.requests())
         request = page_of(run, planned.first_url, api_version="beta")
         (page,) = (await foreign.call("fetch_pages", request, FetchPagesResult)).pages
-        assert len(graph.requests()) == asked
+        assert len(graph.requests()) == earlier
     assert page.failure is not None
     assert page.failure.code is ErrorCode.UNKNOWN_COLLECTION
 

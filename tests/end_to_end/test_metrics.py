@@ -51,9 +51,9 @@ def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses
     record = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
     asyncio.run(break_a_workflow_task(system))
     with_pages = system.popen("web", "--port=0", "--json", log=system.folder / "web.log")
-    told = addresses(with_pages)
-    with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
-        cookie = client.get(told["sign_in_url"]).headers["set-cookie"].partition(";")[0]
+    printed = addresses(with_pages)
+    with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        cookie = client.get(printed["sign_in_url"]).headers["set-cookie"].partition(";")[0]
         assert client.get(f"/tenants/{system.tenant.id}", headers={"Cookie": cookie}).status_code == 200
         assert client.get("/none?secret=hunter2", headers={"Cookie": cookie}).status_code == 404
     # The gauges are refreshed every minute.
@@ -81,7 +81,7 @@ def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses
             assert tenant.name not in text
             assert tenant.client_secret not in text
         assert "hunter2" not in text
-        assert told["sign_in_url"].rpartition("/")[2] not in text
+        assert printed["sign_in_url"].rpartition("/")[2] not in text
 
 
 def test_metrics_tenants_setting_adds_tenant_labels(system: System, addresses_of_metrics: tuple[str, str]) -> None:

@@ -189,5 +189,5 @@ def asked_of_any(entry: Collection, granted: set[str]) -> bool:
 
     `check` requests no detail that only some items have: the first item may lack it.
     """
-    asked = [call.path.partition("?")[0] for call in entry.details if not call.types and not call.only_where]
-    return any(not granted & readers(path) for path in asked)
+    paths = [call.path.partition("?")[0] for call in entry.details if not call.types and not call.only_where]
+    return any(not granted & readers(path) for path in paths)

@@ -86,8 +86,8 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
     schedules = {row["name"]: row for row in system.starter("schedule", "list", "--json").objects()}
     assert list(schedules) == ["both"]
     assert schedules["both"]["tenants"] == other
-    left = naming(rows_of_database(system.environment["DATABASE_URL"]), tenant_id)
-    assert left.keys() == {"audit_record"}
+    remaining = naming(rows_of_database(system.environment["DATABASE_URL"]), tenant_id)
+    assert remaining.keys() == {"audit_record"}
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         audited = connection.execute("SELECT receipt FROM audit_record WHERE tenant_id = %s", [tenant_id]).fetchall()
     assert audited == [(receipt,)]

@@ -113,8 +113,8 @@ def test_doctor_reports_a_restore_and_the_next_run_catches_up(system: System, se
     assert checked["restores"]["message"].startswith("Temporal has 1 run after the newest one of the database")
     again = system.sync(*LIVELY)
     assert again.status == "success"
-    told = ("created", "changed", "missing", "unchanged")
-    assert [getattr(again.counts, name) for name in told] == [getattr(lost.counts, name) for name in told]
+    names = ("created", "changed", "missing", "unchanged")
+    assert [getattr(again.counts, name) for name in names] == [getattr(lost.counts, name) for name in names]
     assert {(item.type_key, item.external_id, item.state): item.content_hash for item in system.items()} == known
     checked = {line["check"]: line for line in system.starter("doctor", "--json").objects()}
     assert checked["restores"]["verdict"] == "ok"
@@ -181,10 +181,10 @@ def test_run_after_restore_of_a_mid_run_dump_catches_up(system: System, server: 
     assert states(system) == known
     assert closed_as(system, under_load) == ("failed", ["run_abandoned"])
     # Changes that the run wrote before the dump are not reported again, and no change is reported twice.
-    told = ("created", "changed", "missing")
-    assert all(getattr(again.counts, name) <= getattr(finished.counts, name) for name in told)
+    names = ("created", "changed", "missing")
+    assert all(getattr(again.counts, name) <= getattr(finished.counts, name) for name in names)
     last = system.sync(*LIVELY)
-    assert [getattr(last.counts, name) for name in told[:2]] == [0, 0]
+    assert [getattr(last.counts, name) for name in names[:2]] == [0, 0]
     assert last.status == "success"
 
 

@@ -50,11 +50,11 @@ def test_commands_and_workers_refuse_older_and_newer_databases_in_one_line(stale
             assert "Traceback" not in done.stderr
             assert line.endswith(words)
         for arguments in (("--check",), ()):
-            code, said = worker(stale, *arguments)
+            code, stderr = worker(stale, *arguments)
             assert code == 1
-            (line,) = [line for line in said.splitlines() if line.startswith("worker:")]
+            (line,) = [line for line in stderr.splitlines() if line.startswith("worker:")]
             assert line.endswith(words)
-            assert "Traceback" not in said
+            assert "Traceback" not in stderr
 
 
 @pytest.mark.slow

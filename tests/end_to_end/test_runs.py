@@ -243,9 +243,9 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
     assert first.run().status is RunStatus.CANCELLED
     assert first.run().error_codes == [ErrorCode.CANCELLED]
     async with Database(database_url) as database, database.tenant(queued.tenant_id, read_only=True) as session:
-        asked = await queries.question(session)
-        assert asked is not None
-        assert asked.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
+        question = await queries.question(session)
+        assert question is not None
+        assert question.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
 
 
 @pytest.mark.slow

@@ -167,8 +167,8 @@ def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, sys
 
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=below))
     assert system.sync("--type", PARTNERS, "--deep").counts.stale == 1
-    gone = system.sync("--type", PARTNERS)
-    assert (gone.status, gone.counts.stale, gone.counts.changed) == ("success", 0, 1)
+    removed = system.sync("--type", PARTNERS)
+    assert (removed.status, removed.counts.stale, removed.counts.changed) == ("success", 0, 1)
     assert ask(system, "show", PARTNERS, partner, "--json").objects()[0]["document"][SYNCHRONIZATION] is None
 
 

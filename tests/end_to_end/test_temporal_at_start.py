@@ -101,8 +101,8 @@ def test_permission_error_names_the_commands_that_add_search_attributes(system: 
 
 
 def test_start_continues_if_search_attributes_cannot_be_listed(system: System) -> None:
-    said = "Namespace default has no mapping defined for search attribute TenantId"
-    error = RPCError(said, RPCStatusCode.INVALID_ARGUMENT, b"")
+    message = "Namespace default has no mapping defined for search attribute TenantId"
+    error = RPCError(message, RPCStatusCode.INVALID_ARGUMENT, b"")
     assert f"temporal operator search-attribute create --namespace inv {ADDING_BY_HAND}" in refusal(error, "a", "inv")
     # A refused ListSearchAttributes does not stop the command; the next refusal is that of the start itself.
     with RefusingTemporal(RPCStatusCode.UNIMPLEMENTED, accepted=2) as refusing:

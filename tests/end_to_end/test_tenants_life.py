@@ -61,8 +61,8 @@ def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system
     )
     assert done.code == 3, done.stderr
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
-    said = f"tailspin: no worker is polling task queue {queue!r}; start one: python worker.py"
-    assert done.stdout.splitlines()[-1] == said
+    message = f"tailspin: no worker is polling task queue {queue!r}; start one: python worker.py"
+    assert done.stdout.splitlines()[-1] == message
     assert "\n\ngrant them to the managed identity\n\n" in done.stdout
     assert [entry["name"] for entry in listed(system)][-1] == "tailspin"
     again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")

@@ -134,9 +134,9 @@ async def test_upgrade_loses_no_run_and_reports_no_change(system: System, releas
     assert (again.status, again.counts.changed, again.counts.missing) == ("success", 0, 0), again
     assert again.counts.unchanged == again.counts.observed == record.counts.observed
     for command in ("changes", "missing"):
-        told = system.starter(command, system.tenant.name, *SELECTED, "--json")
-        lines = [line for line in told.objects() if line.get("run_id") in {str(run_id), str(again.run_id)}]
-        assert (told.code, lines) == (0, []), told.stderr
+        report = system.starter(command, system.tenant.name, *SELECTED, "--json")
+        lines = [line for line in report.objects() if line.get("run_id") in {str(run_id), str(again.run_id)}]
+        assert (report.code, lines) == (0, []), report.stderr
     assert open_runs(system) == []
 
 

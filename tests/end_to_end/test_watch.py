@@ -33,8 +33,8 @@ def test_look_reports_a_change_with_its_actor_before_the_next_run(system: System
     system.tenant.rename(PATH, edited, "Renamed")
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
 
-    seen = look(system)
-    assert (seen.looked, seen.requests, seen.read, seen.changed) == (1, 2, 1, 1)
+    counts = look(system)
+    assert (counts.looked, counts.requests, counts.read, counts.changed) == (1, 2, 1, 1)
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
     (change,) = lines
     assert (change["external_id"], change["kind"]) == (edited, "renamed")
@@ -83,8 +83,8 @@ def test_look_reports_a_new_item_as_its_listing_shows_it(system: System) -> None
     made = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
     system.tenant.log_event(INTUNE_LOG, made, "Create")
 
-    seen = look(system)
-    assert (seen.created, seen.changed, seen.unknown_events) == (1, 0, 0)
+    counts = look(system)
+    assert (counts.created, counts.changed, counts.unknown_events) == (1, 0, 0)
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
     assert [(line["external_id"], line["kind"]) for line in lines] == [(made, "appeared")]
     assert lines[0]["audit"]["events"][0]["actor"] == "ada@contoso.example"
@@ -109,9 +109,9 @@ def test_look_changes_neither_coverage_nor_unread_items(system: System) -> None:
     """An item that was removed without an event stays present."""
     system.start_worker()
     full = system.sync("--type", "deviceCompliancePolicies", "--type", "groups")
-    edited, left, *_ = (document["id"] for document in system.tenant.documents(PATH))
+    edited, removed, *_ = (document["id"] for document in system.tenant.documents(PATH))
     system.tenant.rename(PATH, edited, "Renamed")
-    system.tenant.remove(PATH, left)
+    system.tenant.remove(PATH, removed)
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     before = system.starter("status", "--json").objects()
     coverage = rows(system, COVERAGE)
@@ -137,8 +137,8 @@ def test_look_leaves_items_with_unlicensed_settings_to_the_next_run(system: Syst
     system.tenant.rename(path, edited, "Renamed")
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     fault = system.graph.faults.add(Fault(FaultKind.NOT_SET_UP, path=f"{edited}/settings"))
-    seen = look(system)
-    assert (seen.read, seen.changed) == (0, 0)
+    counts = look(system)
+    assert (counts.read, counts.changed) == (0, 0)
     shown = system.starter("show", system.tenant.name, "configurationPolicies", edited, "--json").objects()[0]
     assert shown["document"]["settings"]
     system.graph.faults.remove(fault)
@@ -154,8 +154,8 @@ def test_look_reports_an_edit_without_never_licensed_details(system: System) -> 
     edited = system.tenant.documents("directory/administrativeUnits")[0]["id"]
     system.tenant.rename("directory/administrativeUnits", edited, "Renamed")
     system.tenant.log_event(ENTRA_LOG, edited, "Update")
-    seen = look(system)
-    assert (seen.read, seen.changed) == (1, 1)
+    counts = look(system)
+    assert (counts.read, counts.changed) == (1, 1)
     shown = system.starter("show", system.tenant.name, "administrativeUnits", edited, "--json").objects()[0]
     assert (shown["details_complete"], shown["stale"]) == (True, None)
     assert "scopedRoleMembers" not in shown["document"]
@@ -171,8 +171,8 @@ def test_look_reads_once_for_repeated_late_events_and_counts_foreign_events(syst
     system.tenant.log_event(INTUNE_LOG, edited, "Patch", ago=timedelta(minutes=71))
     system.tenant.log_event(INTUNE_LOG, str(uuid4()), "Create")
     system.tenant.log_event(INTUNE_LOG, other, "Get")
-    seen = look(system)
-    assert (seen.read, seen.changed, seen.unknown_events) == (1, 1, 1)
+    counts = look(system)
+    assert (counts.read, counts.changed, counts.unknown_events) == (1, 1, 1)
     assert look(system).read == 0
     (log,) = [line for line in system.starter("watch", "list", "--json").objects() if "log" in line]
     assert (log["log"], log["unknown_events"], log["error_code"]) == ("auditEvents", 1, None)
@@ -187,8 +187,8 @@ def test_look_ignores_events_of_failed_attempts(system: System) -> None:
     for result in ("Failure", "ClientError"):
         attempt = audit_event(INTUNE_LOG, edited, "Patch", datetime.now(UTC))
         system.tenant.add(INTUNE_LOG, {**attempt, "activityResult": result})
-    seen = look(system)
-    assert (seen.requests, seen.read, seen.changed, seen.unknown_events) == (1, 0, 0, 0)
+    counts = look(system)
+    assert (counts.requests, counts.read, counts.changed, counts.unknown_events) == (1, 0, 0, 0)
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     assert look(system).changed == 1
 
@@ -249,8 +249,8 @@ def test_refused_audit_log_does_not_affect_other_tenants(system: System) -> None
     healthy.rename(PATH, edited, "Renamed")
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")
     system.graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=refused.id, path=INTUNE_LOG))
-    seen = look(system, refused, healthy)
-    assert (seen.looked, seen.failed, seen.changed) == (2, 0, 1)
+    counts = look(system, refused, healthy)
+    assert (counts.looked, counts.failed, counts.changed) == (2, 0, 1)
     logs = {line["tenant"]: line for line in system.starter("watch", "list", "--json").objects() if "log" in line}
     assert logs[refused.name]["error_code"] == "graph_permission_missing"
     assert logs[healthy.name]["error_code"] is None

@@ -134,12 +134,12 @@ async def joined_and_refused(
     await client.start_workflow(workflow_type, given, id=workflow_id, task_queue=queue)
     following = system.popen(*command, "--json")
     assert following.stderr is not None
-    said = await asyncio.to_thread(following.stderr.readline)
-    assert "joined" in said
+    line = await asyncio.to_thread(following.stderr.readline)
+    assert "joined" in line
     await asyncio.to_thread(system.start_worker)
     stdout, stderr = await asyncio.to_thread(following.communicate)
     assert system.graph.requests() == [], "nothing is read of the other tenant either"
-    return Finished(following.returncode, stdout, said + stderr)
+    return Finished(following.returncode, stdout, line + stderr)
 
 
 @pytest.mark.slow

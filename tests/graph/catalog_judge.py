@@ -168,15 +168,15 @@ class _EntryJudge:
         self, call: DetailCall | ChildCall, shape: Shape, permission: str, kinds: frozenset[str]
     ) -> Iterator[str]:
         path, _, query = call.path.partition("?")
-        what = f"detail {call.property or 'by id'}"
+        label = f"detail {call.property or 'by id'}"
         types: frozenset[str] = frozenset()
         for kind in sorted(kinds) if "{type}" in path else [""]:
             written = path.replace("{type}", kind.removeprefix("#"))
             place = self.facts.resolve(_KEYS.sub("x", written))
-            yield from self._unless(place is not None and place.is_collection != call.single, f"{what} {kind}".strip())
+            yield from self._unless(place is not None and place.is_collection != call.single, f"{label} {kind}".strip())
             if place is not None:
                 types |= Shape.of(self.facts, place.type_name).types
-            yield from self._permission(f"permission of {what}", self._owner(written), permission)
+            yield from self._permission(f"permission of {label}", self._owner(written), permission)
         inner = shape
         if call.property is not None:
             inner = shape.added[call.property] = Shape(self.facts, types)
@@ -185,13 +185,13 @@ class _EntryJudge:
             if name == "$expand" and "{type}" not in path:
                 yield from self._expanded(path, value, permission, single=call.single)
             missing = inner.expand(value) if name == "$expand" else inner.lacking(value.split(","))
-            yield from (f"{what} {name} {absent}" for absent in missing)
+            yield from (f"{label} {name} {absent}" for absent in missing)
         if isinstance(call, DetailCall):
             where = (call.only_where or "").partition("=")[0]
             for name in filter(None, (call.counted_by, where, *call.believe_list)):
-                yield from self._unless(shape.step(name) is not None, f"{what} {name}")
+                yield from self._unless(shape.step(name) is not None, f"{label} {name}")
             for kind in call.types:
-                yield from self._unless(kind.removeprefix(_GRAPH) in shape.types, f"{what} type {kind}")
+                yield from self._unless(kind.removeprefix(_GRAPH) in shape.types, f"{label} type {kind}")
             for child in call.children:
                 yield from self._call(child, inner, permission, kinds)
 
@@ -202,9 +202,9 @@ class _EntryJudge:
         structural = place is not None and not place.is_collection and name in self.facts.properties(place.type_name)
         return parent if structural else path
 
-    def _permission(self, what: str, path: str, permission: str) -> Iterator[str]:
+    def _permission(self, label: str, path: str, permission: str) -> Iterator[str]:
         if not (self.entry.delegated_only and not permissions_of(path)):
-            yield from self._unless(permission in permissions_of(path), what)
+            yield from self._unless(permission in permissions_of(path), label)
 
     def _expanded(self, path: str, text: str, permission: str, *, single: bool) -> Iterator[str]:
         """Checks that a request's permission reads its expansions, if the permission map lists them."""
@@ -258,13 +258,13 @@ class _EntryJudge:
             beside = ".".join((*path.split(".")[:-1], condition.partition("=")[0]))
             yield from self._path(shape, beside, f"reference {rule}")
 
-    def _path(self, shape: Shape, path: str, what: str) -> Iterator[str]:
+    def _path(self, shape: Shape, path: str, label: str) -> Iterator[str]:
         reached: Shape | None = shape
         for name in path.split("."):
             reached = reached.step(name) if reached else None
-        yield from self._unless(reached is not None, what)
+        yield from self._unless(reached is not None, label)
 
-    def _anywhere(self, shape: Shape, names: Iterable[str], what: str) -> Iterator[str]:
+    def _anywhere(self, shape: Shape, names: Iterable[str], label: str) -> Iterator[str]:
         shapes = shape.everywhere()
         for written in names:
             parent, slash, name = written.rpartition("/")
@@ -276,16 +276,16 @@ class _EntryJudge:
                 holders = [Shape(self.facts, frozenset({kind}))] if known else []
             else:
                 holders = [inner for shape in shapes for inner in [shape.step(parent)] if inner] if parent else shapes
-            yield from self._unless(any(holder.step(name) for holder in holders), f"{what} {written}")
+            yield from self._unless(any(holder.step(name) for holder in holders), f"{label} {written}")
 
     def _types(self, shape: Shape) -> Iterator[str]:
         for kind in self.entry.left_out_types:
             yield from self._unless(kind.removeprefix(_GRAPH) in shape.types, f"left out {kind}")
 
-    def _unless(self, holds: bool, what: str) -> Iterator[str]:
+    def _unless(self, holds: bool, problem: str) -> Iterator[str]:
         self.looked_up += 1
         if not holds:
-            yield what
+            yield problem
 
 
 @cache

@@ -30,12 +30,12 @@ def tenant_of(graph: SimulatedGraph, **overrides: Any) -> TenantConfig:
     )
 
 
-async def another_token(tokens: TokenSource, tenant: TenantConfig, seen: set[str]) -> None:
+async def another_token(tokens: TokenSource, tenant: TenantConfig, known: set[str]) -> None:
     """Requests tokens until a new one comes, and adds it to `seen`."""
 
     async def is_new() -> bool:
-        known = len(seen)
-        seen.add(await tokens.token(tenant))
-        return len(seen) > known
+        earlier = len(known)
+        known.add(await tokens.token(tenant))
+        return len(known) > earlier
 
     await until_async(is_new)

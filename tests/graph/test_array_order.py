@@ -62,12 +62,12 @@ def arrays_of(key: str, *, scalars: bool = False) -> Iterator[tuple[str, Place]]
 def shapes_within(shape: Shape) -> Iterator[Shape]:
     """The shape, and the shapes of its properties and calls, at any depth."""
     met: set[object] = set()
-    left = [shape]
-    while left:
-        inner = left.pop()
+    pending = [shape]
+    while pending:
+        inner = pending.pop()
         if inner.types in met:
             continue
         met.add(inner.types)
         yield inner
         names = {name for kind in inner.types for name, place in inner.facts.properties(kind).items()}
-        left += [below for name in sorted(names | inner.added.keys()) if (below := inner.step(name)) and below.types]
+        pending += [below for name in sorted(names | inner.added.keys()) if (below := inner.step(name)) and below.types]

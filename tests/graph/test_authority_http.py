@@ -349,8 +349,8 @@ async def test_refusing_proxy_is_named_without_its_password(network: Network, te
 
 def test_unused_system_proxy_is_reported() -> None:
     assert overlooked({"HTTP_PROXY": "http://x", "HTTPS_PROXY": ""}) is None
-    told = overlooked({"https_proxy": "http://user:password@proxy"})
-    assert told == "https_proxy is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"
+    warning = overlooked({"https_proxy": "http://user:password@proxy"})
+    assert warning == "https_proxy is not used for Graph and tokens; set GRAPH_PROXY_URL to use a proxy"
 
 
 @pytest.mark.parametrize("source", ["machine", "app service", "service fabric"])

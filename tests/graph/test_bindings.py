@@ -21,13 +21,13 @@ def test_each_binding_of_each_profile_type_is_read() -> None:
     types = facts.family("deviceConfiguration")
     bases = {base for kind in types for base in list(facts.line(kind))[1:]}
     bound = {(name, kind) for kind in types - bases for name in facts.navigations(kind)}
-    left = {
+    unread = {
         (name, kind)
         for name, kind in bound
         if name not in STATES | {"assignments", "groupAssignments"}
         and (name not in read or f"{GRAPH}{kind}" not in read[name].types)
     }
-    assert left == set()
+    assert unread == set()
     assert len([binding for binding in bound if binding[0] in read]) > 70
 
 

@@ -391,9 +391,9 @@ def test_secrets_within_a_shown_payload_are_hidden() -> None:
         cast("JsonObject", decode(Observer(entry.observation_rules(show_payloads=shows)).observe(document).document))
         for shows in (True, False)
     )
-    left = ["<dict>", "<key>SSID</key>", "<string>Office</string>", "(hidden)", "</dict>"]
-    assert shown["payload"] == {"in_text": True, "readable": "\n".join(left), "sensitive": True}
-    assert value_lines(shown["payload"], Place("payload")) == ["hidden in part", *(f"| {line}" for line in left)]
+    lines = ["<dict>", "<key>SSID</key>", "<string>Office</string>", "(hidden)", "</dict>"]
+    assert shown["payload"] == {"in_text": True, "readable": "\n".join(lines), "sensitive": True}
+    assert value_lines(shown["payload"], Place("payload")) == ["hidden in part", *(f"| {line}" for line in lines)]
     assert hidden["payload"] == {"sensitive": True}
 
 

@@ -93,11 +93,11 @@ def answer_to(remark: str) -> Remark | None:
 
 
 def test_every_remark_is_mended_or_refuted() -> None:
-    told = [(row["type_key"], remark) for row in rows() for remark in remarks_of(row)]
-    assert len(told) >= 90
-    assert [remark for _, remark in told if answer_to(remark) is None] == []
+    remarks = [(row["type_key"], remark) for row in rows() for remark in remarks_of(row)]
+    assert len(remarks) >= 90
+    assert [remark for _, remark in remarks if answer_to(remark) is None] == []
     open_ones = {}
-    for type_key, remark in told:
+    for type_key, remark in remarks:
         answer, shown = answer_to(remark), set(aspects(COLLECTIONS[type_key]))
         if answer is not None and (set(answer.has) - shown or set(answer.lacks) & shown):
             open_ones[remark] = (set(answer.has) - shown, set(answer.lacks) & shown)
@@ -119,12 +119,12 @@ def gaps() -> Iterator[tuple[str, str]]:
 
 
 def test_each_reference_gap_of_the_review_is_followed_or_judged() -> None:
-    left = []
+    unjudged = []
     for type_key, place in gaps():
         pattern = re.escape(place).replace(r"\*", ".*")
         found = any(
             re.fullmatch(rf"(.*\.)?{pattern}(\..*)?", rule) for rule in map(path_of, COLLECTIONS[type_key].references)
         )
         if not found and not any(re.fullmatch(expected.gap, f"{type_key}: {place}") for expected in data()[1]):
-            left.append((type_key, place))
-    assert left == []
+            unjudged.append((type_key, place))
+    assert unjudged == []

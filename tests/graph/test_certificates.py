@@ -56,7 +56,7 @@ def test_usable_certificate_has_no_defect(content: bytes, password: str | None) 
     ],
 )
 def test_each_defect_has_its_message(content: bytes, password: str | None, words: str) -> None:
-    said = what_is_wrong(content, password)
-    assert said is not None
-    assert words in said
-    assert "hunter2" not in said
+    message = what_is_wrong(content, password)
+    assert message is not None
+    assert words in message
+    assert "hunter2" not in message

@@ -163,11 +163,11 @@ async def test_claims_challenge_reaches_the_token_endpoint(
 ) -> None:
     claims = base64.b64encode(b'{"access_token":{"nbf":{"essential":true,"value":"1"}}}').decode()
     challenge = f'Bearer realm="", error="insufficient_claims", claims="{claims}"'
-    asked: list[bytes] = []
+    bodies: list[bytes] = []
 
     def challenge_once(request: GraphRequest) -> Answer | None:
         if request.kind is Kind.TOKEN and request.method == "POST":
-            asked.append(request.body)
+            bodies.append(request.body)
         if request.kind is Kind.BATCH and len(graph.requests(Kind.BATCH)) == 0:
             return Answer.of(401, {"error": {"code": "x"}}, {"WWW-Authenticate": challenge})
         return None
@@ -175,7 +175,7 @@ async def test_claims_challenge_reaches_the_token_endpoint(
     graph.before_answer = challenge_once
     answers = await client.read_batch(tenant, "v1.0", GROUPS)
     assert answers["groups"].status == 200
-    assert b"nbf" in asked[-1]
+    assert b"nbf" in bodies[-1]
 
 
 @pytest.mark.parametrize(

@@ -207,11 +207,11 @@ async def test_a_managed_identity_needs_no_secret(
     graph: SimulatedGraph, client: GraphClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The machine's identity endpoint (IMDS) is plain HTTP on a fixed path; here it listens on loopback."""
-    asked: list[str] = []
+    paths: list[str] = []
 
     class Identity(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            paths.append(self.path)
             answer = {"access_token": graph.tenants[0].token(), "expires_in": "3600", "resource": "x"}
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
@@ -229,4 +229,4 @@ async def test_a_managed_identity_needs_no_secret(
         answers = await client.read_batch(config, "v1.0", GROUPS)
         server.shutdown()
     assert answers["groups"].status == 200
-    assert "resource=https%3A%2F%2Fgraph.microsoft.com" in asked[0]
+    assert "resource=https%3A%2F%2Fgraph.microsoft.com" in paths[0]

@@ -13,7 +13,7 @@ NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("date", "at"),
+    ("date", "expected"),
     [
         ("Sun, 29 Nov 2026 12:00:00 GMT", NOON),
         ("Sun, 29 Nov 2026 12:00:00 -0000", NOON),
@@ -22,9 +22,9 @@ NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
         (None, None),
     ],
 )
-def test_clock_is_read_from_the_date_header(date: str | None, at: datetime | None) -> None:
+def test_clock_is_read_from_the_date_header(date: str | None, expected: datetime | None) -> None:
     reading = clock_reading(date, 0.0)
-    assert (None if reading is None else reading.at) == at
+    assert (None if reading is None else reading.at) == expected
 
 
 def test_clock_advances_after_its_answer() -> None:

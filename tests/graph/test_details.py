@@ -121,7 +121,7 @@ def test_calls_of_a_type_are_made_only_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("only_where", "listed", "asked"),
+    ("only_where", "listed", "is_read"),
     [
         ("tags=Integrated", {"tags": ["Hidden", "Integrated"]}, True),
         ("tags=Integrated", {"tags": ["Hidden"]}, False),
@@ -131,9 +131,9 @@ def test_calls_of_a_type_are_made_only_for_it() -> None:
         ("scopes", {}, False),
     ],
 )
-def test_detail_is_read_only_if_the_list_says_it_exists(only_where: str, listed: dict[str, Any], asked: bool) -> None:
+def test_detail_is_read_only_if_the_list_says_it_exists(only_where: str, listed: dict[str, Any], is_read: bool) -> None:
     detail = SETTINGS.model_copy(update={"only_where": only_where})
-    assert bool(reading(collection(detail), **listed).open) is asked
+    assert bool(reading(collection(detail), **listed).open) is is_read
 
 
 UNLICENSED = GraphAnswer(403, {}, {"error": {"code": "Forbidden", "message": "not licensed for this feature"}})

@@ -145,9 +145,9 @@ def test_code_is_redeemed_once_and_only_for_its_flow(graph: SimulatedGraph, entr
 
 def test_entras_refusal_is_reported_by_its_code(graph: SimulatedGraph, entra: EntraSignIn) -> None:
     flow = entra.begin(REDIRECT)
-    said = {"state": flow["state"], "error": "access_denied", "error_description": "AADSTS65004: <b>declined</b>"}
+    refusal = {"state": flow["state"], "error": "access_denied", "error_description": "AADSTS65004: <b>declined</b>"}
     with pytest.raises(SignInRefusedError) as refused:
-        entra.finish(flow, said)
+        entra.finish(flow, refusal)
     assert str(refused.value) == "Entra ID refused the sign-in: AADSTS65004"
     for nothing in ({}, {"state": ""}, {"state": flow["state"]}):
         with pytest.raises(SignInRefusedError):
@@ -186,9 +186,9 @@ def test_unreachable_authority_or_unknown_tenant_is_unavailable(
     graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path
 ) -> None:
     app = app_of(tenant, tmp_path)
-    gone = EntraSignIn(app, [app.id], ssl_context(graph.ca_file), authority_url="https://127.0.0.1:1")
+    unreachable = EntraSignIn(app, [app.id], ssl_context(graph.ca_file), authority_url="https://127.0.0.1:1")
     with pytest.raises(SignInUnavailableError, match=r"127\.0\.0\.1:1 refuses connections"):
-        gone.begin(REDIRECT)
+        unreachable.begin(REDIRECT)
     unknown = sign_in_of(graph, app.model_copy(update={"id": uuid4()}))
     with pytest.raises(SignInUnavailableError, match="was not understood"):
         unknown.begin(REDIRECT)

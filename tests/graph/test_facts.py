@@ -45,7 +45,7 @@ def test_shared_rule_holds_for_an_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "changes", "told"),
+    ("key", "changes", "problem"),
     [
         ("authenticationStrengthPolicies", {"path": "/identity/conditionalAccess/authenticationStrengths/policies"},
          "path"),
@@ -82,8 +82,8 @@ def test_shared_rule_holds_for_an_entry() -> None:
         ("deviceConfigurations", {"left_out_types": ["#microsoft.graph.group"]}, "left out #microsoft.graph.group"),
     ],
 )  # fmt: skip
-def test_mistake_in_an_entry_is_found(key: str, changes: dict[str, object], told: str) -> None:
-    assert told in problems_of(key, **changes)
+def test_mistake_in_an_entry_is_found(key: str, changes: dict[str, object], problem: str) -> None:
+    assert problem in problems_of(key, **changes)
     assert problems_of(key) == set()
 
 

@@ -54,8 +54,8 @@ def judgement_of(type_key: str, name: str) -> Judgement | None:
 
 
 def test_every_candidate_is_a_reference_or_judged_to_be_none() -> None:
-    left = [row for row in rows() if not is_followed(*row) and judgement_of(*row) is None]
-    assert left == []
+    unjudged = [row for row in rows() if not is_followed(*row) and judgement_of(*row) is None]
+    assert unjudged == []
     assert sum(is_followed(*row) for row in rows()) >= 75
 
 

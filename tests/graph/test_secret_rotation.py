@@ -19,12 +19,12 @@ async def test_new_secret_replaces_the_old_secret_without_a_refusal(tmp_path: Pa
             {"id": tenant.id, "name": "x", "client_id": tenant.client_id, "client_secret_file": secret_file}
         )
         tokens = TokenSource(ssl_context(graph.ca_file), authority_url=graph.authority_url)
-        seen = {await tokens.token(config)}
+        known = {await tokens.token(config)}
 
         tenant.register_secret("the new one")
-        await another_token(tokens, config, seen)
+        await another_token(tokens, config, known)
         (tmp_path / "secret.new").write_text("the new one")
         (tmp_path / "secret.new").rename(secret_file)
         tenant.withdraw_secret(tenant.client_secret)
-        await another_token(tokens, config, seen)
+        await another_token(tokens, config, known)
         assert "token 401" not in graph.request_counts()

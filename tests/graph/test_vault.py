@@ -95,21 +95,21 @@ async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None
         )
         trust = ssl_context(graph.ca_file)
         tokens = TokenSource(trust, authority_url=graph.authority_url, vault=vault.client())
-        seen = {await tokens.token(config)}
+        known = {await tokens.token(config)}
 
         served.register_secret("the new one")
         vault.server.secrets["contoso"] = Kept("the new one")
         served.withdraw_secret(served.client_secret)
-        await another_token(tokens, config, seen)
+        await another_token(tokens, config, known)
 
         # While the vault is unavailable, the last accepted secret still serves.
         vault.server.refusals["secrets"] = 503
-        await another_token(tokens, config, seen)
+        await another_token(tokens, config, known)
         assert "token 401" not in graph.request_counts()
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("broken", "message"),
     [
         ({"missing": True}, "the vault has no secret contoso"),
         ({"secrets": 403}, "the vault refuses the secret contoso: it is disabled, or the worker lacks"),
@@ -121,25 +121,29 @@ async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None
     ],
 )
 def test_configuration_errors_are_named_and_given_up_soon(
-    vault: Served, monkeypatch: pytest.MonkeyPatch, broken: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+    vault: Served,
+    monkeypatch: pytest.MonkeyPatch,
+    broken: dict[str, Any],
+    message: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    ((what, how),) = broken.items()
+    ((attribute, value),) = broken.items()
     key = "client_secret_vault"
-    if what == "missing":
+    if attribute == "missing":
         vault.server.secrets.clear()
-    elif what == "empty":
+    elif attribute == "empty":
         vault.server.secrets["contoso"] = Kept(" ")
-    elif what == "secrets":
-        vault.server.refusals[what] = how
-    elif what == "resource":
-        vault.server.resource = how
-    elif what == "not a certificate":
+    elif attribute == "secrets":
+        vault.server.refusals[attribute] = value
+    elif attribute == "resource":
+        vault.server.resource = value
+    elif attribute == "not a certificate":
         key = "certificate_vault"
     else:
-        monkeypatch.setenv(what, how)
+        monkeypatch.setenv(attribute, value)
     with caplog.at_level(logging.DEBUG), pytest.raises(CredentialError) as raised:
         vault.read(**{key: "contoso"})
-    assert str(raised.value).startswith(said)
+    assert str(raised.value).startswith(message)
     assert raised.value.code is ErrorCode.CONFIGURATION_INVALID
     assert raised.value.patience is not None
     for hidden in (SECRET, "what the vault says", "what Entra says", CLIENT_SECRET):

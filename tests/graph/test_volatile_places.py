@@ -88,9 +88,13 @@ def test_pinned_version_is_content_and_the_objects_version_is_not() -> None:
 
 def test_sensitive_property_of_the_document_is_hidden_only_there() -> None:
     rules = ObservationRules(type_key="a", sensitive=frozenset({"/displayName"}))
-    seen = Observer(rules).observe({"id": "a", "displayName": "hunter2", "part": {"displayName": "shown"}})
-    assert seen.display_name is None
-    assert decode(seen.document) == {"id": "a", "displayName": {"sensitive": True}, "part": {"displayName": "shown"}}
+    observation = Observer(rules).observe({"id": "a", "displayName": "hunter2", "part": {"displayName": "shown"}})
+    assert observation.display_name is None
+    assert decode(observation.document) == {
+        "id": "a",
+        "displayName": {"sensitive": True},
+        "part": {"displayName": "shown"},
+    }
 
 
 def is_volatile(entry: Collection, path: tuple[str, ...]) -> bool:

@@ -22,13 +22,13 @@ REMEMBERED = st.sampled_from(sorted(REMEMBERED_CODES))
 
 
 @given(st.timedeltas(timedelta(0), RETRY_AFTER_MAXIMUM))
-def test_a_retry_after_up_to_the_maximum_is_kept_exactly(asked: timedelta) -> None:
-    assert believable(asked) == asked
+def test_a_retry_after_up_to_the_maximum_is_kept_exactly(retry_after: timedelta) -> None:
+    assert believable(retry_after) == retry_after
 
 
 @given(st.timedeltas().filter(lambda wait: not timedelta(0) <= wait <= RETRY_AFTER_MAXIMUM) | st.none())
-def test_an_absent_negative_or_excessive_retry_after_is_ignored(asked: timedelta | None) -> None:
-    assert believable(asked) is None
+def test_an_absent_negative_or_excessive_retry_after_is_ignored(retry_after: timedelta | None) -> None:
+    assert believable(retry_after) is None
 
 
 @given(st.integers(0, 10_000), st.integers())

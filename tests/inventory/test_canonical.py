@@ -100,9 +100,9 @@ def test_canonical_form_with_secrets_is_idempotent(
     key: DataKey | None,
 ) -> None:
     # Without types and the names within marks, the rules cannot recognise values in the canonical form again.
-    told = frozenset({"@odata.type", "sensitive", "a/sensitive"})
+    kept = frozenset({"@odata.type", "sensitive", "a/sensitive"})
     canonicalizer = Canonicalizer(
-        sensitive=sensitive - {"@odata.type"}, volatile=volatile - told, ordered=ordered, data_key=key
+        sensitive=sensitive - {"@odata.type"}, volatile=volatile - kept, ordered=ordered, data_key=key
     )
     canonical = canonicalizer.canonical(document)
     assert canonicalizer.canonical(orjson.loads(canonical)) == canonical

@@ -170,11 +170,13 @@ def test_added_and_removed_members_are_listed_whole(data: st.DataObject, source:
     kept = data.draw(st.sets(st.integers(0, 4)))
     before, after = policy(5), policy(5)
     after[name] = [after[name][number] for number in kept]
-    gone = [member for number, member in enumerate(before[name]) if number not in kept]
+    removed_members = [member for number, member in enumerate(before[name]) if number not in kept]
     shuffled_after = shuffled(after, source)
     removed = differences(before, shuffled_after, UNORDERED_RULES)
-    assert [difference.kind for difference in removed] == [DifferenceKind.REMOVED] * len(gone)
-    assert gone == [difference.before for difference in sorted(removed, key=lambda difference: difference.path)]
+    assert [difference.kind for difference in removed] == [DifferenceKind.REMOVED] * len(removed_members)
+    assert removed_members == [
+        difference.before for difference in sorted(removed, key=lambda difference: difference.path)
+    ]
     assert [
         (difference.path, difference.after) for difference in differences(shuffled_after, before, UNORDERED_RULES)
     ] == [(difference.path, difference.before) for difference in removed]

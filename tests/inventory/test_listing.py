@@ -23,13 +23,16 @@ def trees(draw: st.DrawFn) -> Tree:
     return links
 
 
-def at(number: int, answer: int = 0) -> UUID:
+def code_of(number: int, answer: int = 0) -> UUID:
     return position_of(f"page {number}, by answer {answer}")
 
 
 def read(tree: Tree) -> list[PageLinks]:
-    beginning = PageLinks(BEGINNING, [at(0)], is_merged=True)
-    return [beginning, *(PageLinks(at(page), [at(link) for link in links], True) for page, links in tree.items())]
+    beginning = PageLinks(BEGINNING, [code_of(0)], is_merged=True)
+    return [
+        beginning,
+        *(PageLinks(code_of(page), [code_of(link) for link in links], True) for page, links in tree.items()),
+    ]
 
 
 @given(trees(), st.randoms())
@@ -67,15 +70,15 @@ def test_a_restarted_listing_is_complete_if_its_second_attempt_is(
 ) -> None:
     given_up = read(first)[: data.draw(st.integers(1, len(first)))]
     anew = [
-        PageLinks(at(page, 1) if page else at(0), [at(link, 1) for link in links], True)
+        PageLinks(code_of(page, 1) if page else code_of(0), [code_of(link, 1) for link in links], True)
         for page, links in second.items()
     ]
     assert is_listed_to_its_end([*given_up, *anew])
 
 
 def test_a_circle_of_pages_is_no_complete_listing() -> None:
-    circle = [PageLinks(at(0), [at(1)], True), PageLinks(at(1), [at(0)], True)]
-    assert not is_listed_to_its_end([PageLinks(BEGINNING, [at(0)], True), *circle])
+    circle = [PageLinks(code_of(0), [code_of(1)], True), PageLinks(code_of(1), [code_of(0)], True)]
+    assert not is_listed_to_its_end([PageLinks(BEGINNING, [code_of(0)], True), *circle])
     assert not is_listed_to_its_end([])
 
 
@@ -88,13 +91,13 @@ KEYS = st.sampled_from("abcd")
 @settings(max_examples=300)
 @given(st.dictionaries(KEYS, RESULTS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS), st.sets(KEYS))
 def test_a_run_record_claims_no_more_than_its_evidence(
-    told: dict[str, CollectionResult],
+    results: dict[str, CollectionResult],
     listed: set[str],
     refused: set[str],
     undetailed: set[str],
     unconfirmed: set[str],
 ) -> None:
-    claims = proven(Claims(RunStatus.SUCCESS, [], told), "abcd", Evidence(listed, refused, undetailed, unconfirmed))
+    claims = proven(Claims(RunStatus.SUCCESS, [], results), "abcd", Evidence(listed, refused, undetailed, unconfirmed))
     for key, result in claims.collections.items():
         assert result.outcome is not Outcome.COMPLETE or key in listed - unconfirmed
         assert result.outcome is not Outcome.SKIPPED or key in refused
@@ -104,8 +107,8 @@ def test_a_run_record_claims_no_more_than_its_evidence(
 
 
 @given(st.dictionaries(KEYS, RESULTS, min_size=1))
-def test_claims_with_full_evidence_stay_unchanged(told: dict[str, CollectionResult]) -> None:
-    status = run_status(told.values())
-    evidence = Evidence(set(told), set(told), set(), set())
-    claims = proven(Claims(status, [], told), sorted(told), evidence)
-    assert (claims.status, claims.collections) == (status, told)
+def test_claims_with_full_evidence_stay_unchanged(results: dict[str, CollectionResult]) -> None:
+    status = run_status(results.values())
+    evidence = Evidence(set(results), set(results), set(), set())
+    claims = proven(Claims(status, [], results), sorted(results), evidence)
+    assert (claims.status, claims.collections) == (status, results)

@@ -215,14 +215,14 @@ def test_a_new_value_changes_the_normal_form(document: dict[str, Any], new: Any,
 
 @given(document=documents, data=st.data())
 def test_an_added_or_removed_value_changes_the_normal_form(document: dict[str, Any], data: st.DataObject) -> None:
-    said = [
+    positions = [
         number
         for number, place in enumerate(places(document))
         if isinstance(place.holder, dict) and not is_empty(place.value)
     ]
-    assume(said)
+    assume(positions)
     other = deepcopy(document)
-    place = list(places(other))[data.draw(st.sampled_from(said))]
+    place = list(places(other))[data.draw(st.sampled_from(positions))]
     del place.holder[place.key]
     assert_differ(document, other)
     assert_differ(other, document)

@@ -179,11 +179,13 @@ def test_a_reviewer_query_refers_to_its_group_or_user(query: str, target_id: str
 APP_ID = "11111111-0000-4000-8000-00000000000a"
 
 
-@pytest.mark.parametrize(("app_id", "told"), [(APP_ID, [APP_ID]), (ALL_USERS, []), (NOBODY, []), (7, []), (None, [])])
-def test_alternate_keys_are_read_if_they_are_guids(app_id: Any, told: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("app_id", "target_ids"), [(APP_ID, [APP_ID]), (ALL_USERS, []), (NOBODY, []), (7, []), (None, [])]
+)
+def test_alternate_keys_are_read_if_they_are_guids(app_id: Any, target_ids: list[str]) -> None:
     rules = ReadingRules({}, assignable=False, alternate_keys=frozenset({"appId"}))
     assert read({"appId": app_id}, rules) == [
-        Reference("appId", ReferenceRole.USE, (), target_id) for target_id in told
+        Reference("appId", ReferenceRole.USE, (), target_id) for target_id in target_ids
     ]
     assert not rules.find_nothing
 

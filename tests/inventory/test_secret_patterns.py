@@ -134,12 +134,12 @@ def test_payload_lines_without_a_secret_stay_readable(entry: tuple[str, Callable
     plain, encode = entry
     payload = encode(f"<!-- before -->\n{plain}\nWrite-Host after\n")
     written = SHOWN.canonical({"payload": payload})
-    left = orjson.loads(written)["payload"]["readable"].splitlines()
-    assert left[0] == "<!-- before -->"
+    lines = orjson.loads(written)["payload"]["readable"].splitlines()
+    assert lines[0] == "<!-- before -->"
     # The end of some keys cannot be detected.
-    assert left[-1] in ("Write-Host after", LEFT_OUT)
-    assert LEFT_OUT in left
-    assert not re.search("plant|cGxhb", "\n".join(left), re.IGNORECASE)
+    assert lines[-1] in ("Write-Host after", LEFT_OUT)
+    assert LEFT_OUT in lines
+    assert not re.search("plant|cGxhb", "\n".join(lines), re.IGNORECASE)
     assert SHOWN.canonical(orjson.loads(written)) == written
     assert "readable" not in orjson.loads(KEYED.canonical({"payload": payload}))["payload"]
 

@@ -143,8 +143,8 @@ def test_typed_policies_and_intents_have_the_same_keys() -> None:
         "valueJson": '{"encryptionMethod":"aesCbc256","blockCrossOrganizationWriteAccess":false}',
     }]}  # fmt: skip
     place = "windows10EndpointProtectionConfiguration/bitLockerRemovableDrivePolicy"
-    told = {f"{place}/encryptionMethod": "aesCbc256", f"{place}/blockCrossOrganizationWriteAccess": False}
-    assert values(typed, "deviceConfigurations") == values(intent, "intents") == told
+    expected = {f"{place}/encryptionMethod": "aesCbc256", f"{place}/blockCrossOrganizationWriteAccess": False}
+    assert values(typed, "deviceConfigurations") == values(intent, "intents") == expected
     unset = [setting.key for setting in settings_of(typed, "deviceConfigurations") if setting.is_unset]
     assert unset == [f"{place}/blockCrossOrganizationWriteAccess"]
 
@@ -233,10 +233,10 @@ def test_every_value_of_a_real_policy_is_in_a_setting() -> None:
     for document in documents:
         found = settings_of(document, "configurationPolicies")
         assert {setting.kind for setting in found} <= {SettingKind.SETTINGS_CATALOG}
-        told = encode([setting.value for setting in found]).decode().casefold()
+        encoded = encode([setting.value for setting in found]).decode().casefold()
         for leaf in leaves(document["settings"]):
             words = leaf.rpartition("_")[2].casefold() if isinstance(leaf, str) else str(leaf)
-            assert encode(words).decode()[1:-1] in told
+            assert encode(words).decode()[1:-1] in encoded
 
 
 @needs_graph_data

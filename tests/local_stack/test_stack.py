@@ -169,15 +169,15 @@ def supervisor_of(state: State, *ports: str) -> Iterator[tuple["subprocess.Popen
     ) as process:
         try:
             assert process.stdout is not None
-            said = []
+            messages = []
             for line in process.stdout:
                 event = orjson.loads(line)
                 if "ready" in event:
                     break
-                said.append(event["part"])
+                messages.append(event["part"])
             else:
                 pytest.fail("the stack did not come up")
-            yield process, said
+            yield process, messages
         finally:
             process.terminate()
 
@@ -202,20 +202,20 @@ PARTS = {
 
 @needs_proc
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["pipe closed", "SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_process_outlives_the_supervisor_or_starter(state: State, how: str) -> None:
+@pytest.mark.parametrize("ending", ["pipe closed", "SIGINT", "SIGTERM", "SIGKILL"])
+def test_no_process_outlives_the_supervisor_or_starter(state: State, ending: str) -> None:
     with supervisor_of(state) as (supervisor, _):
         children = descendants(supervisor.pid)
         assert len(children) >= 4
         assert supervisor.stdin is not None
-        if how == "pipe closed":
+        if ending == "pipe closed":
             supervisor.stdin.close()
         else:
-            supervisor.send_signal(getattr(signal, how))
+            supervisor.send_signal(getattr(signal, ending))
         supervisor.wait(PATIENCE_SECONDS)
-        until(lambda: not any(alive(child) for child in children), f"{how} leaves processes behind")
+        until(lambda: not any(alive(child) for child in children), f"{ending} leaves processes behind")
     assert state.running() is None
-    if how != "SIGKILL":
+    if ending != "SIGKILL":
         assert not state.stack_file.exists()
 
 
@@ -247,9 +247,9 @@ def test_killed_part_restarts_at_its_address_with_its_data(state: State) -> None
 
 
 def restarted_process(line: str, name: str) -> int:
-    said: str = orjson.loads(line)["part"]
-    assert said.startswith(f"{name} is back, process ")
-    return int(said.rpartition(" ")[2])
+    message: str = orjson.loads(line)["part"]
+    assert message.startswith(f"{name} is back, process ")
+    return int(message.rpartition(" ")[2])
 
 
 def is_worker_back(state: State, worker_pid: int) -> bool:
@@ -265,8 +265,8 @@ def test_part_that_dies_repeatedly_ends_the_stack_with_its_log(state: State) -> 
         state.tenants_file.write_text("[[tenant]\n")
         os.kill(process_of(supervisor.pid, PARTS["the worker"]), signal.SIGKILL)
         assert supervisor.stdout is not None
-        *said, last = [orjson.loads(line) for line in supervisor.stdout]
-    assert [event["part"] for event in said[1:]] == ["the worker ended with status 2; it is started again"] * 3
+        *events, last = [orjson.loads(line) for line in supervisor.stdout]
+    assert [event["part"] for event in events[1:]] == ["the worker ended with status 2; it is started again"] * 3
     assert last["failed"].startswith(
         "the worker died 5 times in a row and is given up: the worker ended with status 2;"
     )
@@ -373,15 +373,15 @@ def test_taken_usual_port_is_reported_and_replaced(state: State) -> None:
     with ExitStack() as taken:
         with suppress(OSError):
             taken.enter_context(socket.create_server(("127.0.0.1", USUAL_PORTS.postgres or 0)))
-        with supervisor_of(state, "--temporal-port=0") as (_, said):
+        with supervisor_of(state, "--temporal-port=0") as (_, messages):
             info = state.running()
     assert info is not None
-    (told,) = [line for line in said if line.startswith(f"port {USUAL_PORTS.postgres} is taken: ")]
-    assert told.endswith("is used instead (--postgres-port)")
-    assert f"127.0.0.1:{told.split()[4]}/" in info.environment["DATABASE_URL"]
+    (notice,) = [line for line in messages if line.startswith(f"port {USUAL_PORTS.postgres} is taken: ")]
+    assert notice.endswith("is used instead (--postgres-port)")
+    assert f"127.0.0.1:{notice.split()[4]}/" in info.environment["DATABASE_URL"]
     for name, address in (("temporal_ui", info.temporal_ui_url), ("graph", info.environment["GRAPH_BASE_URL"])):
         usual = getattr(USUAL_PORTS, name)
-        assert address.endswith(f":{usual}") or any(line.startswith(f"port {usual} is taken") for line in said)
+        assert address.endswith(f":{usual}") or any(line.startswith(f"port {usual} is taken") for line in messages)
 
 
 def test_postgresql_keeps_its_data_through_a_kill(folder: Path) -> None:

@@ -160,7 +160,7 @@ def test_app_protection_is_listed_by_type_and_together(published: SimulatedGraph
 def test_definition_values_are_below_their_policy(published: SimulatedGraph) -> None:
     tenant = published.tenants[0]
     path = "deviceManagement/groupPolicyConfigurations"
-    seen = 0
+    count = 0
     for policy in tenant.documents(path):
         for value in tenant.documents(f"{path}/{policy['id']}/definitionValues?$expand=definition"):
             assert value["definition"]["id"]
@@ -168,8 +168,8 @@ def test_definition_values_are_below_their_policy(published: SimulatedGraph) -> 
             below = f"{path}/{policy['id']}/definitionValues/{value['id']}"
             for presented in tenant.documents(f"{below}/presentationValues?$expand=presentation"):
                 assert presented["presentation"]["id"]
-                seen += 1
-    assert seen > 5
+                count += 1
+    assert count > 5
 
 
 def test_script_bodies_are_shown_only_by_id(sample: SimulatedGraph) -> None:

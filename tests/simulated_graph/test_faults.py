@@ -24,7 +24,7 @@ def inner(client: httpx.Client, *urls: str) -> list[dict[str, Any]]:
 
 
 def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> httpx.Response:
-    asked = {
+    data = {
         "grant_type": "client_credentials",
         "client_id": tenant.client_id,
         "client_secret": tenant.client_secret,
@@ -32,7 +32,7 @@ def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> http
         **form,
     }
     address = f"{graph.authority_url}/{tenant.id}/oauth2/v2.0/token"
-    return httpx.post(address, data=asked, verify=trusting(graph.ca_file), timeout=PATIENCE_SECONDS)
+    return httpx.post(address, data=data, verify=trusting(graph.ca_file), timeout=PATIENCE_SECONDS)
 
 
 STATUSES = [
@@ -309,12 +309,12 @@ def test_reset_cuts_the_connection(
 ) -> None:
     client = connect(graph)
     graph.faults.add(Fault(kind, count=3))
-    asked: list[Callable[[], httpx.Response]] = [
+    calls: list[Callable[[], httpx.Response]] = [
         lambda: client.get(GROUPS),
         lambda: batch(client, "groups"),
         lambda: sign_in(graph, tenant),
     ]
-    for ask in asked:
+    for ask in calls:
         with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
             ask()
     assert [client.get(GROUPS).status_code, sign_in(graph, tenant).status_code] == [200, 200]

@@ -141,7 +141,7 @@ def test_unpublished_addresses_are_not_served(client: httpx.Client) -> None:
 
 
 def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.Client, sample: SimulatedGraph) -> None:
-    seen: dict[str, list[int]] = {}
+    statuses_of: dict[str, list[int]] = {}
     named: set[str] = set()
     for row in rows:
         version = (versions(row) or ["beta"])[-1]
@@ -155,9 +155,9 @@ def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.C
                     assert answer.status_code in ({403} if NEEDS_WRITE in parent_address else allowed), (
                         f"{parent_address}: {answer.text}"
                     )
-                    seen.setdefault(address, []).append(answer.status_code)
-    assert all({200, 403} & set(statuses) for statuses in seen.values()), "of each detail there is one at least"
-    assert seen.keys() == named
+                    statuses_of.setdefault(address, []).append(answer.status_code)
+    assert all({200, 403} & set(statuses) for statuses in statuses_of.values()), "of each detail there is one at least"
+    assert statuses_of.keys() == named
 
 
 SUBTYPES = REFERENCE.with_name("graph-subtypes.csv")

@@ -82,7 +82,7 @@ def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
 
     run = RunCoverage(RunStatus.SUCCESS, datetime.max.replace(tzinfo=UTC), has_errors=False)
     basis = queries.CollectionBasis(theirs.run_id, run, None)
-    asked = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
+    question = queries.Question(None, dict.fromkeys(theirs.selection.type_keys, basis))
     return {
         "count_unread": lambda: references.count_unread(session, RULES),
         "read_some": lambda: references.read_some(session, RULES),
@@ -92,7 +92,7 @@ def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
         "next_attempt": lambda: notifications.next_attempt(session, "ops"),
         "claim": lambda: notifications.claim(session, "ops", LEASE),
         "items": lambda: _all_of(queries.items(session, None)),
-        "missing_items": lambda: _all_of(queries.missing_items(session, asked)),
+        "missing_items": lambda: _all_of(queries.missing_items(session, question)),
         "item": lambda: queries.item(session, "a", "1"),
         "history": lambda: versions.history(session, "a", "1"),
         "find": lambda: documents.find(session, "a", "1", 10),
@@ -100,7 +100,7 @@ def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
         "document": lambda: documents.document(session, "a", "1", 1),
         "items_at": lambda: _all_of(documents.items_at(session, datetime.max.replace(tzinfo=UTC))),
         "was_read": lambda: documents.was_read(session, datetime.max.replace(tzinfo=UTC), ["b"]),
-        "collections_not_read": lambda: queries.collections_not_read(session, asked),
+        "collections_not_read": lambda: queries.collections_not_read(session, question),
         "types_not_read": lambda: documents.types_not_read(session, datetime.max.replace(tzinfo=UTC)),
         "pin": lambda: versions.pin(session, "a", "1", 1, "me", None),
         "unpin": lambda: versions.unpin(session, "a", "1", 1, "the test"),

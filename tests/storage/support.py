@@ -177,8 +177,8 @@ async def items(database: Database, tenant_id: UUID, *type_keys: str) -> dict[st
     """The tenant's items by id, relative to the selection of `type_keys`, or to the latest run's."""
     selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
     async with database.tenant(tenant_id, read_only=True) as session:
-        asked = await queries.question(session, selection_hash)
-        return {item.external_id: item async for item in queries.items(session, asked)}
+        question = await queries.question(session, selection_hash)
+        return {item.external_id: item async for item in queries.items(session, question)}
 
 
 async def age_details(database: Database, tenant_id: UUID, age: timedelta, *type_keys: str) -> None:

@@ -47,9 +47,9 @@ async def marked(database: Database) -> set[str]:
 
 async def missing(database: Database, *type_keys: str) -> set[str]:
     async with database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session)
-        assert asked is not None
-        return {item.external_id async for item in queries.missing_items(session, asked, type_keys or None)}
+        question = await queries.question(session)
+        assert question is not None
+        return {item.external_id async for item in queries.missing_items(session, question, type_keys or None)}
 
 
 async def test_an_item_goes_missing_once_and_comes_back_once(database: Database) -> None:

@@ -21,11 +21,11 @@ async def _unlisted(database: Database, run: RunIdentity, limit: int = 100) -> l
     return [item.external_id for item in named]
 
 
-async def _record(database: Database, run: RunIdentity, *, found: str = "", gone: str = "") -> None:
+async def _record(database: Database, run: RunIdentity, *, found: str = "", missing: str = "") -> None:
     async with database.tenant(TENANT) as session:
         await confirming.record_found(session, run.run_id, [UnlistedItem("a", number) for number in found])
         await confirming.mark_found_by_id(session, run.run_id, [UnlistedItem("a", number) for number in found])
-        await confirming.record_gone(session, run.run_id, [UnlistedItem("a", number) for number in gone])
+        await confirming.record_gone(session, run.run_id, [UnlistedItem("a", number) for number in missing])
 
 
 async def test_present_items_not_yet_listed_are_named_and_counted(database: Database) -> None:
@@ -58,11 +58,11 @@ async def test_gone_item_is_confirmed_missing_and_not_requested_again(database: 
     await sync(database, TENANT, [ONE, TWO], "a")
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [TWO])
-    await _record(database, run, gone="1")
+    await _record(database, run, missing="1")
     assert await _unlisted(database, run) == []
     await end(database, TENANT, run)
-    gone = (await items(database, TENANT))["1"]
-    assert (gone.state, gone.confidence, gone.evidence) == (State.MISSING, Confidence.HIGH, "confirmed")
+    item = (await items(database, TENANT))["1"]
+    assert (item.state, item.confidence, item.evidence) == (State.MISSING, Confidence.HIGH, "confirmed")
 
     later = await begin(database, TENANT, "a")
     await land(database, TENANT, later, [TWO])
@@ -74,7 +74,7 @@ async def test_gone_item_is_confirmed_missing_and_not_requested_again(database: 
 async def test_returned_item_is_requested_by_id_when_it_goes_again(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     run = await begin(database, TENANT, "a")
-    await _record(database, run, gone="1")
+    await _record(database, run, missing="1")
     await end(database, TENANT, run)
     await sync(database, TENANT, [ONE], "a")
     assert (await items(database, TENANT))["1"].state is State.PRESENT
@@ -86,9 +86,9 @@ async def test_late_answer_does_not_replace_a_newer_observation(database: Databa
     await sync(database, TENANT, [ONE], "a")
     run = await begin(database, TENANT, "a")
     await sync(database, TENANT, [ONE], "a", "b")
-    seen = (await items(database, TENANT))["1"]
-    await _record(database, run, found="1", gone="1")
+    before = (await items(database, TENANT))["1"]
+    await _record(database, run, found="1", missing="1")
     await end(database, TENANT, run)
     after = (await items(database, TENANT))["1"]
-    assert (after.last_seen_at, after.last_seen_run_id) == (seen.last_seen_at, seen.last_seen_run_id)
+    assert (after.last_seen_at, after.last_seen_run_id) == (before.last_seen_at, before.last_seen_run_id)
     assert after.state is State.PRESENT

@@ -98,9 +98,9 @@ async def test_failed_connections_are_explained(postgres: EmbeddedPostgres) -> N
         ("postgresql://me:hunter2@127.0.0.1:1/db", "nothing listens at the host and port of DATABASE_URL"),
         (f"{postgres.url}?sslmode=require", "does not offer the TLS"),
     ):
-        said = await error_message(url)
-        assert words in said
-        assert "hunter2" not in said
+        message = await error_message(url)
+        assert words in message
+        assert "hunter2" not in message
     with other_login(postgres, "CONNECTION LIMIT 0") as crowded:
         assert "too many connections" in await error_message(url_of(postgres, "postgres", crowded))
     with other_login(postgres) as nobody, psycopg.connect(postgres.url, autocommit=True) as admin:

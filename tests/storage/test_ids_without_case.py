@@ -221,18 +221,18 @@ async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> Non
 
     async with Database(earlier) as database:
         async with database.tenant(TENANT) as session:
-            told = list(reversed(await history(session, "a", LOWER)))
+            versions = list(reversed(await history(session, "a", LOWER)))
             found = await item(session, "a", LOWER)
-        assert [(version.version, version.display_name) for version in told] == [
+        assert [(version.version, version.display_name) for version in versions] == [
             (1, "first"),
             (2, "second"),
             (3, "third"),
         ]
-        assert [version.recreates_external_id for version in told] == [None] * 3
-        assert told[1].last_observed_at == told[1].first_observed_at
+        assert [version.recreates_external_id for version in versions] == [None] * 3
+        assert versions[1].last_observed_at == versions[1].first_observed_at
         assert found is not None
         assert found.display_name == "third"
-        assert found.first_seen_at == told[0].first_observed_at
+        assert found.first_seen_at == versions[0].first_observed_at
         merged = await sync(database, TENANT, [observation("a", UPPER, displayName="fourth")], "a")
         assert merged.created == 0
         async with database.tenant(TENANT) as session:

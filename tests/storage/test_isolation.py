@@ -184,14 +184,14 @@ async def test_query_plan_for_all_tenants_is_not_reused_for_one(
     database: Database, their_run: runs.RunIdentity
 ) -> None:
     """The driver prepares a repeated statement, and PostgreSQL keeps its plan."""
-    seen = set()
+    counts = set()
     for _ in range(20):
         async with database.portfolio() as session:
             every = len(await queries.recent_runs(session, 100))
         async with database.tenant(MINE) as session:
             mine = len(await queries.recent_runs(session, 100))
-        seen.add((every, mine))
-    assert seen == {(every, 0)}
+        counts.add((every, mine))
+    assert counts == {(every, 0)}
     assert every > 0
 
 
@@ -224,7 +224,7 @@ async def test_query_plan_for_some_tenants_is_not_reused_for_others(
 ) -> None:
     """Prepared statements stay with their connection, which other sessions use next."""
     database = Database(database_url, pool_size=1)
-    seen = []
+    counts = []
     for _ in range(20):
         found = []
         for visible in (None, [THEIRS], [MINE]):
@@ -232,10 +232,10 @@ async def test_query_plan_for_some_tenants_is_not_reused_for_others(
                 found.append(len(await queries.recent_runs(session, 100)))
         async with database.tenant(MINE) as session:
             found.append(len(await queries.recent_runs(session, 100)))
-        seen.append(found)
+        counts.append(found)
     await database.close()
-    assert seen[0][0] > 0
-    assert seen == [[seen[0][0], seen[0][0], 0, 0]] * 20
+    assert counts[0][0] > 0
+    assert counts == [[counts[0][0], counts[0][0], 0, 0]] * 20
 
 
 async def test_all_tenants_switch_permits_no_writes(database: Database, their_run: runs.RunIdentity) -> None:

@@ -118,10 +118,10 @@ async def test_open_run_is_ignored(database: Database) -> None:
 async def test_failures_older_than_the_memory_are_ignored(database: Database) -> None:
     await fail(database, "a")
     age = text("UPDATE sync_run SET queued_at = queued_at - CAST(:age AS interval)")
-    for by, left in ((MEMORY - timedelta(hours=1), {"a"}), (timedelta(hours=2), set())):
+    for by, expected in ((MEMORY - timedelta(hours=1), {"a"}), (timedelta(hours=2), set())):
         async with database.tenant(TENANT) as session:
             await session.execute(age, {"age": by})
-        assert set(await known(database)) == left
+        assert set(await known(database)) == expected
 
 
 _MANY_RUNS = """

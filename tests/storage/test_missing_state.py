@@ -95,13 +95,13 @@ async def test_missing_items_are_exactly_the_items_in_state_missing(database: Da
     await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
     await sync(database, TENANT, [TWO], "a", "b")
     async with database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session, Selection(type_keys=("a", "b")).hash())
-        assert asked is not None
-        listed = [item async for item in queries.missing_items(session, asked)]
-        of_one_type = [item async for item in queries.missing_items(session, asked, ["b"])]
+        question = await queries.question(session, Selection(type_keys=("a", "b")).hash())
+        assert question is not None
+        listed = [item async for item in queries.missing_items(session, question)]
+        of_one_type = [item async for item in queries.missing_items(session, question, ["b"])]
     stored = await items(database, TENANT, "a", "b")
-    told = [ItemRecord(**item.model_dump(include=set(ItemRecord.model_fields))) for item in listed]
-    assert told == [item for item in stored.values() if item.state is State.MISSING]
+    records = [ItemRecord(**item.model_dump(include=set(ItemRecord.model_fields))) for item in listed]
+    assert records == [item for item in stored.values() if item.state is State.MISSING]
     assert [item.external_id for item in listed] == ["1", "9"]
     assert [item.external_id for item in of_one_type] == ["9"]
 
@@ -118,9 +118,9 @@ async def test_without_a_selection_a_narrow_run_leaves_other_collections_unchang
     assert (stored["2"].confidence, stored["2"].evidence) == ("high", "not_listed")
     assert [item.external_id for item in await missing(database)] == ["2"]
     async with database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session)
-        assert asked is not None
-        assert asked.collections["a"].run_id != asked.collections["b"].run_id == asked.latest.run_id
+        question = await queries.question(session)
+        assert question is not None
+        assert question.collections["a"].run_id != question.collections["b"].run_id == question.latest.run_id
 
 
 async def test_without_a_selection_each_collections_run_gives_the_confidence(database: Database) -> None:
@@ -128,8 +128,8 @@ async def test_without_a_selection_each_collections_run_gives_the_confidence(dat
     await sync(database, TENANT, [ONE], "a")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, TENANT, [], "b", status=RunStatus.FAILED, outcomes=outcomes)
-    told = {item.external_id: (item.confidence, item.evidence) for item in await missing(database)}
-    assert told == {"2": ("high", "not_listed"), "9": ("low", "collection_failed:graph_throttled")}
+    states = {item.external_id: (item.confidence, item.evidence) for item in await missing(database)}
+    assert states == {"2": ("high", "not_listed"), "9": ("low", "collection_failed:graph_throttled")}
 
 
 async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: Database) -> None:
@@ -141,8 +141,8 @@ async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: D
     for outcomes in (None, FAILED):
         status = RunStatus.SUCCESS if outcomes is None else RunStatus.FAILED
         await sync(database, TENANT, [], "a", status=status, outcomes=outcomes)
-        for asked in ((), ("a",)):
-            assert (await items(database, TENANT, *asked))["1"].evidence == "confirmed"
+        for type_keys in ((), ("a",)):
+            assert (await items(database, TENANT, *type_keys))["1"].evidence == "confirmed"
         assert (await items(database, TENANT))["2"].evidence == "not_listed"
     letter = (await items(database, TENANT, "a"))["2"].evidence
     assert letter == "collection_failed:graph_permission_missing", "a selection is answered by its latest run alone"
@@ -154,9 +154,9 @@ async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: D
 async def missing(database: Database, *type_keys: str, **chosen: Any) -> list[MissingRecord]:
     selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
     async with database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session, selection_hash)
-        assert asked is not None
-        return [item async for item in queries.missing_items(session, asked, **chosen)]
+        question = await queries.question(session, selection_hash)
+        assert question is not None
+        return [item async for item in queries.missing_items(session, question, **chosen)]
 
 
 @pytest.mark.parametrize("selection", [(), ("a", "b")])
@@ -171,8 +171,8 @@ async def test_filters_by_evidence_and_confidence_follow_the_rule(
     await end(database, TENANT, unlisted)
     run = await begin(database, TENANT, "a", "b")
     async with database.tenant(TENANT) as session:
-        gone = [confirmations.UnlistedItem("a", "2"), confirmations.UnlistedItem("b", "2")]
-        await confirmations.record_gone(session, run.run_id, gone)
+        absent = [confirmations.UnlistedItem("a", "2"), confirmations.UnlistedItem("b", "2")]
+        await confirmations.record_gone(session, run.run_id, absent)
     outcomes = {"a": (Outcome.COMPLETE, None), "b": FAILED["a"]}
     await end(database, TENANT, run, RunStatus.PARTIAL, outcomes)
     every = await missing(database, *selection)
@@ -199,9 +199,9 @@ async def test_filters_by_evidence_and_confidence_follow_the_rule(
     assert first["a", "1"] == run.run_id
     assert first["b", "1"] is None
     async with database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session, Selection(type_keys=selection).hash() if selection else None)
-        assert asked is not None
-        (unread,) = await queries.collections_not_read(session, asked)
+        question = await queries.question(session, Selection(type_keys=selection).hash() if selection else None)
+        assert question is not None
+        (unread,) = await queries.collections_not_read(session, question)
     assert (unread.type_key, unread.basis.reason) == ("b", "failed:graph_permission_missing")
     assert unread.items == list(kinds.values()).count(EvidenceKind.NOT_READ)
 

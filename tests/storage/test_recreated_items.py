@@ -41,10 +41,13 @@ async def test_namesake_with_other_content_is_not_linked(database: Database) -> 
 
 
 async def test_an_item_of_another_collection_is_not_linked(database: Database) -> None:
-    gone = [observation("a", OLD, displayName="same", value=1), observation("b", OLDER, displayName="same", value=2)]
-    seen = [observation("a", NEW, displayName="same", value=3), observation("b", NEWER, displayName="same", value=1)]
-    await sync(database, TENANT, gone, "a", "b")
-    await sync(database, TENANT, seen, "a", "b")
+    originals = [
+        observation("a", OLD, displayName="same", value=1),
+        observation("b", OLDER, displayName="same", value=2),
+    ]
+    copies = [observation("a", NEW, displayName="same", value=3), observation("b", NEWER, displayName="same", value=1)]
+    await sync(database, TENANT, originals, "a", "b")
+    await sync(database, TENANT, copies, "a", "b")
     assert await links(database) == {}
 
 
@@ -67,16 +70,18 @@ async def test_short_id_within_a_name_is_not_replaced(database: Database) -> Non
 
 
 async def test_every_copy_is_linked_with_the_latest_original(database: Database) -> None:
-    for seen in ([OLDER], [OLD], [NEW, NEWER]):
-        await sync(database, TENANT, [observation("a", external_id, displayName="same") for external_id in seen], "a")
+    for external_ids in ([OLDER], [OLD], [NEW, NEWER]):
+        await sync(
+            database, TENANT, [observation("a", external_id, displayName="same") for external_id in external_ids], "a"
+        )
     assert await links(database) == {OLD: OLDER, NEW: OLD, NEWER: OLD}
 
 
 async def test_incomplete_collection_links_nothing(database: Database) -> None:
     await sync(database, TENANT, [observation("a", OLD, displayName="same")], "a")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.INCOMPLETE, ErrorCode.GRAPH_UNAVAILABLE)}
-    seen = [observation("a", NEW, displayName="same")]
-    await sync(database, TENANT, seen, "a", status=RunStatus.PARTIAL, outcomes=outcomes)
+    copies = [observation("a", NEW, displayName="same")]
+    await sync(database, TENANT, copies, "a", status=RunStatus.PARTIAL, outcomes=outcomes)
     assert await links(database) == {}
 
 

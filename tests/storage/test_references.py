@@ -288,9 +288,9 @@ async def test_present_item_is_preferred_as_a_references_target(database: Databa
             (edge,) = await dependencies.of_items(session, [("policies", "p")], 10)
             return edge
 
-    gone = await only()
-    assert gone.target is not None
-    assert (gone.target.type_key, gone.target.absence_evidence) == ("groups", "not_listed")
+    dangling = await only()
+    assert dangling.target is not None
+    assert (dangling.target.type_key, dangling.target.absence_evidence) == ("groups", "not_listed")
     await sync(database, TENANT, [observation("apps", "1", displayName="App")], "apps")
     there = await only()
     assert there.target is not None

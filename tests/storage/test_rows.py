@@ -55,7 +55,7 @@ async def test_inner_model_is_none_only_if_all_its_columns_are_null(session: Asy
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ("'Ada' AS name, NULL AS home", "no column for nickname of Person"),
         ("'Ada' AS name, NULL AS home, '' AS nickname, 1 AS age", "superfluous for age of Person"),
@@ -67,10 +67,12 @@ async def test_inner_model_is_none_only_if_all_its_columns_are_null(session: Asy
         (f"NULL AS home, '' AS nickname, ARRAY['{SECRET}'] AS name", "Person {'name': 'string_type'}"),
     ],
 )
-async def test_mismatch_error_names_the_statement_but_no_value(session: AsyncSession, columns: str, told: str) -> None:
+async def test_mismatch_error_names_the_statement_but_no_value(
+    session: AsyncSession, columns: str, message: str
+) -> None:
     with pytest.raises(RowError) as raised:
         await fetch(session, text(f"SELECT {columns}"), Person)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert str(raised.value).startswith("SELECT ")
     assert SECRET not in str(raised.value).split(": ", 1)[1]
     assert raised.value.__cause__ is None

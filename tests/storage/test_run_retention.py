@@ -114,24 +114,26 @@ class History:
 
     async def answers(self) -> tuple[dict[str, Any], set[tuple[int, str]]]:
         """The answers to all questions, and the items that are only presumed present, by moment and id."""
-        said: dict[str, Any] = {}
+        answers: dict[str, Any] = {}
         async with self._database.tenant(self.tenant_id, read_only=True) as session:
             presumed: set[tuple[int, str]] = set()
-            for number, at in enumerate(self.moments):
-                then = [state async for state in documents.items_at(session, at)]
+            for number, moment in enumerate(self.moments):
+                then = [state async for state in documents.items_at(session, moment)]
                 presumed |= {(number, state.external_id) for state in then if state.is_presumed}
-                said[f"items at {number}"] = [state._replace(is_presumed=False) for state in then]
-                said[f"not read at {number}"] = await documents.types_not_read(session, at)
+                answers[f"items at {number}"] = [state._replace(is_presumed=False) for state in then]
+                answers[f"not read at {number}"] = await documents.types_not_read(session, moment)
             for type_keys in (None, *SELECTIONS):
                 selection_hash = Selection(type_keys=type_keys).hash() if type_keys else None
-                asked = await queries.question(session, selection_hash)
-                said[f"items of {type_keys}"] = [item async for item in queries.items(session, asked)]
-                if asked is not None:
-                    said[f"missing of {type_keys}"] = [item async for item in queries.missing_items(session, asked)]
-                    said[f"new in the latest of {type_keys}"] = await queries.items_first_seen_in(session, asked)
+                question = await queries.question(session, selection_hash)
+                answers[f"items of {type_keys}"] = [item async for item in queries.items(session, question)]
+                if question is not None:
+                    answers[f"missing of {type_keys}"] = [
+                        item async for item in queries.missing_items(session, question)
+                    ]
+                    answers[f"new in the latest of {type_keys}"] = await queries.items_first_seen_in(session, question)
             window = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
-            said["changes"] = await changes.events(session, window, 1000)
-        return said, presumed
+            answers["changes"] = await changes.events(session, window, 1000)
+        return answers, presumed
 
     async def forget(self, most: int) -> int:
         """Forgets batch after batch to the end, and returns the number of runs."""
@@ -165,7 +167,7 @@ def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> 
             event("runs were forgotten" if forgotten else "none was forgotten")
             after, presumed = await history.answers()
             assert presumed <= presumed_before, "what was sure still is"
-            assert {asked: after[asked] for asked in before if after[asked] != before[asked]} == {}
+            assert {question: after[question] for question in before if after[question] != before[question]} == {}
 
     holds()
 
@@ -209,11 +211,17 @@ async def test_runs_younger_than_the_limit_are_kept(database: Database) -> None:
 
 async def test_runs_with_a_different_result_and_open_runs_are_kept(database: Database) -> None:
     tenant_id, both = uuid4(), [observation("groups", "a"), observation("groups", "b")]
-    for seen, outcome in ((both, COMPLETE), (both, COMPLETE), (both, THROTTLED), (both, THROTTLED), (both, COMPLETE)):
+    for listing, outcome in (
+        (both, COMPLETE),
+        (both, COMPLETE),
+        (both, THROTTLED),
+        (both, THROTTLED),
+        (both, COMPLETE),
+    ):
         status = RunStatus.SUCCESS if outcome == COMPLETE else RunStatus.PARTIAL
-        await sync(database, tenant_id, seen, "groups", status=status, outcomes={"groups": outcome})
-    for seen in (both, both[:1], both[:1], both[:1], both):
-        await sync(database, tenant_id, seen, "groups")
+        await sync(database, tenant_id, listing, "groups", status=status, outcomes={"groups": outcome})
+    for listing in (both, both[:1], both[:1], both[:1], both):
+        await sync(database, tenant_id, listing, "groups")
     await begin(database, tenant_id, "groups")
     began = await run_ids(database, tenant_id)
     assert await forget(database, tenant_id) == 5
@@ -222,18 +230,18 @@ async def test_runs_with_a_different_result_and_open_runs_are_kept(database: Dat
 
 
 async def test_runs_that_overlap_a_longer_run_are_kept(database: Database) -> None:
-    tenant_id, seen = uuid4(), [observation("groups", "a")]
-    await sync(database, tenant_id, seen, "groups")
+    tenant_id, listing = uuid4(), [observation("groups", "a")]
+    await sync(database, tenant_id, listing, "groups")
     long = await begin(database, tenant_id, "apps", "groups")
     for _ in range(3):
-        await sync(database, tenant_id, seen, "groups")
+        await sync(database, tenant_id, listing, "groups")
     assert await forget(database, tenant_id) == 0
     await land(database, tenant_id, long, [observation("groups", "a"), observation("apps", "b")])
     await end(database, tenant_id, long)
     # The long run overlaps all three, so its end decides which of them answers for a moment.
     assert await forget(database, tenant_id) == 0
     for _ in range(3):
-        await sync(database, tenant_id, seen, "groups")
+        await sync(database, tenant_id, listing, "groups")
     assert await forget(database, tenant_id) == 2
     assert len(await run_ids(database, tenant_id)) == 6
 
@@ -263,8 +271,8 @@ async def test_partial_run_that_created_items_is_kept(database: Database, create
     tenant_id = uuid4()
     throttled: dict[str, tuple[Outcome, ErrorCode | None]] = {"groups": THROTTLED}
     for _ in range(4):
-        seen = [observation("groups", "a")]
-        await sync(database, tenant_id, seen, "groups", status=RunStatus.PARTIAL, outcomes=throttled)
+        listing = [observation("groups", "a")]
+        await sync(database, tenant_id, listing, "groups", status=RunStatus.PARTIAL, outcomes=throttled)
     second = (await run_ids(database, tenant_id))[1]
     async with database.tenant(tenant_id) as session:
         await session.execute(

@@ -92,8 +92,8 @@ async def test_runs_queue_beyond_the_slots_of_all_tenants(database: Database) ->
 
 async def test_an_expired_lease_frees_its_slot(database: Database) -> None:
     slots = SLOTS._replace(per_tenant=1)
-    gone = await begin(database, TENANT, "a", slots=slots)
-    await _expire_lease(database, gone)
+    expired = await begin(database, TENANT, "a", slots=slots)
+    await _expire_lease(database, expired)
     assert await _open(database, identity("b"), slots) is runs.OpeningState.RUNNING
 
 
@@ -215,10 +215,10 @@ async def test_lease_is_renewed_only_after_a_tenth_of_it(
             {"left": timedelta(minutes=minutes_left)},
         )
         assert await runs.renew_lease(session, run.run_id, timedelta(hours=1))
-        left = await session.execute(
+        remaining = await session.execute(
             text("SELECT round(extract(epoch FROM lease_expires_at - clock_timestamp()) / 60) FROM sync_run")
         )
-        assert left.scalar_one() == minutes_then
+        assert remaining.scalar_one() == minutes_then
 
 
 async def test_runs_are_listed_newest_first(database: Database) -> None:
@@ -355,10 +355,10 @@ async def test_item_counts_come_from_merges_and_not_from_the_caller(database: Da
     run = await begin(database, TENANT, "a")
     await land(database, TENANT, run, [listed("a", "x", name="new"), listed("a", "y"), observation("a", "z")])
     await record_wave(database, TENANT, run.run_id, {"requests": 2, "changed": 1, "collections": {}})
-    told = Counts(pages=7, requests=9, observed=99, created=99, changed=99, unchanged=99)
+    claimed = Counts(pages=7, requests=9, observed=99, created=99, changed=99, unchanged=99)
     results = {"a": CollectionResult(outcome=Outcome.COMPLETE, context={"found_by_id": 4})}
     async with database.tenant(TENANT) as session:
-        await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, told, [], results))
+        await runs.finish_run(session, run, runs.RunEnd(RunStatus.SUCCESS, claimed, [], results))
     counts = (await _record(database, run)).counts
     assert counts == Counts(pages=7, requests=9, observed=7, created=1, changed=1, unchanged=5, stale=2)
 

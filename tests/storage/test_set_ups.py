@@ -98,8 +98,8 @@ async def works(url: str) -> bool:
         for tenant_id in (mine, theirs):
             await sync(database, tenant_id, [observation("a", str(tenant_id))], "a")
         async with database.portfolio() as session:
-            seen = set((await session.execute(text("SELECT tenant_id FROM inventory_item"))).scalars())
-        return set(await items(database, mine)) == {str(mine)} and {mine, theirs} <= seen
+            visible = set((await session.execute(text("SELECT tenant_id FROM inventory_item"))).scalars())
+        return set(await items(database, mine)) == {str(mine)} and {mine, theirs} <= visible
 
 
 async def refusal(url: str) -> str:
@@ -277,7 +277,7 @@ async def test_reset_role_gives_a_workers_login_no_privilege(server: Server, wit
 
 
 @pytest.mark.parametrize(
-    ("grants", "said"),
+    ("grants", "expected"),
     [
         (["GRANT {owner} TO {login}"], ["may act as the owner of the tables"]),
         (["ALTER ROLE {login} CREATEROLE"], ["may create roles"]),
@@ -286,14 +286,14 @@ async def test_reset_role_gives_a_workers_login_no_privilege(server: Server, wit
     ],
 )
 async def test_excess_privileges_of_a_login_are_reported(
-    server: Server, with_roles: WithRoles, grants: list[str], said: list[str]
+    server: Server, with_roles: WithRoles, grants: list[str], expected: list[str]
 ) -> None:
     login = server.login()
     server.run(script([login]))
     for grant in grants:
         server.run(grant.format(owner=with_roles.owner, login=login))
     async with Database(server.url(with_roles.owner, login)) as database:
-        assert await database.excess() == said
+        assert await database.excess() == expected
 
 
 async def test_owner_under_one_role_has_no_excess_privileges(one_role: tuple[str, str]) -> None:

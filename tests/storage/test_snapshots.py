@@ -60,15 +60,15 @@ async def test_command_is_repeated_after_a_collision_and_sees_the_other_write(da
 
 
 async def test_a_command_that_always_collides_gives_up() -> None:
-    asked = []
+    attempts = []
 
     async def ask() -> None:
-        asked.append(1)
+        attempts.append(1)
         raise StorageCollisionError("a transaction collided")
 
     with pytest.raises(StorageCollisionError):
         await without_collisions(ask)
-    assert len(asked) == COLLISIONS
+    assert len(attempts) == COLLISIONS
 
 
 async def test_a_worker_has_a_connection_for_each_activity(database_url: str) -> None:

@@ -135,9 +135,9 @@ async def test_only_the_receipt_names_the_tenant_after_a_purge(postgres: Embedde
         purge.record("ada@host", "Theirs", {"rows": dict(purged.tables)})
 
     after = rows_of_database(url)
-    left = naming(after, THEIRS)
-    assert left.keys() == {"audit_record"}
-    (receipt,) = left["audit_record"]
+    remaining = naming(after, THEIRS)
+    assert remaining.keys() == {"audit_record"}
+    (receipt,) = remaining["audit_record"]
     assert "tenant_purged" in receipt
     assert not [name for name in statistics_naming(url, THEIRS) if after[name]]
     counts = {name: len(of_table) for name, of_table in theirs.items()}

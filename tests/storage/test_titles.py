@@ -32,7 +32,7 @@ def assignment(external_id: str, role: str, principal: str) -> Observation:
 
 
 async def titles(
-    database: Database, tenant_id: UUID, *observations: Observation, of: str = ASSIGNMENTS
+    database: Database, tenant_id: UUID, *observations: Observation, type_key: str = ASSIGNMENTS
 ) -> dict[str, str | None]:
     """The titles of a collection's items after a run with these observations."""
     type_keys = {ASSIGNMENTS, ROLES, GROUPS, *(observation.type_key for observation in observations)}
@@ -41,7 +41,7 @@ async def titles(
     async with database.tenant(tenant_id) as session:
         await give_titles(session, load_catalog().title_rules())
     found = await items(database, tenant_id)
-    return {key: item.display_name for key, item in found.items() if item.type_key == of}
+    return {key: item.display_name for key, item in found.items() if item.type_key == type_key}
 
 
 async def test_assignment_is_titled_by_its_role_and_holder(database: Database) -> None:
@@ -87,13 +87,13 @@ async def test_policy_is_titled_by_the_role_of_its_assignment(database: Database
     shown = [*roles, policy("p1"), policy("p2"), policy("p3"), assigned("a1", "p1", "admin")]
     expected = {"p1": "Admin", "p2": "Reader", "p3": "p3"}
     first = [*shown, assigned("a2", "p2", "reader"), assigned("of no role", "p3", "")]
-    assert await titles(database, tenant_id, *first, of=POLICIES) == expected
+    assert await titles(database, tenant_id, *first, type_key=POLICIES) == expected
     changed = [observed for observed in first if observed.external_id != "p1"]
-    again = await titles(database, tenant_id, *changed, policy("p1", description="edited"), of=POLICIES)
+    again = await titles(database, tenant_id, *changed, policy("p1", description="edited"), type_key=POLICIES)
     assert again == expected, "an edited policy keeps its title"
 
     moved = [*shown, assigned("a3", "p2", "admin")]
-    assert await titles(database, tenant_id, *moved, of=POLICIES) == {**expected, "p2": "Admin"}, (
+    assert await titles(database, tenant_id, *moved, type_key=POLICIES) == {**expected, "p2": "Admin"}, (
         "an assignment that is gone gives its title only where no other does"
     )
 
@@ -104,18 +104,18 @@ async def test_title_distinguishes_a_member_from_an_owner(database: Database) ->
         of_catalog(OF_GROUPS, access, groupId="g", principalId=PERSON, accessId=access)
         for access in ("member", "owner")
     ]
-    assert await titles(database, uuid4(), group, *schedules, of=OF_GROUPS) == {
+    assert await titles(database, uuid4(), group, *schedules, type_key=OF_GROUPS) == {
         "member": "Break glass · member · 3f2a1c4d…",
         "owner": "Break glass · owner · 3f2a1c4d…",
     }
     nothing_to_name = of_catalog(OF_GROUPS, "lost", accessId="member")
-    assert await titles(database, uuid4(), nothing_to_name, of=OF_GROUPS) == {"lost": "lost"}
+    assert await titles(database, uuid4(), nothing_to_name, type_key=OF_GROUPS) == {"lost": "lost"}
 
 
 async def test_connection_is_titled_by_its_instance(database: Database) -> None:
     connection = of_catalog("serviceNowConnections", "c", instanceUrl="https://contoso.service-now.com")
     expected: dict[str, str | None] = {"c": "https://contoso.service-now.com"}
-    assert await titles(database, uuid4(), connection, of="serviceNowConnections") == expected
+    assert await titles(database, uuid4(), connection, type_key="serviceNowConnections") == expected
 
 
 @of_each(TITLED)

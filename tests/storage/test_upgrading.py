@@ -138,30 +138,30 @@ async def test_upgrade_joins_rows_of_settings_into_a_text_per_item(empty_databas
 
 def test_waiting_migration_names_the_lock_and_then_continues(copied: str, postgres: EmbeddedPostgres) -> None:
     stamp(copied, LAST_RELEASE)
-    told: list[str] = []
+    messages: list[str] = []
     superuser = url_of(postgres, copied.rpartition("/")[2])
     with psycopg.connect(superuser, application_name="a report") as holder:
         holder.execute("LOCK TABLE sync_run IN ACCESS SHARE MODE")
         pid = holder.info.backend_pid
 
         def tell(line: str) -> None:
-            told.append(line)
+            messages.append(line)
             if "sync_run" in line:
                 holder.rollback()
 
         assert upgrade(copied, patience=AT_ONCE, tell=tell).before == LAST_RELEASE
-    assert told[-1].startswith(f"waiting for the lock of sync_run, held by a report (pid {pid}) (attempt ")
+    assert messages[-1].startswith(f"waiting for the lock of sync_run, held by a report (pid {pid}) (attempt ")
 
 
 def test_upgrade_fails_if_a_lock_is_never_free(a_copy: str) -> None:
     stamp(a_copy, LAST_RELEASE)
     patience = LockRetries(timeout_ms=1, attempts=3, pause_seconds=0)
-    told: list[str] = []
+    messages: list[str] = []
     with psycopg.connect(a_copy) as holder:
         holder.execute("LOCK TABLE sync_run IN ACCESS SHARE MODE")
         with pytest.raises(StorageUnavailableError, match=r"the migration did not get .* lock.* in 3 attempts"):
-            upgrade(a_copy, patience=patience, tell=told.append)
-    assert len(told) == 2
+            upgrade(a_copy, patience=patience, tell=messages.append)
+    assert len(messages) == 2
     assert upgrade(a_copy).before == LAST_RELEASE
 
 

@@ -187,10 +187,10 @@ async def test_never_completed_collection_keeps_its_items_and_is_named(database:
 async def test_past_absence_remains_certain_after_the_item_returns(database: Database) -> None:
     await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
     await sync(database, TENANT, [observation("a", "2", value="X")], "a")
-    gone = await _now(database)
-    assert list(await _at(database, gone)) == ["2"]
+    absent_at = await _now(database)
+    assert list(await _at(database, absent_at)) == ["2"]
     await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
-    assert {key: item.is_presumed for key, item in (await _at(database, gone)).items()} == {"2": False}
+    assert {key: item.is_presumed for key, item in (await _at(database, absent_at)).items()} == {"2": False}
 
 
 async def test_items_are_presumed_if_missing_counts_exceed_recorded_absences(database: Database) -> None:
@@ -232,9 +232,9 @@ async def test_item_confirmed_gone_was_absent_though_it_returned(database: Datab
     await land(database, TENANT, run, [observation("a", "2", value="X")])
     await _confirm_gone(database, run)
     await end(database, TENANT, run)
-    gone = await _now(database)
+    absent_at = await _now(database)
     await sync(database, TENANT, [_first_item("A"), observation("a", "2", value="X")], "a")
-    assert list(await _at(database, gone)) == ["2"]
+    assert list(await _at(database, absent_at)) == ["2"]
 
 
 async def test_item_is_forgotten_only_at_moments_of_a_forgotten_version(database: Database) -> None:

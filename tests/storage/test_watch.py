@@ -35,7 +35,7 @@ async def test_look_does_not_replace_newer_observations_of_a_run(database: Datab
     await sync(database, TENANT, [ONE, TWO], "a")
     start = await begin(database)
     await sync(database, TENANT, [EDITED, TWO], "a")
-    stale = await record(database, start, uuid4(), found=[ONE], gone=["2"])
+    stale = await record(database, start, uuid4(), found=[ONE], missing=["2"])
     assert stale == LookResult(contested=frozenset({("a", "1"), ("a", "2")}))
     assert await scalar(database, "SELECT count(*) FROM sync_run WHERE kind = 'watch'") == 0
     assert {item.state for item in (await items(database, TENANT)).values()} == {State.PRESENT}
@@ -46,7 +46,7 @@ async def test_not_found_item_is_gone_and_no_other_item_is_missing(database: Dat
     await sync(database, TENANT, [ONE, TWO], "a")
     coverage = await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c")
     start = await begin(database)
-    assert await record(database, start, uuid4(), gone=["1"]) == LookResult(gone=1)
+    assert await record(database, start, uuid4(), missing=["1"]) == LookResult(gone=1)
     assert await scalar(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
     assert await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
     assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "by the run that listed both"
@@ -83,9 +83,9 @@ async def record(
     start: LookStart,
     run_id: UUID,
     found: Sequence[Observation] = (),
-    gone: Sequence[str] = (),
+    missing: Sequence[str] = (),
 ) -> LookResult:
-    read = LookItems(found, [UnlistedItem("a", external_id) for external_id in gone], 1)
+    read = LookItems(found, [UnlistedItem("a", external_id) for external_id in missing], 1)
     events = {("a", "1"): [audit_event("e", "1")]}
     async with database.tenant(TENANT) as session:
         return await watch.record_items(session, run_id, "watch/test", start.at, read, events, Comparison())

@@ -60,12 +60,12 @@ async def streamed(app: ASGIApp, client: httpx.AsyncClient, path: str) -> AsyncI
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 443),
     }
-    asked = False
+    is_sent = False
 
     async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
+        nonlocal is_sent
+        if not is_sent:
+            is_sent = True
             return {"type": "http.request", "body": b"", "more_body": False}
         await stream.left.wait()
         return {"type": "http.disconnect"}

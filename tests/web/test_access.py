@@ -36,8 +36,8 @@ async def test_access_rules_take_effect_at_once_and_are_audited(of_role: Clients
     assert "Contoso" in await words_of(reader, "/")
     await admin.post("/access", data=hide)
     assert "Contoso" in await words_of(reader, "/"), "an old form that is sent again changes nothing"
-    said = [(act["subject"], act["reason"]) for act in await json_of(admin, "/api/audit?action=access_changed")]
-    assert said == [
+    records = [(act["subject"], act["reason"]) for act in await json_of(admin, "/api/audit?action=access_changed")]
+    assert records == [
         ("revoke: the role reader, tag emea", None),
         ("exclude: the role reader, tag emea", "their own team"),
     ]
@@ -45,11 +45,11 @@ async def test_access_rules_take_effect_at_once_and_are_audited(of_role: Clients
 
 async def test_rule_hides_or_shows_a_tenant_for_a_person(of_role: Clients) -> None:
     admin, operator = of_role[Role.ADMIN], of_role[Role.OPERATOR]
-    for who in ("the operator", "local/operator"):
-        hide = form(who=who, what=f"tenant:{CONTOSO}", is_excluded="true")
+    for person in ("the operator", "local/operator"):
+        hide = form(who=person, what=f"tenant:{CONTOSO}", is_excluded="true")
         assert (await admin.post("/access", data=hide)).status_code == 303
         assert f"/tenants/{CONTOSO}" not in await words_of(operator, "/")
-        show = form(who=who, what=f"tenant:{CONTOSO}")
+        show = form(who=person, what=f"tenant:{CONTOSO}")
         assert (await admin.post("/access", data=show)).status_code == 303
         assert f"/tenants/{CONTOSO}" in await words_of(operator, "/"), "a rule about the same is replaced"
     newcomer = form(who=f"{uuid4()}/{uuid4()}".upper(), what="all")
@@ -152,15 +152,15 @@ async def test_acts_are_paginated(database: Database, of_role: Clients) -> None:
             )
         )
     admin = of_role[Role.ADMIN]
-    seen: list[str] = []
+    numbers: list[str] = []
     address: str | None = "/audit?action=exported"
     while address is not None:
         page = await words_of(admin, address)
         assert len(page) < 100_000
-        seen += re.findall(r"<td>(\d+)</td>", page)
+        numbers += re.findall(r"<td>(\d+)</td>", page)
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/audit{follows}" if follows else None
-    assert sorted(map(int, seen)) == list(range(1, 231))
+    assert sorted(map(int, numbers)) == list(range(1, 231))
     records: list[Any] = []
     address = "/api/audit?action=exported&limit=100"
     while address is not None:

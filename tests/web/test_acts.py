@@ -79,12 +79,12 @@ async def names(database: Database, tenant_id: UUID) -> list[str]:
 
 
 async def test_an_act_and_its_record_are_committed_before_the_answer(app: FastAPI, database: Database) -> None:
-    seen: list[object] = []
+    committed: list[object] = []
 
     async def looking(scope: Scope, receive: Receive, send: Send) -> None:
         async def look(message: Message) -> None:
             if message["type"] == "http.response.start":
-                seen.extend([await names(database, CONTOSO), await acts(database)])
+                committed.extend([await names(database, CONTOSO), await acts(database)])
             await send(message)
 
         await app(scope, receive, look)
@@ -93,7 +93,7 @@ async def test_an_act_and_its_record_are_committed_before_the_answer(app: FastAP
     async with signed_in_as(looking, database, person) as client:
         answer = await client.post(f"/tenants/{CONTOSO}/rename", data=form())
     assert answer.status_code == 303, answer.text
-    assert seen == [["Contoso"], [(person.person_id, "operator", "pinned", CONTOSO, "Contoso", "a test")]]
+    assert committed == [["Contoso"], [(person.person_id, "operator", "pinned", CONTOSO, "Contoso", "a test")]]
 
 
 async def test_failed_act_leaves_no_audit_record(database: Database, of_role: Clients) -> None:
@@ -144,9 +144,9 @@ async def test_tenant_session_writes_and_reads_only_its_own_acts(database: Datab
         with pytest.raises(Exception, match="row-level security"):
             async with database.tenant(FABRIKAM) as session:
                 await audit.record(session, person, Action.PINNED, tenant_id=tenant_id)
-    for tenant_id, seen in ((CONTOSO, 1), (FABRIKAM, 0)):
+    for tenant_id, visible in ((CONTOSO, 1), (FABRIKAM, 0)):
         async with database.tenant(tenant_id) as session:
-            assert (await session.execute(text("SELECT count(*) FROM audit_record"))).scalar_one() == seen
+            assert (await session.execute(text("SELECT count(*) FROM audit_record"))).scalar_one() == visible
     async with database.portfolio() as session:
         count = text("SELECT count(*) FROM audit_record")
         with pytest.raises(Exception, match="permission denied"):
@@ -164,7 +164,7 @@ def test_every_acting_route_has_role_confirmation_and_request_id() -> None:
             if set(route.methods or ()) - SAFE_METHODS:
                 calls = [dependency.call for dependency in route.dependant.dependencies]
                 assert any(isinstance(call, Needs) for call in calls), route.path
-                asked = [route.dependant, *route.dependant.dependencies]
-                assert "request_id" in {field.alias for part in asked for field in part.body_params}, route.path
+                dependants = [route.dependant, *route.dependant.dependencies]
+                assert "request_id" in {field.alias for part in dependants for field in part.body_params}, route.path
                 is_confirmed = get_args(ConfirmedOnce)[1].dependency in calls
                 assert is_confirmed is (route.path not in ON_PAGES_OF_THEIR_OWN), route.path

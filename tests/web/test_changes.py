@@ -41,8 +41,8 @@ def policy(external_id: str, **properties: Any) -> Observation:
 
 async def sync_steps(database: Database, tenant_id: UUID, *steps: Sequence[Observation]) -> None:
     """One run per step, which sees the step's policies."""
-    for seen in steps:
-        await sync(database, tenant_id, seen, COMPLIANCE)
+    for items in steps:
+        await sync(database, tenant_id, items, COMPLIANCE)
 
 
 async def test_changes_are_described_newest_first(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -103,23 +103,23 @@ async def test_feed_is_filtered_by_collection_kind_time_run_and_author(
 async def test_pagination_shows_each_change_once(database: Database, signed_in: httpx.AsyncClient) -> None:
     names = [f"p{number:03}" for number in range(120)]
     await sync_steps(database, CONTOSO, [policy("0")], [policy("0"), *(policy(name) for name in names)])
-    seen: list[str] = []
+    listed: list[str] = []
     address: str | None = CHANGES
     while address is not None:
         page = await words_of(signed_in, address)
         assert len(page.encode()) < 100_000
-        seen += [row.split("Policy ")[1].split()[0] for row in rows_of(page)]
+        listed += [row.split("Policy ")[1].split()[0] for row in rows_of(page)]
         follows = next_of(page)
         address = f"{CHANGES}{follows}" if follows else None
-    assert sorted(seen) == names
-    assert len(set(seen)) == len(seen)
+    assert sorted(listed) == names
+    assert len(set(listed)) == len(listed)
     got: list[str] = []
     address = f"/api{CHANGES}?limit=50"
     while address:
         answer = await signed_in.get(address)
         got += [record["external_id"] for record in answer.json()]
         address = answer.headers.get("link", "").partition("<")[2].partition(">")[0]
-    assert got == seen
+    assert got == listed
 
 
 async def test_sparse_filter_continues_on_later_pages(

@@ -25,12 +25,12 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
 
 def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[str, str]) -> None:
     with running(environment, "--port=0", "--json") as process:
-        told = addresses(process)
-        assert told["url"].startswith("http://127.0.0.1:")
-        assert told["sign_in_url"].startswith(f"{told['url']}/sign-in/")
-        with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        printed = addresses(process)
+        assert printed["url"].startswith("http://127.0.0.1:")
+        assert printed["sign_in_url"].startswith(f"{printed['url']}/sign-in/")
+        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
             assert client.get("/").status_code == 401
-            answer = client.get(told["sign_in_url"])
+            answer = client.get(printed["sign_in_url"])
             cookie = answer.headers["set-cookie"].partition(";")[0]
             page = client.get("/", headers={"Cookie": cookie})
             assert page.status_code == 200
@@ -39,7 +39,7 @@ def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[st
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert "Traceback" not in errors
-    token = told["sign_in_url"].rpartition("/")[2]
+    token = printed["sign_in_url"].rpartition("/")[2]
     assert token not in output + errors, "the log does not hold what signs somebody in"
 
 
@@ -54,9 +54,9 @@ def test_unexpected_error_is_logged_without_stored_values(database_url: str, tmp
             [tenant_id, run_id],
         )
     with forked(environment_of(database_url, tmp_path, tenant_id), tmp_path) as process:
-        told = process.addresses()
-        with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
-            cookie = client.get(told["sign_in_url"]).headers["set-cookie"].partition(";")[0]
+        printed = process.addresses()
+        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+            cookie = client.get(printed["sign_in_url"]).headers["set-cookie"].partition(";")[0]
             page = client.get(f"/tenants/{tenant_id}/runs/{run_id}", headers={"Cookie": cookie})
         assert page.status_code == 500
         assert "The log of the web process names the error" in page.text
@@ -97,11 +97,11 @@ def test_page_with_certificate_serves_tls_and_offers_sign_in(environment: dict[s
     }
     files = (f"--tls-certificate={certificate}", f"--tls-key={key}")
     with running({**environment, **app}, "--port=0", "--json", *files) as process:
-        told = addresses(process)
-        assert told["sign_in_url"] is None, "nobody signs in by a link"
+        printed = addresses(process)
+        assert printed["sign_in_url"] is None, "nobody signs in by a link"
         trust = ssl.create_default_context()
         authority.configure_trust(trust)
-        with httpx.Client(base_url=told["url"], timeout=PATIENCE_SECONDS, trust_env=False, verify=trust) as client:
+        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False, verify=trust) as client:
             page = client.get("/")
             assert page.status_code == 401
             assert 'href="/sign-in?next=%2F"' in page.text

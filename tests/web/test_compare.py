@@ -26,8 +26,8 @@ def policy(name: str, **properties: Any) -> Observation:
     return observation(COMPLIANCE, str(uuid4()), displayName=name, **properties)
 
 
-async def read(database: Database, tenant_id: UUID, *seen: Observation) -> None:
-    await sync(database, tenant_id, seen, COMPLIANCE)
+async def read(database: Database, tenant_id: UUID, *items: Observation) -> None:
+    await sync(database, tenant_id, items, COMPLIANCE)
 
 
 async def sync_different_policies(database: Database) -> None:
@@ -184,27 +184,27 @@ async def test_many_hostile_differences_are_small_escaped_pages(
     for tenant_id, edition in ((CONTOSO, "a"), (FABRIKAM, "b")):
         fields = {f"field{place}{HOSTILE}": f"{HOSTILE * 30}{edition}" for place in range(5)}
         await read(database, tenant_id, *(policy(f"{number:03}{HOSTILE}", **fields) for number in range(120)))
-    seen: list[str] = []
+    numbers: list[str] = []
     query = f"?{TWO}"
     while query:
         page = await words_of(signed_in, f"/compare{query}")
         assert len(page.encode()) < 100_000
         assert "<script" not in page
         assert "\u202e" not in page
-        seen += [row[:3] for row in rows_of(page, "Items</h2>")]
+        numbers += [row[:3] for row in rows_of(page, "Items</h2>")]
         query = next_of(page)
-    assert seen == [f"{number:03}" for number in range(120)]
+    assert numbers == [f"{number:03}" for number in range(120)]
     golden = await words_of(signed_in, f"/compare?golden={CONTOSO}&{urlencode({'tag': HOSTILE})}")
     assert "<script" not in golden
 
 
 async def test_answers_are_cached_for_a_minute_up_to_a_limit() -> None:
-    now, asked = 0.0, list[str]()
+    now, questions = 0.0, list[str]()
     recent_answers = RecentAnswers(lambda: now)
 
     async def answer(question: str) -> str:
         async def find() -> str:
-            asked.append(question)
+            questions.append(question)
             return f"{question} at {now}"
 
         return await recent_answers.answer(question, find)
@@ -215,4 +215,4 @@ async def test_answers_are_cached_for_a_minute_up_to_a_limit() -> None:
     for question in range(KEPT_ANSWERS):
         await answer(str(question))
     await answer("a")
-    assert asked.count("a") == 3, "the least new answer is forgotten"
+    assert questions.count("a") == 3, "the least new answer is forgotten"

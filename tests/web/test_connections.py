@@ -46,9 +46,9 @@ async def client(crowded: FastAPI, small: Database) -> AsyncIterator[httpx.Async
 
 @pytest.mark.slow
 async def test_concurrent_pages_finish_with_few_connections(client: httpx.AsyncClient) -> None:
-    asked = [address for address in addresses() if not address.endswith("/live")] * 2
+    visited = [address for address in addresses() if not address.endswith("/live")] * 2
     async with asyncio.timeout(PATIENCE_SECONDS):
-        answers = await asyncio.gather(*(client.get(address) for address in asked))
+        answers = await asyncio.gather(*(client.get(address) for address in visited))
     assert [(answer.url.path, answer.text) for answer in answers if answer.status_code == 500] == []
 
 
@@ -103,7 +103,7 @@ async def test_slow_reader_holds_no_connection(
         "client": ("127.0.0.1", 1),
         "http_version": "1.1",
     }
-    asked = asyncio.create_task(crowded(request, receive, send))
+    response = asyncio.create_task(crowded(request, receive, send))
     async with asyncio.timeout(PATIENCE_SECONDS):
         await sending.wait()
     async with database.no_tenant() as session:
@@ -114,4 +114,4 @@ async def test_slow_reader_holds_no_connection(
         await session.execute(text("RESET ROLE"))
         assert (await session.execute(held)).scalars().all() == []
     reading.set()
-    await asked
+    await response

@@ -53,9 +53,9 @@ async def test_failing_since_is_first_run_after_last_complete_listing(
         row = page.partition(f">{title}</a>")[2].partition("</tr>")[0]
         assert f'datetime="{started[place].isoformat()}"' in row.partition("<td>")[2].partition("<td>")[2], title
     found = {record["type_key"]: record for record in (await json_of(signed_in, f"/api{PAGE}"))["collections"]}
-    told = {key: found[key]["failing_since"] for key in (LOCATIONS, COMPLIANCE, POLICIES)}
+    failing_since = {key: found[key]["failing_since"] for key in (LOCATIONS, COMPLIANCE, POLICIES)}
     expected = {LOCATIONS: started[2], COMPLIANCE: started[3], POLICIES: None}
-    assert told == {
+    assert failing_since == {
         key: None if moment is None else moment.isoformat().replace("+00:00", "Z") for key, moment in expected.items()
     }
 

@@ -256,15 +256,15 @@ async def test_long_lists_are_paginated(database: Database, signed_in: httpx.Asy
         database, *(profile(f"p{number:03}", target("group", PILOT), name="One name") for number in range(230))
     )
     for question in (f"dangling?type={CONFIGURATIONS}", f"dependencies?reaches={PILOT}"):
-        seen: list[str] = []
+        items: list[str] = []
         address: str | None = f"{OF}/{question}"
         while address is not None:
             page = await words_of(signed_in, address)
             assert len(page) < 100_000
-            seen += [row.partition('"')[0] for row in page.split(f'<th scope="row"><a href="{OF}/items/')[1:]]
+            items += [row.partition('"')[0] for row in page.split(f'<th scope="row"><a href="{OF}/items/')[1:]]
             follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
             address = f"{OF}/{question.partition('?')[0]}{follows}" if follows else None
-        assert len(seen) == len(set(seen)) == 230, question
+        assert len(items) == len(set(items)) == 230, question
     await words_of(signed_in, f"{OF}/dangling?after=nonsense", 404)
     await words_of(signed_in, f'{OF}/dangling?after=["\\u0000"]', 200)
 
@@ -334,25 +334,25 @@ async def test_assignments_are_paginated_by_item(database: Database, signed_in: 
     await sync_with_references(
         database, profile("p000", *many), *(profile(f"p{number:03}", target("allUsers")) for number in range(1, 120))
     )
-    seen: list[str] = []
+    names: list[str] = []
     address: str | None = f"{OF}/assignments"
     while address is not None:
         page = await words_of(signed_in, address)
         assert len(page) < 100_000
-        seen += [row.partition("<")[0] for row in page.split("<bdi>Profile ")[1:]]
+        names += [row.partition("<")[0] for row in page.split("<bdi>Profile ")[1:]]
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"{OF}/assignments{follows}" if follows else None
-    assert seen == [f"p{number:03}" for number in range(120)]
+    assert names == [f"p{number:03}" for number in range(120)]
     assert "40 more assignments" in await words_of(signed_in, f"{OF}/assignments")
     await words_of(signed_in, f"{OF}/assignments?after=nonsense", 404)
-    told: list[str] = []
+    external_ids: list[str] = []
     api: str | None = f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=50"
     while api is not None:
         answer = await signed_in.get(api)
-        told += [record["external_id"] for record in answer.json() if record["record"] == "assignment"]
+        external_ids += [record["external_id"] for record in answer.json() if record["record"] == "assignment"]
         api = answer.headers["link"].partition("<")[2].partition(">")[0] if "link" in answer.headers else None
-    assert list(dict.fromkeys(told)) == seen
-    assert len(told) == 60 + 119
+    assert list(dict.fromkeys(external_ids)) == names
+    assert len(external_ids) == 60 + 119
     records = await json_of(signed_in, f"/api{OF}/assignments?type={CONFIGURATIONS}&limit=1")
     assert len([record for record in records if record["record"] == "assignment"]) == 60
 

@@ -37,8 +37,8 @@ def policy(external_id: str, **properties: Any) -> Observation:
     return observation(CONFIGURATIONS, external_id, **{"displayName": f"Policy {external_id}", **properties})
 
 
-async def read(database: Database, tenant_id: UUID, *seen: Observation) -> None:
-    await sync(database, tenant_id, seen, CONFIGURATIONS)
+async def read(database: Database, tenant_id: UUID, *items: Observation) -> None:
+    await sync(database, tenant_id, items, CONFIGURATIONS)
 
 
 def act(**fields: Any) -> dict[str, Any]:
@@ -124,12 +124,12 @@ async def test_selected_findings_are_decided_and_decisions_withdrawn(database: D
     assert {record["decision_id"] for record in decided} == set(ticked)
     await sent(approver, f"{DRIFT}/withdraw", act(decision=ticked[0], reason="was wrong"))
     assert len(await json_of(approver, f"/api/tenants/{CONTOSO}/findings")) == 2
-    said = await acts(database)
-    assert [(person, action, reason) for person, action, _, reason in said[-2:]] == [
+    records = await acts(database)
+    assert [(person, action, reason) for person, action, _, reason in records[-2:]] == [
         ("the approver", "decided", "as agreed"),
         ("the approver", "decision_withdrawn", "was wrong"),
     ]
-    assert "2 findings" in said[-2][2]
+    assert "2 findings" in records[-2][2]
 
 
 async def test_decisions_about_items_and_fields_cover_later_values(database: Database, of_role: Clients) -> None:
@@ -141,8 +141,8 @@ async def test_decisions_about_items_and_fields_cover_later_values(database: Dat
         approver, f"{DRIFT}/decisions", act(finding=[by_item["2"]], decision="accepted", about="field", field="no*")
     )
     await read(database, CONTOSO, policy("1", state="other"), policy("2", note=3))
-    left = await json_of(approver, f"/api/tenants/{CONTOSO}/findings")
-    assert [finding["external_id"] for finding in left] == ["3"]
+    findings = await json_of(approver, f"/api/tenants/{CONTOSO}/findings")
+    assert [finding["external_id"] for finding in findings] == ["3"]
     rows = rows_of(await words_of(approver, f"{DRIFT}/decisions"))
     assert ["no*" in rows[0], "Policy 1" in rows[1], "expected here" in rows[1]] == [True] * 3
     scoped = (await json_of(approver, f"/api/tenants/{CONTOSO}/decisions"))[0]["decision_id"]
@@ -338,18 +338,18 @@ async def test_many_hostile_findings_are_small_escaped_pages(database: Database,
     await read(database, CONTOSO, *(large(number, "a") for number in range(50)))
     await sent(approver, BASELINES, act(name="golden", of="moment"))
     await read(database, CONTOSO, *(large(number, "b") for number in range(50)))
-    seen: list[str] = []
+    fingerprints: list[str] = []
     address: str | None = DRIFT
     while address is not None:
         page = await words_of(approver, address)
         assert len(page.encode()) < 100_000
         assert "<script" not in page
         assert "\u202e" not in page
-        seen += [part.partition('"')[0] for part in page.split('name="finding" value="')[1:]]
+        fingerprints += [part.partition('"')[0] for part in page.split('name="finding" value="')[1:]]
         follows = next_of(page)
         address = f"{DRIFT}{follows}" if follows else None
-    assert len(seen) == len(set(seen)) == 250
-    query = "&".join(f"finding={fingerprint}" for fingerprint in seen[:100])
+    assert len(fingerprints) == len(set(fingerprints)) == 250
+    query = "&".join(f"finding={fingerprint}" for fingerprint in fingerprints[:100])
     assert len((await words_of(approver, f"{DRIFT}/decide?{query}")).encode()) < 100_000
 
 

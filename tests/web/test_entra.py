@@ -202,9 +202,9 @@ async def test_cookies_are_host_only_http_only_and_secure(graph: SimulatedGraph,
         assert cookie.startswith("__Host-")
         assert all(part in cookie for part in ("; HttpOnly", "; Secure", "; SameSite=lax", "; Path=/"))
         assert "Domain" not in cookie
-    asked = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
-    assert asked["code_challenge_method"] == "S256"
-    assert {"state", "nonce", "code_challenge"} <= asked.keys()
+    query = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
+    assert query["code_challenge_method"] == "S256"
+    assert {"state", "nonce", "code_challenge"} <= query.keys()
 
 
 ELSEWHERE = (

@@ -23,7 +23,7 @@ async def test_every_page_escapes_and_cuts_hostile_texts(
 ) -> None:
     theirs = await fill(database, database_url, HOSTILE, MEGABYTE)
     showing = set()
-    asked = {
+    queries = {
         "/search": {"name": "policy"},
         "/compare": {"left": str(CONTOSO), "right": str(FABRIKAM)},
         "/settings": {"setting": "state"},
@@ -34,7 +34,7 @@ async def test_every_page_escapes_and_cuts_hostile_texts(
     for route in routes():
         if "GET" not in (route.methods or ()) or route.response_class is not HTMLResponse:
             continue
-        answer = await of_role[Role.ADMIN].get(path_of(route, FABRIKAM, theirs), params=asked.get(route.path, {}))
+        answer = await of_role[Role.ADMIN].get(path_of(route, FABRIKAM, theirs), params=queries.get(route.path, {}))
         if route.path not in NEEDING_MORE:
             assert answer.status_code == 200, (route.path, answer.text)
         assert "<script>alert(1)" not in answer.text, route.path

@@ -33,8 +33,8 @@ async def some_items(database: Database) -> None:
     mac = observation(
         COMPLIANCE, "c2", **{"@odata.type": "#microsoft.graph.macOSCompliancePolicy"}, displayName="Mac baseline"
     )
-    gone = observation(POLICIES, "p2", displayName="Block legacy")
-    everything = [windows, mac, gone, observation(LOCATIONS, "l1", displayName="Head office")]
+    missing = observation(POLICIES, "p2", displayName="Block legacy")
+    everything = [windows, mac, missing, observation(LOCATIONS, "l1", displayName="Head office")]
     await sync(database, CONTOSO, everything, COMPLIANCE, POLICIES, LOCATIONS)
     refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     outcomes = {COMPLIANCE: (Outcome.COMPLETE, None), POLICIES: (Outcome.COMPLETE, None), LOCATIONS: refused}

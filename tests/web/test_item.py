@@ -56,8 +56,8 @@ async def test_two_versions_are_chosen_and_compared(database: Database, signed_i
     await words_of(signed_in, item_path(CONTOSO, COMPLIANCE, "nothing"), 404)
 
 
-def _api(what: str) -> str:
-    return f"/api/tenants/{CONTOSO}/{what}/{COMPLIANCE}/p1"
+def _api(path: str) -> str:
+    return f"/api/tenants/{CONTOSO}/{path}/{COMPLIANCE}/p1"
 
 
 async def test_stored_document_is_available_as_file_and_json(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -157,7 +157,7 @@ async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role
     for level in (1, 2):
         await sync_items(database, policy("p1", level=level))
     approver, reader = of_role[Role.APPROVER], of_role[Role.READER]
-    pins, unpins = (f"/tenants/{CONTOSO}/{what}/{COMPLIANCE}/p1" for what in ("pins", "unpins"))
+    pins, unpins = (f"/tenants/{CONTOSO}/{name}/{COMPLIANCE}/p1" for name in ("pins", "unpins"))
     assert "Pin version" not in await words_of(reader, ITEM)
     assert "Pin version 1" in await words_of(approver, ITEM)
     form = act(version="1")
@@ -176,8 +176,8 @@ async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role
     for address in (pins, unpins):
         assert (await of_role[Role.OPERATOR].post(address, data=act(version="1"))).status_code == 403
     async with database.tenant(CONTOSO) as session:
-        said = await session.execute(text("SELECT action, subject, reason FROM audit_record ORDER BY at"))
-        assert [tuple(row) for row in said] == [
+        records = await session.execute(text("SELECT action, subject, reason FROM audit_record ORDER BY at"))
+        assert [tuple(row) for row in records] == [
             ("pinned", f"version 1 of {COMPLIANCE} p1", "for the audit"),
             ("unpinned", f"version 1 of {COMPLIANCE} p1", None),
         ]

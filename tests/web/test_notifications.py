@@ -37,7 +37,7 @@ async def record_events(database: Database, tenant_id: UUID, *words: str, target
     async with database.tenant(tenant_id) as session:
         newest = text("SELECT run_id FROM sync_run ORDER BY queued_at DESC LIMIT 1")
         run_id: UUID = (await session.execute(newest)).scalar_one()
-        await notifications.note(session, run_id, run_id, [AddressedEvent(target, event(said)) for said in words])
+        await notifications.note(session, run_id, run_id, [AddressedEvent(target, event(title)) for title in words])
     return run_id
 
 
@@ -108,13 +108,13 @@ async def test_notifications_are_paginated(
     monkeypatch.setattr(routes, "PAGE", 2)
     address = "/notifications" if of_all else PAGE
     await record_events(database, CONTOSO, *(f"event {number}" for number in range(5)))
-    seen: list[str] = []
+    titles: list[str] = []
     query = "?"
     while query:
         page = await words_of(of_role[Role.READER], address + query)
-        seen += [row.partition(" run ")[0] for row in rows_of(page)]
+        titles += [row.partition(" run ")[0] for row in rows_of(page)]
         query = next_of(page)
-    assert seen == [f"event {number}" for number in reversed(range(5))]
+    assert titles == [f"event {number}" for number in reversed(range(5))]
     for made_up in ("x", "a/b/c/d", f"2026-01-01/{CONTOSO}/ops/zz"):
         assert (await of_role[Role.READER].get(address, params={"after": made_up})).status_code == 400
 
@@ -142,7 +142,7 @@ async def test_operator_begins_and_ends_a_snooze_once(database: Database, of_rol
 
 
 @pytest.mark.parametrize(
-    ("changed", "status", "said"),
+    ("changed", "status", "message"),
     [
         ({"confirmed": ""}, 400, "not ticked"),
         ({"until": "yesterday"}, 400, "in the future"),
@@ -154,11 +154,11 @@ async def test_operator_begins_and_ends_a_snooze_once(database: Database, of_rol
     ],
 )
 async def test_invalid_form_changes_nothing(
-    database: Database, of_role: Clients, changed: dict[str, str], status: int, said: str
+    database: Database, of_role: Clients, changed: dict[str, str], status: int, message: str
 ) -> None:
     await record_events(database, CONTOSO, "before")
     answer = await of_role[Role.OPERATOR].post(SNOOZES, data=form(**changed))
-    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    assert (answer.status_code, message in answer.text) == (status, True), answer.text
     assert await active_snoozes(database) == []
     assert await acts(database) == []
 

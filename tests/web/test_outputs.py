@@ -243,7 +243,7 @@ def shown_words(record: Any, field: str) -> list[str]:
 
 
 def test_questions_cover_every_command_with_table_and_page() -> None:
-    assert {asked.command for asked in QUESTIONS} == {*COMMANDS_OF_TENANTS, "search", "settings", "status"}
+    assert {question.command for question in QUESTIONS} == {*COMMANDS_OF_TENANTS, "search", "settings", "status"}
 
 
 COMMANDS_OF_TENANTS = {
@@ -252,75 +252,77 @@ COMMANDS_OF_TENANTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", QUESTIONS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: f"{question.command} {len(question.arguments)}")
 async def test_table_json_csv_and_page_have_the_same_records(
-    starter: Starter, signed_in: httpx.AsyncClient, asked: Question
+    starter: Starter, signed_in: httpx.AsyncClient, question: Question
 ) -> None:
-    wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
-    lines = await starter.lines(asked.command, *asked.arguments, *wanted)
+    wanted = ("--evidence", "not_listed") if question.command == "missing" else ()
+    lines = await starter.lines(question.command, *question.arguments, *wanted)
     records = [line for line in lines if is_row(line)]
     assert records
-    rows = await starter.rows(asked.command, *asked.arguments, *wanted)
+    rows = await starter.rows(question.command, *question.arguments, *wanted)
     assert len(rows) == len(records)
     for record, row in zip(records, rows, strict=True):
         for field, cell in row.items():
             value = at(record, field)
             found = orjson.loads(cell) if isinstance(value, (list, dict)) else cell
             assert found == in_csv(value), field
-    if asked.command == "compare":  # the pages show equal items only on request
+    if question.command == "compare":  # the pages show equal items only on request
         records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
         rows = [row for row in rows if '"same"' not in row.get("cells", "") and row.get("status") != "same"]
-    if asked.file:
-        of_the_page = rows_of_csv((await signed_in.get(asked.file)).text)
+    if question.file:
+        of_the_page = rows_of_csv((await signed_in.get(question.file)).text)
         assert sorted(map(str, of_the_page)) == sorted(map(str, rows))
-    if asked.api:
-        of_the_page = (await signed_in.get(asked.api)).json()
+    if question.api:
+        of_the_page = (await signed_in.get(question.api)).json()
         found = [line for line in of_the_page if is_row(line)]
-        if asked.command == "missing":
+        if question.command == "missing":
             found = [line for line in found if line["evidence"] == "not_listed"]
         assert sorted(map(str, found)) == sorted(map(str, records))
     for external_id in ("p6", "p7"):  # without a name
         titles = {record.get("title") for record in nested(lines) if record.get("external_id") == external_id}
         assert titles <= {f"Windows endpoint protection {external_id}"}
-    table = plain(await starter(asked.command, *asked.arguments))
-    answer = await signed_in.get(asked.page)
+    table = plain(await starter(question.command, *question.arguments))
+    answer = await signed_in.get(question.page)
     assert answer.status_code == 200
     page = plain(text_of(answer.text.partition("<main")[2]))
     for record in records:
-        for word in [word for field in asked.words for word in shown_words(record, field)]:
+        for word in [word for field in question.words for word in shown_words(record, field)]:
             assert plain(word) in table, word
             assert plain(word).replace(": ", ":") in page.replace(": ", ":"), word
-    told = {plain(title) for record in lines for title in shown_titles(record)}
-    if not told:  # versions of one item
+    listed = {plain(title) for record in lines for title in shown_titles(record)}
+    if not listed:  # versions of one item
         return
-    for name in {plain(name) for name in (*NAMES, "Gone | for good", "Nobody read <this>") if name} - told:
+    for name in {plain(name) for name in (*NAMES, "Gone | for good", "Nobody read <this>") if name} - listed:
         assert name not in table
         assert name not in page
 
 
 OF_LISTS = [
-    asked
-    for asked in QUESTIONS
-    if asked.command not in ("changes", "drift", "versions", "diff", "runs", "search", "settings", "status")
+    question
+    for question in QUESTIONS
+    if question.command not in ("changes", "drift", "versions", "diff", "runs", "search", "settings", "status")
 ]
 """Questions whose records are sorted by collection and name."""
 
 
-@pytest.mark.parametrize("asked", OF_LISTS, ids=lambda asked: f"{asked.command} {len(asked.arguments)}")
+@pytest.mark.parametrize("question", OF_LISTS, ids=lambda question: f"{question.command} {len(question.arguments)}")
 async def test_every_output_sorts_by_collection_and_name_unnamed_last(
-    starter: Starter, signed_in: httpx.AsyncClient, asked: Question
+    starter: Starter, signed_in: httpx.AsyncClient, question: Question
 ) -> None:
-    wanted = ("--evidence", "not_listed") if asked.command == "missing" else ()
-    records = [record for record in await starter.lines(asked.command, *asked.arguments, *wanted) if is_row(record)]
-    if asked.command == "compare":  # the table and the pages leave out equal items
+    wanted = ("--evidence", "not_listed") if question.command == "missing" else ()
+    records = [
+        record for record in await starter.lines(question.command, *question.arguments, *wanted) if is_row(record)
+    ]
+    if question.command == "compare":  # the table and the pages leave out equal items
         records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]
     order = [item_of(record) for record in records]
     assert order == sorted(order, key=place)
     titles = [plain(title) for title in dict.fromkeys(item["title"] for item in order)]
-    table = plain((await starter(asked.command, *asked.arguments)).partition("\n")[2])
+    table = plain((await starter(question.command, *question.arguments)).partition("\n")[2])
     assert [table.index(title) for title in titles] == sorted(table.index(title) for title in titles)
-    if asked.command != "compare":  # its page begins with the differences to act on
-        page = plain(text_of((await signed_in.get(asked.page)).text.partition("<main")[2]))
+    if question.command != "compare":  # its page begins with the differences to act on
+        page = plain(text_of((await signed_in.get(question.page)).text.partition("<main")[2]))
         assert [page.index(title) for title in titles] == sorted(page.index(title) for title in titles)
 
 

@@ -96,8 +96,8 @@ def test_navigation_links_to_existing_pages() -> None:
 
 
 async def test_every_route_requires_sign_in(anonymous: httpx.AsyncClient) -> None:
-    asked = [("GET", address) for address in addresses()] + [("POST", address) for address in addresses("POST")]
-    for method, address in asked:
+    requests = [("GET", address) for address in addresses()] + [("POST", address) for address in addresses("POST")]
+    for method, address in requests:
         answer = await anonymous.request(method, address, headers=SAME_ORIGIN)
         assert answer.status_code == 401, address
         assert "not signed in" in answer.text
@@ -135,10 +135,10 @@ async def test_expired_links_and_sessions_are_refused(
     await words_of(signed_in, "/", 401)
     async with database.no_tenant() as session:
         await web_sessions.add_link(session, bytes(32), person_of(Role.READER), timedelta(hours=1))
-        left = await session.execute(
+        remaining = await session.execute(
             text("SELECT (SELECT count(*) FROM sign_in_link), (SELECT count(*) FROM web_session)")
         )
-        assert left.one() == (1, 0), "what has expired is deleted when a link is made"
+        assert remaining.one() == (1, 0), "what has expired is deleted when a link is made"
 
 
 async def test_sign_out_ends_the_session_and_is_audited(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -240,10 +240,10 @@ async def test_missing_and_not_read_are_distinguished(database: Database, signed
         },
     )
     missing = await words_of(signed_in, f"/tenants/{CONTOSO}/missing")
-    gone, _, not_read = missing.partition("<h2>Not read</h2>")
-    assert "Block legacy" in gone
-    assert "Require MFA" not in gone
-    assert "Head office" not in gone
+    missing_part, _, not_read = missing.partition("<h2>Not read</h2>")
+    assert "Block legacy" in missing_part
+    assert "Require MFA" not in missing_part
+    assert "Head office" not in missing_part
     assert "graph permission missing" in not_read
     inventory = await words_of(signed_in, f"/tenants/{CONTOSO}/items")
     states = [
@@ -298,15 +298,15 @@ async def test_hostile_document_is_escaped(database: Database, signed_in: httpx.
 async def test_items_are_paginated(database: Database, signed_in: httpx.AsyncClient) -> None:
     names = [f"Policy {number:03}" for number in range(250)]
     await sync(database, CONTOSO, [observation(POLICIES, name, displayName=name) for name in names], POLICIES)
-    seen: list[str] = []
+    listed: list[str] = []
     address: str | None = f"/tenants/{CONTOSO}/items?type={POLICIES}"
     while address is not None:
         page = await words_of(signed_in, address)
         assert len(page) < 100_000
-        seen += [name for name in names if f">{name}<" in page]
+        listed += [name for name in names if f">{name}<" in page]
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/tenants/{CONTOSO}/items{follows}" if follows else None
-    assert seen == names
+    assert listed == names
 
 
 async def test_items_are_found_by_words_of_their_names(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -394,9 +394,9 @@ async def test_unreachable_database_is_reported(database: Database, tenants_file
     settings = Settings(
         database_url=SecretStr("postgresql://nobody@127.0.0.1:1/nothing"), tenants_file=tenants_file, _env_file=None
     )
-    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
-    async with browser(create_app(Site(settings, gone))) as client:
+    unreachable = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    async with browser(create_app(Site(settings, unreachable))) as client:
         client.cookies.set(COOKIE, "anything")
         page = await words_of(client, "/", 503)
-    await gone.close()
+    await unreachable.close()
     assert "Nothing listens at the host and port of DATABASE_URL." in page

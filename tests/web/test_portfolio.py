@@ -65,15 +65,15 @@ def write_five_hundred(tenants_file: Path) -> list[UUID]:
 
 async def test_five_hundred_tenants_are_paginated(tenants_file: Path, of_role: Clients, database: Database) -> None:
     wanted = await asyncio.to_thread(write_five_hundred, tenants_file)
-    seen: list[str] = []
+    listed: list[str] = []
     address: str | None = "/"
     while address is not None:
         page = await words_of(of_role[Role.READER], address)
         assert len(page) < 100_000
-        seen += rows_of(page)
+        listed += rows_of(page)
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/{follows}" if follows else None
-    assert (len(seen), set(seen)) == (500, set(map(str, wanted)))
+    assert (len(listed), set(listed)) == (500, set(map(str, wanted)))
 
 
 async def test_empty_tenants_file_and_unread_tenant_show_the_next_step(

@@ -150,13 +150,13 @@ async def test_live_page_follows_the_filtered_tenants(
 
 async def test_concurrent_readers_share_one_look() -> None:
     looks = SharedLooks[int]()
-    asked = 0
+    count = 0
 
     async def find() -> int:
-        nonlocal asked
-        asked += 1
+        nonlocal count
+        count += 1
         await asyncio.sleep(0)
-        return asked
+        return count
 
     assert set(await asyncio.gather(*(looks.look("run", find, within=1e6) for _ in range(200)))) == {1}
     assert await looks.look("run", find) == 2
@@ -193,14 +193,14 @@ async def test_portfolio_runs_are_paginated_and_filtered_by_status(
         await record_run(database, TenantChoice(everyone=True), of_three, ended=ended)
     await _give_equal_start_times(database)
     for address, expected in (("/portfolio-runs?", 5), ("/portfolio-runs?status=partial", 2)):
-        seen: list[str] = []
+        listed: list[str] = []
         query = address.partition("?")[2]
         while True:
             page = await words_of(reader, f"/portfolio-runs?{query.lstrip('?')}")
-            seen += [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/portfolio-runs/')[1:]]
+            listed += [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/portfolio-runs/')[1:]]
             if not (query := next_of(page)):
                 break
-        assert (len(seen), len(set(seen))) == (expected, expected)
+        assert (len(listed), len(set(listed))) == (expected, expected)
     records = await json_of(reader, "/api/portfolio-runs?limit=2&status=success")
     link = (await reader.get("/api/portfolio-runs?limit=2&status=success")).headers["link"]
     assert f"after={records[1]['portfolio_run_id']}" in link
@@ -262,9 +262,9 @@ async def test_queued_portfolio_run_without_worker_is_shown(
         everybody = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.OPERATOR)))
         contoso = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.READER), [CONTOSO]))
         nobody = await stack.enter_async_context(signed_in_as(app, database, person_of(Role.APPROVER), [FABRIKAM]))
-        for person, seen in ((everybody, [*ids.values()]), (contoso, [ids[ours]]), (nobody, [])):
+        for person, visible in ((everybody, [*ids.values()]), (contoso, [ids[ours]]), (nobody, [])):
             for query in ("", "?status=queued"):
-                await until_async(partial(_lists, person, query, seen))
+                await until_async(partial(_lists, person, query, visible))
             assert await _listed(person, "?status=partial") == [[], [], []]
         page = text_of(await words_of(everybody, f"/portfolio-runs/{ids[of_all]}"))
         assert f"queued all tenants; {name}" in page

@@ -221,10 +221,10 @@ async def test_documented_proxy_supports_sign_in_live_pages_and_forms(
     async with browser.stream("GET", f"/tenants/{page}/runs/{run.run_id}/live") as stream:
         assert stream.status_code == 200
         parts = stream.aiter_text()
-        told = await anext(parts)
+        streamed = await anext(parts)
         await land(database, tenant_id, run, [observation(POLICIES, "p1")])
-        while "1 item: 1 created" not in told:
-            told += await anext(parts)
+        while "1 item: 1 created" not in streamed:
+            streamed += await anext(parts)
     from_elsewhere = await browser.post("/sign-out", headers={"Origin": "https://elsewhere.example"})
     assert from_elsewhere.status_code == 403
     of_another_name = await browser.get("/", headers={"Host": "elsewhere.example"})

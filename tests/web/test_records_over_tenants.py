@@ -73,10 +73,10 @@ def row_names(records: list[dict[str, Any]]) -> list[tuple[str, str]]:
 async def test_pages_and_files_read_many_tenants_in_one_statement(
     app: FastAPI, database: Database, signed_in: httpx.AsyncClient, question: str, none: str
 ) -> None:
-    asked = list[str]()
+    statements = list[str]()
 
     def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
+        statements.extend(["one"] if "FROM item_reference" in statement and "name_key" in statement else [])
 
     event.listen(Engine, "before_cursor_execute", listen)
     try:
@@ -86,7 +86,7 @@ async def test_pages_and_files_read_many_tenants_in_one_statement(
             theirs = await words_of(other, f"/{question}"), await words_of(other, f"/{question}.csv")
     finally:
         event.remove(Engine, "before_cursor_execute", listen)
-    assert asked == ["one"] * 4
+    assert statements == ["one"] * 4
     _, contoso, fabrikam, unread = page.split('<tr class="group">')
     assert (">c2<" in contoso, ">f2<" in fabrikam) == ((question == "dangling"),) * 2
     assert (">c3<" in contoso, ">f3<" in fabrikam) == ((question == "unassigned"),) * 2
@@ -104,19 +104,19 @@ async def test_json_reads_tenants_after_the_first_together_and_only_if_needed(
 ) -> None:
     await sync(database, UNREAD, [profile("u1", GONE), profile("u2")], CONFIGURATIONS, GROUPS)
     await references.catch_up(database, UNREAD, load_catalog().reading_rules(), in_turn=True)
-    asked = list[set[UUID]]()
+    reads = list[set[UUID]]()
     ask_together = getattr(answer, f"{question}_of_tenants")
 
     async def ask(session: AsyncSession, tenants: Mapping[UUID, object], *rest: object) -> object:
-        asked.append(set(tenants))
+        reads.append(set(tenants))
         return await ask_together(session, tenants, *rest)
 
     monkeypatch.setattr(answer, f"{question}_of_tenants", ask)
     first = await signed_in.get(f"/api/{question}?limit=2")
     assert len(row_names(first.json())) == 2
-    assert asked == [], "the first tenant fills the part"
+    assert reads == [], "the first tenant fills the part"
     whole = await json_of(signed_in, f"/api/{question}")
-    assert asked == [{FABRIKAM, UNREAD}]
+    assert reads == [{FABRIKAM, UNREAD}]
     assert {tenant_id for tenant_id, _ in row_names(whole)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
 
 

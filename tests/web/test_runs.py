@@ -204,11 +204,11 @@ async def test_lists_wait_briefly_for_temporal_and_use_its_late_answer(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", 0.0)
-    asked, may_answer = 0, asyncio.Event()
+    count, may_answer = 0, asyncio.Event()
 
     async def unrecorded(*_: object, **__: object) -> list[RunRecord]:
-        nonlocal asked
-        asked += 1
+        nonlocal count
+        count += 1
         await may_answer.wait()
         return []
 
@@ -218,7 +218,7 @@ async def test_lists_wait_briefly_for_temporal_and_use_its_late_answer(
     may_answer.set()
     monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
     assert await looks.look(5) == []
-    assert asked == 1
+    assert count == 1
 
 
 async def test_page_shows_workflow_progress_and_sends_one_cancellation(
@@ -371,11 +371,11 @@ async def test_silent_worker_is_queried_once(
     database: Database, of_role: Clients, started: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = UUID(started.rpartition("/")[2])
-    asked = 0
+    queries = 0
 
     async def frozen(*_: object) -> str:
-        nonlocal asked
-        asked += 1
+        nonlocal queries
+        queries += 1
         await asyncio.sleep(0.02)
         return "no worker answers"
 
@@ -390,7 +390,7 @@ async def test_silent_worker_is_queried_once(
 
     live_runs = LiveRuns(database, connect, "queue")
     assert [(await live_runs.look(CONTOSO, run_id)).trouble for _ in range(3)] == ["no worker answers"] * 3
-    assert asked == 1
+    assert queries == 1
 
 
 async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_role: Clients) -> None:
@@ -401,14 +401,14 @@ async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_
         run = await begin(database, tenant_id, POLICIES)
         wanted.add(run.run_id)
         await end(database, tenant_id, run, RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS)
-    seen: list[str] = []
+    listed: list[str] = []
     address: str | None = "/runs"
     while address is not None:
         page = await words_of(reader, address)
-        seen += [part.partition('"')[0] for part in page.split("/runs/")[1:]]
+        listed += [part.partition('"')[0] for part in page.split("/runs/")[1:]]
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/runs{follows}" if follows else None
-    assert (len(seen), set(seen)) == (len(wanted), {str(run_id) for run_id in wanted})
+    assert (len(listed), set(listed)) == (len(wanted), {str(run_id) for run_id in wanted})
     assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
     partial = await json_of(reader, "/api/runs?status=partial")
     records = await json_of(reader, "/api/runs?limit=3")

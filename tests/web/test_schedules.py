@@ -48,8 +48,8 @@ def form(name: str = "nightly", **fields: str | list[str]) -> dict[str, str | li
     return {**new, "time_zone": "Europe/Berlin", "whom": "everyone", "reads": "some", "type": POLICIES, **fields}
 
 
-def act(name: str, what: str, **fields: str) -> dict[str, str]:
-    return {"request_id": str(uuid4()), "name": name, "act": what, "confirmed": "yes", **fields}
+def act(name: str, action: str, **fields: str) -> dict[str, str]:
+    return {"request_id": str(uuid4()), "name": name, "act": action, "confirmed": "yes", **fields}
 
 
 async def described(client: Client, queue: str, name: str = "nightly") -> ScheduleDescription:

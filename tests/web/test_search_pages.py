@@ -81,15 +81,15 @@ async def test_search_is_paginated_over_tenants(database: Database, signed_in: h
     for tenant_id in (CONTOSO, FABRIKAM):
         found = [observation(POLICIES, f"p/{999 - number}", displayName=f"Policy {number:03}") for number in range(70)]
         await sync(database, tenant_id, found, POLICIES)
-    seen: list[str] = []
+    listed: list[str] = []
     query = "?name=policy"
     while query:
         page = await words_of(signed_in, f"/search{query}")
         assert len(page) < 100_000
         rows = page.split('<th scope="row"><a href="')[1:]
-        seen += [row.partition('"')[0] for row in rows]
+        listed += [row.partition('"')[0] for row in rows]
         query = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
-    assert len(seen) == len(set(seen)) == 140
+    assert len(listed) == len(set(listed)) == 140
     first = await json_of(signed_in, "/api/search?name=policy&limit=100")
     last = first[-1]
     after = f"{last['tenant_id']}/{last['type_key']}/{last['external_id']}"

@@ -165,5 +165,5 @@ async def test_a_share_carries_only_known_failures_of_its_details(skipping: Work
     of_listing = KNOWN.model_copy(update={"in_details": False})
     script.known_failures = {"a": KNOWN, "b": of_listing}
     await run(skipping, script)
-    told = {share.type_key: share.known_failure for request in script.details for share in request.shares}
-    assert told == {"a": KNOWN, "b": None}
+    failures = {share.type_key: share.known_failure for request in script.details for share in request.shares}
+    assert failures == {"a": KNOWN, "b": None}

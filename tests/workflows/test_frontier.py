@@ -219,12 +219,12 @@ def test_giving_back_a_turn_does_not_shorten_a_pause() -> None:
     left=st.lists(st.integers(0, 400), min_size=1, max_size=30),
     most=st.one_of(st.none(), st.integers(1, 400)),
 )
-def test_a_wave_of_details_stays_within_its_item_limit(left: list[int], most: int | None) -> None:
-    keys = [f"c{number}" for number in range(len(left))]
+def test_a_wave_of_details_stays_within_its_item_limit(remaining: list[int], most: int | None) -> None:
+    keys = [f"c{number}" for number in range(len(remaining))]
     front = frontier(*keys)
     front.policy = RunPolicy(detail_items=most)
     front.cursors = [
-        Cursor(type_key=key, url="", detailing=True, left=items) for key, items in zip(keys, left, strict=True)
+        Cursor(type_key=key, url="", detailing=True, left=items) for key, items in zip(keys, remaining, strict=True)
     ]
     taken = []
     while wave := front.take_wave(NOW):
@@ -244,8 +244,8 @@ def test_the_last_wave_sets_the_remaining_items_of_a_part() -> None:
     front.end_merging(front.take_wave(NOW))
     assert [cursor.left for cursor in front.cursors] == [51, 51]
     (cursor,) = front.take_wave(NOW)
-    told = FetchDetailsResult(collections={"a": DetailProgress(read=20, left=31, moved=True)})
-    front.fold_details(cursor, told, NOW, Random(1))
+    result = FetchDetailsResult(collections={"a": DetailProgress(read=20, left=31, moved=True)})
+    front.fold_details(cursor, result, NOW, Random(1))
     assert [cursor.left for cursor in front.cursors] == [51, 31]
 
 
@@ -403,8 +403,8 @@ def test_a_cause_with_exhausted_retries_is_named_before_a_final_cause(code: Erro
     first = CursorFailure(code=code, retryable=False, context={"permission": "X.Read.All"})
     cursor = Cursor(type_key="a", url="", detailing=True)
     for cause in (first, UNAVAILABLE):
-        told = FetchDetailsResult(collections={"a": DetailProgress(left=1, moved=True, cause=cause)})
-        front.fold_details(cursor, told, NOW, Random(1))
+        result = FetchDetailsResult(collections={"a": DetailProgress(left=1, moved=True, cause=cause)})
+        front.fold_details(cursor, result, NOW, Random(1))
     context = front.results["a"].context
     assert (context["detail_error_code"], context["found_by_id"]) == (named, 1)
     assert ("permission" in context) == (named is code)

@@ -49,8 +49,8 @@ class Deliveries:
     @activity.defn(name="deliver_events")
     async def deliver_events(self, request: DeliverEvents) -> DeliveryResult:
         self.tries.append(request.target)
-        left = self._results[request.target]
-        result = left.pop(0) if left else DeliveryResult(sent=1)
+        remaining = self._results[request.target]
+        result = remaining.pop(0) if remaining else DeliveryResult(sent=1)
         if isinstance(result, Exception):
             raise result
         return result

@@ -267,10 +267,10 @@ async def test_a_cancel_stops_started_runs_and_leaves_joined_runs(client: Client
             assert isinstance(failed.value.cause, CancelledError)
         joined = await client.get_workflow_handle(sync_workflow_id(tenants[0], SELECTION)).describe()
         ours = client.get_workflow_handle(sync_workflow_id(tenants[1], SELECTION))
-        told = readable(await ours.fetch_history())
+        history = readable(await ours.fetch_history())
     assert joined.status is WorkflowExecutionStatus.RUNNING
     asked_by = "me" if by_signal else "Temporal cancellation"
-    assert asked_by in told, "the run's own record says by whom it was cancelled"
+    assert asked_by in history, "the run's own record says by whom it was cancelled"
     outcomes = {outcome.tenant_id: (outcome.status, outcome.joined) for outcome in portfolio.outcomes()}
     assert outcomes == {
         tenants[0]: (RunStatus.RUNNING, True),

@@ -47,8 +47,8 @@ def test_a_queued_run_names_its_wait() -> None:
 
 def test_a_portfolio_run_counts_incomplete_tenants_with_error_codes() -> None:
     counts = PortfolioCounts(tenants=9, success=4, partial=2, failed=1)
-    told = portfolio_details(RunStatus.RUNNING, counts, [ErrorCode.AUTH_FAILED, ErrorCode.GRAPH_THROTTLED])
-    assert told.splitlines()[:3:2] == [
+    report = portfolio_details(RunStatus.RUNNING, counts, [ErrorCode.AUTH_FAILED, ErrorCode.GRAPH_THROTTLED])
+    assert report.splitlines()[:3:2] == [
         "**running**: 7 of 9 tenants ended",
         "**not complete: 3 of 9** (auth_failed, graph_throttled)",
     ]

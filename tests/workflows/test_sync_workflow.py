@@ -362,10 +362,10 @@ async def test_a_turn_that_comes_too_late_ends_the_collection_as_throttled(skipp
 
 
 async def test_retry_after_pauses_only_its_throttle_family(skipping: WorkflowEnvironment) -> None:
-    asked: list[tuple[str, float]] = []
+    reads: list[tuple[str, float]] = []
 
     async def note(request: FetchPages) -> None:
-        asked.extend((cursor.type_key, workflow_time()) for cursor in request.cursors)
+        reads.extend((cursor.type_key, workflow_time()) for cursor in request.cursors)
 
     def workflow_time() -> float:
         return activity.info().scheduled_time.timestamp()
@@ -373,8 +373,8 @@ async def test_retry_after_pauses_only_its_throttle_family(skipping: WorkflowEnv
     pages: dict[str, list[Page]] = {"a": [THROTTLED_FOR_MINUTES, 1], "b": [1, 1], "c": [1, 1]}
     script = Script(pages, families={"a": "slow", "b": "slow", "c": "fast"}, before_fetch=note)
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
-    began = asked[0][1]
-    waited = {key: max(at for name, at in asked if name == key) - began for key in "abc"}
+    began = reads[0][1]
+    waited = {key: max(moment for name, moment in reads if name == key) - began for key in "abc"}
     assert waited["a"] >= 600
     assert waited["b"] >= 600, "it shares the budget"
     assert waited["c"] < 300
@@ -385,13 +385,13 @@ async def test_waves_of_a_family_with_turns_wait_for_their_turn(skipping: Workfl
     began: dict[str, float] = {}
 
     async def note(request: FetchPages) -> None:
-        (asked,) = [cursor.type_key for cursor in request.cursors]
-        began[asked] = activity.info().scheduled_time.timestamp()
-        if asked != "fast":
+        (type_key,) = [cursor.type_key for cursor in request.cursors]
+        began[type_key] = activity.info().scheduled_time.timestamp()
+        if type_key != "fast":
             assert not under_way
-            under_way.append(asked)
+            under_way.append(type_key)
             await asyncio.sleep(0.2)
-            under_way.remove(asked)
+            under_way.remove(type_key)
 
     script = Script({"a": [1], "b": [1], "fast": [1]}, families={"a": "slow", "b": "slow"}, before_fetch=note)
     script.intervals, script.wave_limit = {"slow": timedelta(minutes=5)}, 1
@@ -404,8 +404,8 @@ async def test_waves_of_a_family_with_turns_wait_for_their_turn(skipping: Workfl
 async def test_every_cursor_of_a_first_listing_is_marked(skipping: WorkflowEnvironment) -> None:
     script = Script({"new": [1, 1], "known": [1, 1]}, first_listings=frozenset({"new"}))
     assert (await run(skipping, script)).status is RunStatus.SUCCESS
-    told = {(cursor.type_key, cursor.is_first_listing) for fetch in script.fetches for cursor in fetch.cursors}
-    assert told == {("new", True), ("known", False)}
+    marks = {(cursor.type_key, cursor.is_first_listing) for fetch in script.fetches for cursor in fetch.cursors}
+    assert marks == {("new", True), ("known", False)}
 
 
 async def test_pages_that_are_too_large_together_are_read_in_smaller_waves(skipping: WorkflowEnvironment) -> None:
@@ -422,12 +422,12 @@ async def test_a_run_waits_for_its_slot(skipping: WorkflowEnvironment) -> None:
     async with started(skipping, script) as handle:
         assert (await handle.result()).status is RunStatus.SUCCESS
         history = await handle.fetch_history()
-    asked = [
+    activities = [
         event.activity_task_scheduled_event_attributes.activity_type.name
         for event in history.events
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     ]
-    assert asked[:8] == ["begin_run"] * 2 + ["renew_lease"] * 5 + ["begin_run"]
+    assert activities[:8] == ["begin_run"] * 2 + ["renew_lease"] * 5 + ["begin_run"]
 
 
 async def test_a_run_that_gets_no_slot_in_time_ends_with_concurrency_limit(skipping: WorkflowEnvironment) -> None:

@@ -95,15 +95,15 @@ async def test_a_timer_for_a_turn_has_its_own_summary(skipping: WorkflowEnvironm
 async def test_other_collections_are_merged_before_a_wait_ends(skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script({"a": [SERVER_ERROR.model_copy(update=hint), 1], "b": [2]}, families={"b": "another"})
-    told: list[SyncProgress] = []
+    answers: list[SyncProgress] = []
     async with started(skipping, script) as handle:
 
         async def ask(request: FetchPages) -> None:
             if sum(fetch.cursors[0].type_key == "a" for fetch in script.fetches) == 2:
-                told.append(await handle.query(SyncWorkflow.progress))
+                answers.append(await handle.query(SyncWorkflow.progress))
 
         script.before_fetch = ask
         await handle.result()
-    (progress,) = told
+    (progress,) = answers
     assert (progress.collections["b"].outcome, progress.counts.created) == (Outcome.COMPLETE, 2)
     assert progress.collections["a"].outcome is None

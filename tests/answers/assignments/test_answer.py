@@ -22,7 +22,7 @@ def app(external_id: str, *assignments: dict[str, Any]) -> Any:
     return observation(APPS, external_id, displayName=external_id, assignments=list(assignments), relationships=[])
 
 
-async def asked(
+async def assignments_and_gaps(
     database: Database, sought: str | None = None
 ) -> tuple[list[ItemAssignment], list[tuple[str, str, int | None]]]:
     """The assignments, and the reasons other than `never_read` why more may exist."""
@@ -45,7 +45,7 @@ async def test_names_are_found_by_ids_in_any_letter_case(database: Database) -> 
         app("a", by_set),
     ]
     await sync(database, TENANT, items, APPS, FILTERS, GROUPS, SETS)
-    (found,), _ = await asked(database, "a")
+    (found,), _ = await assignments_and_gaps(database, "a")
     assert (found.target_id, found.filter_id, found.policy_set_id) == (GROUP, FILTER, SET)
     assert (found.target_name, found.filter_name, found.policy_set_name) == (f"Group {GROUP}", "Windows 11", "Office")
     assert "Windows 11" in found.text
@@ -55,12 +55,12 @@ async def test_names_are_found_by_ids_in_any_letter_case(database: Database) -> 
 
 async def test_assignments_from_old_details_are_uncertain(database: Database) -> None:
     await sync(database, TENANT, [app("a"), app("b"), configuration("c")], APPS, CONFIGURATIONS)
-    assert (await asked(database))[1] == []
+    assert (await assignments_and_gaps(database))[1] == []
     await age_details(database, TENANT, timedelta(days=3), APPS, CONFIGURATIONS)
     old = (APPS, "old_details", 2)
-    assert (await asked(database))[1] == [old]
-    assert (await asked(database, "a"))[1] == [old]
-    assert (await asked(database, "c"))[1] == [], "its list shows its assignments"
+    assert (await assignments_and_gaps(database))[1] == [old]
+    assert (await assignments_and_gaps(database, "a"))[1] == [old]
+    assert (await assignments_and_gaps(database, "c"))[1] == [], "its list shows its assignments"
     async with database.tenant(TENANT, read_only=True) as session:
         page = await answer.assignment_page(session, TENANT, None, [APPS], after=None, most=1)
     assert [record.reason for record in page.cannot_say] == ["old_details"]
@@ -72,11 +72,11 @@ async def test_collection_unread_by_the_latest_run_is_named(database: Database) 
     outcomes = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING), CONFIGURATIONS: (Outcome.COMPLETE, None)}
     await sync(database, TENANT, items[1:], *outcomes, status=RunStatus.PARTIAL, outcomes=outcomes)
     unread = (APPS, "failed:graph_permission_missing", None)
-    found, left_open = await asked(database)
+    found, left_open = await assignments_and_gaps(database)
     assert [record.external_id for record in found] == ["c", "a"], "as an earlier run listed it"
     assert left_open == [unread]
-    assert (await asked(database, "a"))[1] == [unread]
-    assert (await asked(database, "c"))[1] == [], "its own collection was read"
+    assert (await assignments_and_gaps(database, "a"))[1] == [unread]
+    assert (await assignments_and_gaps(database, "c"))[1] == [], "its own collection was read"
     async with database.tenant(TENANT, read_only=True) as session:
         page = await answer.assignment_page(session, TENANT, None, [APPS], after=None, most=1)
         first = await answer.first_assignments(session, TENANT, None, [APPS, CONFIGURATIONS], 8)

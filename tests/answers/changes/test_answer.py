@@ -49,8 +49,8 @@ class Feed:
         """The changes noticed since the last call."""
         async with self._database.tenant(TENANT, read_only=True) as session:
             now = await database_time(session)
-            asked = Window(self._since or datetime.fromisoformat("2000-01-01T00:00:00Z"), now, **window)
-            found = [change async for _, change in changes(session, TENANT, asked)]
+            period = Window(self._since or datetime.fromisoformat("2000-01-01T00:00:00Z"), now, **window)
+            found = [change async for _, change in changes(session, TENANT, period)]
         self._since = now
         return found
 
@@ -95,7 +95,7 @@ async def test_a_change_has_fields_times_and_evidence(database: Database, feed: 
     run = await begin(database, TENANT, A)
     await land(database, TENANT, run, [policy("1", displayName="Other", passwordRequired=False)])
     await end(database, TENANT, run)
-    renamed, gone = await feed.news()
+    renamed, missing = await feed.news()
     assert (renamed.run_id, renamed.version, renamed.renamed_from, renamed.display_name) == (
         run.run_id,
         2,
@@ -110,8 +110,8 @@ async def test_a_change_has_fields_times_and_evidence(database: Database, feed: 
     assert renamed.seen_before_at is not None
     assert renamed.seen_before_at < renamed.noticed_at
     assert (renamed.confidence, renamed.evidence) == (Confidence.HIGH, "observed")
-    assert (gone.kind, gone.confidence, gone.evidence) == (ChangeKind.MISSING, Confidence.HIGH, "not_listed")
-    assert gone.item_kind == "Compliance policies"
+    assert (missing.kind, missing.confidence, missing.evidence) == (ChangeKind.MISSING, Confidence.HIGH, "not_listed")
+    assert missing.item_kind == "Compliance policies"
 
 
 async def test_an_item_recreated_under_another_id_is_one_change(database: Database, feed: Feed) -> None:
@@ -174,11 +174,13 @@ async def test_details_read_later_are_no_change_but_edits_beside_them_are(databa
         if whole is not None:
             async with database.tenant(TENANT) as session:
                 token = uuid4()
-                seen = Observer(rules).observe({**listing, **whole})
+                item = Observer(rules).observe({**listing, **whole})
                 await merging.claim(session, begun.run_id, token)
-                await merging.merge_whole(session, begun.run_id, token, [seen])
-                left = await details.some_pending(session, begun.run_id, [details.Share("configurationPolicies")], 10)
-                await details.drop(session, begun.run_id, left)
+                await merging.merge_whole(session, begun.run_id, token, [item])
+                pending = await details.some_pending(
+                    session, begun.run_id, [details.Share("configurationPolicies")], 10
+                )
+                await details.drop(session, begun.run_id, pending)
         await end(database, TENANT, begun)
 
     await run("first", None)
@@ -281,9 +283,9 @@ async def test_the_summary_names_collections_not_read_to_their_end(database: Dat
         "auditEvents": (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING),
     }
     await sync(database, TENANT, [], A, B, "mobileApps", "auditEvents", status=RunStatus.PARTIAL, outcomes=outcomes)
-    told = await _summary(database)
-    assert told.listed == 1
-    (not_read,) = told.not_read
+    summary = await _summary(database)
+    assert summary.listed == 1
+    (not_read,) = summary.not_read
     async with database.tenant(TENANT, read_only=True) as session:
         listed_at = (await coverage(session))[A].listed_at
     assert (not_read.type_key, not_read.reason, not_read.listed_at) == (A, "failed:graph_throttled", listed_at)
@@ -296,8 +298,8 @@ async def test_an_item_not_found_by_id_is_missing_with_confirmed_evidence(databa
     async with database.tenant(TENANT) as session:
         await confirming.record_gone(session, run.run_id, [confirming.UnlistedItem(A, "1")])
     await end(database, TENANT, run)
-    (gone,) = await feed.news()
-    assert (gone.kind, gone.evidence, gone.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)
+    (change,) = await feed.news()
+    assert (change.kind, change.evidence, change.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)
 
 
 async def test_another_tenants_changes_are_not_in_the_feed(database: Database, feed: Feed) -> None:
@@ -322,13 +324,13 @@ def _attribution(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
 async def test_a_change_names_all_events_that_explain_it_latest_first(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
     await feed.news()
-    at = await _now(database)
+    since = await _now(database)
     events = [
-        audit_event("first", "1", at=at),
-        audit_event("second", "1", at=at + timedelta(seconds=1), actor={"applicationDisplayName": "Autopilot"}),
-        audit_event("tried", "1", at=at, activityResult="Failure"),
-        audit_event("of another", "2", at=at),
-        audit_event("long ago", "1", at=at - timedelta(days=1)),
+        audit_event("first", "1", at=since),
+        audit_event("second", "1", at=since + timedelta(seconds=1), actor={"applicationDisplayName": "Autopilot"}),
+        audit_event("tried", "1", at=since, activityResult="Failure"),
+        audit_event("of another", "2", at=since),
+        audit_event("long ago", "1", at=since - timedelta(days=1)),
     ]
     await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_EVENTS)
     (change,) = await feed.news(type_keys=[A])
@@ -342,15 +344,15 @@ async def test_a_change_names_all_events_that_explain_it_latest_first(database: 
 async def test_create_and_delete_events_explain_appeared_and_missing_items(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("3")], A)
     await feed.news()
-    at = await _now(database)
+    since = await _now(database)
     events = [
-        audit_event(f"{operation} {external_id}", external_id, at=at, activityOperationType=operation)
+        audit_event(f"{operation} {external_id}", external_id, at=since, activityOperationType=operation)
         for operation in ("Create", "Patch", "Delete")
         for external_id in ("1", "2")
     ]
     await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_EVENTS)
-    told = {change.kind: _attribution(change) for change in await feed.news(type_keys=[A])}
-    assert told == {
+    attributions = {change.kind: _attribution(change) for change in await feed.news(type_keys=[A])}
+    assert attributions == {
         ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
         ChangeKind.MISSING: (AuditStatus.FOUND, ["Delete 1"]),
     }
@@ -390,8 +392,8 @@ async def test_intunes_log_does_not_explain_changes_of_other_services(database: 
     event = audit_event("assigned to it", "1", at=await _now(database))
     await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_EVENTS)
     await sync(database, TENANT, [event], AUDIT_EVENTS)
-    told = [_attribution(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
-    assert told == [(AuditStatus.NOT_READ, []), *[(AuditStatus.NOT_AUDITED, [])] * 2]
+    attributions = [_attribution(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
+    assert attributions == [(AuditStatus.NOT_READ, []), *[(AuditStatus.NOT_AUDITED, [])] * 2]
 
 
 @pytest.mark.parametrize(

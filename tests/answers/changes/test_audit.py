@@ -109,8 +109,8 @@ def test_not_found_needs_a_log_listing_begun_after_the_observation(
 
 def test_an_object_without_an_audit_log_is_not_audited() -> None:
     for events in ([], [event("Delete")]):
-        asked = attribution(events, AuditAction.GONE, NOON, NOON, READ, log=None)
-        assert asked == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
+        found = attribution(events, AuditAction.GONE, NOON, NOON, READ, log=None)
+        assert found == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
 
 
 @given(
@@ -126,8 +126,8 @@ def test_exactly_the_matching_events_in_the_window_are_named_newest_first(
         event(operation, NOON + timedelta(minutes=minute), "Success" if succeeded else "Failure", str(number))
         for number, (minute, operation, succeeded) in enumerate(drawn)
     ]
-    asked = (None if after is None else NOON + timedelta(minutes=after), NOON + timedelta(minutes=until))
-    answer = attribution(events, action, *asked, READ, log=AUDIT_EVENTS)
+    window = (None if after is None else NOON + timedelta(minutes=after), NOON + timedelta(minutes=until))
+    answer = attribution(events, action, *window, READ, log=AUDIT_EVENTS)
 
     slack = CLOCK_DIFFERENCE // timedelta(minutes=1)
     operation = {AuditAction.APPEARED: "Create", AuditAction.GONE: "Delete", AuditAction.CHANGED: "Patch"}[action]

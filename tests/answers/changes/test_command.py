@@ -96,12 +96,12 @@ async def test_text_names_the_actor_of_a_change(starter: CommandLine, database: 
     assert "Intune's audit log was" not in read.stderr
     below = {head: lines for head, *lines in blocks(read.stdout)}
 
-    def of(words: str) -> list[str]:
+    def lines_of(words: str) -> list[str]:
         return next(lines for head, lines in below.items() if words in head)
 
-    assert any("by ada@contoso.example at " in line for line in of("renamed from"))
-    assert of("missing") == ["    not in the audit log"]
-    assert not any("audit" in line or "by " in line for line in of("Group: ")), "Intune's log has no groups"
+    assert any("by ada@contoso.example at " in line for line in lines_of("renamed from"))
+    assert lines_of("missing") == ["    not in the audit log"]
+    assert not any("audit" in line or "by " in line for line in lines_of("Group: ")), "Intune's log has no groups"
 
 
 def blocks(shown: str) -> list[list[str]]:
@@ -153,7 +153,7 @@ async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--since", "someday"], "'someday' is neither a run id nor a time"),
         (["--since", "2999-01-01"], "2999-01-01 is in the future"),
@@ -165,10 +165,10 @@ async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) 
         (["--type", "nothingOfTheKind"], "nothingOfTheKind"),
     ],
 )
-async def test_wrong_usage_is_reported_in_one_line(starter: CommandLine, arguments: list[str], said: str) -> None:
+async def test_wrong_usage_is_reported_in_one_line(starter: CommandLine, arguments: list[str], message: str) -> None:
     done = await starter("changes", *arguments)
     assert (done.code, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -115,10 +115,10 @@ async def test_only_here_shows_items_that_the_other_tenants_lack(run: Terminal) 
 @pytest.mark.parametrize("options", [(), ("--by-setting",), ("--type", "configurationPolicies", "--by-setting")])
 async def test_unread_tenants_are_not_reported_as_equal(run: Terminal, options: tuple[str, ...]) -> None:
     unread, other = str(UUID(int=41)), str(UUID(int=42))
-    said = "never read: no run has completed, so nothing is compared\n"
+    reason = "never read: no run has completed, so nothing is compared\n"
     for tenants, line in (
-        (("alpha", unread), f"{unread} was {said}"),
-        ((unread, other), f"{unread} and {other} were {said}"),
+        (("alpha", unread), f"{unread} was {reason}"),
+        ((unread, other), f"{unread} and {other} were {reason}"),
     ):
         done = await run(*tenants, *options)
         assert (done.code, done.stdout, done.stderr) == (3, "", line)
@@ -221,8 +221,8 @@ async def test_stale_items_are_named_by_every_output(
     fields = await run("alpha", "beta", "--fields", "--utc")
     assert f"{'here' if tenant == 'alpha' else 'there'} {since}" in " ".join(fields.stdout.split())
     lines = [line for line in (await run("alpha", "beta", "--json")).objects() if line["record"] == "item"]
-    (told,) = [line for line in lines if line["stale_here"] or line["stale_there"]]
-    assert (told["here"] or told["there"])[0]["display_name"] == name
+    (record,) = [line for line in lines if line["stale_here"] or line["stale_there"]]
+    assert (record["here"] or record["there"])[0]["display_name"] == name
     page = tmp_path / "page.html"
     assert (await run("alpha", "beta", "--html", str(page))).code == 0
     assert "settings could not be read (graph_unavailable, HTTP 500)" in page.read_text()
@@ -268,14 +268,14 @@ async def test_by_setting_names_stale_policies_and_marks_their_settings_uncertai
     await stale(database, tenant_id, "baseline")
     since = "stale since 2026-01-01 00:00:00Z: settings could not be read (graph_unavailable, HTTP 500)"
     table = await run("alpha", "beta", "--by-setting", "--utc")
-    told = " ".join(table.stderr.split())
-    assert f'not certain: "Baseline" of {tenant} (' in told
-    assert told.endswith(f": {since}")
+    warning = " ".join(table.stderr.split())
+    assert f'not certain: "Baseline" of {tenant} (' in warning
+    assert warning.endswith(f": {since}")
     assert "not certain: stale" in table.stdout
     csv = await run("alpha", "beta", "--by-setting", "--csv", "--columns", "label,uncertain")
     assert csv.stdout.splitlines()[1] == 'osMinimumVersion (windows10CompliancePolicy),"[""stale""]"'
-    told, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
-    assert SettingComparison.model_validate(told).uncertain == [SettingUncertainty.STALE]
+    warning, last = (await run("alpha", "beta", "--by-setting", "--json")).objects()
+    assert SettingComparison.model_validate(warning).uncertain == [SettingUncertainty.STALE]
     (policy,) = SettingsComparisonRecord.model_validate(last).uncertain_policies
     assert policy.stale is not None
     assert (policy.stale.since.isoformat(), len(policy.stale.parts)) == ("2026-01-01T00:00:00+00:00", 1)

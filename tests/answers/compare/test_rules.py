@@ -159,8 +159,8 @@ def test_duplicate_names_match_by_equal_content_then_by_elimination() -> None:
     )  # fmt: skip
     by_elimination = told_apart_by_content(AmbiguousGroup([one, other], [twin, stranger], MatchedBy.NAME))
     assert as_ids(by_elimination)[0] == [("1", "3", MatchedBy.NAME), ("2", "4", MatchedBy.NAME)]
-    (left,) = told_apart_by_content(AmbiguousGroup([one, other], [stranger], MatchedBy.NAME)).ambiguous
-    assert (ids(left.here), ids(left.there)) == (["1", "2"], ["4"])
+    (group,) = told_apart_by_content(AmbiguousGroup([one, other], [stranger], MatchedBy.NAME)).ambiguous
+    assert (ids(group.here), ids(group.there)) == (["1", "2"], ["4"])
 
 
 def test_duplicate_content_is_ambiguous_unless_names_are_ids() -> None:
@@ -278,7 +278,7 @@ def test_hidden_values_are_compared_by_keyed_hash_only() -> None:
 
 def test_values_hidden_under_two_keys_are_undecided_but_other_differences_count() -> None:
     names = frozenset({"user", "password"})
-    keys = [Canonicalizer(sensitive=names, data_key=DataKey(b"%d" % at, f"{at:08x}")) for at in range(9)]
+    keys = [Canonicalizer(sensitive=names, data_key=DataKey(b"%d" % number, f"{number:08x}")) for number in range(9)]
 
     def hidden(canonicalizer: Canonicalizer, *ports: int) -> NeutralDocument:
         # Only its port distinguishes a member: most of its values are hidden.
@@ -383,7 +383,7 @@ def everything_named(names: dict[str, str]) -> Any:
 @needs_graph_data
 def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
     source = random.Random(7)
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for type_key, document in stored_real_documents():
         rules = Neutralizer(COLLECTIONS[type_key].independence_rules())
         fresh: dict[str, str] = {}
@@ -406,8 +406,8 @@ def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
             Status.DIFFERENT,
             ["description"],
         )
-        seen[type_key] += 1
-    assert set(seen) == set(TYPE_KEYS.values())
+        counts[type_key] += 1
+    assert set(counts) == set(TYPE_KEYS.values())
 
 
 @needs_graph_data

@@ -466,12 +466,12 @@ async def test_found_by_id_evidence_shows_on_both_ends_of_a_reference(database: 
     for type_key, external_id, item, named in ((CONFIGURATIONS, "c", found, listed), (GROUPS, "g", found, found)):
         async with database.tenant(TENANT) as session:
             await session.execute(unlisted, {"type_key": type_key, "external_id": external_id})
-        for asked, asked_state in (((CONFIGURATIONS, "c"), item), ((GROUPS, "g"), named)):
-            (dependency,) = (await around(database, *asked)).dependencies
-            assert (state(dependency.item), state(dependency.target)) == (item, named), asked
+        for key, asked_state in (((CONFIGURATIONS, "c"), item), ((GROUPS, "g"), named)):
+            (dependency,) = (await around(database, *key)).dependencies
+            assert (state(dependency.item), state(dependency.target)) == (item, named), key
             async with database.tenant(TENANT, read_only=True) as session:
                 tenant = await TenantCoverage.of(session, TENANT)
-                assert state(await answers.item_record(session, tenant, asked)) == asked_state, asked
+                assert state(await answers.item_record(session, tenant, key)) == asked_state, key
     await synced(database, *items)
     (dependency,) = (await around(database, GROUPS, "g")).dependencies
     assert (state(dependency.item), state(dependency.target)) == (listed, listed)

@@ -121,7 +121,7 @@ async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "name an item by TYPE and ID"),
         (("groups",), "name an item by TYPE and ID"),
@@ -137,11 +137,11 @@ async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine)
     ],
 )
 async def test_wrong_usage_prints_a_single_error_line(
-    starter: CommandLine, arguments: tuple[str, ...], said: str
+    starter: CommandLine, arguments: tuple[str, ...], message: str
 ) -> None:
     done = await starter("dependencies", *arguments)
     assert done.code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
 

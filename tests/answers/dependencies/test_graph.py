@@ -106,7 +106,7 @@ def test_dot_has_only_the_nodes_and_links(graph: Graph) -> None:
     assert signs.count("->") == len(graph.links)
     assert signs.count("[") == signs.count("]") == 1 + len(graph.nodes) + len(graph.links)
     assert signs.count("{") == signs.count("}") == 1
-    labels = [tokens[at + 2][1] for at, token in enumerate(tokens) if token == ("name", "label")]
+    labels = [tokens[position + 2][1] for position, token in enumerate(tokens) if token == ("name", "label")]
     first = [label.split("\\n")[0] for label in labels[: len(graph.nodes)]]
     shown = [
         node.name if len(node.name) <= MAX_LABEL else f"{node.name[: MAX_LABEL - 1]}…" for node in graph.nodes.values()

@@ -77,20 +77,20 @@ def test_presence_of_an_unseen_object(
     assert state == (presence, confidence, evidence)
 
 
-def seen(evidence: str | None = None, confidence: str | None = None) -> KnownObject:
+def known(evidence: str | None = None, confidence: str | None = None) -> KnownObject:
     return KnownObject("groups", "Pilot", {}, BEFORE, evidence, confidence)
 
 
 @pytest.mark.parametrize(
     ("found", "coverage", "expected"),
     [
-        (seen(), covered(), (Presence.PRESENT, Confidence.HIGH, "listed")),
-        (seen(), covered(cleanly=False), (Presence.PRESENT, Confidence.LOW, "listed")),
-        (seen(), THROTTLED_LATER, (Presence.PRESENT, Confidence.LOW, "groups:failed:graph_throttled")),
-        (seen(), None, (Presence.PRESENT, Confidence.LOW, "groups:never_read")),
-        (seen("confirmed", "high"), covered(), (Presence.ABSENT, Confidence.HIGH, "confirmed")),
-        (seen("not_listed", "low"), covered(), (Presence.ABSENT, Confidence.LOW, "not_listed")),
-        (seen("confirmed", "high"), THROTTLED_LATER, (Presence.ABSENT, Confidence.LOW, "confirmed")),
+        (known(), covered(), (Presence.PRESENT, Confidence.HIGH, "listed")),
+        (known(), covered(cleanly=False), (Presence.PRESENT, Confidence.LOW, "listed")),
+        (known(), THROTTLED_LATER, (Presence.PRESENT, Confidence.LOW, "groups:failed:graph_throttled")),
+        (known(), None, (Presence.PRESENT, Confidence.LOW, "groups:never_read")),
+        (known("confirmed", "high"), covered(), (Presence.ABSENT, Confidence.HIGH, "confirmed")),
+        (known("not_listed", "low"), covered(), (Presence.ABSENT, Confidence.LOW, "not_listed")),
+        (known("confirmed", "high"), THROTTLED_LATER, (Presence.ABSENT, Confidence.LOW, "confirmed")),
     ],
 )
 def test_presence_of_a_known_item(found: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:

@@ -33,7 +33,7 @@ FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THRO
 Told = set[tuple[str, FindingKind, str]]
 
 
-def told(found: Iterable[DriftFindingRecord]) -> Told:
+def deviations(found: Iterable[DriftFindingRecord]) -> Told:
     return {(finding.external_id, finding.kind, finding.path) for finding in found}
 
 
@@ -59,7 +59,7 @@ async def test_each_deviation_has_a_finding_until_it_is_reverted(database: Datab
     await golden(database)
     await sync(database, TENANT, [policy("1", level=2, extra=True), policy("2"), policy("4")], A)
     found = await evaluated(database)
-    assert told(found.findings) == {
+    assert deviations(found.findings) == {
         ("1", FindingKind.CHANGED, "level"),
         ("1", FindingKind.ADDED, "extra"),
         ("3", FindingKind.ITEM_MISSING, ""),
@@ -97,7 +97,7 @@ async def test_a_failed_collection_opens_and_resolves_no_finding(database: Datab
     before = await evaluated(database)
     await sync(database, TENANT, [], A, status=status, outcomes={A: FAILED})
     found = await evaluated(database)
-    assert told(open_ones(found)) == told(before.findings) == {("1", FindingKind.CHANGED, "level")}
+    assert deviations(open_ones(found)) == deviations(before.findings) == {("1", FindingKind.CHANGED, "level")}
     assert [finding.is_checked for finding in found.findings] == [False]
     assert [(collection.type_key, collection.in_baseline, collection.now) for collection in found.report.left_out] == [
         (A, "complete", "failed:graph_throttled")
@@ -201,16 +201,16 @@ async def test_another_tenants_current_inventory_can_be_the_baseline(database: D
     async with database.tenant(TENANT) as session:
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
     found = await against_other(database)
-    assert told(found.findings) == {("o3", FindingKind.ITEM_MISSING, ""), ("4", FindingKind.ITEM_ADDED, "")}
+    assert deviations(found.findings) == {("o3", FindingKind.ITEM_MISSING, ""), ("4", FindingKind.ITEM_ADDED, "")}
     await sync(database, OTHER, [policy("o1", **mine[0], level=7), policy("o2", **mine[1])], A)
     found = await against_other(database)
-    assert told(open_ones(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
+    assert deviations(open_ones(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
     (changed,) = (finding for finding in open_ones(found) if finding.path)
     assert (changed.before, changed.after) == (7, 1)
     await sync(database, OTHER, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
-    left = await against_other(database)
-    assert told(open_ones(left)) == told(open_ones(found)), "nothing is known of the other tenant now"
-    assert [collection.type_key for collection in left.report.left_out] == [A]
+    unchanged = await against_other(database)
+    assert deviations(open_ones(unchanged)) == deviations(open_ones(found)), "nothing is known of the other tenant now"
+    assert [collection.type_key for collection in unchanged.report.left_out] == [A]
 
 
 async def test_items_with_duplicate_names_are_left_out_as_ambiguous(database: Database) -> None:
@@ -268,7 +268,7 @@ async def test_findings_match_a_plain_model(database: Database, seed: int) -> No
                     if now[name] != before[name]
                 }
         found = open_ones(await evaluated(database))
-        assert told(found) == expected
+        assert deviations(found) == expected
         for finding in found:
             key = (finding.external_id, finding.kind, finding.path)
             holds = key in accepted and accepted[key] == (finding.before, finding.after)
@@ -294,7 +294,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_revoked(database: Data
         assert {mark for item in found.report.items for mark in item.fingerprints} == {
             finding.fingerprint for finding in found.findings if finding.is_open
         }
-        return told(finding for finding in found.findings if finding.is_open)
+        return deviations(finding for finding in found.findings if finding.is_open)
 
     changed, other = ("1", FindingKind.CHANGED, "level"), ("2", FindingKind.CHANGED, "level")
     item = await decide_about(Decision.ACCEPTED, type_key=A, external_id="1")

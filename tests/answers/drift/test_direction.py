@@ -124,7 +124,7 @@ def test_hidden_unknown_and_unordered_values_have_no_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "gone", "came", "direction"),
+    ("path", "removed", "added", "direction"),
     [
         ("conditions.users.excludeGroups[]", ["a"], ["b"], WEAKENS),
         ("conditions.users.includeUsers[]", ["a", "b"], ["All"], STRENGTHENS),
@@ -141,10 +141,10 @@ def test_hidden_unknown_and_unordered_values_have_no_direction() -> None:
     ],
 )
 def test_a_lists_direction_follows_its_added_and_removed_members(
-    path: str, gone: JsonValue, came: JsonValue, direction: ProtectionEffect | None
+    path: str, removed: JsonValue, added: JsonValue, direction: ProtectionEffect | None
 ) -> None:
-    kind = CHANGED if gone and came else ADDED if came else REMOVED
-    assert direction_of(ACCESS, kind, path, gone, came) is direction
+    kind = CHANGED if removed and added else ADDED if added else REMOVED
+    assert direction_of(ACCESS, kind, path, removed, added) is direction
 
 
 @pytest.mark.parametrize("row", direction_rules(), ids=lambda row: row.why)

@@ -53,13 +53,13 @@ def fingerprints(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 def test_newly_requested_properties_are_no_drift() -> None:
     asking = RULES._replace(asked_for=frozenset({"owners"}))
 
-    def told(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    def paths(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         return [deviation.path for deviation in deviations(as_document(before), as_document(after), asking)]
 
-    assert told({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
-    assert told({"a": 1, "owners": []}, {"a": 2}) == ["a"]
-    assert told({"owners": []}, {"owners": [{"id": "one"}]}) != []
-    assert told({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
+    assert paths({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
+    assert paths({"a": 1, "owners": []}, {"a": 2}) == ["a"]
+    assert paths({"owners": []}, {"owners": [{"id": "one"}]}) != []
+    assert paths({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
 
 
 def test_properties_that_a_form_0_baseline_lacks_are_no_drift() -> None:
@@ -67,14 +67,14 @@ def test_properties_that_a_form_0_baseline_lacks_are_no_drift() -> None:
     before: dict[str, Any] = {"a": 1, "links": [{"id": "1"}], "nothing": None}
     after = {**before, "new": 1, "apps": [{"size": 2}], "links": [{"id": "1", "policy": {"id": "2"}, "size": 3}]}
 
-    def told(before: dict[str, Any], after: dict[str, Any], *, is_sorted: bool) -> list[str]:
+    def paths(before: dict[str, Any], after: dict[str, Any], *, is_sorted: bool) -> list[str]:
         baseline = as_document(before)._replace(is_sorted=is_sorted)
         return [deviation.path for deviation in deviations(baseline, as_document(after), expanding)]
 
-    assert told(before, after, is_sorted=True) == []
-    assert told(before, {**after, "a": 2, "nothing": 3}, is_sorted=True) == ["a", "nothing"]
-    assert told(before, {}, is_sorted=True) == ["a", "links"], "what is there no more is drift"
-    assert told(before, after, is_sorted=False) == ["apps", "links[1].policy", "links[1].size", "new"]
+    assert paths(before, after, is_sorted=True) == []
+    assert paths(before, {**after, "a": 2, "nothing": 3}, is_sorted=True) == ["a", "nothing"]
+    assert paths(before, {}, is_sorted=True) == ["a", "links"], "what is there no more is drift"
+    assert paths(before, after, is_sorted=False) == ["apps", "links[1].policy", "links[1].size", "new"]
 
 
 @given(documents, documents, st.randoms())

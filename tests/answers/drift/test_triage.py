@@ -19,7 +19,7 @@ def finding(
     decision: Decision = Decision.OPEN,
     path: str = "a",
 ) -> DriftFindingRecord:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "tenant_id": UUID(int=1),
         "type_key": "k",
         "item_kind": "kind",
@@ -33,7 +33,7 @@ def finding(
         "period": 1,
         "fingerprint": f"{item}{severity}{direction}{decision}{path}",
     }
-    return DriftFindingRecord.model_construct(**told)
+    return DriftFindingRecord.model_construct(**fields)
 
 
 findings = st.lists(

@@ -144,9 +144,9 @@ async def test_export_of_the_inventory_at_a_run_or_a_time(
     recorded = (await starter("runs", "--json")).objects()
     (finished,) = [record["finished_at"] for record in recorded if record["run_id"] == str(runs[0])]
 
-    for at in (str(runs[0]), finished, finished.replace("Z", "+00:00")):
-        then = folder.parent / f"then-{at}"
-        (summary,) = (await starter("export", str(then), "--at", at, "--json")).objects()
+    for moment in (str(runs[0]), finished, finished.replace("Z", "+00:00")):
+        then = folder.parent / f"then-{moment}"
+        (summary,) = (await starter("export", str(then), "--at", moment, "--json")).objects()
         assert _counts(summary) == (1, 0, 0)
         assert summary["at"] == finished
         ((content, *_),) = _files(then).values()
@@ -158,7 +158,7 @@ async def test_export_of_the_inventory_at_a_run_or_a_time(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--at", "2001-01-01"], "no run had read this tenant by 2001-01-01"),
         (["--at", "yesterday"], "no run had read this tenant by"),
@@ -169,14 +169,14 @@ async def test_export_of_the_inventory_at_a_run_or_a_time(
     ],
 )
 async def test_export_of_unread_data_is_refused_and_removes_nothing(
-    database: Database, starter: CommandLine, folder: Path, arguments: list[str], said: str
+    database: Database, starter: CommandLine, folder: Path, arguments: list[str], message: str
 ) -> None:
     await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
     await starter("export", str(folder))
     before = _files(folder)
     done = await starter("export", str(folder), *arguments)
-    assert (done.code, done.stdout) == (3 if said.endswith("yet") else 2, "")
-    assert said in done.stderr
+    assert (done.code, done.stdout) == (3 if message.endswith("yet") else 2, "")
+    assert message in done.stderr
     assert _files(folder) == before != {}
 
 

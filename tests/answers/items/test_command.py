@@ -183,15 +183,15 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
     records = (await other("items", "--json")).objects()
     assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"
     selection = str((await other("runs", "--json")).objects()[0]["selection_hash"])
-    for asked in ((), ("--selection", selection)):
-        done = await other("items", *asked)
+    for options in ((), ("--selection", selection)):
+        done = await other("items", *options)
         groups, others = done.stdout.split("Named locations", 1)
         assert groups.count("not read") == len(IDS)
         assert groups.count("failed:graph_permission_missing") == len(IDS)
         assert "missing " not in groups.replace("permission_missing", "")
         assert "low" not in groups, "nobody knows the state, so nothing is sure or unsure"
-        [gone] = [line for line in others.splitlines() if "missing" in line]
-        assert gone.split()[:5] == ["Zulu", "a", "missing", "low", "not_listed"]
+        [missing_line] = [line for line in others.splitlines() if "missing" in line]
+        assert missing_line.split()[:5] == ["Zulu", "a", "missing", "low", "not_listed"]
     shown = await other("show", "groups", "z")
     assert "item: not read (failed:graph_permission_missing); details" in shown.stderr
     gone_too = await other("show", "namedLocations", "a")

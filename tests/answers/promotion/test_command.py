@@ -86,8 +86,8 @@ async def made(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], 
 
 async def test_a_plan_names_each_items_action_and_requests(promote: Terminal) -> None:
     items, record = await made(promote)
-    told = {item["title"]: item["action"] for item in items}
-    assert told == {"New": "create", "Changed": "update", "Same": "nothing_to_do", "For staff": "blocked"}
+    actions = {item["title"]: item["action"] for item in items}
+    assert actions == {"New": "create", "Changed": "update", "Same": "nothing_to_do", "For staff": "blocked"}
     assert record["counts"] == {"create": 1, "update": 1, "nothing_to_do": 1, "blocked": 1, "requests": 3}
     by_title = {item["title"]: item for item in items}
     create, assign = by_title["New"]["requests"]
@@ -357,9 +357,9 @@ async def test_retention_deletes_plans_that_expired_undecided(
     for plan_id in made_plans:
         expired = f"UPDATE promotion_plan SET expires_at = now() - interval '2 days' WHERE plan_id = '{plan_id}'"
         as_owner(database_url, expired)
-    for days, left in ((10, 3), (1, 2)):
+    for days, remaining in ((10, 3), (1, 2)):
         async with database.tenant(TARGET) as session:
-            assert await forget_plans(session, older_than=timedelta(days=days)) == 3 - left
+            assert await forget_plans(session, older_than=timedelta(days=days)) == 3 - remaining
         listed = (await promote("list", "branch", "--json")).objects()
-        assert len(listed) == left
+        assert len(listed) == remaining
     assert {plan["state"] for plan in listed} == {"approved", "rejected"}

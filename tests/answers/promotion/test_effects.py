@@ -87,7 +87,7 @@ def test_each_audience_is_kept_added_or_removed() -> None:
 def test_conditional_access_changes_have_effects_and_a_severity(
     wanted: Documents, current: Documents, expected: list[EffectKind]
 ) -> None:
-    one, other = (access(1, **{"excluded": [], **said}).document for said in (wanted, current))
+    one, other = (access(1, **{"excluded": [], **users}).document for users in (wanted, current))
     assert one is not None
     assert other is not None
     item = updated(ACCESS, one, other)

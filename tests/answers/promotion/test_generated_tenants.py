@@ -141,7 +141,7 @@ def writable(found: Tenants) -> set[int]:
         number
         for number, made in enumerate(found.made)
         if made.in_target != "twice"
-        and all(said.group is None or found.groups[said.group] == "same" for said in made.assigned)
+        and all(target.group is None or found.groups[target.group] == "same" for target in made.assigned)
         # A new item has no id of its own yet, and the bindings of an existing item cannot change.
         and not (number in made.needs if made.in_target == "missing" else made.needs)
     }
@@ -167,9 +167,9 @@ def assignments_by_name(documents: dict[str, list[dict[str, Any]]]) -> dict[str,
     }
     return {
         document["displayName"]: Counter(
-            f"{said['target']['@odata.type']} {names.get(said['target'].get('groupId'))}"
-            f" {names.get(said['target'].get('deviceAndAppManagementAssignmentFilterId'))}"
-            for said in document.get("assignments", ())
+            f"{entry['target']['@odata.type']} {names.get(entry['target'].get('groupId'))}"
+            f" {names.get(entry['target'].get('deviceAndAppManagementAssignmentFilterId'))}"
+            for entry in document.get("assignments", ())
         )
         for document in documents[CONFIGURATIONS]
     }

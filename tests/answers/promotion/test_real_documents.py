@@ -143,15 +143,15 @@ def branch(source: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, 
 async def assert_the_same(database: Database, content: PlanContent) -> None:
     """Each unblocked item is the same in both tenants, except in fields that no request can send."""
     items = {(item.type_key, item.source_id): item for item in content.items}
-    told = Counter[PlanAction]()
+    counts = Counter[PlanAction]()
     for compared in await comparisons(database, *type_keys_of(content)):
         for end in compared.here:
             item = items[compared.type_key, end.external_id]
-            told[item.action] += 1
+            counts[item.action] += 1
             if item.action is not PlanAction.BLOCKED:
                 paths = {field.path for field in compared.fields}
                 assert compared.status is Status.SAME or (paths and paths <= set(item.not_sent)), (item, compared)
-    assert told.total() == len(items)
+    assert counts.total() == len(items)
 
 
 async def assert_proven(database: Database, content: PlanContent) -> None:

@@ -117,16 +117,16 @@ async def a_baseline(database: Database) -> None:
 @pytest.mark.filled.with_args(a_baseline)
 async def test_a_plan_uses_the_item_versions_of_a_baseline(promote: Terminal) -> None:
     *items, record = (await promote("plan", "golden", "branch-1", "--baseline", "march", "--json")).objects()
-    told = {item["title"]: item for item in items if item["type_key"] == POLICIES}
-    assert {title: item["action"] for title, item in told.items()} == {
+    policies = {item["title"]: item for item in items if item["type_key"] == POLICIES}
+    assert {title: item["action"] for title, item in policies.items()} == {
         "New": "create",
         "Changed": "update",
         "Same": "blocked",
         "For staff": "create",
     }, "an item that was renamed since may be the target's one of the old name"
-    assert "the target has another item" in told["Same"]["reasons"][0]["text"]
-    assert told["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
-    assert "passcodeMinimumLength" not in told["New"]["requests"][0]["body"]
+    assert "the target has another item" in policies["Same"]["reasons"][0]["text"]
+    assert policies["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
+    assert "passcodeMinimumLength" not in policies["New"]["requests"][0]["body"]
     shown = await promote("show", "branch-1", record["plan_id"])
     assert "baseline march of golden → branch-1" in " ".join(shown.stdout.split())
 
@@ -134,8 +134,8 @@ async def test_a_plan_uses_the_item_versions_of_a_baseline(promote: Terminal) ->
 @pytest.mark.filled.with_args(a_baseline)
 async def test_a_tenant_is_restored_to_its_own_baseline(promote: Terminal) -> None:
     *items, record = (await promote("plan", "golden", "golden", "--baseline", "march", "--json")).objects()
-    told = {item["title"]: item["action"] for item in items if item["type_key"] == POLICIES}
-    assert told == {"New": "update", "Changed": "update", "Same": "update", "For staff": "nothing_to_do"}
+    actions = {item["title"]: item["action"] for item in items if item["type_key"] == POLICIES}
+    assert actions == {"New": "update", "Changed": "update", "Same": "update", "For staff": "nothing_to_do"}
     (exclusion,) = [item for item in items if item["title"] == "For staff"]
     assert exclusion["target_id"] == exclusion["source_id"]
     *_, simulated = (await promote("simulate", "golden", record["plan_id"], "--json")).objects()

@@ -63,8 +63,8 @@ def compliance(external_id: str, name: str, **properties: Any) -> Any:
 async def six_tenants(database: Database) -> None:
     off = compliance("off", "WIN - BitLocker baseline", bitLockerEnabled=False)
     await sync(database, OFF, [off, compliance("on", "WIN - Pilot", bitLockerEnabled=True)], *TYPES)
-    gone = compliance("gone", "WIN - Old BitLocker", bitLockerEnabled=False)
-    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True), gone], *TYPES)
+    missing = compliance("gone", "WIN - Old BitLocker", bitLockerEnabled=False)
+    await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True), missing], *TYPES)
     await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], *TYPES)
     await sync(database, NEITHER, [compliance("p", "macOS baseline", secureBootEnabled=True)], *TYPES)
     outcomes = {COMPLIANCE: REFUSED, PROFILES: (Outcome.COMPLETE, None)}
@@ -134,12 +134,12 @@ async def test_settings_table_states_its_coverage(starter: Starter) -> None:
     done = await starter("settings", "bitLockerEnabled=false")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "Adatum" in done.stdout
-    said = " ".join(done.stdout.split())
+    output = " ".join(done.stdout.split())
     assert (
         "bitLockerEnabled=false: 6 tenants: 1 set, 1 set to a hidden value, 1 set to another value, 1 not set,"
-        " 2 unknown; readings since" in said
+        " 2 unknown; readings since" in output
     )
-    assert "devices may differ" in said
+    assert "devices may differ" in output
 
 
 async def test_settings_not_read_since_an_upgrade_are_unknown(starter: Starter, database: Database) -> None:
@@ -245,9 +245,9 @@ async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Dat
 async def test_search_states_its_coverage(starter: Starter) -> None:
     done = await starter("search", "baseline")
     assert max(map(len, done.stdout.splitlines())) <= 80
-    said = " ".join(done.stdout.split())
-    assert "2 items of 2 tenants; 6 tenants searched, readings since" in said
-    assert "1 tenant never read, 1 tenant not read to the end" in said
+    output = " ".join(done.stdout.split())
+    assert "2 items of 2 tenants; 6 tenants searched, readings since" in output
+    assert "1 tenant never read, 1 tenant not read to the end" in output
     nothing = await starter("search", "nobody calls it so")
     assert nothing.stdout.startswith("no item; 6 tenants searched")
     assert "may be more" in (await starter("search", "baseline", "--limit", "1")).stderr

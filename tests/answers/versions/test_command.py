@@ -137,10 +137,10 @@ async def test_show_prints_the_whole_document_with_every_digit(
 
 
 async def test_diff_prints_a_line_for_each_field(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
-    said: list[tuple[str, JsonObject]] = [("a", {"gone": [1], "n": 1}), ("b", {"new": "x\ny", "n": 2})]
-    for secret, properties in said:
-        seen = SECRETIVE.observe({"id": "1", "displayName": "All staff", "password": secret, **properties})
-        await sync(database, tenant_id, [seen], "groups")
+    contents: list[tuple[str, JsonObject]] = [("a", {"gone": [1], "n": 1}), ("b", {"new": "x\ny", "n": 2})]
+    for secret, properties in contents:
+        item = SECRETIVE.observe({"id": "1", "displayName": "All staff", "password": secret, **properties})
+        await sync(database, tenant_id, [item], "groups")
 
     people = await starter("diff", "groups", "1")
     assert people.code == 0
@@ -200,8 +200,8 @@ async def test_diff_names_details_unread_by_an_earlier_release(
 
 
 async def test_diff_goes_backwards(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
-    for seen in (_group(gone=1, n=1), _group(n=2)):
-        await sync(database, tenant_id, [seen], "groups")
+    for item in (_group(gone=1, n=1), _group(n=2)):
+        await sync(database, tenant_id, [item], "groups")
     backwards = await starter("diff", "groups", "1", "--from", "2", "--to", "1")
     assert backwards.stdout.splitlines() == ["+ gone: 1", "~ n: 2 → 1"]
 
