@@ -150,9 +150,13 @@ async def everything(
     """All references by type key and id, then collections that may hold more."""
     async for edge in queries.all_references(session):
         yield tenant.dependency(edge, Direction.NEEDS, 1)
-    referring = {key for key, collection in load_catalog().collections.items() if collection.references}
-    for record in (*tenant.unread(referring), *tenant.old(tenant.collections.keys() - referring), *tenant.unreadable()):
+    others = tenant.collections.keys() - _referring()
+    for record in (*tenant.unread(_referring()), *tenant.old(others), *tenant.unreadable()):
         yield record
+
+
+def _referring() -> set[str]:
+    return {key for key, collection in load_catalog().collections.items() if collection.references}
 
 
 def reason_in_words(record: CannotSayRecord) -> str:
@@ -166,7 +170,9 @@ def reason_in_words(record: CannotSayRecord) -> str:
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
 ) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
-    """References without a present target, by collection and name, then gaps. `type_keys` are the referring items'."""
+    """References without a present target, by collection and name, then gaps: unread targets, and unread collections of
+    referring items, which `type_keys` are.
+    """
     open_ones: Counter[tuple[str, ...]] = Counter()
     async for edge in queries.not_there(session, [tenant.tenant_id], type_keys):
         record = _dangling(tenant, edge, open_ones)
@@ -211,7 +217,9 @@ def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, 
 def _open_after_dangling(
     tenant: TenantCoverage, open_ones: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
 ) -> list[CannotSayRecord]:
-    return [*tenant.unread_targets(open_ones), *tenant.old(type_keys), *tenant.unreadable()]
+    asked = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
+    sources = tenant.unread(asked & _referring())
+    return [*tenant.unread_targets(open_ones), *sources, *tenant.old(asked - _referring()), *tenant.unreadable()]
 
 
 async def unassigned(

@@ -1,6 +1,6 @@
 """`dangling` and `unassigned`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -11,9 +11,11 @@ from answers.dependencies import answer
 from answers.dependencies.columns import DANGLING_COLUMNS, UNASSIGNED_COLUMNS
 from answers.dependencies.open_lines import end_if_damaged, refuse_never_read, say_what_is_open
 from answers.dependencies.records import CannotSayRecord, DanglingRecord, UnassignedRecord
+from answers.dependencies.rules import DAMAGED
 from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
+from answers.old_details import OLD_DETAILS
 from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.options import (
@@ -79,7 +81,7 @@ class _Question(NamedTuple):
     columns: tuple[Column, ...]
     title: Callable[[int], str]
     nothing: str
-    open: str
+    say_open: Callable[[Sequence[CannotSayRecord]], None]
 
 
 def _ask_each(
@@ -122,9 +124,22 @@ def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: Ro
         if not rows:
             print_table(question.columns, [], record=question.record)
             output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
-        say_what_is_open(cannot_say, question.open)
+        question.say_open(cannot_say)
     end_if_damaged(cannot_say)
 
+
+def _say_open_targets(records: Sequence[CannotSayRecord]) -> None:
+    targets = [record for record in records if record.references is not None and record.reason not in _OF_ITEMS]
+    say_what_is_open(targets, "targets not known in")
+    _say_open_items([record for record in records if record not in targets])
+
+
+def _say_open_items(records: Sequence[CannotSayRecord]) -> None:
+    say_what_is_open(records, "more may be in")
+
+
+_OF_ITEMS = (DAMAGED, OLD_DETAILS)
+"""Reasons whose `references` counts items, not references to targets."""
 
 _DANGLING = _Question(
     answer.dangling,
@@ -133,7 +148,7 @@ _DANGLING = _Question(
     DANGLING_COLUMNS,
     lambda number: counted(number, "dangling reference"),
     "no dangling references",
-    "targets not known in",
+    _say_open_targets,
 )
 _UNASSIGNED = _Question(
     answer.unassigned,
@@ -142,5 +157,5 @@ _UNASSIGNED = _Question(
     UNASSIGNED_COLUMNS,
     lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
     "no unassigned items",
-    "more may be in",
+    _say_open_items,
 )

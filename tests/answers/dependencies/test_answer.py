@@ -75,10 +75,10 @@ async def around(database: Database, type_key: str, external_id: str, **limits: 
         return await answers.neighbourhood(session, coverage, (type_key, external_id), **limits)
 
 
-async def dangling(database: Database) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
+async def dangling(database: Database, *type_keys: str) -> tuple[list[DanglingRecord], list[CannotSayRecord]]:
     async with database.tenant(TENANT, read_only=True) as session:
         coverage = await TenantCoverage.of(session, TENANT)
-        found = [record async for record in answers.dangling(session, coverage)]
+        found = [record async for record in answers.dangling(session, coverage, type_keys or None)]
     return (
         [record for record in found if isinstance(record, DanglingRecord)],
         [record for record in found if isinstance(record, CannotSayRecord)],
@@ -184,7 +184,7 @@ async def test_dangling_target_has_confidence_and_evidence(database: Database) -
         "never": (Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
     }
     await synced(database, named, group("there"))
-    found, open_ones = await dangling(database)
+    found, open_ones = await dangling(database, *ALL)
     assert {record.target.external_id: state(record.target) for record in found} == {
         "never": (Presence.NEVER_SEEN, Confidence.HIGH, "never_listed"),
         "was there": (Presence.ABSENT, Confidence.HIGH, "not_listed"),
@@ -198,16 +198,35 @@ async def test_dangling_target_has_confidence_and_evidence(database: Database) -
 async def test_reference_to_an_unread_collection_does_not_dangle(database: Database) -> None:
     items = [configuration("c", target("group", "g")), configuration("d", target("group", "g"), target("group", "h"))]
     await synced(database, *items, types=(CONFIGURATIONS,))
-    assert await dangling(database) == (
+    assert await dangling(database, CONFIGURATIONS) == (
         [],
         [CannotSayRecord(tenant_id=TENANT, type_key=GROUPS, reason="never_read", references=3)],
     )
     outcomes = {CONFIGURATIONS: (Outcome.COMPLETE, None), GROUPS: THROTTLED}
     await sync(database, TENANT, items, *outcomes, status=RunStatus.PARTIAL, outcomes=outcomes)
-    assert await dangling(database) == (
+    assert await dangling(database, CONFIGURATIONS) == (
         [],
         [CannotSayRecord(tenant_id=TENANT, type_key=GROUPS, reason="failed:graph_throttled", references=3)],
     )
+
+
+async def test_collections_whose_references_were_not_read_leave_dangling_open(database: Database) -> None:
+    await synced(database, configuration("c", target("group", "gone")))
+    outcomes = {**dict.fromkeys(ALL, (Outcome.COMPLETE, None)), CONFIGURATIONS: THROTTLED}
+    await sync(database, TENANT, [], *ALL, status=RunStatus.PARTIAL, outcomes=outcomes)
+    (found,), open_ones = await dangling(database, *ALL)
+    assert found.item.external_id == "c", "as an earlier run read it"
+    unread = CannotSayRecord(
+        tenant_id=TENANT, type_key=CONFIGURATIONS, reason="failed:graph_throttled", references=None
+    )
+    assert open_ones == [unread]
+    assert await dangling(database, ACCESS) == ([], []), "another collection's references are all read"
+    reasons = {(record.type_key, record.reason) for record in (await dangling(database))[1]}
+    assert ("intents", "never_read") in reasons
+    assert ("configurationDrifts", "never_read") not in reasons, "opt-in, so nobody expects it"
+    async with database.portfolio() as session:
+        together = await answers.dangling_of_tenants(session, await TenantCoverage.of_tenants(session, [TENANT]), ALL)
+    assert together[TENANT] == [found, unread]
 
 
 async def test_reference_to_a_person_does_not_dangle(database: Database) -> None:
@@ -215,7 +234,7 @@ async def test_reference_to_a_person_does_not_dangle(database: Database) -> None
     types = ("directoryRoleAssignments", GROUPS, "servicePrincipals", "directoryRoleDefinitions")
     for _ in range(2):
         await synced(database, assignment, types=types)
-    found, open_ones = await dangling(database)
+    found, open_ones = await dangling(database, *types)
     assert [record.target.external_id for record in found] == ["r"]
     assert [(record.type_key, record.reason) for record in open_ones] == [("users", "not_in_the_catalog")]
 

@@ -10,6 +10,8 @@ import networkx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
 from tests.answers.dependencies.test_answer import (
     ACCESS,
@@ -102,7 +104,7 @@ async def test_reaches_option_warns_that_nested_groups_are_not_read(starter: Com
 
 
 async def test_dangling_shows_its_confidence(starter: CommandLine) -> None:
-    (record,) = (await starter("dangling", "--json")).objects()
+    (record,) = (await starter("dangling", "--json", "--type", ACCESS)).objects()
     assert (record["answer"], record["item"]["external_id"]) == ("dangling", "p")
     assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
     done = await starter("dangling")
@@ -110,6 +112,23 @@ async def test_dangling_shows_its_confidence(starter: CommandLine) -> None:
     assert "never listed" in done.stdout
     assert "target id" not in done.stdout, "the id stands for the name"
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
+
+
+async def test_empty_dangling_names_collections_that_were_not_read(starter: CommandLine, database: Database) -> None:
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
+        CONFIGURATIONS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    }
+    await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes=outcomes)
+    done = await starter("dangling", "--type", CONFIGURATIONS)
+    assert done.stdout.startswith("no dangling references: 3 collections read to their end since ")
+    assert done.stderr == f"more may be in {CONFIGURATIONS}: failed: graph permission missing\n"
+    (record,) = (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects()
+    assert (record["answer"], record["type_key"], record["reason"], record["references"]) == (
+        "cannot_say",
+        CONFIGURATIONS,
+        "failed:graph_permission_missing",
+        None,
+    )
 
 
 async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine) -> None:
