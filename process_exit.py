@@ -4,11 +4,8 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
-
-BROKEN_PIPE = 120
-"""Python's exit code if output cannot be flushed."""
-
 
 OTHERS = 0o077
 """The permission bits of group and others."""
@@ -23,6 +20,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     New files, which may hold a tenant's configuration, get permissions for their owner only.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
+    _open_closed_streams()
     try:
         command()
         code = 0
@@ -33,6 +31,13 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
         code = 1
     logging.shutdown()
     os._exit(_flushed(code))
+
+
+def _open_closed_streams() -> None:
+    """Python has None for a stream that the shell has closed (`>&-`), and the next opened file would get its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - stays open
 
 
 def _exit_code(error: SystemExit) -> int:
@@ -46,6 +51,10 @@ def _flushed(code: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
-            code = code or BROKEN_PIPE
+        except BrokenPipeError:
+            pass  # The reader has left, as `| head` does.
+        except OSError as error:
+            if not code:
+                print(f"error: {error.strerror}", file=sys.stderr)
+            code = code or 1
     return code

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from errno import EDQUOT, ENOSPC
 from importlib import import_module
 
 import typer
@@ -70,6 +71,8 @@ def words_of(error: Exception) -> str:
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:
         return refused
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+        return f"{error.strerror}; make room and run again"
     if os.environ.get("TENANT_INVENTORY_DEBUG"):
         raise error
     return f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details"

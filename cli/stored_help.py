@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,8 @@ def show_stored_help() -> bool:
     found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
     if found is None:
         return False
-    (sys.stderr if found.is_usage_error else sys.stdout).write(found.text)
+    with suppress(BrokenPipeError):  # the reader has left, as `| true` does
+        (sys.stderr if found.is_usage_error else sys.stdout).write(found.text)
     if found.is_usage_error:
         sys.exit(2)
     return True

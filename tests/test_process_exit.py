@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -48,4 +49,32 @@ def test_exit_messages_and_tracebacks_are_printed() -> None:
 def test_undeliverable_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         done = finished("pass", stdout=full.fileno())
-    assert (done.returncode, done.stderr) == (120, "")
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+@pytest.mark.parametrize(("arguments", "unbuffered"), [("--help", ""), ("--help", "1"), ("catalog --json", "")])
+def test_a_reader_that_has_left_and_a_closed_stream_are_no_errors(arguments: str, unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        left = shell(arguments, pipe, PYTHONUNBUFFERED=unbuffered)
+        closed = shell(f"{arguments} <&- >&-", pipe, PYTHONUNBUFFERED=unbuffered)
+    assert [(done.returncode, done.stderr) for done in (left, closed)] == [(0, "")] * 2
+    assert shell(f"{arguments} 2>&-", subprocess.PIPE).stdout
+
+
+def test_a_full_disk_is_named() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = shell("catalog --json", full)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device; make room and run again\n")
+
+
+def shell(arguments: str, stdout: "IO[str] | int", **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} starter.py {arguments}"],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        text=True,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+    )
