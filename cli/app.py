@@ -1,6 +1,7 @@
 """The command line. It loads a command's module only to run the command."""
 
 import gc
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Annotated, Any
@@ -55,9 +56,19 @@ COMMANDS: Mapping[str, str] = {
 """Each command's module, with the function's name if it differs, in the order of the help."""
 
 
+_WORD = re.compile(r"""(?:--\S+ (?!-))?(?:"[^"]*"|\S)+""")
+"""A word as a shell has it, with the option whose value it is."""
+
+
+EXAMPLE_WIDTH = 76
+"""Of 80 columns, Typer indents by two and leaves two."""
+
+
 class _Commands(TyperGroup):
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
-        return list(COMMANDS)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        names: dict[str, Any] = dict.fromkeys(COMMANDS)
+        self.commands = names  # Typer lists these, and suggests them for a wrong name.
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
         return _command(cmd_name) if cmd_name in COMMANDS else None
@@ -89,10 +100,23 @@ def _command(name: str) -> Any:
 def _prepare(command: Any) -> None:
     for parameter in command.params:
         parameter.callback = _looked_through
+    command.help = "\n\n".join(map(_pasteable, (command.help or "").split("\n\n")))
     if command.callback is not None:
         command.callback = errors_for_people()(command.callback)
     for subcommand in getattr(command, "commands", {}).values():
         _prepare(subcommand)
+
+
+def _pasteable(paragraph: str) -> str:
+    """An example whose lines a shell joins: Typer would break it within a word."""
+    if not paragraph.startswith("Example: "):
+        return paragraph
+    lines = [""]
+    for word in _WORD.findall(paragraph):
+        if len(f"{lines[-1]} {word} \\") > EXAMPLE_WIDTH:
+            lines.append(" ")
+        lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
+    return "\b\n" + " \\\n".join(lines)
 
 
 def _looked_through(ctx: Any, parameter: Any, value: Any) -> Any:

@@ -16,7 +16,7 @@ def catalog(
     type_key: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KEY]",
+            metavar="KEY",
             help="A collection to explain.",
             autocompletion=complete_type_key,
             show_default=False,

@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
 from cli.errors import ExitCode
-from cli.options import configured_tenant
+from cli.options import complete_tenant_name, configured_tenant
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, print_table
@@ -36,7 +36,14 @@ _STYLES = {CheckVerdict.OK: "green", CheckVerdict.WARNING: "yellow", CheckVerdic
 
 @prints_tables
 def doctor(
-    tenant: Annotated[str | None, typer.Argument(help="Sign in to this tenant only; all, if none is given.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TENANT",
+            help="Sign in to this tenant only; all, if none is given.",
+            autocompletion=complete_tenant_name,
+        ),
+    ] = None,
 ) -> None:
     """Check settings, database, Temporal, workers and each tenant's sign-in, and say what to do.
 

@@ -47,7 +47,7 @@ TenantArgument = Annotated[
 OptionalTenantArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[TENANT]", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
+        metavar="TENANT", help="A tenant's id or name.", autocompletion=complete_tenant_name, show_default=False
     ),
 ]
 DeepOption = Annotated[

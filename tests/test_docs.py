@@ -1,5 +1,6 @@
 """Generated pages match the code; the links, paths and commands of all pages are valid."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from typer.exceptions import TyperException
 
 from cli.app import app
+from cli.stored_help import FILE
 from docs.generate import FOLDER, PAGES
 from graph.catalog import load_catalog
 from local.simulated_graph import FaultKind
@@ -47,7 +49,7 @@ def pages() -> list[Path]:
 
 
 def commands(page: str) -> Iterator[list[str]]:
-    """The words of each `python starter.py …` in a page, up to a comment or a pipe."""
+    """The words of each `python starter.py …` as a shell reads it, up to a comment or a pipe."""
     page = re.sub(r"\\\n *", " ", page)
     in_a_block = re.findall(r"^[^`\n]*python starter\.py ([^`\n]+)$", page, re.MULTILINE)
     in_a_line = re.findall(r"`python starter\.py ([^`]+)`", page)
@@ -57,12 +59,15 @@ def commands(page: str) -> Iterator[list[str]]:
         yield words[: next(ends, len(words))]
 
 
-def test_commands_in_the_pages_parse() -> None:
+def test_commands_in_the_pages_and_in_help_parse() -> None:
     frame: Any = typer.main.get_command(app)
     wrong = []
-    typed = [(page.name, words) for page in pages() for words in commands(page.read_text())]
-    assert len(typed) > 100
+    texts = {page.name: page.read_text() for page in pages()} | json.loads(FILE.read_text())
+    typed = [(name, words) for name, text in texts.items() for words in commands(text)]
+    assert len(typed) > 160
     for page, words in typed:
+        if re.search(r"--until \d{4}-", shlex.join(words)):
+            wrong.append(f"{page}: {shlex.join(words)}: the day passes")
         command, rest = frame, words
         while rest and hasattr(command, "list_commands") and rest[0] in command.list_commands(None):
             command, rest = command.get_command(None, rest[0]), rest[1:]

@@ -29,7 +29,7 @@ def assignments(
     tenant: TenantArgument,
     item: Annotated[
         str | None,
-        typer.Argument(metavar="[ITEM]", help="An item's name, Graph id, or the id's beginning.", show_default=False),
+        typer.Argument(metavar="ITEM", help="An item's name, Graph id, or the id's beginning.", show_default=False),
     ] = None,
     type_keys: TypeOption = None,
 ) -> None:

@@ -44,14 +44,16 @@ def compare(
     tenants: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[A B | B C …]",
+            metavar="A B | B C …",
             help="Two tenants; with --golden, the tenants to compare with it.",
             autocompletion=complete_tenant_name,
             show_default=False,
         ),
     ] = None,
     golden: GoldenOption = None,
-    everyone: Annotated[bool, typer.Option("--all", help="With --golden: all tenants of the tenants file.")] = False,
+    everyone: Annotated[
+        bool, typer.Option("--all-tenants", "--all", help="With --golden: all tenants of the tenants file.")
+    ] = False,
     tags: Annotated[
         list[str] | None,
         typer.Option("--tag", metavar="TAG", help="With --golden: all tenants with this tag; may be repeated."),
@@ -89,7 +91,7 @@ def compare(
         _check_by_setting(only, wanted, fields=fields)
     if golden is None:
         if everyone or tags or tenants is None or len(tenants) != 2:
-            raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all")
+            raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all-tenants")
         here, there = (tenant_id_of(settings, tenant) for tenant in tenants)
         if here == there:
             raise UsageError("a tenant is the same as itself; name two different ones")
@@ -129,5 +131,5 @@ def _others(
         found = [tenant_id_of(settings, tenant) for tenant in tenants or ()]
     others = [tenant for tenant in dict.fromkeys(found) if tenant != golden]
     if not others:
-        raise UsageError("name the tenants to compare with the golden one, or give --tag TAG or --all")
+        raise UsageError("name the tenants to compare with the golden one, or give --tag TAG or --all-tenants")
     return others

@@ -46,14 +46,14 @@ def dependencies(
     type_key: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TYPE]",
+            metavar="TYPE",
             help="The collection, by its type key.",
             autocompletion=complete_type_key,
             show_default=False,
         ),
     ] = None,
     item: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="The item's Graph id, or its name.", show_default=False)
+        str | None, typer.Argument(metavar="ID", help="The item's Graph id, or its name.", show_default=False)
     ] = None,
     depth: Annotated[int, typer.Option("--depth", min=1, max=MAX_DEPTH, help="How many references to follow.")] = 1,
     limit: Annotated[

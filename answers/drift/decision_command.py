@@ -37,7 +37,7 @@ def decide(
     fingerprint: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FINDING]",
+            metavar="FINDING",
             help="The finding's fingerprint or a decision's id, or its beginning.",
             show_default=False,
         ),
@@ -64,7 +64,7 @@ def decide(
     About a finding it holds for the value that was found, until that changes. About an item or a field it holds for
     all that deviates there, also later: give it an end. Of several decisions the most specific that holds counts.
 
-    Example: python starter.py drift decide contoso --item 1f0c4d2e --as accepted --why "pilot" --until 2026-06-30
+    Example: python starter.py drift decide contoso --item 1f0c4d2e --as accepted --why "pilot" --until 30d
     """
     _check(fingerprint, item, field, type_key, baseline, why)
     settings = load_settings()

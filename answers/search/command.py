@@ -61,7 +61,7 @@ _STYLES = {SettingState.SET: "bold", SettingState.UNKNOWN: "yellow", SettingStat
 def search(
     text: Annotated[
         str | None,
-        typer.Argument(metavar="[TEXT]", help="Words that the name holds, each anywhere in it.", show_default=False),
+        typer.Argument(metavar="TEXT", help="Words that the name holds, each anywhere in it.", show_default=False),
     ] = None,
     tenants: SomeTenantsOption = None,
     tags: TagOption = None,

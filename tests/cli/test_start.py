@@ -150,6 +150,12 @@ def test_a_command_line_without_a_command_is_a_usage_error(words: str) -> None:
     assert done.stderr.splitlines()[0] == found.text.splitlines()[0]
 
 
+def test_a_mistyped_command_gets_a_suggestion() -> None:
+    done = CliRunner().invoke(app, ["itms"])
+    assert done.exit_code == 2
+    assert "No such command 'itms'. Did you mean 'items'" in done.stderr
+
+
 def test_each_command_has_its_registered_name() -> None:
     commands: Any = typer.main.get_command(app)
     for name in COMMANDS:

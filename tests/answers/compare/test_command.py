@@ -79,7 +79,7 @@ async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> No
     assert "Mine" not in only.stdout
 
 
-@pytest.mark.parametrize("others", [("--all",), ("--tag", "emea"), ("beta", "gamma")])
+@pytest.mark.parametrize("others", [("--all-tenants",), ("--all",), ("--tag", "emea"), ("beta", "gamma")])
 async def test_a_golden_tenant_is_compared_with_others(run: Terminal, others: tuple[str, ...]) -> None:
     done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
     assert done.code == 0, done.stderr
