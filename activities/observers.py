@@ -16,7 +16,7 @@ from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 from inventory.normal_form import likeness_hash
 from inventory.observation import ObservationRules, Observer
-from inventory.raw_digest import RawDigests, left_out_secrets, rules_hash
+from inventory.raw_digest import RawDigests, code_hash, left_out_secrets, rules_hash
 from inventory.titles import TitleRule
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
@@ -25,6 +25,15 @@ from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument
 
 _MARK = f'"{SENSITIVE_MARK}":'.encode()
+
+READERS = (
+    "activities.digested_pages",
+    "activities.page_observations",
+    "graph.bodies",
+    "graph.pages",
+    "graph.raw_pages",
+)
+"""The modules outside `inventory` that make observations of an answer's bytes."""
 
 KNOWN_FOR_SECONDS = 300.0
 """How long a data key is cached: a purged tenant may return with another."""
@@ -135,8 +144,11 @@ class Observers:
         if type_key not in self._raw_rules:
             collection, rules = self._catalog.collections[type_key], self._rules(type_key)
             has_none = collection.singleton or collection.left_out_where or collection.title_rule != TitleRule()
+            entry = collection.model_dump(exclude={"title", "note", "licence_hint"})
             self._raw_rules[type_key] = (
-                None if has_none else (rules_hash(collection.model_dump(), rules.model_dump()), left_out_secrets(rules))
+                None
+                if has_none
+                else (rules_hash(code_hash(READERS), entry, rules.model_dump()), left_out_secrets(rules))
             )
         return self._raw_rules[type_key]
 

@@ -3,6 +3,9 @@
 The key is the tenant's data key; the salt, the tenant's id, keeps tenants apart.
 """
 
+import ast
+import re
+import sys
 from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b, sha256
@@ -18,6 +21,8 @@ from inventory.observation import ObservationRules
 from inventory.secret_patterns import is_secret_name
 
 DIGEST_BYTES = 16
+
+_IMPORTED = re.compile(rb"^ *from (inventory\.\w+) import", re.MULTILINE)
 
 
 class RawDigests:
@@ -54,17 +59,57 @@ def left_out_secrets(rules: ObservationRules) -> frozenset[bytes]:
     return frozenset(orjson.dumps(name) for name in left_out if name in sensitive or is_secret_name(name))
 
 
-def rules_hash(*rules: object) -> bytes:
-    """Hashes the rules for reading an object and this package's code, so that no release believes another's digests."""
-    return sha256(_code_hash() + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
+def rules_hash(code: bytes, *rules: object) -> bytes:
+    """Hashes the rules for reading an object. `code`: the `code_hash` of the modules that apply them."""
+    return sha256(code + orjson.dumps(_plain(rules), option=orjson.OPT_SORT_KEYS)).digest()
 
 
 @cache
-def _code_hash() -> bytes:
-    code = sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+def code_hash(modules: Sequence[str]) -> bytes:
+    """Hashes modules and those of this package that they import, so that no release believes another's digests.
+
+    Comments and docstrings do not count. Python's minor version does: it may read objects differently.
+    """
+    code = sha256(repr(sys.version_info[:2]).encode())
+    for name, source in sorted(sources_of(modules).items()):
+        code.update(f"{name}{syntax_tree(source)}".encode())
     return code.digest()
+
+
+def sources_of(modules: Sequence[str]) -> dict[str, bytes]:
+    """Also of those of this package that they import."""
+    sources: dict[str, bytes] = {}
+    names = list(modules)
+    while names:
+        name = names.pop()
+        if name not in sources:
+            path = Path(__file__).parents[1] / f"{name.replace('.', '/')}.py"
+            sources[name] = path.read_bytes()
+            names += (imported.decode() for imported in _IMPORTED.findall(sources[name]))
+    return sources
+
+
+def syntax_tree(source: bytes) -> str:
+    """As text, without docstrings. Annotations stay: models are validated by them."""
+    tree = ast.parse(source)
+    _drop_docstrings(tree)
+    return ast.dump(tree)
+
+
+def _drop_docstrings(tree: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    tree.body = [statement for statement in tree.body if not _is_docstring(statement)]
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _drop_docstrings(statement)
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    """Also of an attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _plain(value: Any) -> Any:

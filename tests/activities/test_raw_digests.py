@@ -11,6 +11,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from activities import observers
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.simulated_graph.endpoints import endpoint_at
@@ -122,11 +123,7 @@ class Pair:
         return asyncio.run(self._play(steps, key))
 
     async def _play(self, steps: Sequence[Step], key: str | None) -> list[tuple[int, int]]:
-        tenant = self._graph.tenants[0]
-        tenant._content.reset()
-        tenant.cut_expansions(None)
-        for url in self.urls:
-            empty(url)
+        tenant = self._begin()
         played = []
         async with AsyncExitStack() as stack:
             short, whole = [
@@ -142,6 +139,36 @@ class Pair:
                 assert rows(self.urls[0]) == rows(self.urls[1])
                 played.append((counts["observed"], short.left_alone - before))
         return played
+
+    def _begin(self) -> SimulatedTenant:
+        tenant = self._graph.tenants[0]
+        tenant._content.reset()
+        tenant.cut_expansions(None)
+        for url in self.urls:
+            empty(url)
+        return tenant
+
+    async def alternate(self, monkeypatch: pytest.MonkeyPatch, releases: Sequence[int]) -> list[bool]:
+        """Reads by two releases in turn, each time after a change; tells which runs skipped objects."""
+        tenant, type_key = self._begin(), "deviceCompliancePolicies"
+        skipped = []
+        async with AsyncExitStack() as stack:
+            new, old, whole = [
+                await stack.enter_async_context(direct_runs(self._graph, url, self._folder, key=KEY))
+                for url in (self.urls[0], *self.urls)
+            ]
+            with monkeypatch.context() as patch:
+                patch.setattr(observers, "code_hash", lambda _: b"another release's")
+                old.fetching._observers.raw_rules(type_key)
+            for number, release in enumerate(releases):
+                _apply(tenant, ("back and forth", type_key, 0, number))
+                runs = (new, old)[release]
+                before = runs.left_alone
+                counts = await runs.run([type_key], short=True)
+                assert counts == await whole.run([type_key], short=False)
+                assert rows(self.urls[0]) == rows(self.urls[1])
+                skipped.append(runs.left_alone > before)
+        return skipped
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +224,8 @@ def test_unchanged_objects_are_skipped(pair: Pair, key: str | None, more: tuple[
     assert 0 < second[1] < third[1] < third[0]
     assert edited[1] == edited[0] - 1 > 0
     assert 0 < deep[1] < deep[0]
+
+
+def test_releases_do_not_believe_each_others_digests(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While two releases alternate, each reads whole what the other has read."""
+    assert asyncio.run(pair.alternate(monkeypatch, [0, 1, 0, 1, 1, 0])) == [False, False, False, False, True, False]
