@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 
 NAME_ENDINGS = (
     "password", "passwd", "passphrase", "passcode", "secret", "secrettext", "token", "tokenvalue",
@@ -55,69 +55,66 @@ _BARE = _NO_LITERAL + r"(?=[^\s\"'&;,|<>]*\d)[^\s\"'&;,|<>$%{}()\[\]`*\\]{6,}(?!
 """A literal without quotes. Secrets have a digit; variables and calls mostly have none."""
 _LITERAL = r"(?:[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']|" + _BARE + ")"
 
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = tuple(
-    (hints, re.compile(shape, re.IGNORECASE))
-    for hints, shape in (
-        (("private key",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
-        # JSON Web Tokens (RFC 7519).
-        (("eyj",), r"\b(?-i:eyJ)[\w-]{8,}\.(?-i:eyJ)[\w-]{8,}\.[\w-]{8,}"),
-        # Signatures and keys in addresses: Azure Storage, Logic Apps, Azure Functions.
-        (("sig=",), r"[?&;]sig=[^&\s\"'<>$]{8,}"),
-        (("code=",), r"/api/[^\s\"'<>]*[?&]code=[^&\s\"'<>$]{8,}"),
-        (
-            ("accountkey=", "sharedaccess"),
-            r"(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;\s\"'<>$]{8,}",
-        ),
-        (("pwd=", "password="), r";\s*(?:password|pwd)=(?:\{(?![{$%])|" + _NO_LITERAL + r")[^;\"'\s]{3,}"),
-        (("://",), r"://[^/\s:@\"'<>]+:" + _NO_LITERAL + r"[^/\s@\"'<>]{3,}@"),
-        # Tokens with a maker's prefix: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
-        (("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30,})"),
-        (("glpat-", "xox", "sk_live_"), r"\b(?:glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|sk_live_[A-Za-z0-9]{16,})"),
-        (("q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
-        (("aiza", "npm_", "sk-"), r"\b(?:(?-i:AIza)[\w-]{35}|npm_[A-Za-z0-9]{36}|(?-i:sk)-(?:proj-|ant-)?[\w-]{32,})"),
-        (
-            ("authorization",),
-            r"Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer|Basic)\s+" + _NO_LITERAL + r"[\w+/=.~-]{16,}",
-        ),
-        (("webhook", "hooks."), r"(?:\.webhook\.office\.com/webhookb2|hooks\.slack\.com/services)/[^\s\"'<>$]{8,}"),
-        # Literals in scripts, JSON, XML and property lists.
-        (_WORDS, _WORD + r"[\"']?\s*(?::=|=>|[:=])\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
-        # Literals that begin on the next line, and lists of them: here-strings, YAML, arrays.
-        (_WORDS, _WORD + r"[\"']?\s*=\s*@[\"']\s*\n\s*[^\s\"'$<{]{4,}"),
-        (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*:[ \t]*[|>][+-]?[ \t]*\n[ \t]+[^\s$<{]{4,}"),
-        (_WORDS, _WORD + r"s?[\"']?\s*[:=]\s*(?:@?\(|\[)\s*[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"'][^)\]]{0,2000}"),
-        # Without quotes: shells, addresses, properties of installers; files of settings, a line each.
-        (_WORDS, r"(?<![\w$.\-])" + _NAME + "=" + _BARE),
-        (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*[:=][ \t]+" + _BARE + r"[ \t]*(?m:$)"),
-        # Options: `-Password 'x'`, `--token x`, `/password:x`.
-        (_WORDS, r"(?<!\S)(?:--?|/)" + _NAME + r"(?:\s+|[:=])" + _LITERAL),
-        # Pairs of a name and a value: XML, JSON, the registry.
-        (
-            _WORDS,
-            r"(?:\b(?:name|key|id)|/v|-Name)[\"']?\s*[:=]?\s*[\"']?" + _NAME + r"[\"']?[\s,]+"
-            r"(?:/t\s+\w+\s+)?[\"']?(?:-?value\w{0,16}|/d)[\"']?\s*[:=]?\s*" + _LITERAL,
-        ),
-        (
-            ("securestring",),
-            r"ConvertTo-SecureString[\s`]+(?:-(?:AsPlainText|Force|String)[\s`]+)*[\"'][^\"'$\n]{3,}[\"']",
-        ),
-        (("<key>",), r"<key>[^<]{0,200}" + _WORD + r"</key>\s*<(?:string|data)>\s*" + _NO_LITERAL + r"[^\s<]"),
-        (
-            _WORDS,
-            r"<(?:\w{1,64}:)?" + _NAME + r"(?:\s[^<>]*)?>\s*(?:<Value>\s*)?[^\s<$%{][^<]{2,}</",
-        ),
-        (("pidkey=",), r"PIDKEY=\"[^\"]"),
-        (("key", "ipk"), r"(?-i:\b[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}\b)"),
-        (("private-lines",), r"(?m:^)Private-Lines:"),
-        # Commands that take a password by position.
-        (("curl",), r"\bcurl\b[^\n|;]{0,300}\s(?:-u|--user)\s+[\"']?[^\s:\"'$]{1,99}:(?![$%{<*])[^\s\"'$]{3,}"),
-        (("net",), r"\bnet1?(?:\.exe)?\s+user\s+(?:\"[^\"]{1,99}\"|[^\s/\"]+)\s+(?![/$%*])\S{3,}"),
-        (("net",), r"\bnet1?(?:\.exe)?\s+use\s[^\n]{0,200}?(?:/user:|\\\\)\S{1,300}\s+(?![/$%*])\S{3,}"),
-        (
-            ("schtasks", "psexec"),
-            r"\b(?:schtasks\b[^\n]{0,300}\s/rp|psexec(?:64)?\b[^\n]{0,300}\s-p)\s+(?![/$%*-])\S{3,}",
-        ),
-    )
+_SHAPES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("private key",), r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
+    # JSON Web Tokens (RFC 7519).
+    (("eyj",), r"\b(?-i:eyJ)[\w-]{8,}\.(?-i:eyJ)[\w-]{8,}\.[\w-]{8,}"),
+    # Signatures and keys in addresses: Azure Storage, Logic Apps, Azure Functions.
+    (("sig=",), r"[?&;]sig=[^&\s\"'<>$]{8,}"),
+    (("code=",), r"/api/[^\s\"'<>]*[?&]code=[^&\s\"'<>$]{8,}"),
+    (
+        ("accountkey=", "sharedaccess"),
+        r"(?:AccountKey|SharedAccessKey|SharedAccessSignature)=[^;\s\"'<>$]{8,}",
+    ),
+    (("pwd=", "password="), r";\s*(?:password|pwd)=(?:\{(?![{$%])|" + _NO_LITERAL + r")[^;\"'\s]{3,}"),
+    (("://",), r"://[^/\s:@\"'<>]+:" + _NO_LITERAL + r"[^/\s@\"'<>]{3,}@"),
+    # Tokens with a maker's prefix: GitHub, GitLab, Slack, Stripe, Entra ID's client secrets, webhooks.
+    (("gh", "github_pat_"), r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{30,})"),
+    (("glpat-", "xox", "sk_live_"), r"\b(?:glpat-[\w-]{20}|xox[abprs]-[\w-]{10,}|sk_live_[A-Za-z0-9]{16,})"),
+    (("q~",), r"(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34}(?![\w~.-])"),
+    (("aiza", "npm_", "sk-"), r"\b(?:(?-i:AIza)[\w-]{35}|npm_[A-Za-z0-9]{36}|(?-i:sk)-(?:proj-|ant-)?[\w-]{32,})"),
+    (
+        ("authorization",),
+        r"Authorization[\"']?\s*[:=]\s*[\"']?(?:Bearer|Basic)\s+" + _NO_LITERAL + r"[\w+/=.~-]{16,}",
+    ),
+    (("webhook", "hooks."), r"(?:\.webhook\.office\.com/webhookb2|hooks\.slack\.com/services)/[^\s\"'<>$]{8,}"),
+    # Literals in scripts, JSON, XML and property lists.
+    (_WORDS, _WORD + r"[\"']?\s*(?::=|=>|[:=])\s*(?:\(\s*)?[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"']"),
+    # Literals that begin on the next line, and lists of them: here-strings, YAML, arrays.
+    (_WORDS, _WORD + r"[\"']?\s*=\s*@[\"']\s*\n\s*[^\s\"'$<{]{4,}"),
+    (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*:[ \t]*[|>][+-]?[ \t]*\n[ \t]+[^\s$<{]{4,}"),
+    (_WORDS, _WORD + r"s?[\"']?\s*[:=]\s*(?:@?\(|\[)\s*[\"']" + _NO_LITERAL + r"[^\"'\s]{4,}[\"'][^)\]]{0,2000}"),
+    # Without quotes: shells, addresses, properties of installers; files of settings, a line each.
+    (_WORDS, r"(?<![\w$.\-])" + _NAME + "=" + _BARE),
+    (_WORDS, r"(?m:^)[ \t-]*" + _NAME + r"[ \t]*[:=][ \t]+" + _BARE + r"[ \t]*(?m:$)"),
+    # Options: `-Password 'x'`, `--token x`, `/password:x`.
+    (_WORDS, r"(?<!\S)(?:--?|/)" + _NAME + r"(?:\s+|[:=])" + _LITERAL),
+    # Pairs of a name and a value: XML, JSON, the registry.
+    (
+        _WORDS,
+        r"(?:\b(?:name|key|id)|/v|-Name)[\"']?\s*[:=]?\s*[\"']?" + _NAME + r"[\"']?[\s,]+"
+        r"(?:/t\s+\w+\s+)?[\"']?(?:-?value\w{0,16}|/d)[\"']?\s*[:=]?\s*" + _LITERAL,
+    ),
+    (
+        ("securestring",),
+        r"ConvertTo-SecureString[\s`]+(?:-(?:AsPlainText|Force|String)[\s`]+)*[\"'][^\"'$\n]{3,}[\"']",
+    ),
+    (("<key>",), r"<key>[^<]{0,200}" + _WORD + r"</key>\s*<(?:string|data)>\s*" + _NO_LITERAL + r"[^\s<]"),
+    (
+        _WORDS,
+        r"<(?:\w{1,64}:)?" + _NAME + r"(?:\s[^<>]*)?>\s*(?:<Value>\s*)?[^\s<$%{][^<]{2,}</",
+    ),
+    (("pidkey=",), r"PIDKEY=\"[^\"]"),
+    (("key", "ipk"), r"(?-i:\b[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}\b)"),
+    (("private-lines",), r"(?m:^)Private-Lines:"),
+    # Commands that take a password by position.
+    (("curl",), r"\bcurl\b[^\n|;]{0,300}\s(?:-u|--user)\s+[\"']?[^\s:\"'$]{1,99}:(?![$%{<*])[^\s\"'$]{3,}"),
+    (("net",), r"\bnet1?(?:\.exe)?\s+user\s+(?:\"[^\"]{1,99}\"|[^\s/\"]+)\s+(?![/$%*])\S{3,}"),
+    (("net",), r"\bnet1?(?:\.exe)?\s+use\s[^\n]{0,200}?(?:/user:|\\\\)\S{1,300}\s+(?![/$%*])\S{3,}"),
+    (
+        ("schtasks", "psexec"),
+        r"\b(?:schtasks\b[^\n]{0,300}\s/rp|psexec(?:64)?\b[^\n]{0,300}\s-p)\s+(?![/$%*-])\S{3,}",
+    ),
 )
 """Shapes of secrets, each with hints: every occurrence in lower case contains one of them."""
 
@@ -130,6 +127,12 @@ _BEGINNINGS = "gxse"
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/\r\n]{24,}={0,2}\s*", re.ASCII)
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@cache
+def _shapes() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    """Compiled only when a text is searched: that takes 8 ms, and most commands search none."""
+    return tuple((hints, re.compile(shape, re.IGNORECASE)) for hints, shape in _SHAPES)
 
 
 @lru_cache(maxsize=20_000)
@@ -162,7 +165,7 @@ def readable(text: str) -> str | None:
     if "\n" not in plain:
         plain = plain.replace("><", ">\n<")
     lower = plain.lower()
-    shapes = [shape for hints, shape in _SHAPES if any(hint in lower for hint in hints)]
+    shapes = [shape for hints, shape in _shapes() if any(hint in lower for hint in hints)]
     spans = [_whole(plain, *match.span()) for shape in shapes for match in shape.finditer(plain)]
     said = {word for start, end in spans for word in _BREAKS.split(plain[start:end]) if len(word) >= _TELLING}
     kept, place, is_left_out = list[str](), 0, False
@@ -204,7 +207,7 @@ _MAX_KNOWN = 200_000
 def _has_shape(text: str) -> bool:
     lower = text.lower()
     is_named = _NAMED.search(lower) is not None
-    for hints, shape in _SHAPES:
+    for hints, shape in _shapes():
         if hints is _WORDS and not is_named:
             continue
         for hint in hints:
