@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from cli.errors import ExitCode, errors_for_people, fail
+from cli.stored_help import summaries
 from inventory.typed_text import problem_with
 from inventory.version import VERSION
 
@@ -72,6 +73,12 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
         return _command(cmd_name) if cmd_name in COMMANDS else None
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Completes names without loading the commands."""
+        known = summaries()
+        named = TyperGroup(commands=[TyperCommand(name, help=known.get(name)) for name in COMMANDS], params=self.params)
+        return named.shell_complete(typer.Context(named, parent=ctx), incomplete)
 
 
 def _command(name: str) -> Any:

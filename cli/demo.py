@@ -17,7 +17,8 @@ import typer
 from temporalio.service import RPCError
 
 from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, ExitCode, fail
+from cli.errors import ExitCode, fail
+from cli.exit_codes import EXIT_CODE_OF_STATUS
 from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database, tenant_session
 from cli.sync import sync_tenant

@@ -9,9 +9,7 @@ from errno import EDQUOT, ENOSPC
 from importlib import import_module
 
 import typer
-from rich.console import Console
 
-from inventory.outcomes import RunStatus
 from inventory.user_errors import NeverReadError, UnavailableError, UserError
 from inventory.visible_text import visible
 
@@ -25,14 +23,6 @@ class ExitCode(IntEnum):
     PARTIAL = 3
     FAILED = 4
     CANCELLED = 5
-
-
-EXIT_CODE_OF_STATUS = {
-    RunStatus.SUCCESS: ExitCode.SUCCESS,
-    RunStatus.PARTIAL: ExitCode.PARTIAL,
-    RunStatus.FAILED: ExitCode.FAILED,
-    RunStatus.CANCELLED: ExitCode.CANCELLED,
-}
 
 
 class UsageError(UserError):
@@ -88,6 +78,8 @@ def _refused_by_temporal(error: Exception) -> str | None:
 
 def fail(message: str, code: ExitCode) -> None:
     """Writes one line to stderr. Raises `typer.Exit`."""
+    from rich.console import Console  # takes long to load, and few commands fail
+
     Console(stderr=True, soft_wrap=True, highlight=False, emoji=False).print(
         "error:", visible(message), style="red", markup=False
     )

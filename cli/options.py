@@ -6,7 +6,6 @@ from uuid import UUID
 
 import typer
 
-from cli import output
 from cli.errors import UsageError
 from configuration import Settings, TenantsFrom, load_settings
 from graph.catalog import load_catalog
@@ -173,6 +172,8 @@ def chosen_to_read(
     if len(disabled) == len(chosen):
         raise UsageError(f"disabled: {shortened(disabled)}; to read one: python starter.py tenant enable NAME")
     if disabled:
+        from cli import output  # `sync` loads Rich only when its run is under way
+
         output.stderr.print(f"left out while disabled: {shortened(disabled)}", style="yellow")
     return choice
 

@@ -6,15 +6,16 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
 from activities.holders import PORTFOLIO_WORKFLOW, Kind
 from answers.ids import run_id_range, the_one
 from answers.runs.command import refused
 from answers.runs.portfolio_answer import newest_portfolio_runs
 from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError
-from cli.follow import Follower, leaving
+from cli.errors import UsageError
+from cli.exit_codes import EXIT_CODE_OF_STATUS
+from cli.follow import Follower, Handle, leaving
 from cli.options import (
     AllOption,
     AllTenantsOption,
@@ -46,8 +47,7 @@ from inventory.portfolio import PortfolioRecord, TenantOutcomeRecord
 from inventory.visible_text import visible
 from storage import portfolio as records
 from workflows import search_attributes
-from workflows.messages import PortfolioInput, PortfolioProgress, PortfolioResult
-from workflows.portfolio import PortfolioWorkflow
+from workflows.messages import PortfolioInput, PortfolioProgress
 
 portfolio = typer.Typer(no_args_is_help=True, help="Runs of one selection for many tenants.")
 
@@ -64,8 +64,6 @@ AtOnceOption = Annotated[
 PortfolioRunArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The portfolio run's id, or its beginning.", show_default=False)
 ]
-
-Handle = WorkflowHandle[PortfolioWorkflow, PortfolioResult]
 
 
 @portfolio.command("sync")
@@ -114,7 +112,6 @@ async def _sync(settings: Settings, portfolio_input: PortfolioInput, *, wait: bo
         await check_database(database)
         run_id, workflow_id, joined, handle = await runs.start_or_join(
             client,
-            PortfolioWorkflow.run,
             portfolio_input,
             Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue),
             search_attributes.portfolio(portfolio_input.selection, selection_name(portfolio_input)),

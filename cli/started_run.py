@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 
 from temporalio.client import Client
 
-import answers.runs.report  # noqa: F401 - `sync` prints with it once the run has ended
+import answers.runs.report  # noqa: F401 - `sync` prints with both once the run has ended
+import cli.key_warning  # noqa: F401
 from answers.runs.command import ended_record
 from cli.follow import Follower, goes_on, leaving
 from cli.progress import RunView

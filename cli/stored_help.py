@@ -34,9 +34,19 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
         asked = bool(last)
     if any(word.startswith("-") for word in words) or shutil.get_terminal_size().columns < COLUMNS:
         return None
-    known: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))
+    known = _known()
     text = _longest(known, words) if asked else known.get(" ".join(words)) if _is_group(known, words) else None
     return None if text is None else StoredHelp(text.replace(f"Usage: {PROGRAM}", f"Usage: {program}", 1), not asked)
+
+
+def summaries() -> dict[str, str]:
+    """The first paragraph of each command's help."""
+    return {name: " ".join(text.split("\n\n")[1].split()) for name, text in _known().items()}
+
+
+def _known() -> dict[str, str]:
+    known: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))
+    return known
 
 
 def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:

@@ -4,15 +4,14 @@ import asyncio
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
 from activities.holders import SYNC_WORKFLOW, Kind
-from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError
-from cli.key_warning import compares_hidden_values, warn_without_key
+from cli.errors import UsageError
+from cli.exit_codes import EXIT_CODE_OF_STATUS
 from cli.options import (
     AllOption,
     CategoryOption,
@@ -32,10 +31,12 @@ from configuration import Settings, load_settings
 from connections import connect_temporal, connect_to_start, temporal_connect_config
 from control import runs
 from graph.tenants import refuse_disabled
-from inventory.records import RunRecord, SyncRecord
 from inventory.selection import Selection
 from storage.readiness import check_readiness
 from workflows.messages import SyncInput, sync_workflow_id
+
+if TYPE_CHECKING:
+    from inventory.records import RunRecord
 
 
 @prints_json
@@ -60,12 +61,17 @@ def sync(
     refuse_disabled(configured)
     sync_input = SyncInput(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
     record = asyncio.run(sync_tenant(settings, sync_input, configured.name, wait=not no_wait, quiet=False))
+    # loaded while the run was under way
+    from cli import output
+    from cli.key_warning import compares_hidden_values, warn_without_key
+    from inventory.records import SyncRecord
+
     warn_without_key(settings)
     if output_options().as_json:
         compared = compares_hidden_values(settings)
         output.print_json(SyncRecord(**dict(record), compares_hidden_values=compared))
     elif record.status.ended:
-        from answers.runs.report import print_run  # loaded while the run was under way
+        from answers.runs.report import print_run
 
         print_run(record, configured.name, verbose=verbose)
     else:
@@ -78,7 +84,7 @@ def sync(
 
 async def sync_tenant(
     settings: Settings, sync_input: SyncInput, tenant_name: str, *, wait: bool, quiet: bool
-) -> RunRecord:
+) -> "RunRecord":
     """Starts or joins the run and, with `wait`, follows it."""
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
@@ -128,6 +134,8 @@ def cancel(
     tenant_id = tenant_id_of(settings, tenant)
     selection = None if run else selection_of(type_keys, categories, everything=everything)
     workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
+    from cli import output  # `sync` loads it only when the run is under way
+
     asked = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
     output.print_result(asked, f"asked {workflow_id} to cancel")
 

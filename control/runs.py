@@ -1,6 +1,6 @@
 """Starting and cancelling runs through Temporal."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
@@ -12,12 +12,13 @@ from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW, Kind, held
 from control.errors import RequestError
 from graph.catalog import load_catalog
 from inventory.portfolio import PortfolioRecord
-from inventory.records import RunRecord
 from inventory.visible_text import visible
 from temporal_errors import if_there
 from workflows import search_attributes
 from workflows.messages import CancelRequest, PortfolioInput, SyncInput
-from workflows.sync import SyncWorkflow
+
+if TYPE_CHECKING:
+    from inventory.records import RunRecord
 
 
 class NotUnderWayError(RequestError):
@@ -41,22 +42,21 @@ async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, ten
         sync_input.tenant_id, sync_input.selection, tenant_name=tenant_name, selection_name=selection_name
     )
     said = f"{visible(tenant_name)}: {selection_name}"
-    return await start_or_join(client, SyncWorkflow.run, sync_input, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
+    return await start_or_join(client, sync_input, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
 
 
 async def start_or_join(
     client: Client,
-    run: Any,
     given: SyncInput | PortfolioInput,
     wanted: Kind,
     attributes: TypedSearchAttributes,
     said: str,
 ) -> StartedRun:
-    """As `start_sync`, for any workflow: `run` is its method, `said` its summary."""
+    """As `start_sync`, for any workflow; `said` is its summary."""
     workflow_id = given.workflow_id
     try:
         handle = await client.start_workflow(
-            run,
+            wanted.workflow_type,
             given,
             id=workflow_id,
             task_queue=wanted.task_queue,
@@ -110,7 +110,7 @@ async def request_cancel(
 
 
 async def cancel(
-    client: Client, task_queue: str, run: RunRecord | PortfolioRecord, reason: str | None, requested_by: str
+    client: Client, task_queue: str, run: "RunRecord | PortfolioRecord", reason: str | None, requested_by: str
 ) -> None:
     """A portfolio run is cancelled with the runs that it started. Raises `NotUnderWayError`."""
     if isinstance(run, PortfolioRecord):

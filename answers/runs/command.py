@@ -15,7 +15,8 @@ from answers.ids import IdRange, run_id_range, the_one
 from answers.runs import answer
 from answers.runs.report import print_run
 from cli import output
-from cli.errors import EXIT_CODE_OF_STATUS, UsageError
+from cli.errors import UsageError
+from cli.exit_codes import EXIT_CODE_OF_STATUS
 from cli.follow import Follower, Handle, goes_on, leaving
 from cli.options import (
     OptionalTenantArgument,

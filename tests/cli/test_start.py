@@ -98,7 +98,8 @@ def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
     )
     modules = set(done.stdout.split())
     assert {"temporalio.client", "psycopg"} <= modules
-    assert not modules & {"sqlalchemy", "storage.models", "rich.progress", "cli.started_run", "answers"}
+    later = {"answers", "cli.output", "cli.started_run", "inventory.records", "rich", "sqlalchemy", "storage.models"}
+    assert not modules & {*later, "workflows.sync"}
 
 
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])
@@ -154,6 +155,39 @@ def test_a_mistyped_command_gets_a_suggestion() -> None:
     done = CliRunner().invoke(app, ["itms"])
     assert done.exit_code == 2
     assert "No such command 'itms'. Did you mean 'items'" in done.stderr
+
+
+COMPLETED = """
+import starter, sys
+try:
+    starter._run()
+except SystemExit:
+    print(*sys.modules, file=sys.stderr)
+"""
+"""Completes a command line, then prints the loaded modules on stderr."""
+
+
+def test_completion_of_a_commands_name_loads_no_command() -> None:
+    environment = {"_STARTER.PY_COMPLETE": "complete_bash", "COMP_WORDS": "starter.py ", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['starter.py']{COMPLETED}"],
+        cwd=CHECKOUT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == list(COMMANDS)
+    modules = set(done.stderr.split())
+    assert not modules & {*HEAVY, "asyncio", "rich"}
+    assert not modules & {target.partition(":")[0] for target in COMMANDS.values()}
+
+
+def test_completion_describes_commands_as_their_help_does() -> None:
+    commands: Any = typer.main.get_command(app)
+    completed = commands.shell_complete(typer.Context(commands), "")
+    described = {item.value: item.help for item in completed}
+    assert described == {name: commands.get_command(None, name).get_short_help_str() for name in COMMANDS}
 
 
 def test_each_command_has_its_registered_name() -> None:

@@ -211,7 +211,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
         queue = system.environment["TEMPORAL_TASK_QUEUE"]
         run = await start_sync(client, queue, SyncInput(tenant_id=tenant_id, selection=SELECTION), tenant.name)
         try:
-            status = str((await run.handle.result()).status)
+            status = str((await run.handle.result())["status"])
         except WorkflowFailureError:
             status = "failed"
         ended[status] += 1
