@@ -25,9 +25,9 @@ from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import SEEDS, System
 from tests.kept_connection import KeptConnection, KeptForCommands
-from tests.patience import PATIENCE_SECONDS
 
 # A busy machine is slow at times, which is no defect of the product. `make slow` plays properties with more examples.
 settings.register_profile("patient", deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
@@ -115,20 +115,20 @@ def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def used_again(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+def reused_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
     yield from copy_of(postgres, migrated_template)
 
 
 @pytest.fixture(scope="session")
-def kept_connection(used_again: str) -> Iterator[KeptConnection]:
-    kept = KeptConnection(used_again)
+def kept_connection(reused_url: str) -> Iterator[KeptConnection]:
+    kept = KeptConnection(reused_url)
     yield kept
     kept.close()
 
 
 @pytest.fixture(scope="session")
-def kept_for_commands(used_again: str) -> Iterator[KeptForCommands]:
-    kept = KeptForCommands(used_again)
+def kept_for_commands(reused_url: str) -> Iterator[KeptForCommands]:
+    kept = KeptForCommands(reused_url)
     yield kept
     kept.close()
 
@@ -178,9 +178,9 @@ class BetweenTests:
 
 @pytest.fixture(scope="session")
 def between_tests(
-    used_again: str, kept_connection: KeptConnection, kept_for_commands: KeptForCommands
+    reused_url: str, kept_connection: KeptConnection, kept_for_commands: KeptForCommands
 ) -> Iterator[BetweenTests]:
-    between = BetweenTests(used_again, kept_connection, kept_for_commands)
+    between = BetweenTests(reused_url, kept_connection, kept_for_commands)
     yield between
     between.close()
 
@@ -219,7 +219,7 @@ def fills() -> Fills:
 @pytest.fixture
 def database_url(
     request: pytest.FixtureRequest,
-    used_again: str,
+    reused_url: str,
     between_tests: BetweenTests,
     kept_for_commands: KeptForCommands,
     monkeypatch: pytest.MonkeyPatch,
@@ -231,15 +231,15 @@ def database_url(
     monkeypatch.setattr(sessions, "Database", kept_for_commands)
     if request.node.get_closest_marker("filled") is not None:
         request.getfixturevalue("filled")
-    yield used_again
+    yield reused_url
     between_tests.empty()
 
 
 @pytest.fixture
-def filled(request: pytest.FixtureRequest, used_again: str, between_tests: BetweenTests, fills: Fills) -> Any:
+def filled(request: pytest.FixtureRequest, reused_url: str, between_tests: BetweenTests, fills: Fills) -> Any:
     """The result of the function in the mark `filled`."""
     (fill,) = request.node.get_closest_marker("filled").args
-    return fills.put(fill, used_again, between_tests)
+    return fills.put(fill, reused_url, between_tests)
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def empty(url: str) -> None:
 def empty_over(connection: psycopg.Connection, kept_pids: Sequence[int] = ()) -> None:
     """`empty`, over a connection that commits each statement; the backends `kept_pids` go on."""
     connection.execute(
-        f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
+        f"SELECT pg_terminate_backend(pid, {DEADLINE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid() AND pid <> ALL (%s::integer[])"
         " AND backend_type = 'client backend'",
         (list(kept_pids),),

@@ -13,7 +13,7 @@ Item = tuple[str, str]
 """A type key and an id."""
 
 
-def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, Any]]:
+def listing_documents(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, Any]]:
     """The documents in the collection's listing."""
     version = collection.api_version
     if collection.singleton:
@@ -30,7 +30,7 @@ def listed(tenant: SimulatedTenant, collection: Collection) -> list[dict[str, An
     return [document for document in shown if not _left_out(document, collection)]
 
 
-def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
+def whole_document(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:
     """The document with the answers of its detail calls."""
     result = dict(document)
     for detail in collection.details:
@@ -50,12 +50,12 @@ def whole(tenant: SimulatedTenant, collection: Collection, document: dict[str, A
     return result
 
 
-def served(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]:
+def content_hashes(tenant: SimulatedTenant, type_keys: Iterable[str]) -> dict[Item, str]:
     """The content hashes of the tenant's items now."""
     hashes = {}
     for type_key in type_keys:
         collection = load_catalog().collections[type_key]
-        documents = [whole(tenant, collection, document) for document in listed(tenant, collection)]
+        documents = [whole_document(tenant, collection, document) for document in listing_documents(tenant, collection)]
         for observation in Observer(collection.observation_rules()).observe_page(documents)[0]:
             hashes[type_key, observation.external_id] = observation.content_hash.hex()
     return hashes

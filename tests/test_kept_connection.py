@@ -32,20 +32,20 @@ async def leave_something(kept: KeptConnection, times: int = 1) -> tuple[Any, ..
 
 
 @pytest.fixture
-def kept(used_again: str) -> Iterator[KeptConnection]:
-    kept = KeptConnection(used_again)
+def kept(reused_url: str) -> Iterator[KeptConnection]:
+    kept = KeptConnection(reused_url)
     yield kept
     kept.close()
 
 
 @pytest.mark.parametrize("is_ended", [False, True])
 def test_a_test_finds_no_session_state_of_the_previous_test(
-    used_again: str, kept: KeptConnection, is_ended: bool
+    reused_url: str, kept: KeptConnection, is_ended: bool
 ) -> None:
     first = asyncio.run(leave_something(kept))
     pid = kept.pid
     if is_ended:
-        with psycopg.connect(used_again) as connection:
+        with psycopg.connect(reused_url) as connection:
             connection.execute("SELECT pg_terminate_backend(%s, 1200000)", (pid,))
     assert [asyncio.run(leave_something(kept, times)) for times in (1, 7, 7)] == [first] * 3
     assert (kept.pid == pid) is not is_ended
@@ -59,16 +59,16 @@ async def pid_of(database: Database) -> int:
         return int((await session.execute(_PID)).scalar_one())
 
 
-def test_commands_reuse_engines_of_their_pool_size_but_share_none_at_once(used_again: str) -> None:
-    kept = KeptForCommands(used_again)
+def test_commands_reuse_engines_of_their_pool_size_but_share_none_at_once(reused_url: str) -> None:
+    kept = KeptForCommands(reused_url)
 
     async def command(pool_size: int) -> int:
-        async with kept(used_again, pool_size=pool_size) as database:
+        async with kept(reused_url, pool_size=pool_size) as database:
             assert database.pool_size == pool_size
             return await pid_of(database)
 
     async def two_at_once() -> set[int]:
-        async with kept(used_again, pool_size=1) as first, kept(used_again, pool_size=1) as second:
+        async with kept(reused_url, pool_size=1) as first, kept(reused_url, pool_size=1) as second:
             return {await pid_of(first), await pid_of(second)}
 
     try:

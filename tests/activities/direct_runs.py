@@ -39,7 +39,7 @@ HOUR = timedelta(hours=1)
 LEFT_ALONE = text("SELECT coalesce(sum(same_items), 0)::int FROM staged_observation WHERE fetch_token = :fetch_token")
 
 
-class HowToRead(NamedTuple):
+class ReadOptions(NamedTuple):
     """How a run reads."""
 
     deep: bool = False
@@ -73,7 +73,7 @@ class DirectRuns:
         """Unchanged objects that were skipped."""
         self._database = database
 
-    async def run(self, type_keys: Sequence[str], *, short: bool, options: HowToRead = HowToRead()) -> Counter[str]:  # noqa: B008
+    async def run(self, type_keys: Sequence[str], *, short: bool, options: ReadOptions = ReadOptions()) -> Counter[str]:  # noqa: B008
         """Runs a selection to its end and returns its counts; `short` skips unchanged objects."""
         run = Run(
             tenant_id=self.tenant_id,
@@ -98,7 +98,7 @@ class DirectRuns:
         return counts
 
     async def _collection(
-        self, run: Run, planned: PlannedCollection, *, short: bool, options: HowToRead
+        self, run: Run, planned: PlannedCollection, *, short: bool, options: ReadOptions
     ) -> Counter[str]:
         refreshes = {planned.type_key: planned.refresh} if planned.refresh and not options.detail_refresh else {}
         due = (
@@ -151,7 +151,7 @@ class DirectRuns:
         planned: PlannedCollection,
         waves: Sequence[FetchPagesResult],
         counts: Counter[str],
-        options: HowToRead,
+        options: ReadOptions,
         *,
         is_last: bool,
     ) -> bool:

@@ -16,7 +16,7 @@ from local.simulated_graph import SimulatedGraph
 from storage import merge as merging
 from storage.compression import compress
 from storage.database import Database
-from tests.activities.test_unknown_collections import HOUR, Older, older_worker
+from tests.activities.test_unknown_collections import HOUR, OlderWorker, older_worker
 
 POLICIES = "configurationPolicies"
 
@@ -25,7 +25,7 @@ UPDATE pending_item SET {} WHERE external_id = (SELECT min(external_id) FROM pen
 """
 
 
-async def listed(worker: Older, database: Database) -> int:
+async def list_policies(worker: OlderWorker, database: Database) -> int:
     """Lists the policies; returns the number with details to read."""
     run, planned = worker.run, worker.catalog.collections[POLICIES]
     cursors = [CursorRequest(type_key=POLICIES, url=planned.first_url(run.tenant_id))]
@@ -72,7 +72,7 @@ async def test_an_item_with_a_damaged_row_fails_alone(
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
         run = worker.run
-        rows = await listed(worker, database)
+        rows = await list_policies(worker, database)
         async with database.tenant(run.tenant_id) as session:
             damage = text(DAMAGE.format(", ".join(f"{column} = :{column}" for column in garbage)))
             damaged: str = (await session.execute(damage, garbage)).scalar_one()
@@ -92,7 +92,7 @@ async def test_an_item_with_a_damaged_row_fails_alone(
         after = await versions(database, run.tenant_id)
         assert [key for key, version in after.items() if not version] == [damaged], "no version is made of garbage"
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
-        assert await listed(worker, database) == rows
+        assert await list_policies(worker, database) == rows
         fetched = await ActivityEnvironment().run(worker.detailing.fetch_details, details_of(worker.run))
         assert fetched.collections[POLICIES].read == 1, "the next run reads it"
         assert set((await versions(database, run.tenant_id)).values()) == {1}

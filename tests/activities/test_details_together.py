@@ -17,21 +17,21 @@ from activities.messages.details import FetchDetailsResult
 from graph import client as graph_client
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph
 from storage.database import Database
-from tests.activities.test_damaged_pending_items import POLICIES, details_of, listed, versions
-from tests.activities.test_unknown_collections import Older, older_worker
+from tests.activities.test_damaged_pending_items import POLICIES, details_of, list_policies, versions
+from tests.activities.test_unknown_collections import OlderWorker, older_worker
 
 LIMIT = 2
 PAUSE = timedelta(seconds=7)
 
-Interrupt = Callable[[SimulatedGraph, Older, pytest.MonkeyPatch], object]
+Interrupt = Callable[[SimulatedGraph, OlderWorker, pytest.MonkeyPatch], object]
 """Interrupts the second batch of a wave."""
 
 
-def throttle(graph: SimulatedGraph, _worker: Older, _patch: pytest.MonkeyPatch) -> None:
+def throttle(graph: SimulatedGraph, _worker: OlderWorker, _patch: pytest.MonkeyPatch) -> None:
     graph.faults.add(Fault(kind=FaultKind.THROTTLED, path="/settings", count=1))
 
 
-def pause(_graph: SimulatedGraph, worker: Older, patch: pytest.MonkeyPatch) -> None:
+def pause(_graph: SimulatedGraph, worker: OlderWorker, patch: pytest.MonkeyPatch) -> None:
     turn, waits = worker.detailing._pace.turn, chain([timedelta(0)], repeat(PAUSE))
 
     @asynccontextmanager
@@ -42,7 +42,7 @@ def pause(_graph: SimulatedGraph, worker: Older, patch: pytest.MonkeyPatch) -> N
     patch.setattr(worker.detailing._pace, "turn", paused)
 
 
-def answer_too_much(graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+def answer_too_much(graph: SimulatedGraph, _worker: OlderWorker, patch: pytest.MonkeyPatch) -> None:
     batches = iter(range(100))
 
     def limited(request: Any) -> None:
@@ -52,15 +52,15 @@ def answer_too_much(graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyP
     graph.before_answer = limited
 
 
-def answer_at_large(_graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+def answer_at_large(_graph: SimulatedGraph, _worker: OlderWorker, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(graph_client, "LARGE_BYTES", 10)
 
 
-def answer_slowly(_graph: SimulatedGraph, _worker: Older, patch: pytest.MonkeyPatch) -> None:
+def answer_slowly(_graph: SimulatedGraph, _worker: OlderWorker, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(details, "TOGETHER_SECONDS", 0)
 
 
-async def fetch(worker: Older, wave_token: Any) -> FetchDetailsResult:
+async def fetch(worker: OlderWorker, wave_token: Any) -> FetchDetailsResult:
     request = details_of(worker.run).model_copy(
         update={"limit": LIMIT, "batches": MERGED_TOGETHER, "wave_token": wave_token}
     )
@@ -71,7 +71,7 @@ async def test_the_answers_of_several_batches_are_merged_together(
     graph: SimulatedGraph, database: Database, tmp_path: Path
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
-        rows = await listed(worker, database)
+        rows = await list_policies(worker, database)
         earlier = len(graph.requests(Kind.BATCH))
         fetched = await fetch(worker, uuid4())
     assert fetched.requests == LIMIT * MERGED_TOGETHER
@@ -90,7 +90,7 @@ async def test_details_of_the_first_batch_are_kept_if_the_second_fails(
     interrupt: Interrupt,
 ) -> None:
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
-        rows = await listed(worker, database)
+        rows = await list_policies(worker, database)
         with monkeypatch.context() as patch:
             interrupt(graph, worker, patch)
             wave_token = uuid4()

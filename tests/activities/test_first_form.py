@@ -28,7 +28,7 @@ async def observers(database: Database) -> Observers:
     return Observers(load_catalog(), SensitivityRules(), database)
 
 
-async def is_same(observers: Observers, stored: dict[str, Any], served: dict[str, Any]) -> bool:
+async def has_same_meaning(observers: Observers, stored: dict[str, Any], served: dict[str, Any]) -> bool:
     rules = load_catalog().collections["deviceConfigurations"].observation_rules()
     today = await observers.of_tenant(TENANT)
     observed = today.observer("deviceConfigurations").observe(served)
@@ -39,18 +39,18 @@ async def is_same(observers: Observers, stored: dict[str, Any], served: dict[str
 
 
 async def test_order_and_nulls_are_no_difference(observers: Observers) -> None:
-    assert await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0", "5"], "proxySetting": None})
-    assert not await is_same(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0"]})
+    assert await has_same_meaning(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0", "5"], "proxySetting": None})
+    assert not await has_same_meaning(observers, WIFI, {**WIFI, "roleScopeTagIds": ["0"]})
 
 
 async def test_a_secret_stored_in_clear_gets_a_new_version_that_hides_it(observers: Observers) -> None:
     with_key = {**WIFI, "preSharedKey": "hunter2"}
-    assert not await is_same(observers, with_key, with_key)
+    assert not await has_same_meaning(observers, with_key, with_key)
     hidden = {**WIFI, "preSharedKey": {"sensitive": True}}
-    assert await is_same(observers, hidden, with_key)
+    assert await has_same_meaning(observers, hidden, with_key)
 
 
 async def test_a_detail_read_for_the_first_time_gets_a_new_version(observers: Observers) -> None:
     details = load_catalog().collections["deviceConfigurations"].detail_properties
     detail = min(details)
-    assert not await is_same(observers, WIFI, {**WIFI, detail: []})
+    assert not await has_same_meaning(observers, WIFI, {**WIFI, detail: []})

@@ -26,13 +26,13 @@ async def test_the_worker_heartbeats_until_the_activity_ends() -> None:
     environment.info = replace(environment.info, heartbeat_timeout=timedelta(milliseconds=50))
     environment.on_heartbeat = lambda *_: beats.release()
 
-    async def works() -> str:
+    async def succeed() -> str:
         for _ in range(3):
             await beats.acquire()
         return "done"
 
     before = asyncio.all_tasks()
-    assert await intercepted(environment, works) == "done"
+    assert await intercepted(environment, succeed) == "done"
     assert asyncio.all_tasks() == before, "nothing goes on beating"
 
 
@@ -42,12 +42,12 @@ async def test_a_defect_ends_every_activity_except_those_that_retry_everything(n
     environment = ActivityEnvironment()
     environment.info = replace(environment.info, attempt=1000)
 
-    async def breaks() -> None:
+    async def fail() -> None:
         raise KeyError("defect")
 
-    breaks.__name__ = name
+    fail.__name__ = name
     with pytest.raises(ApplicationError) as failed:
-        await intercepted(environment, breaks)
+        await intercepted(environment, fail)
     assert failed.value.type == ErrorCode.UNEXPECTED_ERROR
     assert failed.value.non_retryable == (name not in RETRIES_EVERYTHING)
 
@@ -61,14 +61,14 @@ async def test_every_log_record_names_the_activity_its_run_and_its_tenant() -> N
     logger.handlers = [handler]
     tenant_id, run_id = uuid4(), uuid4()
 
-    async def warns(message: object) -> None:
+    async def log_warning(message: object) -> None:
         logger.warning("look")
 
     for message in (
         SimpleNamespace(tenant_id=tenant_id, run_id=run_id),
         SimpleNamespace(run=SimpleNamespace(tenant_id=tenant_id, run_id=run_id)),
     ):
-        await intercepted(ActivityEnvironment(), warns, message)
+        await intercepted(ActivityEnvironment(), log_warning, message)
     records = [json.loads(line) for line in written.getvalue().splitlines()]
     assert len(records) == 2
     for record in records:

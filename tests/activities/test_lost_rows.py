@@ -14,7 +14,7 @@ from graph.catalog import load_catalog
 from storage import staging
 from storage.database import Database
 from storage.staging import SameItems
-from tests.storage.support import begin, end, land, listed, observation, sync, until_it_waits
+from tests.storage.support import begin, end, land, list_document, observation, sync, until_it_waits
 
 TENANT = UUID(int=7)
 DIGEST = b"A" * 16
@@ -29,9 +29,9 @@ async def upserted(database: Database, request: UpsertItems) -> UpsertItemsResul
 async def test_a_merge_with_lost_rows_counts_unlisted_and_pending_items(
     database: Database, *, empty_page_is_of_its_own_wave: bool
 ) -> None:
-    await sync(database, TENANT, [listed("groups", "1")], "groups")
+    await sync(database, TENANT, [list_document("groups", "1")], "groups")
     run = await begin(database, TENANT, "groups")
-    await land(database, TENANT, run, [listed("groups", "3")])
+    await land(database, TENANT, run, [list_document("groups", "3")])
     request = UpsertItems(
         tenant_id=TENANT,
         run_id=run.run_id,

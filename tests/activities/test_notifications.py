@@ -25,7 +25,7 @@ from delivery.targets import AnyTarget
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.receiver import SECRET, Receiver, receiving
 from tests.storage.support import begin, end
 
@@ -130,12 +130,12 @@ async def test_a_dead_workers_claim_expires_and_the_event_is_sent(
 
     attempted = []
 
-    async def dies(_target: AnyTarget, message: Message) -> DeliveryAnswer:
+    async def die_after_delivery(_target: AnyTarget, message: Message) -> DeliveryAnswer:
         attempted.append(str(message.delivery_id))
         raise MemoryError
 
     dying = worker.started(claim=timedelta(seconds=2))
-    dying._send = dies
+    dying._send = die_after_delivery
     with pytest.raises(MemoryError):
         await worker.deliver(activities=dying)
     waiting = await worker.deliver()
@@ -243,12 +243,12 @@ async def test_a_delivery_beyond_the_limit_waits_while_targets_hang(
 ) -> None:
     hanging, go_on = asyncio.Semaphore(0), asyncio.Event()
 
-    async def hangs(_target: AnyTarget, _message: Message) -> DeliveryAnswer:
+    async def hang(_target: AnyTarget, _message: Message) -> DeliveryAnswer:
         hanging.release()
         await go_on.wait()
         return DeliveryAnswer(True, "at last")
 
-    worker.activities._send = hangs
+    worker.activities._send = hang
     for _ in range(DELIVERIES_AT_ONCE):
         await worker.note(await failed_run(database))
     under_way = [asyncio.create_task(worker.deliver()) for _ in range(DELIVERIES_AT_ONCE)]

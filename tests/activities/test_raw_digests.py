@@ -15,7 +15,7 @@ from activities import observers
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.simulated_graph.endpoints import endpoint_at
-from tests.activities.direct_runs import HowToRead, direct_runs, rows
+from tests.activities.direct_runs import ReadOptions, direct_runs, rows
 from tests.conftest import copy_of, empty
 
 KEY = bytes(range(32)).hex()
@@ -93,7 +93,7 @@ def _apply(tenant: SimulatedTenant, edit: tuple[str, str, int, int]) -> None:
 EDITS = st.tuples(st.sampled_from([*MADE, *EDITED]), st.sampled_from(EDITABLE), st.integers(0, 5), st.integers(0, 9))
 
 HOWS = st.builds(
-    HowToRead,
+    ReadOptions,
     deep=st.sampled_from([False, False, False, True]),
     detail_refresh=st.sampled_from([timedelta(days=7), timedelta(days=7), timedelta(0)]),
     merges_together=st.booleans(),
@@ -107,7 +107,7 @@ STEPS = st.lists(
 )
 
 
-Step = tuple[list[tuple[str, str, int, int]], HowToRead, tuple[str, ...]]
+Step = tuple[list[tuple[str, str, int, int]], ReadOptions, tuple[str, ...]]
 
 
 class Pair:
@@ -215,9 +215,9 @@ def test_unchanged_objects_are_skipped(pair: Pair, key: str | None, more: tuple[
     edit = ("rename", "deviceCompliancePolicies", 0, 1)
     digested = ("configurationPolicies", "deviceCompliancePolicies", *more[:1])
     type_keys = (*digested, *more[1:], "directoryRoleAssignments")
-    steps: list[Step] = [([], HowToRead(), type_keys)] * 3 + [
-        ([edit], HowToRead(), digested),
-        ([], HowToRead(deep=True), digested),
+    steps: list[Step] = [([], ReadOptions(), type_keys)] * 3 + [
+        ([edit], ReadOptions(), digested),
+        ([], ReadOptions(deep=True), digested),
     ]
     first, second, third, edited, deep = pair.play(steps, key)
     assert first[1] == 0

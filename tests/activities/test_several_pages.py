@@ -7,7 +7,7 @@ import pytest
 
 from local.postgres import EmbeddedPostgres
 from local.simulated_graph import Kind, SimulatedGraph
-from tests.activities.direct_runs import HowToRead, direct_runs, rows
+from tests.activities.direct_runs import ReadOptions, direct_runs, rows
 from tests.conftest import copy_of
 
 PARENTS = 25
@@ -28,7 +28,7 @@ async def test_a_batch_of_several_listings_gives_the_same_rows(
         first, second, third = (f"{TOKENS}/{token['id']}/enrollmentProfiles" for token in tenant.documents(TOKENS)[:3])
         twice = tenant.documents(first)[0]
         tenant.add(second, twice, raw=True)
-        together = HowToRead(pages_at_once=20)
+        together = ReadOptions(pages_at_once=20)
         async with (
             direct_runs(graph, database_url, tmp_path, key=None) as at_once,
             direct_runs(graph, other_url, tmp_path, key=None) as one_by_one,

@@ -19,7 +19,7 @@ from inventory.outcomes import RunStatus
 from inventory.selection import Selection
 from storage import queries, runs
 from storage.database import Database
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.storage.support import SLOTS
 
 LIVE = 300
@@ -30,18 +30,18 @@ TENANT = UUID(int=3)
 class Temporal:
     """Temporal for the sweep: every run but the dead run is under way."""
 
-    dead: str
+    dead_run_id: str
 
     def get_workflow_handle(self, workflow_id: str) -> "Temporal.Handle":
-        return self.Handle(workflow_id, self.dead)
+        return self.Handle(workflow_id, self.dead_run_id)
 
     @dataclass
     class Handle:
         workflow_id: str
-        dead: str
+        dead_run_id: str
 
         async def describe(self) -> Any:
-            if self.workflow_id == self.dead:
+            if self.workflow_id == self.dead_run_id:
                 raise RPCError("not found", RPCStatusCode.NOT_FOUND, b"")
             raw = cast("Any", type("Raw", (), {"first_run_id": self.workflow_id}))
             fields = {"raw_info": raw, "status": WorkflowExecutionStatus.RUNNING, "workflow_type": SYNC_WORKFLOW}
@@ -69,7 +69,7 @@ pytestmark = pytest.mark.filled.with_args(many_runs)
 
 
 @pytest.fixture
-def dead(filled: UUID) -> UUID:
+def dead_run_id(filled: UUID) -> UUID:
     return filled
 
 
@@ -80,28 +80,30 @@ async def status(database: Database, run_id: UUID) -> tuple[RunStatus, list[Erro
     return record.status, record.error_codes
 
 
-async def test_the_sweep_finds_a_dead_run_among_many_live_runs(database: Database, dead: UUID) -> None:
-    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+async def test_the_sweep_finds_a_dead_run_among_many_live_runs(database: Database, dead_run_id: UUID) -> None:
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead_run_id))))
     assert await ActivityEnvironment().run(activities.sweep) == SweepResult(expired=LIVE + 1, closed=1)
-    assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+    assert await status(database, dead_run_id) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
 
 
 async def test_consecutive_sweeps_look_at_different_runs(
-    database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch
+    database: Database, dead_run_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "RUNS_AT_ONCE", LIVE // 3)
-    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead_run_id))))
 
-    async def closes_it() -> bool:
+    async def sweep_closes_dead_run() -> bool:
         result = await ActivityEnvironment().run(activities.sweep)
         assert result.expired == LIVE // 3
         return result.closed == 1
 
-    await until_async(closes_it)
-    assert await status(database, dead) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
+    await until_async(sweep_closes_dead_run)
+    assert await status(database, dead_run_id) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])
 
 
-async def test_a_sweep_stops_at_its_time_limit(database: Database, dead: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sweep_stops_at_its_time_limit(
+    database: Database, dead_run_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweeping, "SECONDS", 0)
-    activities = SweepActivities(database, cast("Client", Temporal(str(dead))))
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead_run_id))))
     assert (await ActivityEnvironment().run(activities.sweep)).expired <= 1

@@ -41,7 +41,7 @@ KNOWN, UNKNOWN = "groups", "ofALaterRelease"
 HOUR = timedelta(hours=1)
 
 
-class Older(NamedTuple):
+class OlderWorker(NamedTuple):
     """The activities of a worker, and a run that has begun."""
 
     fetching: FetchActivities
@@ -55,7 +55,7 @@ class Older(NamedTuple):
 @asynccontextmanager
 async def older_worker(
     graph: SimulatedGraph, database: Database, folder: Path, type_keys: tuple[str, ...] = (KNOWN, UNKNOWN)
-) -> AsyncIterator[Older]:
+) -> AsyncIterator[OlderWorker]:
     tenant, state = graph.tenants[0], State(folder)
     state.write_tenants([tenant.entry()])
     catalog, tenants = load_catalog(), TenantsFile(state.tenants_file)
@@ -71,7 +71,7 @@ async def older_worker(
     ) as client:
         records = RunRecordActivities(database, catalog, tenants, observers, RunLimits(), RunPolicy())
         await ActivityEnvironment().run(records.begin_run, run)
-        yield Older(
+        yield OlderWorker(
             FetchActivities(client, database, catalog, tenants, observers),
             ConfirmActivities(client, database, catalog, tenants, observers),
             DetailActivities(client, database, catalog, tenants, observers),

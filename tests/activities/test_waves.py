@@ -18,7 +18,7 @@ from activities.messages.waves import ReadWave, ReadWaveResult
 from activities.waves import WAVE_BYTES, WAVE_REQUESTS, WaveActivities
 from graph.errors import GraphUnreachedError
 from inventory.error_codes import ErrorCode
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 TENANT, RUN = uuid4(), uuid4()
 FOREVER = timedelta(days=1)
@@ -64,7 +64,7 @@ async def read(answer: Answer, *batches: FetchPages, at_once: int = 8, in_turn: 
     """The result of a wave of these batches."""
     wave = ReadWave(tenant_id=TENANT, pages=list(batches), at_once=at_once, in_turn=in_turn, graph_patience=FOREVER)
     reading = WaveActivities(answer, no_confirmation, no_details, at_once=20)
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         return await ActivityEnvironment().run(reading.read_wave, wave)
 
 
@@ -296,7 +296,7 @@ async def test_a_hanging_tenant_leaves_half_of_the_places_to_others() -> None:
 
     reading = WaveActivities(answer, no_confirmation, no_details, at_once=4)
     waiting = [asyncio.create_task(ActivityEnvironment().run(reading.read_wave, wave(TENANT, 8))) for _ in range(2)]
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await hanging.wait()
         assert urls(await ActivityEnvironment().run(reading.read_wave, wave(other, 3))) == [[["/a"]]] * 3
         assert begun == 2

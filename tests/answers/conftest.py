@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 
 
 @pytest.fixture

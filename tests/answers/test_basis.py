@@ -9,7 +9,7 @@ import pytest
 from cli.app import COMMANDS
 from inventory.coverage import TENANT_NEVER_READ
 from storage.database import Database
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.cli.test_tenant_walk import ALPHA, Portfolio
 from tests.storage.support import sync
 

@@ -14,7 +14,7 @@ from answers.export.rules import file_path
 from storage.bodies import DamagedDocumentError, document_of
 from storage.compression import MAX_DOCUMENT_BYTES, compress, decompress
 from storage.database import Database
-from tests.cli.looking import CommandLine, Ended
+from tests.cli.command_line import CommandLine, CommandResult
 from tests.storage.support import observation, sync
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
@@ -77,7 +77,7 @@ def damage(database_url: str, version: int, body: bytes, external_id: str = "p")
         assert altered.rowcount == 1
 
 
-def names_version(done: Ended, version: int, code: int = 3) -> bool:
+def names_version(done: CommandResult, version: int, code: int = 3) -> bool:
     """Whether stderr names the version; fails on another exit code."""
     assert "unexpected" not in done.stderr
     assert done.code == code, done.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import sync
 
 TENANT = UUID(int=71)

@@ -12,7 +12,7 @@ from graph.catalog import load_catalog
 from storage.database import Database
 from storage.references import catch_up
 from storage.titles import give_titles
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import observation, sync
 
 TELEMETRY = "device_vendor_msft_policy_config_system_allowtelemetry"

@@ -14,7 +14,7 @@ from inventory.observation import Observation
 from inventory.records import VersionChange
 from storage.database import Database
 from storage.documents import database_time
-from tests.storage.support import listed, observation, sync
+from tests.storage.support import list_document, observation, sync
 
 TENANT = uuid4()
 POLICIES, GROUPS, LIFETIMES = "configurationPolicies", "groups", "tokenLifetimePolicies"
@@ -57,9 +57,9 @@ HISTORIES: dict[str, list[Observation]] = {
         observation(LIFETIMES, "1", appliesTo=[{"id": "app"}]),
         observation(LIFETIMES, "1", appliesTo=[{"id": "other"}]),
     ],
-    "details that come later": [listed(POLICIES, "1", name="One"), policy(name="One")],
+    "details that come later": [list_document(POLICIES, "1", name="One"), policy(name="One")],
     "details that come with an edit": [
-        listed(POLICIES, "1", name="One", description="old"),
+        list_document(POLICIES, "1", name="One", description="old"),
         policy(name="One", description="new"),
     ],
     "a type that the catalog does not have": [observation("gone", "1", a=1), observation("gone", "1", a=2)],

@@ -14,7 +14,7 @@ from inventory.data_keys import DataKey
 from inventory.exact_json import JsonObject
 from inventory.observation import Observation, Observer
 from storage.database import Database
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import sync
 
 PROFILES = "deviceConfigurations"

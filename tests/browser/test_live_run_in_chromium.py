@@ -16,13 +16,13 @@ from inventory.selection import Selection
 from storage import portfolio
 from storage.database import Database
 from tests.browser.chromium import needs_chromium, visit
-from tests.patience import PATIENCE_SECONDS, until_async
+from tests.deadlines import DEADLINE_SECONDS, until_async
 from tests.storage.support import begin, end, land, observation
 from tests.web.process import addresses, environment_of, running
 
 POLICIES = "conditionalAccessPolicies"
 CONTOSO = uuid4()
-MILLISECONDS = PATIENCE_SECONDS * 1000
+MILLISECONDS = DEADLINE_SECONDS * 1000
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_page_updates_when_its_scripts_load_late(database: Database, page:
         await visitor.page.goto(page["sign_in_url"])
         address = f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}"
         await visitor.page.goto(address, wait_until="commit")
-        route = await asyncio.wait_for(held, PATIENCE_SECONDS)
+        route = await asyncio.wait_for(held, DEADLINE_SECONDS)
         await visitor.page.wait_for_function("window.htmx", timeout=MILLISECONDS)
         # Runs after the tasks that htmx has queued.
         await visitor.page.evaluate("new Promise(done => setTimeout(() => setTimeout(done)))")
@@ -167,7 +167,7 @@ async def test_ctrl_c_stops_the_page_during_a_live_stream(
     environment = environment_of(database_url, tmp_path, CONTOSO) | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
     with running(environment, "--port=0", "--json") as process:
         printed = addresses(process)
-        async with httpx.AsyncClient(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=printed["url"], timeout=DEADLINE_SECONDS, trust_env=False) as client:
             cookie = (await client.get(printed["sign_in_url"])).headers["set-cookie"].partition(";")[0]
             address = f"/tenants/{CONTOSO}/runs/{run.run_id}/live"
             async with client.stream("GET", address, headers={"Cookie": cookie}) as answer:
@@ -175,5 +175,5 @@ async def test_ctrl_c_stops_the_page_during_a_live_stream(
                     assert line.startswith("data:")
                     break
                 process.send_signal(signal.SIGINT)
-                _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+                _, errors = process.communicate(timeout=DEADLINE_SECONDS)
     assert "Traceback" not in errors

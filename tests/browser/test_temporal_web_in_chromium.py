@@ -12,12 +12,12 @@ from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.browser.chromium import needs_chromium, visit
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
-LIMIT = PATIENCE_SECONDS * 1000
+LIMIT = DEADLINE_SECONDS * 1000
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 from local.simulated_graph import INTUNE_LOG, Fault, FaultKind
+from tests.deadlines import until
 from tests.end_to_end.system import System
-from tests.patience import until
 
 TYPES = (
     "deviceConfigurations", "deviceCompliancePolicies", "configurationPolicies", "conditionalAccessPolicies",

@@ -15,34 +15,36 @@ from inventory.selection import Selection
 from local.simulated_graph import SimulatedTenant
 from storage import queries
 from storage.database import Database
-from tests.served import listed
-from tests.served import served as served_now
+from tests.served import content_hashes as tenant_content_hashes
+from tests.served import listing_documents
 
 Item = tuple[str, str]
 MARK = "chaos-secret"
 """Part of every name that an edit gives; no history and no log may contain it."""
 
 
-async def served(tenant: SimulatedTenant, selection: Selection) -> dict[Item, str]:
+async def content_hashes(tenant: SimulatedTenant, selection: Selection) -> dict[Item, str]:
     """Content hashes of the tenant's current items."""
-    return await asyncio.to_thread(served_now, tenant, selection.type_keys)
+    return await asyncio.to_thread(tenant_content_hashes, tenant, selection.type_keys)
 
 
 def _listed(tenant: SimulatedTenant, type_keys: Iterable[str]) -> set[Item]:
     catalog = load_catalog().collections
     return {
-        (key, str(document[catalog[key].id_field])) for key in type_keys for document in listed(tenant, catalog[key])
+        (key, str(document[catalog[key].id_field]))
+        for key in type_keys
+        for document in listing_documents(tenant, catalog[key])
     }
 
 
-async def listed_now(tenant: SimulatedTenant, selection: Selection) -> set[Item]:
+async def listed_items(tenant: SimulatedTenant, selection: Selection) -> set[Item]:
     """The items that the tenant lists now."""
     return await asyncio.to_thread(_listed, tenant, selection.type_keys)
 
 
 async def falsely_missing(database: Database, tenant: SimulatedTenant, selection: Selection) -> list[str]:
     """Items that exist and are reported missing with high confidence."""
-    before = await listed_now(tenant, selection)
+    before = await listed_items(tenant, selection)
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         question = await queries.question(session, selection.hash())
         missing = (
@@ -56,7 +58,7 @@ async def falsely_missing(database: Database, tenant: SimulatedTenant, selection
         )
     if not missing:
         return []
-    after = await listed_now(tenant, selection)
+    after = await listed_items(tenant, selection)
     return [f"{item} exists and is reported missing with high confidence" for item in missing if item in before & after]
 
 
@@ -64,7 +66,7 @@ async def inventory_equals_tenant(
     database: Database, tenant: SimulatedTenant, selection: Selection, run_id: UUID
 ) -> list[str]:
     """After a clean run, items and hashes equal the tenant's, and all other items are missing with high confidence."""
-    expected = await served(tenant, selection)
+    expected = await content_hashes(tenant, selection)
     wrong: list[str] = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         record = await queries.run_record(session, run_id)

@@ -83,7 +83,7 @@ class Play:
                 for edit in self.schedule.edits:
                     tasks.create_task(self._edit(edit))
                 for at, event in self.schedule.events:
-                    tasks.create_task(self._happen(at, event))
+                    tasks.create_task(self._carry_out(at, event))
                 for at in self.schedule.looks:
                     tasks.create_task(self._look_at_logs(at))
         finally:
@@ -96,9 +96,9 @@ class Play:
         """Whether faults may have added properties to details. No list shows that these are gone afterwards."""
         return any(fault.kind is FaultKind.UNKNOWN_PROPERTIES for fault in self.schedule.faults)
 
-    async def _happen(self, at: float, event: Event) -> None:
+    async def _carry_out(self, at: float, event: Event) -> None:
         await asyncio.sleep(at)
-        await self._rig.happen(event)
+        await self._rig.carry_out(event)
 
     async def _start(self, start: Start) -> None:
         await asyncio.sleep(start.at)
@@ -200,7 +200,7 @@ class Play:
             if violation.tenant_id == self._tenant.id and violation.told_seconds_ago > self._under_way_seconds
         )
         for workflow_id in self._workflow_ids:
-            await self._rig.patiently(partial(self._read_history, workflow_id))
+            await self._rig.retry_until_answered(partial(self._read_history, workflow_id))
 
     async def _read_history(self, workflow_id: str) -> None:
         handle = self._rig.client.get_workflow_handle(workflow_id)

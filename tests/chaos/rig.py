@@ -29,9 +29,9 @@ from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.schema import upgrade
 from tests.chaos.schedule import Event
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import System
-from tests.forking import Fork
-from tests.patience import PATIENCE_SECONDS
+from tests.forks import Fork
 from workflows.messages import CancelRequest, SyncInput, WatchInput
 from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
@@ -44,7 +44,7 @@ GRAPH_PATIENCE_SECONDS = 40
 GRAPH_ATTEMPTS = 5
 
 
-class Trap:
+class ForeignServer:
     """A foreign server to which nothing may connect; it counts connections."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Trap:
         self._socket.close()
 
 
-class Beside(NamedTuple):
+class SharedServers(NamedTuple):
     """Shared servers, which no event may hit; the database is the rig's own."""
 
     temporal: EmbeddedTemporal
@@ -82,10 +82,10 @@ class Rig:
         seed: int = 0,
         workers: int = 2,
         page_size: int = 3,
-        beside: Beside | None = None,
+        shared_servers: SharedServers | None = None,
         **settings: str,
     ) -> None:
-        """Without `beside` it has servers of its own."""
+        """Without `shared_servers` it has servers of its own."""
         self._held = ExitStack()
         self._folder = folder
         self._tenants = tenants
@@ -93,15 +93,15 @@ class Rig:
         self._worker_count = workers
         self._settings = settings
         self._page_size = page_size
-        self._beside = beside
+        self._shared_servers = shared_servers
         self._fate = asyncio.Lock()
         self.events = Counter[str]()
-        self.trap = Trap()
+        self.trap = ForeignServer()
 
     def __enter__(self) -> "Rig":
         with ExitStack() as held:
             held.callback(self.trap.close)
-            self.temporal, self.database_url = self._beside or self._servers(held)
+            self.temporal, self.database_url = self._shared_servers or self._servers(held)
             self.graph = held.enter_context(
                 SimulatedGraph(
                     tenants=self._tenants, items_per_collection=7, page_size=self._page_size, seed=self._seed
@@ -123,14 +123,14 @@ class Rig:
             self._held = held.pop_all()
         return self
 
-    def _servers(self, held: ExitStack) -> Beside:
+    def _servers(self, held: ExitStack) -> SharedServers:
         # Another pytest of the same user shuts pytest's own folder to PostgreSQL, which is not root.
         data = held.enter_context(TemporaryDirectory())
         self.postgres = held.enter_context(EmbeddedPostgres(Path(data) / "postgres", durable=False))
         temporal = held.enter_context(EmbeddedTemporal(self._folder / "temporal"))
         database_url = self.postgres.create_database("chaos")
         upgrade(database_url)
-        return Beside(temporal, database_url)
+        return SharedServers(temporal, database_url)
 
     def __exit__(self, *raised: object) -> None:
         self._held.close()
@@ -148,7 +148,7 @@ class Rig:
         """Starts a run, or joins a run under way."""
         task_queue = self.system.environment["TEMPORAL_TASK_QUEUE"]
         sync_input = SyncInput(tenant_id=UUID(tenant.id), selection=selection, deep=deep)
-        return await self.patiently(lambda: start_sync(self.client, task_queue, sync_input, tenant.name))
+        return await self.retry_until_answered(lambda: start_sync(self.client, task_queue, sync_input, tenant.name))
 
     async def wait_for(self, run: StartedRun) -> None:
         """Waits until the run has ended with any status. Raises `TimeoutError` if it does not end."""
@@ -157,8 +157,8 @@ class Rig:
             with suppress(WorkflowFailureError):
                 await run.handle.result(rpc_timeout=timedelta(minutes=1))
 
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.patiently(result)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self.retry_until_answered(result)
 
     async def sync(self, tenant: SimulatedTenant, selection: Selection, *, deep: bool = False) -> UUID:
         """Carries out a whole run; returns its id."""
@@ -168,7 +168,7 @@ class Rig:
 
     async def look(self, tenant: SimulatedTenant) -> None:
         """Looks once at the tenant's audit logs, with any result. Raises `TimeoutError` if the look does not end."""
-        started = await self.patiently(
+        started = await self.retry_until_answered(
             partial(
                 self.client.start_workflow,
                 WatchWorkflow.run,
@@ -185,8 +185,8 @@ class Rig:
                 self.events["looks"] += looked.looked
                 self.events["items_read_by_a_look"] += looked.read + looked.gone
 
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.patiently(result)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await self.retry_until_answered(result)
 
     async def cancel(self, run: StartedRun, requested_by: str) -> None:
         """Signals a run to cancel, if it is still under way."""
@@ -194,7 +194,7 @@ class Rig:
         with suppress(RPCError):
             await run.handle.signal(SyncWorkflow.cancel, request)
 
-    async def patiently(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+    async def retry_until_answered(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
         """Repeats a request until Temporal, which may be restarting, answers."""
         while True:
             try:
@@ -206,13 +206,13 @@ class Rig:
             except UnreachableError:
                 await asyncio.sleep(0.3)
 
-    async def happen(self, event: Event) -> None:
+    async def carry_out(self, event: Event) -> None:
         """Carries out an event, one at a time; returns when all servers run again."""
         async with self._fate:
             self.events[event] += 1
-            await asyncio.to_thread(self._happen, event)
+            await asyncio.to_thread(self._carry_out, event)
 
-    def _happen(self, event: Event) -> None:
+    def _carry_out(self, event: Event) -> None:
         match event:
             case Event.KILL_WORKER:
                 doomed = self.workers.pop(0)
@@ -229,9 +229,9 @@ class Rig:
                 os.kill(self.postgres.child.pid, signal.SIGQUIT)
                 self.postgres.stop()
                 self.postgres.start()
-        self.survive()
+        self.restart_ended_workers()
 
-    def survive(self) -> None:
+    def restart_ended_workers(self) -> None:
         """Starts ended workers again, as a service manager does. They end with the calling thread."""
         alive: list[Fork] = [worker for worker in self.workers if worker.running()]
         self.events["worker_ended_by_itself"] += len(self.workers) - len(alive)

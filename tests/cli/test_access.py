@@ -15,7 +15,7 @@ from inventory.people import Person, Role
 from storage import access_rules, web_sessions
 from storage.access_rules import Subject
 from storage.database import Database
-from tests.cli.looking import Ended
+from tests.cli.command_line import CommandResult
 from tests.cli.test_schemas import OF_ACCESS, record_of
 
 CONTOSO = UUID(int=1)
@@ -38,9 +38,9 @@ class Starter:
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
         }
 
-    async def __call__(self, *words: str) -> Ended:
+    async def __call__(self, *words: str) -> CommandResult:
         done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words], env=self._environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from answers.times import EARLIEST, LATEST, time_of
 from cli.app import app
 from inventory.typed_text import MOST_CHARACTERS, problem_with
 from storage.database import Database
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.each import of_each
 from tests.storage.support import begin, observation, sync
 

@@ -7,15 +7,15 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.options import selection_of
 from graph.catalog import load_catalog
-from tests.end_to_end.system import Finished
+from tests.end_to_end.system import CommandResult
 
 COLLECTIONS = load_catalog().collections
 
 
-def starter(*arguments: str) -> Finished:
+def starter(*arguments: str) -> CommandResult:
     """Runs one command in this process."""
     done = CliRunner().invoke(app, arguments)
-    return Finished(done.exit_code, done.stdout, done.stderr)
+    return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 def keys(*arguments: str) -> set[str]:

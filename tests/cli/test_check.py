@@ -22,12 +22,12 @@ from local.state import State
 from storage import request_pace as pacing
 from storage.database import Database
 from tests.each import of_each
-from tests.end_to_end.system import Finished
-from tests.forking import CHECKOUT
+from tests.end_to_end.system import CommandResult
+from tests.forks import CHECKOUT
 
 COLLECTIONS = load_catalog().collections
 
-Check = Callable[..., Finished]
+Check = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def environment(graph: SimulatedGraph, tmp_path: Path) -> dict[str, str]:
 def check(graph: SimulatedGraph, environment: dict[str, str]) -> Check:
     """Checks the first tenant in this process, since there are many checks."""
 
-    def run(*arguments: str, **otherwise: str) -> Finished:
+    def run(*arguments: str, **otherwise: str) -> CommandResult:
         words = ["check", graph.tenants[0].name, *arguments]
         done = CliRunner().invoke(app, words, env={**environment, **otherwise})
         assert isinstance(done.exception, SystemExit | None), done.exception
-        return Finished(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
     return run
 
@@ -213,12 +213,14 @@ def test_a_probe_requests_as_little_as_possible(entry: Collection) -> None:
     assert "$expand" not in query
 
 
-UNREACHED = pytest.mark.parametrize("who", ["no name", "nothing there", pytest.param("silent", marks=pytest.mark.slow)])
+UNREACHED = pytest.mark.parametrize(
+    "service", ["no name", "nothing there", pytest.param("silent", marks=pytest.mark.slow)]
+)
 """The silent server is slow: the check waits ten seconds for it."""
 
 
 @pytest.fixture
-def silent() -> Iterator[int]:
+def silent_port() -> Iterator[int]:
     """The port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
@@ -226,12 +228,12 @@ def silent() -> Iterator[int]:
 
 @UNREACHED
 def test_an_unreachable_sign_in_service_is_reported_once_with_its_cause(
-    check: Check, silent: int, service: str
+    check: Check, silent_port: int, service: str
 ) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "the name nobody.invalid cannot be resolved; check DNS"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections; check the address"),
-        "silent": (f"https://127.0.0.1:{silent}", "check the network, the firewall and the proxy"),
+        "silent": (f"https://127.0.0.1:{silent_port}", "check the network, the firewall and the proxy"),
     }[service]
     done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
     assert (done.code, done.stdout) == (1, "")
@@ -247,11 +249,11 @@ def test_an_untrusted_certificate_is_reported(graph: SimulatedGraph, check: Chec
 
 
 @UNREACHED
-def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, silent: int, service: str) -> None:
+def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, silent_port: int, service: str) -> None:
     address, words = {
         "no name": ("https://nobody.invalid", "cannot be resolved"),
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections"),
-        "silent": (f"https://127.0.0.1:{silent}", "does not answer"),
+        "silent": (f"https://127.0.0.1:{silent_port}", "does not answer"),
     }[service]
     done = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
     assert (done.code, done.stdout) == (1, "")

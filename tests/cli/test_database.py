@@ -9,10 +9,10 @@ from cli.database import _set_up
 from local.postgres import EmbeddedPostgres
 from storage.schema import UpgradeResult, head
 from tests.conftest import OWNER, copy_of
-from tests.end_to_end.system import Finished, starter
+from tests.end_to_end.system import CommandResult, starter
 
 
-def run(folder: Path, url: str, *arguments: str) -> Finished:
+def run(folder: Path, url: str, *arguments: str) -> CommandResult:
     return starter("database", *arguments, environment={"DATABASE_URL": url}, folder=folder)
 
 

@@ -12,15 +12,15 @@ from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from storage.access import PORTFOLIO_ROLE, REVISION, WORKER_ROLE
 from tests.conftest import OWNER, copy_of, make_login, url_of
-from tests.end_to_end.system import Finished, System
+from tests.end_to_end.system import CommandResult, System
 
 
-def checks(done: Finished) -> dict[tuple[str, str], dict[str, Any]]:
+def checks(done: CommandResult) -> dict[tuple[str, str], dict[str, Any]]:
     """The results by place and check, or place and tenant."""
     return {(line["place"], line["tenant"] or line["check"]): line for line in done.objects()}
 
 
-def failed(done: Finished) -> set[tuple[str, str]]:
+def failed(done: CommandResult) -> set[tuple[str, str]]:
     """The checks that failed."""
     return {name for name, line in checks(done).items() if line["verdict"] == "failed"}
 

@@ -74,12 +74,12 @@ def followed(temporal: Temporal, *, watched: bool) -> list[tuple[float, str]]:
     lines: list[tuple[float, str]] = []
 
     async def follow() -> None:
-        def say(line: str) -> None:
+        def record_line(line: str) -> None:
             lines.append((asyncio.get_running_loop().time(), line))
 
         client: Any = temporal
         handle: Handle = client
-        await Follower(client, QUEUE, SyncProgress, lambda _: None, say, watched=watched).follow(handle)
+        await Follower(client, QUEUE, SyncProgress, lambda _: None, record_line, watched=watched).follow(handle)
 
     run_in_skipped_time(follow())
     return lines

@@ -14,7 +14,7 @@ from cli.app import app
 from cli.output import SafeConsole
 from cli.table import Column, print_table
 from local.simulated_graph import SimulatedGraph
-from tests.end_to_end.system import Finished, System
+from tests.end_to_end.system import CommandResult, System
 
 STEERING = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202egnp.exe\u2028error: forged\u200d\r\n\x7f[red]:smile:[/]"
 NAME = f"Policy {STEERING}"
@@ -51,11 +51,11 @@ def test_each_row_of_a_table_is_a_single_line(capsys: pytest.CaptureFixture[str]
     assert_clean(printed)
 
 
-def printed(system: System, *arguments: str, **environment: str) -> Finished:
+def printed(system: System, *arguments: str, **environment: str) -> CommandResult:
     """Runs a command in this process, since there are many."""
     done = CliRunner().invoke(app, arguments, env={**system.environment, **environment})
     assert isinstance(done.exception, SystemExit | None), (arguments, done.exception)
-    return Finished(done.exit_code, done.stdout, done.stderr)
+    return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture

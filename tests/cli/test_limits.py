@@ -14,8 +14,8 @@ from temporalio.testing import WorkflowEnvironment
 from cli.task_queue import read_rates, same_rate, set_rates
 from connections import UnreachableError
 from local.temporal import EmbeddedTemporal
+from tests.deadlines import DEADLINE
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE
 
 FIELDS = [
     "task_queue",
@@ -39,7 +39,7 @@ async def test_temporal_keeps_set_limits_and_drops_removed_limits(
     client = await Client.connect(temporal.address)
     task_queue = f"test-{uuid4()}"
 
-    async def set_to(overall: float | None, per_tenant: float | None) -> None:
+    async def assert_limits(overall: float | None, per_tenant: float | None) -> None:
         await set_rates(
             client, task_queue, overall=overall, per_tenant=per_tenant, identity="someone@somewhere", reason="a test"
         )
@@ -48,18 +48,18 @@ async def test_temporal_keeps_set_limits_and_drops_removed_limits(
     assert (fresh.overall.per_second, fresh.per_tenant.per_second) == (None, None)
     assert fresh.partitions == 1, "on the embedded server a limit is what it says"
 
-    await set_to(40, 0.1)
+    await assert_limits(40, 0.1)
     limited = await read_rates(client, task_queue)
     assert (limited.overall.per_second, limited.per_tenant.per_second) == (40, 0.1)
     assert (limited.overall.set_by, limited.overall.reason) == ("someone@somewhere", "a test")
     assert limited.overall.set_at is not None
     assert abs(limited.overall.set_at - datetime.now(UTC)) < timedelta(minutes=5)
 
-    await set_to(None, 2.5)
+    await assert_limits(None, 2.5)
     half = await read_rates(client, task_queue)
     assert (half.overall.per_second, half.per_tenant.per_second) == (None, 2.5)
 
-    await set_to(None, None)
+    await assert_limits(None, None)
     free = await read_rates(client, task_queue)
     assert (free.overall.per_second, free.per_tenant.per_second) == (None, None)
 
@@ -114,7 +114,7 @@ def test_a_difference_is_shown_with_the_command_to_apply_it(system: System) -> N
 async def test_an_old_server_is_refused_as_too_old() -> None:
     program = Path(sysconfig.get_path("scripts")) / "temporal-test-server"
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=str(program), test_server_startup_timeout=PATIENCE
+        test_server_existing_path=str(program), test_server_startup_timeout=DEADLINE
     ) as old:
         with pytest.raises(UnreachableError, match=r"too old to limit a task queue; use server 1\.29 or newer"):
             await set_rates(old.client, "any", overall=1, per_tenant=None, identity="me", reason="a test")

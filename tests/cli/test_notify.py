@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from storage.database import Database
-from tests.cli.looking import Ended
+from tests.cli.command_line import CommandResult
 from tests.cli.test_schemas import record_of
 from tests.receiver import SECRET, Receiver, receiving
 
@@ -41,10 +41,10 @@ class Starter:
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
         }
 
-    async def __call__(self, *words: str, columns: int | None = None) -> Ended:
+    async def __call__(self, *words: str, columns: int | None = None) -> CommandResult:
         environment = {**self.environment, "COLUMNS": str(columns or "")}
         done = await asyncio.to_thread(CliRunner().invoke, app, ["notify", *words], env=environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ from tests.answers.dependencies.test_answer import (
     policy,
     target,
 )
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.end_to_end.system import System
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 from tests.storage.support import sync
 
 DOCS = CHECKOUT / "docs"

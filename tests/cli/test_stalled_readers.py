@@ -17,8 +17,8 @@ from cli import spool
 from cli.spool import DocumentSpool, KeptDocument, printed_afterwards
 from inventory.user_errors import UnavailableError
 from storage.database import Database
-from tests.forking import CHECKOUT, Fork
-from tests.patience import PATIENCE_SECONDS, until
+from tests.deadlines import DEADLINE_SECONDS, until
+from tests.forks import CHECKOUT, Fork
 from tests.storage.support import observation, sync
 
 TENANT, OTHER = UUID(int=1), UUID(int=2)
@@ -90,7 +90,7 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
     run = Fork("starter.py", command, environment=environment, folder=folder, stdout=pipe, stderr=errors)
     try:
         with pipe.open("rb") as answer:
-            assert select.select([answer], [], [], PATIENCE_SECONDS)[0], "it writes"
+            assert select.select([answer], [], [], DEADLINE_SECONDS)[0], "it writes"
             with psycopg.connect(database_url, autocommit=True) as onlooker:
                 until(lambda: onlooker.execute(open_ones).fetchone() == (0,), f"{command}: a transaction is open")
             assert run.running(), f"{command} still waits for its reader"

@@ -24,7 +24,7 @@ from cli.output_options import OutputOptions, using
 from cli.table import Column, Shape, print_table, short_ids
 from inventory.plurals import counted, either
 from inventory.severity import Severity
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

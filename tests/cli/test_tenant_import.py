@@ -4,7 +4,7 @@ from pathlib import Path
 from uuid import UUID
 
 from storage.database import Database
-from tests.cli.looking import Terminal
+from tests.cli.command_line import Terminal
 
 
 def entry(number: int, name: str) -> str:

@@ -23,7 +23,7 @@ from configuration import Settings
 from inventory.user_errors import NeverReadError, UserError
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
-from tests.cli.looking import Ended
+from tests.cli.command_line import CommandResult
 from tests.storage.support import sync
 
 ALPHA, BETA, GAMMA = (UUID(int=number) for number in (51, 52, 53))
@@ -48,9 +48,9 @@ class Portfolio:
             "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
         }
 
-    async def __call__(self, *arguments: str) -> Ended:
+    async def __call__(self, *arguments: str) -> CommandResult:
         done = await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=self._environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -92,8 +92,8 @@ async def test_each_tenant_answers_under_its_name_or_as_never_read(portfolio: Po
 async def test_each_line_of_json_names_its_tenant(portfolio: Portfolio, question: str) -> None:
     done = await portfolio(question, "--all-tenants", "--json")
     assert done.code == 0
-    named = [(line.get("summary") or line)["tenant_id"] for line in done.objects()]
-    assert list(dict.fromkeys(named)) == [str(ALPHA), str(BETA), str(GAMMA)]
+    tenant_ids = [(line.get("summary") or line)["tenant_id"] for line in done.objects()]
+    assert list(dict.fromkeys(tenant_ids)) == [str(ALPHA), str(BETA), str(GAMMA)]
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -110,7 +110,7 @@ async def test_a_tag_chooses_tenants(portfolio: Portfolio) -> None:
     assert {line["tenant_id"] for line in done.objects()} == {str(ALPHA), str(BETA)}
 
 
-async def named(database: Database, names: dict[UUID, str]) -> None:
+async def sync_profiles(database: Database, names: dict[UUID, str]) -> None:
     """Syncs a profile for each letter of a tenant's text."""
     for tenant_id, letters in names.items():
         items = [configuration(letter, displayName=letter) for letter in letters]
@@ -141,18 +141,18 @@ async def test_a_single_query_for_all_tenants_gives_their_separate_answers(portf
 async def test_a_failed_joint_query_leaves_tenants_to_separate_queries(database: Database) -> None:
     await fill(database, ALPHA, BETA)
 
-    async def wrong(*_: object) -> dict[UUID, list[BaseModel]]:
+    async def fail(*_: object) -> dict[UUID, list[BaseModel]]:
         raise UserError("one of them is broken")
 
-    together = TenantsTogether([ALPHA, BETA], wrong)
+    together = TenantsTogether([ALPHA, BETA], fail)
     assert [await together.answer(database.portfolio, tenant_id) for tenant_id in (ALPHA, BETA)] == [None, None]
 
 
 @pytest.mark.parametrize("question", ["items", "changes"])
 async def test_a_limit_holds_over_all_tenants(database: Database, portfolio: Portfolio, question: str) -> None:
-    await named(database, {ALPHA: "ab", BETA: "cd", GAMMA: "ef"})
+    await sync_profiles(database, {ALPHA: "ab", BETA: "cd", GAMMA: "ef"})
     if question == "changes":
-        await named(database, {ALPHA: "abx", BETA: "cdxy", GAMMA: "efx"})
+        await sync_profiles(database, {ALPHA: "abx", BETA: "cdxy", GAMMA: "efx"})
     for limit, answered in ((1, [ALPHA]), (3, [ALPHA, BETA]), (100, [ALPHA, BETA, GAMMA])):
         done = await portfolio(question, "--all-tenants", "--limit", str(limit), "--json")
         rows = [line["tenant_id"] for line in done.objects() if "summary" not in line]
@@ -191,7 +191,7 @@ async def test_a_limit_reports_the_number_of_omitted_rows(
 
 
 async def test_rows_of_all_tenants_are_sorted_together(database: Database, portfolio: Portfolio) -> None:
-    await named(database, {ALPHA: "adf", BETA: "be", GAMMA: "c"})
+    await sync_profiles(database, {ALPHA: "adf", BETA: "be", GAMMA: "c"})
     done = await portfolio("items", "--all-tenants", "--sort", "-name", "--limit", "4", "--csv")
     header, *rows = csv.reader(done.stdout.splitlines())
     assert [row[header.index("display_name")] for row in rows] == ["f", "e", "d", "c"]
@@ -207,7 +207,7 @@ async def test_rows_of_all_tenants_are_sorted_together(database: Database, portf
 
 
 async def test_rows_of_a_tenant_are_sorted_before_they_are_limited(database: Database, portfolio: Portfolio) -> None:
-    await named(database, {ALPHA: "abcd"})
+    await sync_profiles(database, {ALPHA: "abcd"})
     done = await portfolio("items", "alpha", "--sort", "-name", "--limit", "1", "--columns", "name")
     assert done.stdout.splitlines()[-1] == "d"
     assert "--limit 1 leaves out 3 more rows" in done.stderr
@@ -218,14 +218,14 @@ async def test_rows_of_a_tenant_are_sorted_before_they_are_limited(database: Dat
 
 async def test_changes_are_sorted_in_csv(database: Database, portfolio: Portfolio) -> None:
     for words in ({ALPHA: "a", BETA: "a"}, {ALPHA: "axz", BETA: "ay"}):
-        await named(database, words)
+        await sync_profiles(database, words)
     for arguments, expected in ((("alpha",), ["z", "x"]), (("--all-tenants",), ["z", "y", "x"])):
         done = await portfolio("changes", *arguments, "--csv", "--sort", "-display_name", "--columns", "display_name")
         assert done.stdout.splitlines() == ["display_name", *expected]
 
 
 async def test_an_unknown_column_is_refused_once(database: Database, portfolio: Portfolio) -> None:
-    await named(database, {ALPHA: "a", BETA: "b"})
+    await sync_profiles(database, {ALPHA: "a", BETA: "b"})
     done = await portfolio("items", "--all-tenants", "--sort", "nonsense")
     assert (done.code, done.stdout) == (2, "")
     assert done.stderr.count("there is no column 'nonsense'") == 1

@@ -16,7 +16,7 @@ from control.live_runs import NEW_SECONDS, LiveRuns
 from control.shared_looks import SharedLooks
 from storage.database import Database
 from storage.runs import open_run
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.storage.support import SLOTS, begin, identity
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES
 from web.temporal import TemporalAccess
@@ -25,9 +25,9 @@ NOWHERE = {"target_host": "127.0.0.1:1"}
 
 
 @pytest.fixture(autouse=True)
-def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_look_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks wait for a Temporal that answers, however busy the machine is."""
-    monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", DEADLINE_SECONDS)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_only_the_first_look_waits_for_a_silent_temporal(
         return await silent_temporal.client()
 
     monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", 0.01)
-    monkeypatch.setattr(looks_at_runs, "SILENCE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(looks_at_runs, "SILENCE_SECONDS", DEADLINE_SECONDS)
     live_runs = LiveRuns(database, connect, "queue")
     for run, tenant_id in zip(runs, (CONTOSO, FABRIKAM), strict=True):
         found = await live_runs.look(tenant_id, run.run_id)

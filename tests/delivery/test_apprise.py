@@ -17,7 +17,7 @@ from delivery.sender import send
 from delivery.targets import AppriseTarget
 from inventory.notifications import NotificationEvent, NotificationKind
 from inventory.severity import Severity
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.receiver import Receiver, receiving
 
 DELIVERY, TENANT, RUN = UUID(int=1), UUID(int=2), UUID(int=3)

@@ -13,8 +13,8 @@ import yaml
 
 from configuration import known_names
 from inventory.version import VERSION
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
+from tests.forks import CHECKOUT
 from worker import GRACEFUL_SHUTDOWN
 
 pytestmark = pytest.mark.timeout(1800)
@@ -37,7 +37,7 @@ def rendered() -> Mapping[str, Sequence[Manifest]]:
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=DEADLINE_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         found: Mapping[str, Sequence[Manifest]] = json.loads((TOOLS / "rendered.json").read_text())
@@ -198,7 +198,7 @@ def test_a_missing_value_is_named_in_the_error(
         env={**os.environ, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
     assert done.returncode == 1
     assert message in done.stderr

@@ -15,8 +15,8 @@ import yaml
 from local.postgres import EmbeddedPostgres, _binaries
 from storage.database import Database
 from storage.schema import head, upgrade
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
+from tests.forks import CHECKOUT
 from tests.storage.support import items, observation, sync
 
 AWKWARD = """'"\\$@:/%#?&=+;!*~^`|<>()[]{},.'$$ü\\"""
@@ -55,7 +55,7 @@ def shared_server() -> Iterator[EmbeddedPostgres]:
         TemporaryDirectory() as folder,
         EmbeddedPostgres(Path(folder) / "postgres", durable=False, settings={"shared_buffers": "32MB"}) as server,
     ):
-        made(server)
+        create(server)
         yield server
 
 
@@ -79,11 +79,11 @@ def make_databases(
         },
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
 
 
-def made(server: EmbeddedPostgres, passwords: Mapping[str, str] = PASSWORDS) -> None:
+def create(server: EmbeddedPostgres, passwords: Mapping[str, str] = PASSWORDS) -> None:
     done = make_databases(server, passwords)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -106,7 +106,7 @@ def starter(server: EmbeddedPostgres, login: str, *arguments: str) -> "subproces
         },
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
 
 
@@ -118,7 +118,7 @@ def connect(server: EmbeddedPostgres, login: str, database: str) -> "psycopg.Con
 async def test_each_login_does_its_work_with_an_awkward_password(
     server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(server)
+    create(server)
     done = starter(server, "inventory_owner", "database", "upgrade")
     assert done.returncode == 0, done.stderr
     assert f"from empty to revision {head()}" in done.stdout
@@ -182,7 +182,7 @@ async def test_an_existing_volume_gets_its_new_owners_and_keeps_its_rows(
         connection.execute("CREATE EXTENSION btree_gin")
         connection.execute("CREATE TABLE executions_visibility (id bigserial, at int GENERATED ALWAYS AS IDENTITY)")
 
-    made(server)
+    create(server)
     done = starter(server, "inventory_owner", "database", "upgrade")
     assert (done.returncode, done.stderr) == (0, "")
     assert f"at revision {head()} already" in done.stdout
@@ -217,9 +217,9 @@ def owned_by_the_superuser(server: EmbeddedPostgres, name: str) -> list[tuple[ob
 
 
 def test_a_new_password_applies_at_the_next_start(server: EmbeddedPostgres) -> None:
-    made(server)
+    create(server)
     changed = {**PASSWORDS, "INVENTORY_WORKER_PASSWORD": "another"}
-    made(server, changed)
+    create(server, changed)
     psycopg.connect(url(server, "inventory_worker"), password="another").close()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         connect(server, "inventory_worker", "tenant_inventory")
@@ -245,7 +245,7 @@ def test_the_temporal_server_reads_awkward_passwords_unchanged(tmp_path: Path, p
         env={"PATH": os.environ["PATH"], "POSTGRES_PWD": password},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
     # common/config/config_template_embedded.yaml of temporalio/temporal: password: "{{ … (env "POSTGRES_PWD") }}"

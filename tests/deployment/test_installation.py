@@ -34,7 +34,7 @@ NOT_CLONED = shutil.ignore_patterns(
 OF_THE_MACHINE = re.compile(r"(PIP|UV|SSL)_|(https?|no)_proxy$", re.IGNORECASE)
 """Kept, since they say how this machine reaches its package index."""
 
-PATIENCE_SECONDS = 1200
+DEADLINE_SECONDS = 1200
 
 
 class Servers(NamedTuple):
@@ -147,7 +147,7 @@ def finished(command: list[str], folder: Path, environment: Mapping[str, str]) -
         start_new_session=True,
     ) as process:
         try:
-            output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+            output, _ = process.communicate(timeout=DEADLINE_SECONDS)
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
@@ -211,7 +211,7 @@ def try_image(image: Path, environment: Mapping[str, str], log: Path) -> None:
     try:
         output = succeeds(["python", "starter.py", "sync", "contoso", "--all"], image, environment)
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE_SECONDS) == 0, log.read_text()
+        assert worker.wait(DEADLINE_SECONDS) == 0, log.read_text()
     finally:
         worker.kill()
         worker.wait()

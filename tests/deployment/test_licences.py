@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from inventory.version import VERSION
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
+from tests.forks import CHECKOUT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -24,7 +24,7 @@ def licences(folder: Path) -> "subprocess.CompletedProcess[str]":
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
 
 
@@ -89,7 +89,7 @@ def test_an_unaccepted_licence_fails_by_name_and_leaves_no_sbom(folder: Path, de
 def test_an_audit_without_an_answer_does_not_pass() -> None:
     """The tests' environment has no pip-audit, which looks like a network without a way out."""
     command = [sys.executable, "deploy/audit"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("NOT AUDITED: ")
     tolerant = subprocess.run([*command, "--may-be-offline"], cwd=CHECKOUT, capture_output=True, text=True)

@@ -11,8 +11,8 @@ import orjson
 import pytest
 import yaml
 
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
+from tests.forks import CHECKOUT
 
 MONITORING = CHECKOUT / "deploy" / "monitoring"
 ALERTS: dict[str, Any] = yaml.safe_load((MONITORING / "alerts.yml").read_text())
@@ -35,7 +35,7 @@ def names(expression: str) -> set[str]:
 
 
 def promtool(*arguments: str | Path) -> None:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

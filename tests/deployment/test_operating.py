@@ -26,8 +26,8 @@ from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal, temporal_program
 from storage.database import Database
 from storage.schema import head
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
+from tests.forks import CHECKOUT
 from tests.storage.support import observation, sync
 from worker import GRACEFUL_SHUTDOWN
 from workflows.search_attributes import ALL, type_name
@@ -67,7 +67,7 @@ def run(folder: Path) -> Run:
             env={**os.environ, "PATH": path, "TENANT_INVENTORY_STATE": str(folder / "no-stack"), **environment},
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=DEADLINE_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         return done
@@ -167,7 +167,7 @@ def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
         ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 
 FILES = ("docker-compose.yml", "Dockerfile")
 IMAGE = re.compile(r"(?<=:-|E=)((?:[a-z-]+/)?[a-z-]+:\d[a-z0-9.-]+)@sha256:[0-9a-f]{64}")

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 
 PLACES = [
     "Makefile",

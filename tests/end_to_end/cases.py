@@ -23,7 +23,7 @@ from local.postgres import EmbeddedPostgres
 from local.simulated_graph import Answer, GraphRequest, SimulatedGraph, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from tests.conftest import copy_of
-from tests.end_to_end.system import SEEDS, Finished, System
+from tests.end_to_end.system import SEEDS, CommandResult, System
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
 
@@ -63,7 +63,7 @@ class Case:
                 yield re.compile(pattern), int(answer["status"]), answer["body"]
 
 
-class Stage:
+class TenantPair:
     """Two tenants that hold a case's documents, and the commands about them."""
 
     def __init__(self, system: System, tenant: SimulatedTenant, other: SimulatedTenant) -> None:
@@ -116,7 +116,7 @@ class Stage:
         self.answer(case, "after")
         return before, self.sync(case.type_keys, *options)
 
-    def command(self, name: str, *arguments: str) -> Finished:
+    def command(self, name: str, *arguments: str) -> CommandResult:
         """Runs a command about the first tenant, whose name follows the command's one or two words."""
         if name == "baseline":
             return self.system.starter(name, arguments[0], self.tenant.name, *arguments[1:])
@@ -166,28 +166,28 @@ class Stage:
         return [ItemComparison.model_validate(item) for item in items], ComparisonRecord.model_validate(last)
 
 
-class Theatre:
-    """One product for all cases of a process: a stage for each."""
+class SharedSystem:
+    """One product for all cases of a process: a pair of tenants for each."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._tenants = iter(system.graph.tenants)
-        self._stages: dict[str, Stage] = {}
+        self._pairs: dict[str, TenantPair] = {}
         system.graph.before_answer = self._intercept
 
-    def stage(self) -> Stage:
-        """A stage with two unused tenants."""
-        stage = Stage(self._system, next(self._tenants), next(self._tenants))
-        self._stages[stage.tenant.id] = stage
-        return stage
+    def pair(self) -> TenantPair:
+        """A pair of unused tenants."""
+        pair = TenantPair(self._system, next(self._tenants), next(self._tenants))
+        self._pairs[pair.tenant.id] = pair
+        return pair
 
     def _intercept(self, request: GraphRequest) -> Answer | None:
-        stage = self._stages.get(request.tenant_id or "")
-        return None if stage is None else stage.intercept(request)
+        pair = self._pairs.get(request.tenant_id or "")
+        return None if pair is None else pair.intercept(request)
 
 
 @contextmanager
-def theatre(
+def shared_system(
     postgres: EmbeddedPostgres,
     template: str,
     temporal: EmbeddedTemporal,
@@ -195,8 +195,8 @@ def theatre(
     environment: Mapping[str, str] | None = None,
     *,
     cases: int,
-) -> Iterator[Theatre]:
-    """A theatre for `cases` cases, with a running worker; `environment` adds to its configuration."""
+) -> Iterator[SharedSystem]:
+    """A system for `cases` cases, with a running worker; `environment` adds to its configuration."""
     database_urls = copy_of(postgres, template)
     with (
         SimulatedGraph(tenants=2 * cases, items_per_collection=1, seed=next(SEEDS)) as graph,
@@ -204,7 +204,7 @@ def theatre(
     ):
         system.environment.update(environment or {})
         system.start_worker()
-        yield Theatre(system)
+        yield SharedSystem(system)
     next(database_urls, None)
 
 

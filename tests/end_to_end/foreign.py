@@ -43,7 +43,7 @@ class ForeignWorkflow:
         return answer
 
 
-class Stranger:
+class ForeignClient:
     """A client with access to the namespace and to nothing else."""
 
     def __init__(self, client: Client, queue: str, products_queue: str) -> None:
@@ -61,11 +61,11 @@ class Stranger:
 
 
 @asynccontextmanager
-async def stranger(system: System) -> AsyncIterator[Stranger]:
+async def stranger(system: System) -> AsyncIterator[ForeignClient]:
     """A stranger with a worker and a task queue of its own, in the product's namespace."""
     client = await connect_temporal({"target_host": system.environment["TEMPORAL_ADDRESS"]})
     queue = f"foreign-{uuid4()}"
     async with Worker(
         client, task_queue=queue, workflows=[ForeignWorkflow], workflow_runner=UnsandboxedWorkflowRunner()
     ):
-        yield Stranger(client, queue, system.environment["TEMPORAL_TASK_QUEUE"])
+        yield ForeignClient(client, queue, system.environment["TEMPORAL_TASK_QUEUE"])

@@ -19,14 +19,14 @@ from local.simulated_graph import SimulatedGraph, SimulatedTenant
 from local.state import State
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
-from tests.forking import CHECKOUT, Fork
-from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
+from tests.deadlines import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
+from tests.forks import CHECKOUT, Fork
 
 SEEDS = count(1)
 """Tests of one process share a Temporal, where a tenant's id is the lock on its runs: each test has its own tenants."""
 
 
-class Finished:
+class CommandResult:
     """A command that has ended."""
 
     def __init__(self, code: int, stdout: str, stderr: str) -> None:
@@ -44,7 +44,7 @@ class Finished:
         return RunRecord.model_validate_json(line)
 
 
-class Begun:
+class RunningCommand:
     """A command that runs in `folder`; its output is in `outputs`."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str], folder: Path, outputs: Path) -> None:
@@ -53,22 +53,22 @@ class Begun:
             "starter.py", arguments, environment=environment, folder=folder, stdout=self._stdout, stderr=self._stderr
         )
 
-    def until_said(self, *words: str) -> None:
+    def wait_for_line(self, *words: str) -> None:
         """Waits for a line on stderr that holds all of the words. Raises `PartError` if the command ends before."""
         self.fork.wait_until(
             lambda: any(all(word in line for word in words) for line in self._stderr.read_text().splitlines())
         )
 
-    def finished(self) -> Finished:
+    def finished(self) -> CommandResult:
         """Waits for its end."""
         code = self.fork.wait()
-        return Finished(code, self._stdout.read_text(), self._stderr.read_text())
+        return CommandResult(code, self._stdout.read_text(), self._stderr.read_text())
 
 
-def starter(*arguments: str, environment: Mapping[str, str], folder: Path) -> Finished:
+def starter(*arguments: str, environment: Mapping[str, str], folder: Path) -> CommandResult:
     """Runs one command in `folder` to its end."""
     with TemporaryDirectory() as outputs:
-        return Begun(*arguments, environment=environment, folder=folder, outputs=Path(outputs)).finished()
+        return RunningCommand(*arguments, environment=environment, folder=folder, outputs=Path(outputs)).finished()
 
 
 class System:
@@ -79,7 +79,7 @@ class System:
         self.folder = folder
         self.tenant: SimulatedTenant = graph.tenants[0]
         self._workers: list[Fork] = []
-        self._begun: list[Begun] = []
+        self._begun: list[RunningCommand] = []
         self._commands: list[subprocess.Popen[str]] = []
         state = State(folder)
         state.write_tenants([tenant.entry() for tenant in graph.tenants])
@@ -130,14 +130,14 @@ class System:
         os.kill(worker.pid, signal.SIGKILL)
         worker.stop()
 
-    def starter(self, *arguments: str, **environment: str) -> Finished:
+    def starter(self, *arguments: str, **environment: str) -> CommandResult:
         """Runs one command to its end."""
         return starter(*arguments, environment={**self.environment, **environment}, folder=self.folder)
 
-    def begin(self, *arguments: str) -> Begun:
+    def begin(self, *arguments: str) -> RunningCommand:
         """Starts one command. The system stops it at the end of the test."""
         outputs = Path(mkdtemp(dir=self.folder))
-        begun = Begun(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
+        begun = RunningCommand(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
         self._begun.append(begun)
         return begun
 

@@ -23,9 +23,9 @@ from inventory.records import RunRecord
 from local.simulated_graph import REAL_BUDGETS, Budget, Fault, FaultKind, Kind, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from storage import queries
-from tests.chaos.rig import Beside, Rig, selection_of
+from tests.chaos.rig import Rig, SharedServers, selection_of
+from tests.deadlines import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS, until_async
 from tests.end_to_end.system import SEEDS
-from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS, until_async
 from worker_schedules import schedule_sweep
 from workflows.sweep import SweepWorkflow
 
@@ -40,13 +40,13 @@ PEAK_MIB = 600
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, beside: Beside) -> Iterator[Rig]:
+def servers(tmp_path_factory: pytest.TempPathFactory, shared_servers: SharedServers) -> Iterator[Rig]:
     folder = tmp_path_factory.mktemp("rig")
     with Rig(
         folder,
         tenants=40,
         seed=next(SEEDS),
-        beside=beside,
+        shared_servers=shared_servers,
         GRAPH_PATIENCE_SECONDS=GRAPH_PATIENCE_SECONDS,
         GRAPH_ATTEMPTS=GRAPH_ATTEMPTS,
         RUNS_OVERALL="25",
@@ -57,7 +57,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, beside: Beside) -> Iterato
 @pytest.fixture
 def rig(servers: Rig) -> Iterator[Rig]:
     """The servers, without faults and with all workers. Each test has its own tenants: see `tenants`."""
-    servers.survive()
+    servers.restart_ended_workers()
     servers.graph.clear_requests()
     servers.graph.clear_violations()
     yield servers
@@ -112,7 +112,7 @@ def test_killed_workers_repeat_at_most_their_waves_in_flight(
         await until_async(reads)
         for worker in list(rig.workers):
             rig.system.kill(worker)
-        rig.survive()
+        rig.restart_ended_workers()
         await rig.wait_for(run)
         record = await record_of(rig, run.run_id)
         assert record.status is RunStatus.SUCCESS
@@ -133,10 +133,10 @@ def test_throttled_tenant_does_not_affect_other_tenants(rig: Rig, tenants: Itera
         rig.graph.faults.add(Fault(FaultKind.THROTTLED, tenant_id=slow.id, retry_after="1800"))
         throttled = await rig.start(slow, selection)
 
-        async def has_been_told() -> bool:
+        async def was_requested() -> bool:
             return bool(rig.graph.requests(Kind.INNER, slow.id))
 
-        await until_async(has_been_told)
+        await until_async(was_requested)
         runs = await asyncio.gather(*(rig.sync(tenant, selection) for tenant in others))
         records = [await record_of(rig, run_id) for run_id in runs]
         assert {record.status for record in records} == {RunStatus.SUCCESS}
@@ -261,15 +261,15 @@ def test_sweep_closes_terminated_runs_and_leaves_waiting_runs(rig: Rig, tenants:
             queue = rig.system.environment["TEMPORAL_TASK_QUEUE"]
             return await rig.client.execute_workflow(SweepWorkflow.run, id="sweep/test", task_queue=queue)
 
-        async def closes_the_dead() -> bool:
+        async def sweep_closes_dead_run() -> bool:
             return (await sweep()).closed == 1
 
-        async def leaves_the_waiting() -> bool:
+        async def sweep_leaves_waiting_run() -> bool:
             return await sweep() == SweepResult(expired=1, closed=0)
 
         # Either run may renew its lease before the sweep looks at it.
-        await until_async(closes_the_dead)
-        await until_async(leaves_the_waiting)
+        await until_async(sweep_closes_dead_run)
+        await until_async(sweep_leaves_waiting_run)
         closed = await record_of(rig, runs[0].run_id)
         assert (closed.status, closed.error_codes) == (RunStatus.FAILED, ["run_abandoned"])
         assert (await record_of(rig, runs[1].run_id)).status is RunStatus.RUNNING

@@ -12,27 +12,29 @@ from connections import connect_temporal
 from inventory.records import RunRecord
 from local.postgres import EmbeddedPostgres
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.cases import Case, Documents, Stage, Theatre, needs_cases, theatre
-from tests.end_to_end.test_secrets import everything_stored, histories, shows
+from tests.end_to_end.cases import Case, Documents, SharedSystem, TenantPair, needs_cases, shared_system
+from tests.end_to_end.test_secrets import histories, shows, stored_values
 
 pytestmark = needs_cases
 
 
 @pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["keyed", "keyless"])
-def shared_theatre(
+def shared_case_system(
     request: pytest.FixtureRequest,
     postgres: EmbeddedPostgres,
     migrated_template: str,
     temporal: EmbeddedTemporal,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Theatre]:
+) -> Iterator[SharedSystem]:
     key = {"SENSITIVE_FIELDS_KEY": token_hex() if request.param else "none", "LOG_LEVEL": "DEBUG"}
-    with theatre(postgres, migrated_template, temporal, tmp_path_factory.mktemp("hidden"), key, cases=12) as shared:
+    with shared_system(
+        postgres, migrated_template, temporal, tmp_path_factory.mktemp("hidden"), key, cases=12
+    ) as shared:
         yield shared
 
 
-def is_keyed(stage: Stage) -> bool:
-    return stage.system.environment["SENSITIVE_FIELDS_KEY"] != "none"
+def is_keyed(pair: TenantPair) -> bool:
+    return pair.system.environment["SENSITIVE_FIELDS_KEY"] != "none"
 
 
 @pytest.mark.parametrize(
@@ -42,19 +44,19 @@ def is_keyed(stage: Stage) -> bool:
         pytest.param("09-hidden-payload-edited-without-a-key", "payload", True, marks=pytest.mark.slow),
     ],
 )
-def test_hidden_value_of_an_edited_object_may_have_changed(stage: Stage, name: str, path: str, moves: bool) -> None:
+def test_hidden_value_of_an_edited_object_may_have_changed(pair: TenantPair, name: str, path: str, moves: bool) -> None:
     case = Case(name)
     type_key, (external_id,) = case.type_keys[0], case.ids
-    stage.play(case, baseline=True)
-    (change,) = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
-    kind = "changed" if moves and is_keyed(stage) else "may_have_changed"
+    pair.play(case, baseline=True)
+    (change,) = [entry for entry in pair.changes(type_key) if entry.kind == "changed"]
+    kind = "changed" if moves and is_keyed(pair) else "may_have_changed"
     assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [(path, kind, True)]
-    (finding,) = stage.drift()
+    (finding,) = pair.drift()
     assert (finding.path, finding.hidden, finding.evidence == "edited") == (path, True, kind == "may_have_changed")
-    (difference,) = stage.diff(type_key, external_id)
+    (difference,) = pair.diff(type_key, external_id)
     assert (difference.path, difference.kind, difference.hidden) == (path, kind, True)
     for command in (("changes",), ("drift",)):
-        done = stage.command(*command)
+        done = pair.command(*command)
         assert f"hidden, {kind.replace('_', ' ')}" in " ".join(done.stdout.split()), done.stdout
         for secret in ("****", "30000000-0000-4000-8000-000000000080_", "sensitive"):
             assert secret not in done.stdout + done.stderr
@@ -63,18 +65,18 @@ def test_hidden_value_of_an_edited_object_may_have_changed(stage: Stage, name: s
     for setting in served.get("omaSettings", ()):
         setting["secretReferenceValueId"] = "another"
     served["lastModifiedDateTime"] = "2026-03-01T08:00:00Z"
-    stage.hold({type_key: [served]})
-    assert stage.sync(case.type_keys).counts.changed == 0
+    pair.hold({type_key: [served]})
+    assert pair.sync(case.type_keys).counts.changed == 0
 
 
 @pytest.mark.slow
-def test_08_new_version_number_alone_is_no_change_without_hidden_values(stage: Stage) -> None:
+def test_08_new_version_number_alone_is_no_change_without_hidden_values(pair: TenantPair) -> None:
     case = Case("08-encrypted-value-edited")
     type_key = case.type_keys[0]
     for documents in (case.before, case.after):
         documents[type_key][0]["omaSettings"] = []
-    _, after = stage.play(case)
-    assert (after.counts.changed, [change for change in stage.changes(type_key) if change.kind == "changed"]) == (0, [])
+    _, after = pair.play(case)
+    assert (after.counts.changed, [change for change in pair.changes(type_key) if change.kind == "changed"]) == (0, [])
 
 
 CATALOG_SECRET = "settings[com.apple.wifi.managed_password].settingInstance.simpleSettingValue.value"
@@ -108,38 +110,38 @@ def catalog_policy(changed_at: str, **properties: Any) -> Documents:
 
 
 @pytest.mark.slow
-def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(stage: Stage) -> None:
+def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair: TenantPair) -> None:
     (type_key,) = held = catalog_policy("2026-01-01T08:00:00Z")
     external_id = held[type_key][0]["id"]
-    stage.hold(held)
-    first = stage.sync([type_key])
-    done = stage.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
+    pair.hold(held)
+    first = pair.sync([type_key])
+    done = pair.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
     assert done.code == 0, done.stderr
-    again = stage.sync([type_key], "--deep")
-    assert (again.counts.changed, stage.changes(type_key)[1:]) == (0, []), "another token is no edit"
+    again = pair.sync([type_key], "--deep")
+    assert (again.counts.changed, pair.changes(type_key)[1:]) == (0, []), "another token is no edit"
 
-    stage.hold(catalog_policy("2026-02-01T08:00:00.1230000Z"))
-    edited = stage.sync([type_key])
-    (change,) = [entry for entry in stage.changes(type_key) if entry.kind == "changed"]
+    pair.hold(catalog_policy("2026-02-01T08:00:00.1230000Z"))
+    edited = pair.sync([type_key])
+    (change,) = [entry for entry in pair.changes(type_key) if entry.kind == "changed"]
     expected = (CATALOG_SECRET, "may_have_changed", True)
     assert edited.counts.changed == 1
     assert [(field.path, field.kind, field.hidden) for field in change.fields or ()] == [expected]
-    (finding,) = stage.drift()
+    (finding,) = pair.drift()
     assert (finding.path, finding.hidden, finding.evidence) == (CATALOG_SECRET, True, "edited")
-    (difference,) = stage.diff(type_key, external_id)
+    (difference,) = pair.diff(type_key, external_id)
     assert (difference.path, difference.kind, difference.hidden) == expected
-    shown: Any = stage.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
+    shown: Any = pair.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
     assert shown["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
     assert shown["valueState"] == "encryptedValueToken"
 
     # A new token, or another spelling of the same time, is no edit.
-    stage.hold(catalog_policy("2026-02-01T08:00:00.123Z"))
-    assert stage.sync([type_key], "--deep").counts.changed == 0
+    pair.hold(catalog_policy("2026-02-01T08:00:00.123Z"))
+    assert pair.sync([type_key], "--deep").counts.changed == 0
 
-    stage.hold(catalog_policy("2026-03-01T08:00:00Z"), stage.other)
-    done = stage.system.starter("sync", stage.other.name, "--type", type_key, "--json")
+    pair.hold(catalog_policy("2026-03-01T08:00:00Z"), pair.other)
+    done = pair.system.starter("sync", pair.other.name, "--type", type_key, "--json")
     assert done.code == 0, done.stderr
-    done = stage.system.starter("compare", stage.tenant.name, stage.other.name, "--type", type_key, "--json")
+    done = pair.system.starter("compare", pair.tenant.name, pair.other.name, "--type", type_key, "--json")
     (compared,) = [line for line in done.objects() if "matched_by" in line]
     assert (compared["status"], compared["fields"]) == ("undecided", [])
     assert "secret_not_shown" in compared["uncertain"]
@@ -161,7 +163,7 @@ SECRETS = {
 """The path of each case's secret, and the spellings of the secret."""
 
 
-def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
+def test_no_secret_is_stored_shown_exported_or_logged(pair: TenantPair) -> None:
     cases = {name: Case(name) for name in SECRETS}
     type_keys = sorted({case.type_keys[0] for case in cases.values()})
     before, after = Documents(), Documents()
@@ -171,27 +173,27 @@ def test_no_secret_is_stored_shown_exported_or_logged(stage: Stage) -> None:
             other = other.replace(secret.encode(), secret[::-1].replace("=", "A").encode())
         before.setdefault(case.type_keys[0], []).extend(case.before[case.type_keys[0]])
         after.setdefault(case.type_keys[0], []).extend(orjson.loads(other))
-    stage.hold(before)
-    first = stage.sync(type_keys)
-    kept = [stage.system.logs().encode(), asyncio.run(history(stage, first)).encode()]
+    pair.hold(before)
+    first = pair.sync(type_keys)
+    kept = [pair.system.logs().encode(), asyncio.run(history(pair, first)).encode()]
     for name, case in cases.items():
-        shown = stage.show(case.type_keys[0], case.ids[0])
+        shown = pair.show(case.type_keys[0], case.ids[0])
         assert "sensitive" in hidden_value(shown, SECRETS[name][0]), name
         kept.append(repr(shown).encode())
-    exported = stage.system.folder / f"exported-{is_keyed(stage)}"
-    assert stage.command("export", str(exported)).code == 0
+    exported = pair.system.folder / f"exported-{is_keyed(pair)}"
+    assert pair.command("export", str(exported)).code == 0
     kept += [file.read_bytes() for file in exported.rglob("*") if file.is_file()]
-    kept += everything_stored(stage.system.environment["DATABASE_URL"])
+    kept += stored_values(pair.system.environment["DATABASE_URL"])
     for name, case in cases.items():
         assert any(case.ids[0].encode() in text for text in kept), name
         for secret in SECRETS[name][1]:
             assert not any(shows(text, secret) for text in kept), name
 
-    stage.hold(after)
-    assert stage.sync(type_keys).counts.changed == (len(cases) if is_keyed(stage) else 0)
-    changes = {change.external_id: change.fields for change in stage.changes(*type_keys) if change.kind == "changed"}
-    assert changes.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(stage) else set())
-    for name, case in cases.items() if is_keyed(stage) else ():
+    pair.hold(after)
+    assert pair.sync(type_keys).counts.changed == (len(cases) if is_keyed(pair) else 0)
+    changes = {change.external_id: change.fields for change in pair.changes(*type_keys) if change.kind == "changed"}
+    assert changes.keys() == ({case.ids[0] for case in cases.values()} if is_keyed(pair) else set())
+    for name, case in cases.items() if is_keyed(pair) else ():
         (field,) = list(changes[case.ids[0]] or [])
         assert (field.path.startswith(SECRETS[name][0]), field.hidden, field.kind) == (True, True, "changed"), name
 
@@ -207,8 +209,6 @@ def hidden_value(shown: dict[str, Any], path: str) -> Any:
     return held
 
 
-async def history(stage: Stage, record: RunRecord) -> str:
+async def history(pair: TenantPair, record: RunRecord) -> str:
     """All text in the histories of a run."""
-    return await histories(
-        await connect_temporal({"target_host": stage.system.environment["TEMPORAL_ADDRESS"]}), record
-    )
+    return await histories(await connect_temporal({"target_host": pair.system.environment["TEMPORAL_ADDRESS"]}), record)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.cases import CASES, Case, Stage, Theatre, needs_cases
+from tests.end_to_end.cases import CASES, Case, SharedSystem, TenantPair, needs_cases
 
 pytestmark = needs_cases
 
@@ -14,8 +14,8 @@ pytestmark = needs_cases
 class Situation:
     """A tenant synced before and after a case, with a baseline in between, and another tenant synced as before."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, pair: TenantPair) -> None:
+        self._stage = pair
         self._case: Case | None = None
 
     @property
@@ -59,8 +59,8 @@ class Situation:
 
 
 @pytest.fixture
-def situation(shared_theatre: Theatre) -> Situation:
-    return Situation(shared_theatre.stage())
+def situation(shared_case_system: SharedSystem) -> Situation:
+    return Situation(shared_case_system.pair())
 
 
 def case(number: int) -> Case:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.simulated_graph import Fault, FaultKind
-from tests.end_to_end.cases import Stage
+from tests.end_to_end.cases import TenantPair
 
 CONFIGURATIONS, SETS = "deviceManagement/deviceConfigurations", "deviceAppManagement/policySets"
 COMPLIANCE = "deviceManagement/deviceCompliancePolicies"
@@ -17,67 +17,67 @@ def _group_ids(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.slow
-def test_every_run_reads_the_rest_of_truncated_expansions(stage: Stage) -> None:
-    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
-    stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
-    stage.tenant.cut_expansions(2)
-    record = stage.sync(["deviceConfigurations"])
+def test_every_run_reads_the_rest_of_truncated_expansions(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents(CONFIGURATIONS)[0]["id"])
+    pair.tenant.reassign(CONFIGURATIONS, key, GROUPS)
+    pair.tenant.cut_expansions(2)
+    record = pair.sync(["deviceConfigurations"])
     assert (record.status, record.error_codes) == ("success", [])
-    assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
-    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
+    assert _group_ids(pair.show("deviceConfigurations", key)) == set(GROUPS)
+    assert pair.sync(["deviceConfigurations"]).counts.changed == 0
     # The truncated list is the same as before.
-    stage.tenant.reassign(CONFIGURATIONS, key, [*GROUPS[:4], "10000000-0000-4000-8000-000000000099"])
-    assert stage.sync(["deviceConfigurations"]).counts.changed == 1
-    assert _group_ids(stage.show("deviceConfigurations", key)) - set(GROUPS) == {"10000000-0000-4000-8000-000000000099"}
-    stage.tenant.cut_expansions(None)
-    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
+    pair.tenant.reassign(CONFIGURATIONS, key, [*GROUPS[:4], "10000000-0000-4000-8000-000000000099"])
+    assert pair.sync(["deviceConfigurations"]).counts.changed == 1
+    assert _group_ids(pair.show("deviceConfigurations", key)) - set(GROUPS) == {"10000000-0000-4000-8000-000000000099"}
+    pair.tenant.cut_expansions(None)
+    assert pair.sync(["deviceConfigurations"]).counts.changed == 0
 
 
-def test_list_truncated_in_get_by_id_is_read_to_its_end(stage: Stage) -> None:
-    key = str(stage.tenant.documents(SETS)[0]["id"])
+def test_list_truncated_in_get_by_id_is_read_to_its_end(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents(SETS)[0]["id"])
     items = [{"id": f"added {number}", "displayName": f"Added {number}"} for number in range(130)]
-    stage.tenant.change(SETS, key, {"items": items})
-    assert stage.sync(["policySets"]).status == "success"
-    assert len(stage.show("policySets", key)["items"]) == 130
+    pair.tenant.change(SETS, key, {"items": items})
+    assert pair.sync(["policySets"]).status == "success"
+    assert len(pair.show("policySets", key)["items"]) == 130
 
 
-def test_list_truncated_inside_an_expansion_is_read_to_its_end(stage: Stage) -> None:
-    key = str(stage.tenant.documents(COMPLIANCE)[0]["id"])
+def test_list_truncated_inside_an_expansion_is_read_to_its_end(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents(COMPLIANCE)[0]["id"])
     actions = [
         {"id": str(rule), "scheduledActionConfigurations": [{"id": f"{rule}-{number}"} for number in range(5)]}
         for rule in range(3)
     ]
-    stage.tenant.change(COMPLIANCE, key, {"scheduledActionsForRule": actions})
-    assert stage.sync(["deviceCompliancePolicies"]).status == "success"
-    whole = stage.show("deviceCompliancePolicies", key)
-    stage.tenant.cut_expansions(2)
-    record = stage.sync(["deviceCompliancePolicies"])
+    pair.tenant.change(COMPLIANCE, key, {"scheduledActionsForRule": actions})
+    assert pair.sync(["deviceCompliancePolicies"]).status == "success"
+    whole = pair.show("deviceCompliancePolicies", key)
+    pair.tenant.cut_expansions(2)
+    record = pair.sync(["deviceCompliancePolicies"])
     assert (record.status, record.counts.changed) == ("success", 0)
-    assert stage.show("deviceCompliancePolicies", key) == whole
+    assert pair.show("deviceCompliancePolicies", key) == whole
     assert [len(rule["scheduledActionConfigurations"]) for rule in whole["scheduledActionsForRule"]] == [5, 5, 5]
 
 
-def test_unreadable_rest_of_a_list_is_reported_as_incomplete_details(stage: Stage) -> None:
-    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
-    stage.tenant.reassign(CONFIGURATIONS, key, GROUPS)
-    stage.tenant.cut_expansions(2)
-    faults = stage.system.graph.faults
-    fault = Fault(FaultKind.FORBIDDEN, tenant_id=stage.tenant.id, path=f".*/{key}/assignments")
+def test_unreadable_rest_of_a_list_is_reported_as_incomplete_details(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents(CONFIGURATIONS)[0]["id"])
+    pair.tenant.reassign(CONFIGURATIONS, key, GROUPS)
+    pair.tenant.cut_expansions(2)
+    faults = pair.system.graph.faults
+    fault = Fault(FaultKind.FORBIDDEN, tenant_id=pair.tenant.id, path=f".*/{key}/assignments")
     number = faults.add(fault)
-    record = stage.sync(["deviceConfigurations"])
+    record = pair.sync(["deviceConfigurations"])
     assert (record.status, record.error_codes) == ("partial", ["detail_incomplete"])
     assert record.collections["deviceConfigurations"].context["details_incomplete"] == 1
     faults.remove(number)
-    record = stage.sync(["deviceConfigurations"])
+    record = pair.sync(["deviceConfigurations"])
     assert (record.status, record.counts.changed) == ("success", 0)
-    assert _group_ids(stage.show("deviceConfigurations", key)) == set(GROUPS)
+    assert _group_ids(pair.show("deviceConfigurations", key)) == set(GROUPS)
     assert not [
-        change for change in stage.changes("deviceConfigurations") if change.external_id == key and change.fields
+        change for change in pair.changes("deviceConfigurations") if change.external_id == key and change.fields
     ]
 
 
-def test_next_link_to_a_foreign_host_is_not_followed(stage: Stage) -> None:
-    key = str(stage.tenant.documents(CONFIGURATIONS)[0]["id"])
+def test_next_link_to_a_foreign_host_is_not_followed(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents(CONFIGURATIONS)[0]["id"])
     cut = {
         "@odata.type": "#microsoft.graph.windows10CustomConfiguration",
         "id": key,
@@ -85,17 +85,17 @@ def test_next_link_to_a_foreign_host_is_not_followed(stage: Stage) -> None:
         "assignments": [],
         "assignments@odata.nextLink": f"https://evil.example/beta/{CONFIGURATIONS}/{key}/assignments?$skiptoken=a",
     }
-    stage.answer_with(rf"/beta/{CONFIGURATIONS}\?.*", 200, {"value": [cut]})
-    record = stage.sync(["deviceConfigurations"])
+    pair.answer_with(rf"/beta/{CONFIGURATIONS}\?.*", 200, {"value": [cut]})
+    record = pair.sync(["deviceConfigurations"])
     assert (record.status, record.error_codes) == ("partial", ["detail_incomplete"])
     context = record.collections["deviceConfigurations"].context
     assert (context["detail_error_code"], context["details_incomplete"]) == ("graph_untrusted_link", 1)
-    assert stage.system.graph.violations() == []
+    assert pair.system.graph.violations() == []
 
 
-def test_more_than_twenty_relations_of_a_directory_object_are_read(stage: Stage) -> None:
-    key = str(stage.tenant.documents("applications")[0]["id"])
+def test_more_than_twenty_relations_of_a_directory_object_are_read(pair: TenantPair) -> None:
+    key = str(pair.tenant.documents("applications")[0]["id"])
     owners = {str(number) for number in range(25)}
-    stage.tenant.change("applications", key, {"owners": [{"id": owner} for owner in owners]})
-    assert stage.sync(["applications"]).status == "success"
-    assert {owner["id"] for owner in stage.show("applications", key)["owners"]} == owners
+    pair.tenant.change("applications", key, {"owners": [{"id": owner} for owner in owners]})
+    assert pair.sync(["applications"]).status == "success"
+    assert {owner["id"] for owner in pair.show("applications", key)["owners"]} == owners

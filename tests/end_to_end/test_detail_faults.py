@@ -15,7 +15,7 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
 from tests.end_to_end.test_faults import AIMED
-from tests.served import Item, served
+from tests.served import Item, content_hashes
 
 DETAILED = sorted(key for key, entry in load_catalog().collections.items() if entry.details)
 SELECTION = [option for key in DETAILED for option in ("--type", key)]
@@ -46,7 +46,7 @@ def path_of_details() -> str:
     return rf"^/[^/]+({'|'.join(sorted(patterns))})(\?|$)"
 
 
-async def stored(system: System) -> dict[Item, str]:
+async def stored_hashes(system: System) -> dict[Item, str]:
     async with (
         system.database() as database,
         database.tenant(UUID(system.tenant.id), read_only=True) as session,
@@ -66,6 +66,6 @@ def test_run_after_a_detail_fault_stores_complete_details(system: System) -> Non
         system.sync(*SELECTION, "--deep")
         system.graph.faults.clear()
         assert system.sync(*SELECTION).status is RunStatus.SUCCESS, kind
-        held, kept = served(tenant, DETAILED), asyncio.run(stored(system))
+        held, kept = content_hashes(tenant, DETAILED), asyncio.run(stored_hashes(system))
         wrong[kind] = {item for item in held if kept[item] != held[item]}
     assert {kind: items for kind, items in wrong.items() if items} == {}

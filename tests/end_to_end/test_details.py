@@ -18,7 +18,7 @@ from local.temporal import EmbeddedTemporal
 from storage.compression import decompress
 from tests.conftest import GRAPH_DATA, needs_graph_data
 from tests.end_to_end.system import SEEDS, System
-from tests.served import served
+from tests.served import content_hashes
 
 CATALOG = load_catalog()
 TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
@@ -63,7 +63,7 @@ def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: Simula
     assert (record.status, record.error_codes) == (RunStatus.SUCCESS, [])
     assert set(record.collections) == set(CATALOG.collections)
     assert {collection.outcome for collection in record.collections.values()} == {Outcome.COMPLETE}
-    assert hashes(detailed) == served(detailed.tenant, CATALOG.collections)
+    assert hashes(detailed) == content_hashes(detailed.tenant, CATALOG.collections)
     with TABLE.open(newline="") as lines:
         endpoints = {row["endpoint"].partition("?")[0].replace("{orgId}", "{id}") for row in csv.DictReader(lines)}
     paths = {re.sub(r"/organization/[^/]+/", "/organization/{id}/", path) for path in graph.request_paths(Kind.INNER)}
@@ -73,7 +73,7 @@ def test_a_run_of_everything_reads_every_endpoint_of_the_reference(graph: Simula
 def test_run_requests_details_only_of_changed_policies(graph: SimulatedGraph, detailed: System) -> None:
     first = detailed.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
-    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert hashes(detailed) == content_hashes(detailed.tenant, WITH_DETAILS)
     assert detail_requests(graph)[SETTINGS] >= len(detailed.tenant.documents(POLICIES))
 
     graph.clear_requests()
@@ -91,7 +91,7 @@ def test_run_requests_details_only_of_changed_policies(graph: SimulatedGraph, de
     assert set(detail_requests(graph)) == {SETTINGS}
     requests = [request for request in graph.requests(Kind.INNER) if "/settings" in request.path]
     assert all(policy["id"] in request.path for request in requests)
-    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert hashes(detailed) == content_hashes(detailed.tenant, WITH_DETAILS)
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_deep_run_finds_detail_changes_that_lists_do_not_show(graph: SimulatedGr
     graph.clear_requests()
     assert detailed.sync(*SELECTION, "--deep").counts.changed == 1
     assert detail_requests(graph)[SETTINGS] >= len(detailed.tenant.documents(POLICIES))
-    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert hashes(detailed) == content_hashes(detailed.tenant, WITH_DETAILS)
 
 
 NAMES = count(1)
@@ -130,7 +130,7 @@ def test_unreadable_details_make_the_run_partial_and_keep_earlier_content(
     assert result.context["detail_error_code"] == "graph_permission_missing"
     # Both renames are changes; nobody edited the settings.
     assert (partial.counts.changed, partial.counts.stale) == (2, 1)
-    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert hashes(detailed) == content_hashes(detailed.tenant, WITH_DETAILS)
     by_id = {item.external_id: item for item in detailed.items("--type", "configurationPolicies")}
     assert by_id[changed].meta["warnings"] == ["details are incomplete"]
     assert by_id[changed].stale is not None
@@ -141,7 +141,7 @@ def test_unreadable_details_make_the_run_partial_and_keep_earlier_content(
     graph.faults.clear()
     mended = detailed.sync(*SELECTION)
     assert (mended.status, mended.counts.changed, mended.counts.stale) == (RunStatus.SUCCESS, 0, 0)
-    assert hashes(detailed) == served(detailed.tenant, WITH_DETAILS)
+    assert hashes(detailed) == content_hashes(detailed.tenant, WITH_DETAILS)
     assert not any("warnings" in item.meta for item in detailed.items())
 
 

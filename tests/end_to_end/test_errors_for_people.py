@@ -8,12 +8,12 @@ import pytest
 from local.processes import free_port
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.system import SEEDS, Finished, System
+from tests.end_to_end.system import SEEDS, CommandResult, System
 
 SECRET = "hunter2-hunter2"
 
 
-def assert_one_line(done: Finished, code: int, *words: str) -> None:
+def assert_one_line(done: CommandResult, code: int, *words: str) -> None:
     """Exactly one line of stderr is the error, and nothing shows a traceback or a secret."""
     assert done.code == code, (done.code, done.stderr)
     assert done.stdout == ""
@@ -168,6 +168,6 @@ def test_unknown_option_is_a_usage_error(system: System) -> None:
 
 def test_follower_reports_that_no_worker_is_polling(system: System) -> None:
     follower = system.begin("sync", system.tenant.name, "--type", "groups")
-    follower.until_said("no worker is polling")
+    follower.wait_for_line("no worker is polling")
     system.start_worker()
     assert follower.finished().code == 0

@@ -12,9 +12,9 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Fault, FaultKind
 from storage import queries
-from tests.chaos.rig import Beside, Rig, selection_of
+from tests.chaos.rig import Rig, SharedServers, selection_of
+from tests.deadlines import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
 from tests.end_to_end.system import SEEDS
-from tests.patience import GRAPH_ATTEMPTS, GRAPH_PATIENCE_SECONDS
 
 HIT, OTHER = "deviceConfigurations", "groups"
 """The paged collection that the fault hits, and a collection of another family, which it must not affect."""
@@ -123,7 +123,7 @@ ONE_OF_EACH_ENDING = list({ending[True]: kind for kind, ending in reversed(ENDIN
     ],
 )
 def test_run_under_each_fault_ends_with_its_outcome_and_code(
-    tmp_path: Path, beside: Beside, stays: bool, kinds: list[FaultKind]
+    tmp_path: Path, shared_servers: SharedServers, stays: bool, kinds: list[FaultKind]
 ) -> None:
     # Under a lasting fault, a run ends in the same way after fewer attempts, and a slow machine saves time.
     patience = "8" if stays else GRAPH_PATIENCE_SECONDS
@@ -132,7 +132,7 @@ def test_run_under_each_fault_ends_with_its_outcome_and_code(
         tenants=len(kinds),
         seed=next(SEEDS),
         workers=1,
-        beside=beside,
+        shared_servers=shared_servers,
         GRAPH_PATIENCE_SECONDS=patience,
         GRAPH_ATTEMPTS="3" if stays else GRAPH_ATTEMPTS,
     ) as rig:

@@ -26,7 +26,7 @@ from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
 
 GROUPS = ("--type", "groups")
-PATIENCE_SECONDS = 100
+DEADLINE_SECONDS = 100
 
 
 def line_with(stream: IO[str] | None, words: str) -> str:
@@ -55,7 +55,7 @@ def interrupted(process: "subprocess.Popen[str]", words: str) -> str:
     """Presses Ctrl-C once the command has printed the words; returns the output after them."""
     line_with(process.stderr, words)
     os.kill(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+    _, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 1
     return stderr
 
@@ -81,7 +81,7 @@ def test_frozen_worker_is_reported_and_its_queued_run_shown(system: System) -> N
             (beginning,) = system.starter("run", str(listed.run_id)[:18], "--json").objects()
             assert beginning["workflow_id"] == listed.workflow_id
             os.kill(worker.pid, signal.SIGCONT)
-            sync.communicate(timeout=PATIENCE_SECONDS)
+            sync.communicate(timeout=DEADLINE_SECONDS)
             assert sync.returncode == 0
     finally:
         os.kill(worker.pid, signal.SIGCONT)
@@ -100,7 +100,7 @@ def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system:
     assert cancelled.code == 0, cancelled.stderr
     with started(system, *offered_command(output, "follow it"), "--json") as follow:
         system.start_worker()
-        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+        stdout, stderr = follow.communicate(timeout=DEADLINE_SECONDS)
     assert follow.returncode == 5, stderr
     assert RunRecord.model_validate_json(stdout).status is RunStatus.CANCELLED
 
@@ -122,7 +122,7 @@ def test_portfolio_run_can_be_followed_after_an_interrupt(system: System) -> Non
     assert listed["status"] == RunStatus.QUEUED
     with started(system, *offered_command(output, "follow it")) as follow:
         system.start_worker()
-        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+        stdout, stderr = follow.communicate(timeout=DEADLINE_SECONDS)
         assert follow.returncode == 0, stderr
     assert "1 tenant: 1 success" in stdout
 
@@ -145,7 +145,7 @@ def test_refused_portfolio_run_is_followed_to_its_end(system: System, temporal: 
     with started(system, "portfolio", "run", run_id, "--follow", "--json") as follow:
         line_with(follow.stderr, "no worker is polling")
         system.start_worker()
-        stdout, stderr = follow.communicate(timeout=PATIENCE_SECONDS)
+        stdout, stderr = follow.communicate(timeout=DEADLINE_SECONDS)
     assert follow.returncode == 4, stderr
     assert "Traceback" not in stderr
     record = PortfolioRecord.model_validate_json(stdout)
@@ -171,7 +171,7 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
         assert listed["status"] in ("queued", "running")
         return bool(listed["counts"]["created"] == groups)
 
-    def told_by_the_workflow() -> bool:
+    def shows_workflow_counts() -> bool:
         # The workflow learns of a merge after the database, and of the collection's end with the merge.
         shown = system.starter("run", run_id, "--json")
         if "the counts come from the workflow" not in shown.stderr:
@@ -180,7 +180,7 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
         return run.counts.requests >= 2 and run.collections["groups"].outcome == "complete"
 
     worker.wait_until(merged)
-    worker.wait_until(told_by_the_workflow)
+    worker.wait_until(shows_workflow_counts)
     assert "1 not yet read" in system.starter("run", run_id).stdout
     os.kill(worker.pid, signal.SIGSTOP)
     try:

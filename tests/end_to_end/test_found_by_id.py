@@ -7,7 +7,7 @@ import pytest
 
 from graph.catalog import load_catalog
 from inventory.meta import PARENT_ID
-from tests.end_to_end.cases import Stage
+from tests.end_to_end.cases import TenantPair
 from tests.end_to_end.system import System
 
 APPS, CONFIGURATIONS, SCRIPTS = (
@@ -20,14 +20,14 @@ OTHER_GROUP = "10000000-0000-4000-8000-0000000000bb"
 TOKENS = "deviceManagement/depOnboardingSettings"
 
 
-def items(stage: Stage, type_key: str) -> dict[str, dict[str, Any]]:
-    done = stage.command("items", "--type", type_key, "--json")
+def items(pair: TenantPair, type_key: str) -> dict[str, dict[str, Any]]:
+    done = pair.command("items", "--type", type_key, "--json")
     assert done.code == 0, done.stderr
     return {record["external_id"]: record for record in done.objects()}
 
 
-def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]:
-    item = items(stage, type_key)[external_id]
+def state(pair: TenantPair, type_key: str, external_id: str) -> tuple[str, str, str]:
+    item = items(pair, type_key)[external_id]
     return item["state"], item["confidence"], item["evidence"]
 
 
@@ -38,21 +38,21 @@ def state(stage: Stage, type_key: str, external_id: str) -> tuple[str, str, str]
         pytest.param("namedLocations", LOCATIONS, "displayName", marks=pytest.mark.slow),
     ],
 )
-def test_unlisted_object_is_read_again_by_id(stage: Stage, type_key: str, path: str, name: str) -> None:
-    stage.sync([type_key])
-    key = next(iter(items(stage, type_key)))
-    assert state(stage, type_key, key) == ("present", "high", "listed")
-    stage.tenant.unlist(path, key)
-    assert stage.sync([type_key]).counts.changed == 0
-    assert state(stage, type_key, key) == ("present", "high", "found_by_id")
-    stage.tenant.change(path, key, {name: "changed unseen"})
-    record = stage.sync([type_key])
+def test_unlisted_object_is_read_again_by_id(pair: TenantPair, type_key: str, path: str, name: str) -> None:
+    pair.sync([type_key])
+    key = next(iter(items(pair, type_key)))
+    assert state(pair, type_key, key) == ("present", "high", "listed")
+    pair.tenant.unlist(path, key)
+    assert pair.sync([type_key]).counts.changed == 0
+    assert state(pair, type_key, key) == ("present", "high", "found_by_id")
+    pair.tenant.change(path, key, {name: "changed unseen"})
+    record = pair.sync([type_key])
     assert (record.counts.changed, record.counts.missing, record.status) == (1, 0, "success")
-    assert stage.show(type_key, key)[name] == "changed unseen"
-    assert "present, high confidence, found_by_id" in stage.command("show", type_key, key).stderr
-    stage.tenant.unlist(path, key, is_listed=True)
-    assert stage.sync([type_key]).counts.changed == 0
-    assert state(stage, type_key, key) == ("present", "high", "listed")
+    assert pair.show(type_key, key)[name] == "changed unseen"
+    assert "present, high confidence, found_by_id" in pair.command("show", type_key, key).stderr
+    pair.tenant.unlist(path, key, is_listed=True)
+    assert pair.sync([type_key]).counts.changed == 0
+    assert state(pair, type_key, key) == ("present", "high", "listed")
 
 
 @pytest.mark.slow
@@ -60,18 +60,18 @@ def test_unlisted_object_is_read_again_by_id(stage: Stage, type_key: str, path: 
     ("type_key", "path", "expand"),
     [("deviceConfigurations", CONFIGURATIONS, "?$expand=assignments"), ("groups", "groups", "")],
 )
-def test_properties_shown_only_by_id_are_no_change(stage: Stage, type_key: str, path: str, expand: str) -> None:
-    stage.sync([type_key])
-    key = next(iter(items(stage, type_key)))
-    shown = stage.tenant.get(f"{path}/{key}{expand}")
-    stage.tenant.unlist(path, key)
+def test_properties_shown_only_by_id_are_no_change(pair: TenantPair, type_key: str, path: str, expand: str) -> None:
+    pair.sync([type_key])
+    key = next(iter(items(pair, type_key)))
+    shown = pair.tenant.get(f"{path}/{key}{expand}")
+    pair.tenant.unlist(path, key)
     address = rf"/(beta|v1\.0)/{path}/{key}(\?.*)?"
-    stage.answer_with(address, 200, {**shown, "shownByIdAlone": "x"})
-    assert stage.sync([type_key]).counts.changed == 0
-    assert state(stage, type_key, key) == ("present", "high", "found_by_id")
-    stage.answer_with(address, 200, {**shown, "shownByIdAlone": "x", "description": "edited"})
-    assert stage.sync([type_key]).counts.changed == 1
-    document = stage.show(type_key, key)
+    pair.answer_with(address, 200, {**shown, "shownByIdAlone": "x"})
+    assert pair.sync([type_key]).counts.changed == 0
+    assert state(pair, type_key, key) == ("present", "high", "found_by_id")
+    pair.answer_with(address, 200, {**shown, "shownByIdAlone": "x", "description": "edited"})
+    assert pair.sync([type_key]).counts.changed == 1
+    document = pair.show(type_key, key)
     assert (document["description"], "shownByIdAlone" in document) == ("edited", False)
 
 
@@ -95,56 +95,56 @@ def test_unlisted_objects_of_every_collection_are_found_by_id_unchanged(system: 
 
 
 @pytest.mark.slow
-def test_details_of_unlisted_object_are_read_again(stage: Stage) -> None:
-    stage.sync(["mobileApps"])
-    key = next(iter(items(stage, "mobileApps")))
-    stage.tenant.unlist(APPS, key)
-    stage.tenant.reassign(APPS, key, [GROUP])
-    assert stage.sync(["mobileApps"]).counts.changed == 1
-    assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [GROUP]
-    assert state(stage, "mobileApps", key) == ("present", "high", "found_by_id")
+def test_details_of_unlisted_object_are_read_again(pair: TenantPair) -> None:
+    pair.sync(["mobileApps"])
+    key = next(iter(items(pair, "mobileApps")))
+    pair.tenant.unlist(APPS, key)
+    pair.tenant.reassign(APPS, key, [GROUP])
+    assert pair.sync(["mobileApps"]).counts.changed == 1
+    assert [assignment["target"]["groupId"] for assignment in pair.show("mobileApps", key)["assignments"]] == [GROUP]
+    assert state(pair, "mobileApps", key) == ("present", "high", "found_by_id")
     # This time the app's own properties are the same.
-    stage.tenant.reassign(APPS, key, [OTHER_GROUP])
-    assert stage.sync(["mobileApps"]).counts.changed == 1
-    assert [assignment["target"]["groupId"] for assignment in stage.show("mobileApps", key)["assignments"]] == [
+    pair.tenant.reassign(APPS, key, [OTHER_GROUP])
+    assert pair.sync(["mobileApps"]).counts.changed == 1
+    assert [assignment["target"]["groupId"] for assignment in pair.show("mobileApps", key)["assignments"]] == [
         OTHER_GROUP
     ]
 
 
-def test_unlisted_script_is_no_change(stage: Stage) -> None:
+def test_unlisted_script_is_no_change(pair: TenantPair) -> None:
     """A GET by id shows more properties of a script than its list."""
-    stage.sync(["deviceManagementScripts"])
-    key = next(iter(items(stage, "deviceManagementScripts")))
-    stage.tenant.unlist(SCRIPTS, key)
-    assert stage.sync(["deviceManagementScripts"]).counts.changed == 0
-    stage.tenant.unlist(SCRIPTS, key, is_listed=True)
-    assert stage.sync(["deviceManagementScripts"]).counts.changed == 0
+    pair.sync(["deviceManagementScripts"])
+    key = next(iter(items(pair, "deviceManagementScripts")))
+    pair.tenant.unlist(SCRIPTS, key)
+    assert pair.sync(["deviceManagementScripts"]).counts.changed == 0
+    pair.tenant.unlist(SCRIPTS, key, is_listed=True)
+    assert pair.sync(["deviceManagementScripts"]).counts.changed == 0
 
 
 @pytest.mark.slow
-def test_unlisted_child_item_is_read_again_under_its_parent(stage: Stage) -> None:
-    stage.sync(["depEnrollmentProfiles"])
-    key, item = next(iter(items(stage, "depEnrollmentProfiles").items()))
+def test_unlisted_child_item_is_read_again_under_its_parent(pair: TenantPair) -> None:
+    pair.sync(["depEnrollmentProfiles"])
+    key, item = next(iter(items(pair, "depEnrollmentProfiles").items()))
     profiles = f"{TOKENS}/{item['meta'][PARENT_ID]}/enrollmentProfiles"
-    stage.tenant.change(profiles, key, {"description": "changed unseen"})
-    stage.answer_with(rf"/beta/{profiles}(\?.*)?", 200, {"value": []})
-    assert stage.sync(["depEnrollmentProfiles"]).counts.changed == 1
-    after = items(stage, "depEnrollmentProfiles")[key]
+    pair.tenant.change(profiles, key, {"description": "changed unseen"})
+    pair.answer_with(rf"/beta/{profiles}(\?.*)?", 200, {"value": []})
+    assert pair.sync(["depEnrollmentProfiles"]).counts.changed == 1
+    after = items(pair, "depEnrollmentProfiles")[key]
     assert (after["state"], after["evidence"], after["meta"][PARENT_ID]) == (
         "present",
         "found_by_id",
         item["meta"][PARENT_ID],
     )
-    assert stage.show("depEnrollmentProfiles", key)["description"] == "changed unseen"
+    assert pair.show("depEnrollmentProfiles", key)["description"] == "changed unseen"
 
 
-def test_unlisted_object_that_cannot_be_read_keeps_its_content(stage: Stage) -> None:
-    stage.sync(["deviceConfigurations"])
-    key = next(iter(items(stage, "deviceConfigurations")))
-    before = stage.show("deviceConfigurations", key)
-    stage.tenant.unlist(CONFIGURATIONS, key)
-    stage.tenant.change(CONFIGURATIONS, key, {"description": "changed unseen"})
-    stage.answer_with(rf"/beta/{CONFIGURATIONS}/{re.escape(key)}\?\$expand=.*", 500, {"error": {"code": "x"}})
-    assert stage.sync(["deviceConfigurations"]).counts.changed == 0
-    assert stage.show("deviceConfigurations", key) == before
-    assert state(stage, "deviceConfigurations", key)[2] == "found_by_id"
+def test_unlisted_object_that_cannot_be_read_keeps_its_content(pair: TenantPair) -> None:
+    pair.sync(["deviceConfigurations"])
+    key = next(iter(items(pair, "deviceConfigurations")))
+    before = pair.show("deviceConfigurations", key)
+    pair.tenant.unlist(CONFIGURATIONS, key)
+    pair.tenant.change(CONFIGURATIONS, key, {"description": "changed unseen"})
+    pair.answer_with(rf"/beta/{CONFIGURATIONS}/{re.escape(key)}\?\$expand=.*", 500, {"error": {"code": "x"}})
+    assert pair.sync(["deviceConfigurations"]).counts.changed == 0
+    assert pair.show("deviceConfigurations", key) == before
+    assert state(pair, "deviceConfigurations", key)[2] == "found_by_id"

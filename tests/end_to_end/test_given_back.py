@@ -11,7 +11,7 @@ import pytest
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
-from tests.forking import Fork
+from tests.forks import Fork
 
 
 class FailureError(Exception):

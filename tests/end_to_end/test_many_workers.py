@@ -23,9 +23,9 @@ from inventory.selection import Selection
 from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.chaos.invariants import inventory_equals_tenant, records_are_sound, versions_are_sound
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import SEEDS, System
-from tests.forking import Fork
-from tests.patience import PATIENCE_SECONDS
+from tests.forks import Fork
 from workflows.messages import sync_workflow_id
 
 TENANTS = 16
@@ -146,7 +146,7 @@ async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
     added = [system.start_worker() for _ in range(KILLED)]
     graph.before_answer = None
     assert follower.poll() is None, "they came in the middle of it"
-    stdout, stderr = await asyncio.to_thread(follower.communicate, timeout=PATIENCE_SECONDS)
+    stdout, stderr = await asyncio.to_thread(follower.communicate, timeout=DEADLINE_SECONDS)
     assert follower.returncode == 0, stderr
 
     record = PortfolioRecord.model_validate_json(stdout)

@@ -9,9 +9,9 @@ import pytest
 
 from connections import connect_temporal
 from local.processes import free_port
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.deployment.test_monitoring import expressions, names
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE_SECONDS, until
 from tests.web.process import addresses
 
 SCRAPED = {"up"}
@@ -20,7 +20,7 @@ SCRAPED = {"up"}
 
 def scrape(address: str) -> str:
     """The metrics at an address, as Prometheus gets them."""
-    answer = httpx.get(f"http://{address}/metrics", timeout=PATIENCE_SECONDS, trust_env=False)
+    answer = httpx.get(f"http://{address}/metrics", timeout=DEADLINE_SECONDS, trust_env=False)
     answer.raise_for_status()
     return answer.text
 
@@ -52,7 +52,7 @@ def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses
     asyncio.run(break_a_workflow_task(system))
     with_pages = system.popen("web", "--port=0", "--json", log=system.folder / "web.log")
     printed = addresses(with_pages)
-    with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+    with httpx.Client(base_url=printed["url"], timeout=DEADLINE_SECONDS, trust_env=False) as client:
         cookie = client.get(printed["sign_in_url"]).headers["set-cookie"].partition(";")[0]
         assert client.get(f"/tenants/{system.tenant.id}", headers={"Cookie": cookie}).status_code == 200
         assert client.get("/none?secret=hunter2", headers={"Cookie": cookie}).status_code == 404

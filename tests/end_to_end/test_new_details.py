@@ -20,7 +20,7 @@ from storage import details
 from storage import merge as merging
 from storage.documents import database_time
 from tests.end_to_end.system import SEEDS, System
-from tests.served import listed, served, whole
+from tests.served import content_hashes, listing_documents, whole_document
 from tests.storage.support import begin, end, land
 
 ROLLOUTS = "policies/featureRolloutPolicies"
@@ -59,11 +59,13 @@ async def store_earlier_run(system: System) -> None:
             had = tuple(detail for detail in now.details if detail.property == FEWER.get(type_key, ""))
             collection = now.model_copy(update={"details": had})
             observer = Observer(collection.observation_rules())
-            shown = listed(system.tenant, collection)
+            shown = listing_documents(system.tenant, collection)
             lists, _ = observer.observe_page(shown)
             await land(database, tenant_id, run, lists)
             if had:
-                documents, _ = observer.observe_page([whole(system.tenant, collection, entry) for entry in shown])
+                documents, _ = observer.observe_page(
+                    [whole_document(system.tenant, collection, entry) for entry in shown]
+                )
                 pairs = zip(lists, documents, strict=True)
                 async with database.tenant(tenant_id) as session:
                     token = uuid4()
@@ -89,12 +91,12 @@ def hashes(system: System, *type_keys: str) -> dict[tuple[str, str], str]:
 @pytest.mark.slow
 def test_first_runs_of_a_release_that_reads_more_details_report_no_change(upgraded: System) -> None:
     before = hashes(upgraded, *READ)
-    now = served(upgraded.tenant, READ)
+    now = content_hashes(upgraded.tenant, READ)
     gained = {type_key for type_key, external_id in now if before[type_key, external_id] != now[type_key, external_id]}
     assert gained == set(READ), "each collection has items with a detail that is new"
 
     assert upgraded.sync(*SELECTION).status is RunStatus.SUCCESS
-    assert hashes(upgraded, *LISTS_ALONE) == served(upgraded.tenant, LISTS_ALONE)
+    assert hashes(upgraded, *LISTS_ALONE) == content_hashes(upgraded.tenant, LISTS_ALONE)
     assert asyncio.run(reported_changes(upgraded)) == []
 
     assert upgraded.sync(*SELECTION, "--deep").status is RunStatus.SUCCESS

@@ -13,8 +13,8 @@ import pytest
 from connections import connect_temporal
 from local.processes import PartError
 from local.simulated_graph import Fault, FaultKind
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE_SECONDS, until
 from tests.receiver import SECRET, Receiver, Reception, receiving
 
 TYPES = ("--type", "deviceCompliancePolicies", "--type", "groups")
@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def told(system: System, receiver: Receiver, more: str = "") -> None:
+def configure_receiver(system: System, receiver: Receiver, more: str = "") -> None:
     """Makes the system's workers notify the receiver."""
     secret = system.folder / "hook-secret"
     secret.write_text(SECRET)
@@ -53,7 +53,7 @@ def subjects(receiver: Receiver) -> list[str]:
 
 
 def test_run_notifies_only_when_its_status_worsens(system: System, receiver: Receiver) -> None:
-    told(system, receiver)
+    configure_receiver(system, receiver)
     system.start_worker()
     assert system.sync(*TYPES).status == "success"
     fault = system.graph.faults.add(Fault(FaultKind.FORBIDDEN, path="groups"))
@@ -78,7 +78,7 @@ def test_run_notifies_only_when_its_status_worsens(system: System, receiver: Rec
 
 @pytest.mark.slow
 def test_failed_delivery_is_retried_with_the_same_idempotency_key(system: System, receiver: Receiver) -> None:
-    told(system, receiver)
+    configure_receiver(system, receiver)
     receiver.answer = lambda _: (503 if not receiver.received else 204, {})
     system.start_worker()
     system.graph.faults.add(Fault(FaultKind.TOKEN_INVALID_CLIENT))
@@ -91,7 +91,7 @@ def test_failed_delivery_is_retried_with_the_same_idempotency_key(system: System
 
 @pytest.mark.slow
 def test_weakened_policy_is_notified_once_by_the_next_complete_run(system: System, receiver: Receiver) -> None:
-    told(system, receiver, f'kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\n')
+    configure_receiver(system, receiver, f'kinds = ["change"]\ntypes = ["{POLICIES}"]\neffect = "weakens"\n')
     system.start_worker()
     selection = ("--type", POLICIES, "--type", "groups")
     policy = next(found for found in system.tenant.documents(PATH) if found["state"] == "enabled")
@@ -125,7 +125,7 @@ async def triggered(system: System) -> None:
 
 
 def test_schedule_notifies_of_expiring_tokens_and_unread_tenants(system: System, receiver: Receiver) -> None:
-    told(system, receiver, 'kinds = ["expiring", "not_read"]\nnot_read_hours = 6\n')
+    configure_receiver(system, receiver, 'kinds = ["expiring", "not_read"]\nnot_read_hours = 6\n')
     system.start_worker()
     soon = (datetime.now(UTC) + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     (token, *_) = system.tenant.documents(VPP)
@@ -149,7 +149,7 @@ def test_schedule_notifies_of_expiring_tokens_and_unread_tenants(system: System,
 
 @pytest.mark.slow
 def test_worker_killed_before_recording_a_delivery_repeats_it_once(system: System, receiver: Receiver) -> None:
-    told(system, receiver)
+    configure_receiver(system, receiver)
     worker = system.start_worker()
 
     def killing(_: Reception) -> tuple[int, dict[str, str]]:
@@ -164,7 +164,7 @@ def test_worker_killed_before_recording_a_delivery_repeats_it_once(system: Syste
     assert worker.wait() == -signal.SIGKILL
     system.start_worker()
     until(lambda: len(receiver.received) == 2)
-    following.communicate(timeout=PATIENCE_SECONDS)
+    following.communicate(timeout=DEADLINE_SECONDS)
     # A further run with another status: its notification follows any that is still due for the first run.
     system.graph.faults.clear()
     fault = Fault(FaultKind.FORBIDDEN, path="groups")

@@ -11,10 +11,10 @@ import pytest
 
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import SEEDS, System
-from tests.end_to_end.test_notifications import TYPES, told
-from tests.forking import Fork
-from tests.patience import PATIENCE_SECONDS, until
+from tests.end_to_end.test_notifications import TYPES, configure_receiver
+from tests.forks import Fork
 from tests.receiver import Reception, receiving
 
 TENANTS = 6
@@ -25,7 +25,7 @@ REFUSED = 4
 """Every fourth reception gets a 503."""
 
 
-class Fate:
+class ReceptionAnswers:
     """Answers receptions by their number, and kills all workers at some."""
 
     def __init__(self, workers: list[Fork]) -> None:
@@ -64,17 +64,17 @@ def test_each_failed_run_is_notified_despite_killed_workers(
         receiving() as receiver,
         System(graph, temporal, database_url, tmp_path) as system,
     ):
-        told(system, receiver)
+        configure_receiver(system, receiver)
         graph.faults.add(Fault(FaultKind.FORBIDDEN))
         workers = [system.start_worker(), system.start_worker()]
-        fate = receiver.answer = Fate(workers)
+        fate = receiver.answer = ReceptionAnswers(workers)
         portfolio = system.popen("portfolio", "sync", "--all-tenants", *TYPES, log=tmp_path / "follow.log")
         for deaths in range(1, len(KILLING) + 1):
             until(lambda deaths=deaths: len(fate.killed) >= 2 * deaths)  # type: ignore[misc]
             for worker in fate.killed[-2:]:
                 worker.wait()
             workers += [system.start_worker(), system.start_worker()]
-        portfolio.communicate(timeout=PATIENCE_SECONDS)
+        portfolio.communicate(timeout=DEADLINE_SECONDS)
         until(lambda: states(database_url) == {"sent": TENANTS})
         keys = {
             (received.json["tenant_id"], received.json["run_id"], received.delivery_id)

@@ -20,7 +20,7 @@ from local.simulated_graph import Fault, FaultKind, Kind, SimulatedTenant
 from storage import queries
 from tests.chaos.rig import Rig, selection_of
 from tests.end_to_end.system import SEEDS
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 
 SELECTION = selection_of("groups")
 NUMBERS = count()
@@ -77,7 +77,7 @@ class OperatorFault:
     before_the_run: bool = False
 
 
-def written(content: Callable[[str], str]) -> Callable[[Rig, SimulatedTenant], None]:
+def write_file(content: Callable[[str], str]) -> Callable[[Rig, SimulatedTenant], None]:
     def write(rig: Rig, _: SimulatedTenant) -> None:
         path = tenants_file(rig)
         path.with_suffix(".kept").write_text(path.read_text())
@@ -133,9 +133,9 @@ def accepting(table: str) -> Callable[[Rig, SimulatedTenant], None]:
 
 
 FAULTS = {
-    "tenants file half saved": OperatorFault(written(lambda text: text[: len(text) // 2 - 5]), restored),
+    "tenants file half saved": OperatorFault(write_file(lambda text: text[: len(text) // 2 - 5]), restored),
     "tenants file gone": OperatorFault(moved_away, restored),
-    "tenants file empty": OperatorFault(written(lambda _: ""), restored, "auth_failed"),
+    "tenants file empty": OperatorFault(write_file(lambda _: ""), restored, "auth_failed"),
     "secret gone": OperatorFault(
         secret_moved_away,
         secret_restored,

@@ -12,10 +12,10 @@ from temporalio.api.failure.v1 import Failure
 from connections import connect_temporal
 from inventory.records import RunRecord
 from payload_codec import ENCODING, KEY_ID, key_id
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import System
 from tests.inventory.test_data_keys import NEW as OTHER_FIELDS_KEY
 from tests.inventory.test_data_keys import OLD as FIELDS_KEY
-from tests.patience import PATIENCE_SECONDS, until
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 TYPES = ("--type", "namedLocations", "--type", "groups")
@@ -61,7 +61,7 @@ async def test_run_succeeds_across_a_payload_key_rotation(system: System) -> Non
     worker.stop()
     system.environment |= {"SENSITIVE_FIELDS_KEY": FIELDS_KEY, "PAYLOAD_KEYS": ring(NEW, OLD)}
     system.start_worker()
-    stdout, stderr = waiting.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = waiting.communicate(timeout=DEADLINE_SECONDS)
     assert waiting.returncode == 0, stderr
     run = RunRecord.model_validate_json(stdout)
     assert (run.status, run.counts.changed) == ("success", 0)

@@ -120,7 +120,7 @@ def line_of(key: str) -> list[Collection]:
     return [entry] if entry.parent is None else [entry, COLLECTIONS[entry.parent]]
 
 
-class Needing(NamedTuple):
+class CollectionNeeds(NamedTuple):
     """Collections that need more than some permissions: for their lists, or only for their items' details."""
 
     lists: set[str]
@@ -134,7 +134,7 @@ class Needing(NamedTuple):
         return dict.fromkeys(self.lists, "graph_permission_missing") | dict.fromkeys(self.details, "detail_incomplete")
 
 
-def needing_more_than(granted: set[str]) -> Needing:
+def needs_beyond(granted: set[str]) -> CollectionNeeds:
     unreadable = {key for key, entry in COLLECTIONS.items() if not granted & listing_of(entry)}
     lists = {key for key, entry in COLLECTIONS.items() if {key, entry.parent} & unreadable} - DELEGATED_ONLY
     details = {
@@ -143,7 +143,7 @@ def needing_more_than(granted: set[str]) -> Needing:
         for call in entry.details
         if not granted & readers(call.path.partition("?")[0])
     }
-    return Needing(lists, details - lists - DELEGATED_ONLY)
+    return CollectionNeeds(lists, details - lists - DELEGATED_ONLY)
 
 
 def test_without_one_permission_only_its_collections_fail_and_name_it(system: System) -> None:
@@ -151,7 +151,7 @@ def test_without_one_permission_only_its_collections_fail_and_name_it(system: Sy
     granted = printed(system) - {taken}
     system.tenant.grant(granted)
     record = system.sync("--all")
-    needing = needing_more_than(granted)
+    needing = needs_beyond(granted)
     assert needing.all, "something needs it"
     assert record.status is RunStatus.PARTIAL
     assert codes(record) == needing.codes() | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
@@ -169,7 +169,7 @@ def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(sy
     for taken in sorted(everything & opened_to_apps):
         granted = everything - {taken}
         system.tenant.grant(granted)
-        needing = needing_more_than(granted)
+        needing = needs_beyond(granted)
         assert needing.all, f"nothing needs {taken}, and yet it is printed"
         others = [key for key in COLLECTIONS if key not in needing.all | DELEGATED_ONLY][:3]
         record = system.sync(*(f"--type={key}" for key in (*sorted(needing.all), *others)), "--deep")
@@ -181,10 +181,12 @@ def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(sy
             assert lacked & set(record.collections[key].context.values()), (taken, key)
         checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
         missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
-        assert missing == needing.lists | {key for key in needing.details if asked_of_any(COLLECTIONS[key], granted)}
+        assert missing == needing.lists | {
+            key for key in needing.details if lacks_common_detail(COLLECTIONS[key], granted)
+        }
 
 
-def asked_of_any(entry: Collection, granted: set[str]) -> bool:
+def lacks_common_detail(entry: Collection, granted: set[str]) -> bool:
     """Whether none of these permissions opens a detail that every item has.
 
     `check` requests no detail that only some items have: the first item may lack it.

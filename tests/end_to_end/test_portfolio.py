@@ -18,8 +18,8 @@ from inventory.portfolio import PortfolioRecord
 from inventory.records import RunRecord
 from local.simulated_graph import Answer, Fault, FaultKind, GraphRequest, Kind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.system import SEEDS, Finished, System
-from tests.patience import PATIENCE_SECONDS, until, until_async
+from tests.deadlines import DEADLINE_SECONDS, until, until_async
+from tests.end_to_end.system import SEEDS, CommandResult, System
 from workflows.messages import portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 
@@ -51,7 +51,7 @@ def slow_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -
         yield system
 
 
-def portfolio_of(done: Finished) -> PortfolioRecord:
+def portfolio_of(done: CommandResult) -> PortfolioRecord:
     assert done.stdout, done.stderr
     return PortfolioRecord.model_validate_json(done.stdout)
 
@@ -60,7 +60,7 @@ def runs_of(system: System) -> list[RunRecord]:
     return [RunRecord.model_validate(record) for record in system.starter("runs", "--limit", "100", "--json").objects()]
 
 
-def held(request: GraphRequest) -> Answer | None:
+def hold_run(request: GraphRequest) -> Answer | None:
     """A response that keeps a run under way, since the worker here retries without a limit."""
     return Answer(503, b"{}", {"retry-after": "1"}) if request.kind is Kind.INNER else None
 
@@ -91,10 +91,11 @@ def test_portfolio_run_syncs_and_records_every_tenant_once(system: System) -> No
         assert (tenant.run_id, tenant.status, tenant.error_codes) == (run.run_id, RunStatus.SUCCESS, [])
         assert (tenant.started_at, tenant.finished_at) == (run.started_at, run.finished_at)
     assert portfolio_of(system.starter("portfolio", "run", str(record.portfolio_run_id)[:8], "--json")) == record
-    (listed,) = system.starter("portfolio", "runs", "--json").objects()
-    assert listed["portfolio_run_id"] == str(record.portfolio_run_id)
+    (portfolio_run,) = system.starter("portfolio", "runs", "--json").objects()
+    assert portfolio_run["portfolio_run_id"] == str(record.portfolio_run_id)
     assert (
-        f"{TENANTS} tenants: {TENANTS} success" in system.starter("portfolio", "run", listed["portfolio_run_id"]).stdout
+        f"{TENANTS} tenants: {TENANTS} success"
+        in system.starter("portfolio", "run", portfolio_run["portfolio_run_id"]).stdout
     )
 
 
@@ -173,7 +174,7 @@ def test_portfolio_run_syncs_every_tenant_despite_a_killed_worker(slow_system: S
     system.kill(first)
     assert follower.poll() is None, "killed in mid-run"
     system.start_worker()
-    stdout, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = follower.communicate(timeout=DEADLINE_SECONDS)
     assert follower.returncode == 0, stderr
     record = PortfolioRecord.model_validate_json(stdout)
     assert record.counts.success == TENANTS == len(record.tenants)
@@ -189,13 +190,13 @@ def test_portfolio_run_joins_a_run_under_way(system: System) -> None:
         if request.tenant_id != system.tenant.id:
             others.add(str(request.tenant_id))
             return None
-        return held(request) if len(others) < TENANTS - 1 else None
+        return hold_run(request) if len(others) < TENANTS - 1 else None
 
     system.graph.before_answer = hold
     alone = system.starter("sync", system.tenant.name, *SELECTION, "--no-wait", "--json").run()
     started = system.popen("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
     system.start_worker()
-    stdout, stderr = started.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = started.communicate(timeout=DEADLINE_SECONDS)
     assert started.returncode == 0, stderr
     record = PortfolioRecord.model_validate_json(stdout)
     (joined,) = [tenant for tenant in record.tenants if tenant.joined]
@@ -260,16 +261,16 @@ async def test_sweep_closes_a_terminated_portfolio_run(system: System, temporal:
 def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temporal: EmbeddedTemporal) -> None:
     schedule = ("schedule", "set", "nightly", "--all-tenants", *SELECTION, "--every", "1d", "--note", "by night")
     assert system.starter(*schedule).code == 0
-    system.graph.before_answer = held
+    system.graph.before_answer = hold_run
     by_hand = system.popen("portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", str(TENANTS), "--json")
     system.start_worker()
     until(lambda: len(system.graph.requests(Kind.INNER)) >= TENANTS)
     assert system.starter("schedule", "trigger", "nightly").code == 0
 
-    async def joins_them_all() -> bool:
-        listed = (await asyncio.to_thread(system.starter, "portfolio", "runs", "--json")).objects()
+    async def joins_all_runs() -> bool:
+        records = (await asyncio.to_thread(system.starter, "portfolio", "runs", "--json")).objects()
         client = await connect_temporal({"target_host": temporal.address})
-        for record in listed:
+        for record in records:
             if record["schedule"] == "nightly":
                 handle = client.get_workflow_handle(record["workflow_id"])
                 assert await (await handle.describe()).static_summary() == "all tenants: assignmentFilters, groups"
@@ -277,15 +278,15 @@ def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temp
                 return sum(run.joined for run in running) == TENANTS
         return False
 
-    asyncio.run(until_async(joins_them_all))
+    asyncio.run(until_async(joins_all_runs))
     system.graph.before_answer = None
-    stdout, stderr = by_hand.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = by_hand.communicate(timeout=DEADLINE_SECONDS)
     assert by_hand.returncode == 0, stderr
     first = PortfolioRecord.model_validate_json(stdout)
 
     def scheduled() -> list[Any]:
-        listed = system.starter("portfolio", "runs", "--json").objects()
-        return [record for record in listed if record["schedule"] == "nightly" and record["status"] != "running"]
+        records = system.starter("portfolio", "runs", "--json").objects()
+        return [record for record in records if record["schedule"] == "nightly" and record["status"] != "running"]
 
     (ended,) = until(scheduled)
     second = portfolio_of(system.starter("portfolio", "run", ended["portfolio_run_id"], "--json"))
@@ -312,28 +313,28 @@ def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temp
 
 @pytest.mark.slow
 def test_a_schedule_is_changed_in_place_paused_and_deleted(system: System) -> None:
-    def listed() -> list[Any]:
+    def schedules() -> list[Any]:
         return system.starter("schedule", "list", "--json").objects()
 
     base = ("schedule", "set", "hourly", "--all-tenants", "--type", "groups")
     assert system.starter(*base, "--every", "1h", "--jitter", "5m", "--catch-up", "15m").code == 0
-    (row,) = until(listed)
+    (row,) = until(schedules)
     assert (row["when"], row["jitter"], row["catch_up"]) == ("every 1h + up to 5m", "5m", "15m")
     assert system.starter("schedule", "pause", "hourly", "--note", "maintenance").code == 0
     changed = system.starter(*base, "--calendar", "fri-mon,wed 06:30", "--time-zone", "Europe/Berlin", "--json")
     assert changed.objects() == [{"name": "hourly", "created": False}]
-    (row,) = listed()
+    (row,) = schedules()
     assert (row["when"], row["paused"], row["note"]) == (
         "fri-mon,wed 06:30 Europe/Berlin",
         True,
         "maintenance",
     )
     assert system.starter("schedule", "resume", "hourly").code == 0
-    assert listed()[0]["next_at"]
+    assert schedules()[0]["next_at"]
     assert system.starter(*base, "--cron", "0 * * * *").code == 0
     assert "hourly" in system.starter("schedule", "list").stdout
     assert system.starter("schedule", "delete", "hourly").code == 0
-    until(lambda: not listed())
+    until(lambda: not schedules())
     for verb in ("pause", "resume", "trigger", "delete"):
         refused = system.starter("schedule", verb, "hourly")
         assert refused.code == 2

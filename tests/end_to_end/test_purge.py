@@ -12,9 +12,9 @@ import pytest
 from connections import connect_temporal
 from graph.tenants import load_tenants
 from local.simulated_graph import Fault, FaultKind
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import System
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS, until
+from tests.forks import CHECKOUT
 from tests.storage.test_tenant_purge import naming, rows_of_database
 
 SELECTION = ("--type", "groups")
@@ -35,7 +35,7 @@ def remove_tenant(system: System, typed: str, *arguments: str) -> "subprocess.Co
         input=typed,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
 
 
@@ -69,7 +69,7 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
 
     removed = remove_tenant(system, f"{name}\n", name, "--purge", "--json")
     assert removed.returncode == 0, removed.stderr
-    under_way.communicate(timeout=PATIENCE_SECONDS)
+    under_way.communicate(timeout=DEADLINE_SECONDS)
     record = orjson.loads(removed.stdout)
     receipt = record["receipt"]
     assert (record["tenant_id"], record["name"]) == (str(tenant_id), name)

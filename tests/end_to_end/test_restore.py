@@ -18,8 +18,8 @@ from local.postgres import EmbeddedPostgres, _binaries
 from local.simulated_graph import Fault, FaultKind
 from local.temporal import EmbeddedTemporal
 from storage.roles import script
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import System
-from tests.patience import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
 
 
 def _run(program: str, *arguments: str | Path) -> None:
-    done = subprocess.run([_binaries() / program, *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    done = subprocess.run([_binaries() / program, *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -128,11 +128,11 @@ def begin(system: System) -> "subprocess.Popen[str]":
     system.graph.set_generation(5)
     system.graph.faults.add(Fault(FaultKind.THROTTLED, path=HELD, retry_after="2"))
     following = system.popen("sync", system.tenant.name, *LIVELY, "--json", log=system.folder / "sync.log")
-    until(lambda: seen_by_open_run(system), "the run writes nothing")
+    until(lambda: items_read_by_open_run(system), "the run writes nothing")
     return following
 
 
-def seen_by_open_run(system: System) -> int:
+def items_read_by_open_run(system: System) -> int:
     """The number of items that the open run has observed."""
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         found = connection.execute(
@@ -168,7 +168,7 @@ def test_run_after_restore_of_a_mid_run_dump_catches_up(system: System, server: 
     under_load = open_run(system)
     path = dump(system)
     system.graph.faults.clear()
-    stdout, _ = following.communicate(timeout=PATIENCE_SECONDS)
+    stdout, _ = following.communicate(timeout=DEADLINE_SECONDS)
     finished = RunRecord.model_validate_json(stdout)
     assert (finished.status, finished.run_id) == ("success", under_load)
     known = states(system)

@@ -13,7 +13,7 @@ from local.temporal import EmbeddedTemporal
 from storage.schema import head, upgrade
 from tests.conftest import copy_of
 from tests.end_to_end.system import System
-from tests.forking import Fork
+from tests.forks import Fork
 from tests.storage.test_upgrading import LAST_RELEASE, stamp
 
 

@@ -20,12 +20,12 @@ from local.temporal import EmbeddedTemporal
 from storage import queries
 from storage.database import Database
 from tests.conftest import GRAPH_DATA, needs_graph_data
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import SEEDS, System
-from tests.forking import Fork
-from tests.patience import PATIENCE_SECONDS
+from tests.forks import Fork
 from tests.readable_history import readable
 from tests.real_documents import real_documents
-from tests.served import served
+from tests.served import content_hashes
 from worker import DETAIL_ITEMS
 from workflows.messages import sync_workflow_id
 
@@ -48,7 +48,7 @@ VARIED = (
 
 def expected_items(system: System, type_keys: Iterable[str] | None = None) -> dict[tuple[str, str], str]:
     """Content hashes of the items that the simulated Graph serves now, by type key and id."""
-    return served(system.tenant, load_catalog().everything() if type_keys is None else type_keys)
+    return content_hashes(system.tenant, load_catalog().everything() if type_keys is None else type_keys)
 
 
 def stored_items(system: System) -> dict[tuple[str, str], str]:
@@ -269,7 +269,7 @@ def test_killed_worker_loses_and_duplicates_no_item(
         system.kill(first)
         assert follower.poll() is None, "killed in mid-run"
         system.start_worker()
-        _, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
+        _, stderr = follower.communicate(timeout=DEADLINE_SECONDS)
         assert follower.returncode == 0, stderr
         (record,) = system.starter("runs", "--json").objects()
         assert record["status"] == "success"

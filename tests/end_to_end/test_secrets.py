@@ -25,7 +25,7 @@ from local.temporal import EmbeddedTemporal
 from tests.conftest import GRAPH_DATA
 from tests.end_to_end.system import SEEDS, System
 from tests.readable_history import readable
-from tests.served import listed, whole
+from tests.served import listing_documents, whole_document
 from workflows.messages import SyncInput, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
@@ -221,7 +221,7 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
         yield system
 
 
-def everything_stored(database_url: str) -> Iterator[bytes]:
+def stored_values(database_url: str) -> Iterator[bytes]:
     """Every column of every row of every table, decompressed if it is a Zstandard frame."""
     with psycopg.connect(database_url) as connection:
         tables = connection.execute(
@@ -272,8 +272,8 @@ def printed(system: System, record: RunRecord) -> Iterator[str]:
             yield done.stdout + done.stderr
 
 
-async def everything_kept(system: System, client: Client, database_url: str, record: RunRecord) -> list[bytes]:
-    stored = await asyncio.to_thread(lambda: list(everything_stored(database_url)))
+async def kept_texts(system: System, client: Client, database_url: str, record: RunRecord) -> list[bytes]:
+    stored = await asyncio.to_thread(lambda: list(stored_values(database_url)))
     spoken = await asyncio.to_thread(lambda: list(printed(system, record)))
     return [*stored, *(text.encode() for text in (*spoken, system.logs(), await histories(client, record)))]
 
@@ -312,8 +312,8 @@ def served_script_bodies(system: System) -> set[str]:
         body
         for collection in catalog
         if collection.script_bodies
-        for document in listed(system.tenant, collection)
-        for body in script_bodies(whole(system.tenant, collection, document))
+        for document in listing_documents(system.tenant, collection)
+        for body in script_bodies(whole_document(system.tenant, collection, document))
     }
 
 
@@ -338,7 +338,7 @@ async def test_no_secret_is_stored_printed_or_logged(
 
     first = await synced(system, client)
     assert first.status is RunStatus.SUCCESS
-    kept = await everything_kept(system, client, database_url, first)
+    kept = await kept_texts(system, client, database_url, first)
     assert any(b"planted: VPN secret" in text for text in kept), "documents are readable, or nothing would be found"
     for text in kept:
         assert not shows(text, MARK), text
@@ -357,7 +357,7 @@ async def test_no_secret_is_stored_printed_or_logged(
     assert changed.status is RunStatus.SUCCESS
     assert changed.counts.created == 0
     assert changed.counts.changed == sum(plant.shows_change for plant in (*PLANTS.values(), *SCRIPTS.values()))
-    for text in await everything_kept(system, client, database_url, changed):
+    for text in await kept_texts(system, client, database_url, changed):
         assert not shows(text, MARK), text
         assert not shows(text, SCRIPT_MARK), text
 
@@ -377,7 +377,7 @@ def test_pending_items_store_no_secret(
             return waiting is not None
 
         worker.wait_until(answers_wait)
-        stored = list(everything_stored(database_url))
+        stored = list(stored_values(database_url))
         graph.faults.clear()
         assert following.finished().code == 0
     assert any(b"configurationFileContent" in text for text in stored), "the answers are readable"
@@ -408,6 +408,6 @@ async def test_script_bodies_are_stored_whole_by_default(
     scripts = {key for key, collection in load_catalog().collections.items() if collection.script_bodies}
     record = await synced(system, client, scripts)
     assert record.status is RunStatus.SUCCESS
-    stored = b"\n".join(await asyncio.to_thread(lambda: list(everything_stored(database_url))))
+    stored = b"\n".join(await asyncio.to_thread(lambda: list(stored_values(database_url))))
     assert {body for body in bodies if orjson.dumps(body) not in stored} == set()
     assert not shows(stored, MARK)

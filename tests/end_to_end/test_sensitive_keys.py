@@ -11,10 +11,10 @@ from answers.compare.records import ItemComparison
 from inventory.records import RunRecord
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import SEEDS, System
-from tests.forking import Fork
+from tests.forks import Fork
 from tests.inventory.test_data_keys import NEW, OLD
-from tests.patience import PATIENCE_SECONDS
 
 CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 TYPES = ("--type", "deviceConfigurations")
@@ -81,7 +81,7 @@ def test_key_rotation_reports_no_change_and_still_detects_edited_secrets(system:
     else:
         pytest.fail("nobody is told why the run waits")
     worker = restarted(system, worker, SENSITIVE_FIELDS_KEY_PREVIOUS=OLD)
-    stdout, stderr = waiting.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = waiting.communicate(timeout=DEADLINE_SECONDS)
     assert waiting.returncode == 0, stderr
     assert RunRecord.model_validate_json(stdout).counts.changed == 0
     rotated = system.starter("database", "rotate-key", "--json")
@@ -126,7 +126,7 @@ def test_rotation_keeps_and_names_a_key_written_concurrently(system: System, dat
                 assert rotating.poll() is None, rotating.communicate()
         connection.commit()
         mine = connection.execute("SELECT data_key FROM tenant WHERE tenant_id = %s", [second]).fetchone()
-    stdout, stderr = rotating.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = rotating.communicate(timeout=DEADLINE_SECONDS)
     assert rotating.returncode == 1, stderr
     assert json.loads(stdout) == {
         "wrapped_anew": 1,

@@ -8,7 +8,7 @@ import pytest
 
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
-from tests.end_to_end.system import SEEDS, Finished, System
+from tests.end_to_end.system import SEEDS, CommandResult, System
 
 POLICIES, TEMPLATES = "configurationPolicies", "groupPolicyConfigurations"
 OF_POLICIES, OF_TEMPLATES = f"deviceManagement/{POLICIES}", f"deviceManagement/{TEMPLATES}"
@@ -31,18 +31,18 @@ def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str,
         yield running
 
 
-def ask(system: System, command: str, *arguments: str, code: int = 0) -> Finished:
+def ask(system: System, command: str, *arguments: str, code: int = 0) -> CommandResult:
     done = system.starter(command, system.tenant.name, *arguments, COLUMNS="80")
     assert done.code == code, (done.stdout, done.stderr)
     return done
 
 
-def terminal_text(done: Finished) -> str:
+def terminal_text(done: CommandResult) -> str:
     """The whole terminal output, without line breaks."""
     return " ".join(f"{done.stdout} {done.stderr}".split())
 
 
-def own(system: System, path: str, *under: str) -> list[dict[str, Any]]:
+def own_documents(system: System, path: str, *under: str) -> list[dict[str, Any]]:
     return system.tenant.documents("/".join((path, *under)))
 
 
@@ -50,15 +50,20 @@ def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dic
     """A template, the path of its values, and two of them."""
     template = next(
         document
-        for document in own(system, OF_TEMPLATES)
-        if own(system, OF_TEMPLATES, document["id"], "definitionValues")
+        for document in own_documents(system, OF_TEMPLATES)
+        if own_documents(system, OF_TEMPLATES, document["id"], "definitionValues")
     )
     below = f"{OF_TEMPLATES}/{template['id']}/definitionValues"
-    [first, *_] = own(system, below)
+    [first, *_] = own_documents(system, below)
     definition = {"@odata.type": "#microsoft.graph.groupPolicyDefinition", "id": "other", "displayName": "Another one"}
     added = {name: value for name, value in first.items() if name not in ("id", "definition")}
     second = system.tenant.add(below, {**added, "definition": definition})
-    return template, below, first, next(document for document in own(system, below) if document["id"] == second)
+    return (
+        template,
+        below,
+        first,
+        next(document for document in own_documents(system, below) if document["id"] == second),
+    )
 
 
 @pytest.mark.slow
@@ -66,9 +71,9 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
     assert system.sync(*TYPES).status == "success"
     done = system.starter("baseline", "set", system.tenant.name, "golden")
     assert done.code == 0, done.stderr
-    policy = next(document for document in own(system, OF_POLICIES) if document["settingCount"])
+    policy = next(document for document in own_documents(system, OF_POLICIES) if document["settingCount"])
     broken = f"{OF_POLICIES}/{policy['id']}/settings"
-    [setting, *_] = own(system, broken)
+    [setting, *_] = own_documents(system, broken)
     system.tenant.change(broken, setting["id"], {"settingInstance": {**setting["settingInstance"], "edited": "yes"}})
     system.tenant.rename(OF_POLICIES, policy["id"], "Renamed meanwhile")
     graph.faults.add(Fault(FaultKind.SERVER_ERROR, path=broken))
@@ -125,7 +130,7 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
 @pytest.mark.slow
 def test_suddenly_unlicensed_settings_are_kept_and_requested_again(graph: SimulatedGraph, system: System) -> None:
     assert system.sync("--type", POLICIES).status == "success"
-    known = next(document for document in own(system, OF_POLICIES) if document["settingCount"])
+    known = next(document for document in own_documents(system, OF_POLICIES) if document["settingCount"])
     new = system.tenant.add(OF_POLICIES, {**{name: known[name] for name in known if name != "id"}, "name": "New"})
     system.tenant.change(OF_POLICIES, known["id"], {"description": "edited meanwhile"})
     graph.faults.add(Fault(FaultKind.NOT_SET_UP, path=f"({known['id']}|{new})/settings", count=2))
@@ -143,7 +148,7 @@ def test_suddenly_unlicensed_settings_are_kept_and_requested_again(graph: Simula
     mended = system.sync("--type", POLICIES)
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
     shown = ask(system, "show", POLICIES, new, "--json").objects()[0]
-    assert len(shown["document"].get("settings", [])) == len(own(system, OF_POLICIES, new, "settings"))
+    assert len(shown["document"].get("settings", [])) == len(own_documents(system, OF_POLICIES, new, "settings"))
 
 
 def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, system: System) -> None:
@@ -151,7 +156,7 @@ def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, sys
     assert system.sync("--type", PARTNERS).status == "success"
     partner = next(
         document["tenantId"]
-        for document in own(system, path)
+        for document in own_documents(system, path)
         if ask(system, "show", PARTNERS, document["tenantId"], "--json").objects()[0]["document"][SYNCHRONIZATION]
     )
     below = f"{partner}/{SYNCHRONIZATION}"
@@ -212,7 +217,7 @@ def test_completing_unread_details_of_a_new_item_is_no_change(graph: SimulatedGr
     assert (first.status, first.counts.stale) == ("partial", 1)
     shown = ask(system, "show", TEMPLATES, template["id"], "--json").objects()[0]
     assert (shown["details_complete"], shown["stale"]["parts"][0]["read_at"]) == (False, None)
-    assert len(shown["document"]["definitionValues"]) == len(own(system, below))
+    assert len(shown["document"]["definitionValues"]) == len(own_documents(system, below))
 
     graph.faults.clear()
     system.tenant.change(below, other["id"], {"enabled": not other["enabled"]})

@@ -21,8 +21,8 @@ from configuration import load_settings
 from connections import UnreachableError, connect_temporal
 from local.temporal import EmbeddedTemporal
 from temporal_errors import refusal
-from tests.end_to_end.system import Finished, System
-from tests.forking import Fork
+from tests.end_to_end.system import CommandResult, System
+from tests.forks import Fork
 from tests.namespaces import new_namespace, search_attributes_of
 from tests.refusing_temporal import RefusingTemporal
 from worker import WORKFLOWS, Failure, check, ended
@@ -32,7 +32,7 @@ ADDING_BY_HAND = " ".join(f"--name {key.name} --type {type_name(key)}" for key i
 LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) \S+ ")
 
 
-def assert_one_line(done: Finished, code: int, *words: str) -> None:
+def assert_one_line(done: CommandResult, code: int, *words: str) -> None:
     """The command's whole output is one line, without colours."""
     assert done.code == code, (done.code, done.stderr)
     assert done.stdout == ""
@@ -43,7 +43,7 @@ def assert_one_line(done: Finished, code: int, *words: str) -> None:
         assert word in done.stderr
 
 
-def worker(system: System, *arguments: str, **environment: str) -> Finished:
+def worker(system: System, *arguments: str, **environment: str) -> CommandResult:
     """Runs a worker that ends by itself."""
     log = system.folder / "ended-worker.log"
     fork = Fork(
@@ -54,7 +54,7 @@ def worker(system: System, *arguments: str, **environment: str) -> Finished:
         stdout=log,
         stderr=log,
     )
-    return Finished(fork.wait(600), "", log.read_text())
+    return CommandResult(fork.wait(600), "", log.read_text())
 
 
 @pytest.mark.parametrize(

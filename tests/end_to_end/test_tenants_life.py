@@ -11,8 +11,8 @@ from graph.tenants import load_tenants
 from inventory.portfolio import PortfolioRecord
 from local.simulated_graph import SimulatedGraph
 from local.temporal import EmbeddedTemporal
+from tests.deadlines import DEADLINE_SECONDS, until
 from tests.end_to_end.system import SEEDS, System
-from tests.patience import PATIENCE_SECONDS, until
 
 SELECTION = ("--type", "groups")
 
@@ -35,7 +35,7 @@ def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
         *("tenant", "add", "fabrikam", "--id", str(second.id), "--client-id", str(entry.client_id)),
         *("--client-secret-file", str(secret), "--tag", "emea", *SELECTION, "--json"),
     )
-    command.until_said("the client secret is wrong")
+    command.wait_for_line("the client secret is wrong")
     assert path.read_text().startswith(before + "\n[[tenant]]\n"), "what was there stays"
     secret.write_text(second.client_secret)
     done = command.finished()
@@ -64,12 +64,12 @@ def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system
     message = f"tailspin: no worker is polling task queue {queue!r}; start one: python worker.py"
     assert done.stdout.splitlines()[-1] == message
     assert "\n\ngrant them to the managed identity\n\n" in done.stdout
-    assert [entry["name"] for entry in listed(system)][-1] == "tailspin"
+    assert [entry["name"] for entry in tenant_entries(system)][-1] == "tailspin"
     again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")
     assert again.code == 2, "neither a credential nor a name of its own"
 
 
-def listed(system: System) -> list[dict[str, Any]]:
+def tenant_entries(system: System) -> list[dict[str, Any]]:
     done = system.starter("tenant", "list", "--json")
     assert done.code == 0, done.stderr
     return done.objects()
@@ -85,7 +85,7 @@ def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> No
     done = system.starter("tenant", "disable", name)
     assert (done.code, done.stderr) == (0, "")
     assert f"{name} is disabled" in done.stdout
-    assert [entry["disabled"] for entry in listed(system)] == [True, False]
+    assert [entry["disabled"] for entry in tenant_entries(system)] == [True, False]
     assert "disabled" in system.starter("tenant", "list").stdout
     system.graph.clear_requests()
 
@@ -130,7 +130,7 @@ def test_disabling_a_tenant_ends_its_run_and_keeps_items_already_read(
         command = system.popen("sync", system.tenant.name, *SELECTION, "--json", log=system.folder / "sync.log")
         until(lambda: len(graph.requests(tenant_id=str(system.tenant.id))) > 1)
         assert system.starter("tenant", "disable", system.tenant.name).code == 0
-        stdout, _ = command.communicate(timeout=PATIENCE_SECONDS)
+        stdout, _ = command.communicate(timeout=DEADLINE_SECONDS)
         run = orjson.loads(stdout)
         assert (run["status"], run["error_codes"]) == ("failed", ["tenant_disabled"])
         assert run["collections"]["groups"]["error_code"] == "tenant_disabled"

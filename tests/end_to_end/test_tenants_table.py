@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.deadlines import until
 from tests.end_to_end.system import System
-from tests.patience import until
 
 SELECTION = ("--type", "groups")
 

@@ -25,7 +25,7 @@ FEW = ("--type", "groups")
 OF_A_LATER_RELEASE = Selection(type_keys=("assignmentFilters", "groups", "ofALaterRelease"))
 
 
-async def refused(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
+async def refusal_code(client: Client, task_queue: str, tenant_id: UUID) -> str | None:
     """The error code of a run of the tenant, started by any caller in the namespace."""
     selection = Selection(type_keys=("groups",))
     with pytest.raises(WorkflowFailureError) as failed:
@@ -47,7 +47,7 @@ async def test_runs_of_unknown_tenants_leave_no_row_and_block_no_tenant(
     await asyncio.to_thread(system.start_worker)
     client = await connect_temporal({"target_host": temporal.address})
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
-    made_up = asyncio.gather(*(refused(client, queue, uuid4()) for _ in range(40)))
+    made_up = asyncio.gather(*(refusal_code(client, queue, uuid4()) for _ in range(40)))
     # A worker refuses them only once the tenants file cannot have just changed; meanwhile it reads a real tenant.
     done = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
     assert done.run().status is RunStatus.SUCCESS

@@ -22,9 +22,9 @@ from connections import connect_temporal
 from local.processes import Child
 from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
+from tests.deadlines import DEADLINE_SECONDS, until, until_async
 from tests.end_to_end.system import System
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS, until, until_async
+from tests.forks import CHECKOUT
 from tests.releases.recorded import ITEMS_PER_COLLECTION, SEED, RecordedRelease
 
 RELEASE = RecordedRelease.of("0.3.0", revision="0012")
@@ -82,7 +82,7 @@ class OldRelease:
     def start_worker(self) -> Child:
         """Starts a worker and waits until it is ready."""
         child, log = self.start("worker.py")
-        child.wait_until(lambda: "worker ready" in log.read_text(), PATIENCE_SECONDS)
+        child.wait_until(lambda: "worker ready" in log.read_text(), DEADLINE_SECONDS)
         return child
 
 
@@ -108,7 +108,7 @@ async def test_upgrade_loses_no_run_and_reports_no_change(system: System, releas
             history = await client.get_workflow_handle(workflow_id).fetch_history()
             return Counter(event.event_type for event in history.events)
 
-        async def waits_again() -> None:
+        async def wait_for_throttle() -> None:
             """Waits until the run has asked Graph once more and has been throttled."""
             before = (await events())[EventType.EVENT_TYPE_TIMER_FIRED]
 
@@ -117,10 +117,10 @@ async def test_upgrade_loses_no_run_and_reports_no_change(system: System, releas
 
             await until_async(has_waited)
 
-        await waits_again()
+        await wait_for_throttle()
         upgraded = system.starter("database", "upgrade")
         assert upgraded.code == 0, upgraded.stderr
-        await waits_again()
+        await wait_for_throttle()
         system.start_worker()
         old_worker.stop()
         assert open_runs(system) == [run_id]

@@ -51,7 +51,7 @@ def system(temporal: EmbeddedTemporal, empty_database_url: str, tmp_path: Path) 
         yield running
 
 
-def stored(system: System) -> dict[tuple[str, str, int], bytes]:
+def form_0_documents(system: System) -> dict[tuple[str, str, int], bytes]:
     """The bytes of the documents of form 0, by version."""
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         return {
@@ -61,7 +61,7 @@ def stored(system: System) -> dict[tuple[str, str, int], bytes]:
         }
 
 
-def of_earlier_forms(system: System) -> list[tuple[str, str]]:
+def items_of_earlier_forms(system: System) -> list[tuple[str, str]]:
     """The present items whose current version has not been compared under today's form."""
     with psycopg.connect(system.environment["DATABASE_URL"]) as connection:
         return list(connection.execute(OF_EARLIER_FORMS, [FORM]))
@@ -109,9 +109,9 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     assert bodies == (4, 518), "the release has left items with up to four versions"
     upgraded = upgrade(system.environment["DATABASE_URL"])
     assert (upgraded.before, upgraded.after) == (RELEASE.revision, head())
-    before = stored(system)
+    before = form_0_documents(system)
     assert len(before) == 518
-    waiting = len(of_earlier_forms(system))
+    waiting = len(items_of_earlier_forms(system))
     deviating, still_open = await count_and_accept_findings(system)
     assert deviating == still_open > 0
     system.start_worker()
@@ -122,10 +122,10 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     since = ("--since", str(first.started_at))
     assert reported(system, "changes", *since) == []
     assert reported(system, "drift") == []
-    assert 0 < len(of_earlier_forms(system)) < waiting, "items whose details are not due wait for their turn"
+    assert 0 < len(items_of_earlier_forms(system)) < waiting, "items whose details are not due wait for their turn"
 
     deep = system.sync(*ALL, "--deep")
-    assert (deep.status, of_earlier_forms(system), deep.counts.changed) == ("success", [], 0)
+    assert (deep.status, items_of_earlier_forms(system), deep.counts.changed) == ("success", [], 0)
     assert reported(system, "changes", *since) == []
     assert reported(system, "drift") == []
     assert first.started_at is not None
@@ -133,7 +133,7 @@ async def test_runs_on_an_upgraded_database_report_no_change_and_keep_documents(
     # One finding is about a property that the first document lacks; documents of two forms are not compared in it
     # (decision 50).
     assert await count_and_accept_findings(system) == (deviating - 1, 0)
-    after = stored(system)
+    after = form_0_documents(system)
     assert {key: after.get(key) for key in before} == before
 
     again = system.sync(*ALL, "--deep")

@@ -13,9 +13,9 @@ from inventory.outcomes import RunStatus
 from inventory.records import RunRecord
 from local.simulated_graph import Answer, GraphRequest, Kind
 from local.temporal import EmbeddedTemporal, temporal_program
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import System
-from tests.forking import Fork
-from tests.patience import PATIENCE_SECONDS
+from tests.forks import Fork
 
 
 class Deployment:
@@ -50,7 +50,7 @@ class Deployment:
                 *arguments,
             ],
             capture_output=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=DEADLINE_SECONDS,
         )
         return done.returncode == 0
 
@@ -92,7 +92,7 @@ async def test_run_stays_on_its_version_and_next_run_uses_the_current_version(
     other = system.starter("sync", other_tenant.name, "--type", "groups", "--json").run()
     assert follower.poll() is None, "the first run is still under way"
     system.graph.before_answer = None
-    stdout, stderr = follower.communicate(timeout=PATIENCE_SECONDS)
+    stdout, stderr = follower.communicate(timeout=DEADLINE_SECONDS)
     assert follower.returncode == 0, stderr
     held = RunRecord.model_validate_json(stdout)
     assert held.status is other.status is RunStatus.SUCCESS
@@ -113,7 +113,7 @@ def test_starter_names_the_remedy_if_no_version_is_current(deployment: Deploymen
     worker = deployment.start("1")
     follower = system.begin("sync", system.tenant.name, "--type", "groups", "--json")
     remedy = f"set-current-version --deployment-name {deployment.name} --build-id 1"
-    follower.until_said("none of their versions is current", remedy)
+    follower.wait_for_line("none of their versions is current", remedy)
     deployment.make_current("1", worker)
     done = follower.finished()
     assert done.code == 0, done.stderr

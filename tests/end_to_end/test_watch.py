@@ -16,8 +16,8 @@ from local.simulated_graph import ENTRA_LOG, INTUNE_LOG, SimulatedTenant
 from local.simulated_graph.audit import audit_event
 from local.simulated_graph.faults import Fault, FaultKind
 from local.simulated_graph.messages import Kind
+from tests.deadlines import until
 from tests.end_to_end.system import System
-from tests.patience import until
 from workflows.messages import WatchInput, WatchResult
 from workflows.watch import WatchWorkflow
 

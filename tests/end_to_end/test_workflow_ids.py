@@ -17,8 +17,8 @@ from inventory.portfolio import PortfolioRecord, TenantChoice
 from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage.runs import RunIdentity, open_run
-from tests.end_to_end.system import Finished, System
-from tests.patience import until_async
+from tests.deadlines import until_async
+from tests.end_to_end.system import CommandResult, System
 from tests.storage.support import SLOTS
 from worker_schedules import schedule_retention, schedule_sweep
 from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
@@ -52,11 +52,11 @@ async def squatting(client: Client, workflow_id: str, kind: Kind) -> AsyncIterat
         await squatter.terminate()
 
 
-async def run_command(system: System, *arguments: str) -> Finished:
+async def run_command(system: System, *arguments: str) -> CommandResult:
     return await asyncio.to_thread(system.starter, *arguments)
 
 
-def assert_refused(done: Finished, *words: str) -> None:
+def assert_refused(done: CommandResult, *words: str) -> None:
     assert done.code == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1
     for word in words:
@@ -127,7 +127,7 @@ async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
 
 async def joined_and_refused(
     system: System, client: Client, workflow_id: str, given: SyncInput | PortfolioInput, *command: str
-) -> Finished:
+) -> CommandResult:
     """Runs a command that joins a workflow with that id but another input, which a worker then refuses."""
     workflow_type = "SyncWorkflow" if isinstance(given, SyncInput) else "PortfolioWorkflow"
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
@@ -139,7 +139,7 @@ async def joined_and_refused(
     await asyncio.to_thread(system.start_worker)
     stdout, stderr = await asyncio.to_thread(following.communicate)
     assert system.graph.requests() == [], "nothing is read of the other tenant either"
-    return Finished(following.returncode, stdout, line + stderr)
+    return CommandResult(following.returncode, stdout, line + stderr)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.forking import CHECKOUT
+from tests.forks import CHECKOUT
 
 PAGE = CHECKOUT / "docs" / "week.md"
 
@@ -42,7 +42,7 @@ def steps() -> list[Step]:
     return [Step(tuple(shlex.split(found["command"])), found["output"]) for found in _BLOCK.finditer(PAGE.read_text())]
 
 
-def shown(output: str) -> str:
+def first_lines(output: str) -> str:
     """The first lines of an output, as the page shows them."""
     lines = output.splitlines()
     return "".join(f"{line}\n" for line in [*lines[:LINES], *(["…"] if len(lines) > LINES else [])])

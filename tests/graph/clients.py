@@ -8,7 +8,7 @@ from graph.client import GraphClient, GraphGet
 from graph.tenants import TenantConfig
 from graph.tokens import TokenSource
 from local.simulated_graph import SimulatedGraph
-from tests.patience import until_async
+from tests.deadlines import until_async
 
 GROUPS = [GraphGet("groups", "/groups?$top=999")]
 LEAF = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("app.example", key_type=trustme.KeyType.RSA)

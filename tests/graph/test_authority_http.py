@@ -29,7 +29,7 @@ SECRET = "the-client-secret"
 TENANT = UUID(int=7)
 
 
-class Answered(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A server's answer."""
 
     status: int
@@ -37,7 +37,7 @@ class Answered(NamedTuple):
     headers: dict[str, str]
 
     @classmethod
-    def of(cls, body: object, status: int = 200, **headers: str) -> "Answered":
+    def of(cls, body: object, status: int = 200, **headers: str) -> "HttpAnswer":
         return cls(status, json.dumps(body).encode(), headers)
 
 
@@ -46,9 +46,9 @@ class Server:
 
     def __init__(self, server: ThreadingHTTPServer, scheme: str) -> None:
         self.url = f"{scheme}://127.0.0.1:{server.server_port}"
-        self.heard: list[str] = []
+        self.requests: list[str] = []
         self.tunnels = False
-        self.answer: Callable[[str, str], Answered] = lambda _method, _path: Answered.of({}, 404)
+        self.answer: Callable[[str, str], HttpAnswer] = lambda _method, _path: HttpAnswer.of({}, 404)
 
 
 def relay(source: socket.socket, sink: socket.socket) -> None:
@@ -66,7 +66,7 @@ def serving(context: ssl.SSLContext | None) -> Iterator[Server]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            server.heard.append(f"{self.command} {self.path}\n{self.headers}\n{body.decode()}")
+            server.requests.append(f"{self.command} {self.path}\n{self.headers}\n{body.decode()}")
             answer = server.answer(self.command, self.path)
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
@@ -77,7 +77,7 @@ def serving(context: ssl.SSLContext | None) -> Iterator[Server]:
         do_POST = do_GET  # noqa: N815 - the base class names it so
 
         def do_CONNECT(self) -> None:
-            server.heard.append(f"CONNECT {self.path}\n{self.headers}")
+            server.requests.append(f"CONNECT {self.path}\n{self.headers}")
             if not server.tunnels:
                 self.send_error(403)
                 return
@@ -117,9 +117,9 @@ class Network(NamedTuple):
     def sign_in(self) -> TokenSource:
         return TokenSource(self.trust, authority_url=self.authority.url)
 
-    def told(self) -> str:
+    def stranger_requests(self) -> str:
         """All requests that the strangers received."""
-        return "".join(self.stranger.heard + self.plain.heard)
+        return "".join(self.stranger.requests + self.plain.requests)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def network(tmp_path: Path) -> Iterator[Network]:
     with serving(context) as authority, serving(context) as stranger, serving(None) as plain:
         authority.answer = granting(authority)
         for other in (stranger, plain):
-            other.answer = lambda _method, _path: Answered.of({"access_token": "stolen", "expires_in": 3600})
+            other.answer = lambda _method, _path: HttpAnswer.of({"access_token": "stolen", "expires_in": 3600})
         yield Network(authority, stranger, plain, ssl_context(tmp_path / "ca.pem"))
 
 
@@ -141,13 +141,13 @@ def tenant(monkeypatch: pytest.MonkeyPatch) -> TenantConfig:
     return TenantConfig(id=TENANT, name="x", client_id="app", client_secret_env="TEST_SECRET")
 
 
-def granting(authority: Server, token_endpoint: str | None = None) -> Callable[[str, str], Answered]:
+def granting(authority: Server, token_endpoint: str | None = None) -> Callable[[str, str], HttpAnswer]:
     """Answers of an authority whose discovery document names a token endpoint, by default its own."""
 
-    def answer(method: str, _path: str) -> Answered:
+    def answer(method: str, _path: str) -> HttpAnswer:
         if method == "POST":
-            return Answered.of({"access_token": "granted", "expires_in": 3600, "token_type": "Bearer"})
-        return Answered.of(
+            return HttpAnswer.of({"access_token": "granted", "expires_in": 3600, "token_type": "Bearer"})
+        return HttpAnswer.of(
             {
                 "issuer": f"{authority.url}/{TENANT}/v2.0",
                 "authorization_endpoint": f"{authority.url}/{TENANT}/oauth2/v2.0/authorize",
@@ -160,14 +160,14 @@ def granting(authority: Server, token_endpoint: str | None = None) -> Callable[[
 
 async def test_the_authority_itself_grants_a_token(network: Network, tenant: TenantConfig) -> None:
     assert await network.sign_in().token(tenant) == "granted"
-    assert SECRET in network.authority.heard[1]
-    assert len(network.authority.heard) == 2, "discovery and token: nobody is asked whether the authority is one"
+    assert SECRET in network.authority.requests[1]
+    assert len(network.authority.requests) == 2, "discovery and token: nobody is asked whether the authority is one"
 
 
 async def test_authority_is_contacted_only_over_tls(network: Network, tenant: TenantConfig) -> None:
     with pytest.raises(AuthFailedError):
         await TokenSource(network.trust, authority_url=network.plain.url).token(tenant)
-    assert network.told() == ""
+    assert network.stranger_requests() == ""
 
 
 @pytest.mark.parametrize("redirected", ["GET", "POST"])
@@ -176,17 +176,17 @@ async def test_no_redirect_is_followed(network: Network, tenant: TenantConfig, r
     server: Server = getattr(network, where)
     grants = network.authority.answer
     for status in (301, 302, 303, 307, 308):
-        redirect = Answered.of({}, status, Location=f"{server.url}/elsewhere")
+        redirect = HttpAnswer.of({}, status, Location=f"{server.url}/elsewhere")
 
-        def answer(method: str, path: str, redirect: Answered = redirect) -> Answered:
+        def answer(method: str, path: str, redirect: HttpAnswer = redirect) -> HttpAnswer:
             return redirect if method == redirected else grants(method, path)
 
         network.authority.answer = answer
         with pytest.raises(AuthFailedError, match="answers with a redirect, which is not followed") as failed:
             await network.sign_in().token(tenant)
         assert not failed.value.retryable, status
-        assert network.told() == "", status
-        assert not any("elsewhere" in request for request in network.authority.heard), status
+        assert network.stranger_requests() == "", status
+        assert not any("elsewhere" in request for request in network.authority.requests), status
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ async def test_discovery_document_cannot_divert_the_secret(
     with pytest.raises(AuthFailedError) as failed:
         await network.sign_in().token(tenant)
     assert not failed.value.retryable
-    assert network.told() == ""
-    assert SECRET not in "".join(network.authority.heard)
+    assert network.stranger_requests() == ""
+    assert SECRET not in "".join(network.authority.requests)
 
 
 @pytest.mark.parametrize(
@@ -233,10 +233,10 @@ async def test_discovery_document_cannot_divert_the_secret(
 async def test_malformed_discovery_document_gets_no_secret(
     network: Network, tenant: TenantConfig, document: bytes
 ) -> None:
-    network.authority.answer = lambda _method, _path: Answered(200, document, {})
+    network.authority.answer = lambda _method, _path: HttpAnswer(200, document, {})
     with pytest.raises(AuthFailedError):
         await network.sign_in().token(tenant)
-    assert SECRET not in "".join(network.authority.heard)
+    assert SECRET not in "".join(network.authority.requests)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ async def test_malformed_discovery_document_gets_no_secret(
 async def test_malformed_token_is_refused(network: Network, tenant: TenantConfig, granted: bytes) -> None:
     grants = network.authority.answer
     network.authority.answer = lambda method, path: (
-        Answered(200, granted, {}) if method == "POST" else grants(method, path)
+        HttpAnswer(200, granted, {}) if method == "POST" else grants(method, path)
     )
     with pytest.raises(AuthFailedError):
         await network.sign_in().token(tenant)
@@ -264,7 +264,7 @@ async def test_malformed_token_is_refused(network: Network, tenant: TenantConfig
 @pytest.mark.parametrize("answered", ["GET", "POST"])
 async def test_large_authority_answer_is_refused(network: Network, tenant: TenantConfig, answered: str) -> None:
     grants = network.authority.answer
-    large = Answered.of({"access_token": "x" * (ANSWER_LIMIT_BYTES + 1), "expires_in": 3600})
+    large = HttpAnswer.of({"access_token": "x" * (ANSWER_LIMIT_BYTES + 1), "expires_in": 3600})
     network.authority.answer = lambda method, path: large if method == answered else grants(method, path)
     with pytest.raises(AuthFailedError, match="is too large"):
         await network.sign_in().token(tenant)
@@ -274,13 +274,13 @@ async def test_large_authority_answer_is_refused(network: Network, tenant: Tenan
 async def test_compressed_authority_answer_is_refused(network: Network, tenant: TenantConfig, encoding: str) -> None:
     grants = network.authority.answer
 
-    def packed(method: str, path: str) -> Answered:
-        return Answered(200, gzip.compress(grants(method, path).body), {"Content-Encoding": encoding})
+    def packed(method: str, path: str) -> HttpAnswer:
+        return HttpAnswer(200, gzip.compress(grants(method, path).body), {"Content-Encoding": encoding})
 
     network.authority.answer = packed
     with pytest.raises(AuthFailedError, match="is encoded, which was not asked for"):
         await network.sign_in().token(tenant)
-    assert "accept-encoding: identity\n" in network.authority.heard[0].lower()
+    assert "accept-encoding: identity\n" in network.authority.requests[0].lower()
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ async def test_environment_proxies_netrc_and_region_are_ignored(
         async with client_of(graph) as client:
             answers = await client.read_batch(tenant_of(graph), "v1.0", GROUPS)
         assert answers["groups"].status == 200
-    assert network.told() == ""
+    assert network.stranger_requests() == ""
     assert len(signed_in) == 2
     assert not any("authorization" in request.headers for request in signed_in), "nothing of .netrc"
 
@@ -331,9 +331,9 @@ async def test_configured_proxy_tunnels_to_authority_and_graph(
             answers = await client.read_batch(tenant_of(graph), "v1.0", GROUPS)
         assert answers["groups"].status == 200
         hosts = [url.removeprefix("https://") for url in (graph.authority_url, graph.base_url)]
-    assert [request.split()[1] for request in proxy.heard] == hosts
-    assert all("Basic" in request for request in proxy.heard)
-    assert served.client_secret not in network.told()
+    assert [request.split()[1] for request in proxy.requests] == hosts
+    assert all("Basic" in request for request in proxy.requests)
+    assert served.client_secret not in network.stranger_requests()
 
 
 async def test_refusing_proxy_is_named_without_its_password(network: Network, tenant: TenantConfig) -> None:
@@ -344,7 +344,7 @@ async def test_refusing_proxy_is_named_without_its_password(network: Network, te
         with pytest.raises(AuthFailedError, match="check GRAPH_PROXY_URL") as failed:
             await client.sign_in(tenant)
     assert "of-the-proxy" not in str(failed.value)
-    assert network.authority.heard == []
+    assert network.authority.requests == []
 
 
 def test_unused_system_proxy_is_reported() -> None:
@@ -375,12 +375,12 @@ async def test_managed_identity_follows_no_redirect_and_no_proxy(
         monkeypatch.setenv(name, value)
     tenant = TenantConfig(id=TENANT, name="x", managed_identity=True)
     granted = {"access_token": "granted", "token_type": "Bearer", "expires_in": "3600", "expires_on": "9999999999"}
-    identity.answer = lambda _method, _path: Answered.of(granted)
+    identity.answer = lambda _method, _path: HttpAnswer.of(granted)
     assert await network.sign_in().token(tenant) == "granted"
-    identity.answer = lambda _method, _path: Answered.of({}, 307, Location=f"{network.stranger.url}/token")
+    identity.answer = lambda _method, _path: HttpAnswer.of({}, 307, Location=f"{network.stranger.url}/token")
     with pytest.raises(AuthFailedError):
         await network.sign_in().token(tenant)
-    assert network.told() == ""
+    assert network.stranger_requests() == ""
 
 
 def test_each_authority_is_https_and_only_china_has_an_alias() -> None:

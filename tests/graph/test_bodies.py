@@ -22,8 +22,8 @@ from graph.errors import AnswerTooLargeError, GraphRequestError
 from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from local.simulated_graph import Answer, GraphRequest, Kind, SimulatedGraph
+from tests.deadlines import DEADLINE_SECONDS
 from tests.graph.clients import GROUPS
-from tests.patience import PATIENCE_SECONDS
 
 zipped = partial(gzip.compress, mtime=0)
 """Without a time, so that the ids of tests, which contain the bytes, stay the same."""
@@ -184,13 +184,13 @@ async def test_no_tenant_waits_for_anothers_work() -> None:
 
     def long_work(number: int) -> None:
         running.append(number)
-        assert done.wait(PATIENCE_SECONDS)
+        assert done.wait(DEADLINE_SECONDS)
 
     greedy = uuid4()
     works = [asyncio.create_task(crunch(greedy, long_work, number)) for number in range(THREADS + 1)]
     await asyncio.sleep(0)
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             works[0].cancel()
             await crunch(uuid4(), lambda: None)
             assert running in ([], [0]), "a turn ends with the work, not with who waited for it"

@@ -13,7 +13,7 @@ from graph.entra_sign_in import EntraSignIn, Flow, SignInRefusedError, SignInUna
 from graph.tenants import TenantConfig
 from graph.trust import ssl_context
 from local.simulated_graph import SignInFault, SimulatedGraph, SimulatedPerson, SimulatedTenant
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 REDIRECT = "https://inventory.example/sign-in/entra"
 ADA = SimulatedPerson(str(uuid4()), "ada@contoso.example", ("Reader", "Approver"))
@@ -61,7 +61,7 @@ def entra(graph: SimulatedGraph, tenant: SimulatedTenant, tmp_path: Path) -> Ent
 def at_entra(graph: SimulatedGraph, flow: Flow, person: SimulatedPerson | None = ADA) -> httpx.Response:
     """Entra's answer to a browser that chooses a person."""
     address = flow["auth_uri"] + (f"&login_hint={person.name}" if person else "")
-    with httpx.Client(verify=ssl_context(graph.ca_file), timeout=PATIENCE_SECONDS, trust_env=False) as browser:
+    with httpx.Client(verify=ssl_context(graph.ca_file), timeout=DEADLINE_SECONDS, trust_env=False) as browser:
         return browser.get(address)
 
 

@@ -56,7 +56,7 @@ def test_each_place_of_a_volatile_word_is_volatile_or_known_as_content() -> None
         words = {name.rpartition("/")[2] for name in entry.volatile} - MEAN_THE_SAME_EVERYWHERE - {"value"}
         for path in places(shape, words):
             looked_up += 1
-            if not is_volatile(entry, path):
+            if not is_volatile_path(entry, path):
                 content.add((key, ".".join(path)))
     assert content == CONTENT.keys()
     assert looked_up > 200
@@ -97,7 +97,7 @@ def test_sensitive_property_of_the_document_is_hidden_only_there() -> None:
     }
 
 
-def is_volatile(entry: Collection, path: tuple[str, ...]) -> bool:
+def is_volatile_path(entry: Collection, path: tuple[str, ...]) -> bool:
     parent = path[-2] if len(path) > 1 else ""
     kept = {"mobileApps", "cloudPc.deviceImages", "termsAndConditions"}
     return (

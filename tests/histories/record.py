@@ -26,8 +26,8 @@ from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from process_exit import run_to_exit
+from tests.deadlines import DEADLINE
 from tests.histories.portfolios import PORTFOLIO_SHAPES, SELECTION, PortfolioScript
-from tests.patience import PATIENCE
 from tests.workflows.scripted import Script
 from workflows.messages import CancelRequest, PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
 from workflows.portfolio import PortfolioWorkflow
@@ -86,7 +86,7 @@ async def record(folder: Path, shapes: Sequence[str]) -> None:
     environment = await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"],
-        dev_server_startup_timeout=PATIENCE,
+        dev_server_startup_timeout=DEADLINE,
         search_attributes=ALL,
     )
     async with environment:

@@ -20,33 +20,33 @@ def rule(**about: Any) -> AccessRule:
     return AccessRule(access_rule_id=uuid4(), set_by="ada", set_at=datetime.now(UTC), **{**fields, **about})
 
 
-def seen_by(role: Role, *rules: AccessRule) -> frozenset[UUID]:
+def tenants_seen_by(role: Role, *rules: AccessRule) -> frozenset[UUID]:
     return visible_tenants(Person(person_id="x", name="x", role=role), rules, TAGS)
 
 
 @pytest.mark.parametrize("role", Role)
 def test_without_rules_only_administrators_see_tenants(role: Role) -> None:
-    assert seen_by(role) == (ALL if role is Role.ADMIN else NOBODY)
+    assert tenants_seen_by(role) == (ALL if role is Role.ADMIN else NOBODY)
 
 
 @pytest.mark.parametrize("role", Role)
 def test_rules_include_tenants_by_id_by_tag_or_all(role: Role) -> None:
-    assert seen_by(role, rule(tenant_id=TAILSPIN)) == {TAILSPIN}
-    assert seen_by(role, rule(tag="emea")) == {CONTOSO, FABRIKAM}
-    assert seen_by(role, rule(tag="emea"), rule(tenant_id=TAILSPIN)) == ALL
-    assert seen_by(role, rule()) == ALL
-    assert seen_by(role, rule(tag="unknown"), rule(tenant_id=uuid4())) == NOBODY
+    assert tenants_seen_by(role, rule(tenant_id=TAILSPIN)) == {TAILSPIN}
+    assert tenants_seen_by(role, rule(tag="emea")) == {CONTOSO, FABRIKAM}
+    assert tenants_seen_by(role, rule(tag="emea"), rule(tenant_id=TAILSPIN)) == ALL
+    assert tenants_seen_by(role, rule()) == ALL
+    assert tenants_seen_by(role, rule(tag="unknown"), rule(tenant_id=uuid4())) == NOBODY
 
 
 @pytest.mark.parametrize("role", Role)
 def test_an_exclusion_overrides_every_inclusion(role: Role) -> None:
     out = rule(tag="pilot", is_excluded=True)
-    assert CONTOSO not in seen_by(role, out, rule(), rule(tenant_id=CONTOSO), rule(tag="pilot"))
-    assert seen_by(role, rule(), out) == {FABRIKAM, TAILSPIN}
-    assert seen_by(role, rule(), rule(is_excluded=True)) == NOBODY
+    assert CONTOSO not in tenants_seen_by(role, out, rule(), rule(tenant_id=CONTOSO), rule(tag="pilot"))
+    assert tenants_seen_by(role, rule(), out) == {FABRIKAM, TAILSPIN}
+    assert tenants_seen_by(role, rule(), rule(is_excluded=True)) == NOBODY
 
 
 def test_an_exclusion_alone_limits_administrators_and_grants_others_nothing() -> None:
     out = rule(tenant_id=CONTOSO, is_excluded=True)
-    assert seen_by(Role.ADMIN, out) == {FABRIKAM, TAILSPIN}
-    assert seen_by(Role.APPROVER, out) == NOBODY
+    assert tenants_seen_by(Role.ADMIN, out) == {FABRIKAM, TAILSPIN}
+    assert tenants_seen_by(Role.APPROVER, out) == NOBODY

@@ -110,7 +110,7 @@ def is_set(place: Place) -> bool:
     return place.name == "ranges" or all(identified)
 
 
-def with_nothing(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
+def add_empty_member(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
     holder = draw(st.sampled_from(objects(document)))
     name = draw(st.sampled_from(["new", "of", "tags", "parts", "rules"]))
     if name in holder:
@@ -119,7 +119,7 @@ def with_nothing(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -
     return True
 
 
-def without_nothing(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
+def drop_empty_member(document: Any, draw: Callable[[st.SearchStrategy[Any]], Any]) -> bool:
     bare = [place for place in places(document) if isinstance(place.holder, dict) and is_empty(place.value)]
     if not bare:
         return False
@@ -175,8 +175,8 @@ def keys_in_another_order(document: Any, draw: Callable[[st.SearchStrategy[Any]]
 
 
 SAMENESSES = [
-    with_nothing,
-    without_nothing,
+    add_empty_member,
+    drop_empty_member,
     respelled,
     shuffled,
     flags_in_another_order,

@@ -303,11 +303,11 @@ def test_a_list_that_contradicts_its_cross_check_is_dropped() -> None:
     )
     observer = Observer(rules)
 
-    def shown(**properties: Any) -> Any:
+    def observed(**properties: Any) -> Any:
         return orjson.loads(observer.observe({"id": "a", **properties}).document)
 
-    assert "assignments" not in shown(isAssigned=True, assignments=[])
-    assert "assignments" not in shown(isAssigned=False, assignments=[{"id": "x"}])
-    assert shown(isAssigned=True, assignments=[{"id": "x"}])["assignments"] == [{"id": "x"}]
-    assert shown(isAssigned=False, assignments=[])["assignments"] == []
-    assert shown(assignments=[])["assignments"] == []
+    assert "assignments" not in observed(isAssigned=True, assignments=[])
+    assert "assignments" not in observed(isAssigned=False, assignments=[{"id": "x"}])
+    assert observed(isAssigned=True, assignments=[{"id": "x"}])["assignments"] == [{"id": "x"}]
+    assert observed(isAssigned=False, assignments=[])["assignments"] == []
+    assert observed(assignments=[])["assignments"] == []

@@ -294,10 +294,10 @@ def test_translation_replaces_only_known_ids() -> None:
         "name": "in",
     }
 
-    def known(target_types: tuple[str, ...], target_id: str) -> str | None:
+    def known_type(target_types: tuple[str, ...], target_id: str) -> str | None:
         return "Pilot" if (target_types, target_id) == (("groups",), "in") else None
 
-    assert translated(document, ASSIGNED, known) == {
+    assert translated(document, ASSIGNED, known_type) == {
         "assignments": [target("group", groupId="Pilot"), target("group", groupId="?")],
         "name": "in",
     }

@@ -21,8 +21,8 @@ from local.postgres import EmbeddedPostgres
 from local.processes import Child, PartError, free_port
 from local.stack import USUAL_PORTS, Ports, stop_running
 from local.state import StackInfo, State
-from tests.end_to_end.system import Finished
-from tests.patience import PATIENCE_SECONDS, until
+from tests.deadlines import DEADLINE_SECONDS, until
+from tests.end_to_end.system import CommandResult
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,7 @@ ANY_PORTS = tuple(f"--{name.replace('_', '-')}-port=0" for name in Ports._fields
 
 def starter(state: State, *arguments: str) -> "subprocess.CompletedProcess[str]":
     with popen(state, *arguments) as process:
-        stdout, stderr = process.communicate(timeout=PATIENCE_SECONDS)
+        stdout, stderr = process.communicate(timeout=DEADLINE_SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
@@ -212,7 +212,7 @@ def test_no_process_outlives_the_supervisor_or_starter(state: State, ending: str
             supervisor.stdin.close()
         else:
             supervisor.send_signal(getattr(signal, ending))
-        supervisor.wait(PATIENCE_SECONDS)
+        supervisor.wait(DEADLINE_SECONDS)
         until(lambda: not any(alive(child) for child in children), f"{ending} leaves processes behind")
     assert state.running() is None
     if ending != "SIGKILL":
@@ -277,7 +277,7 @@ def test_part_that_dies_repeatedly_ends_the_stack_with_its_log(state: State) -> 
 RUNNING = "SELECT count(*) FROM sync_run WHERE status = 'running'"
 
 
-def demo_with_fault(state: State, fault: Callable[[StackInfo], None], *arguments: str) -> Finished:
+def demo_with_fault(state: State, fault: Callable[[StackInfo], None], *arguments: str) -> CommandResult:
     """Runs a demo to its end. A table lock keeps its first run from storing documents before the fault."""
     stdout, stderr = state.folder.with_name("stdout"), state.folder.with_name("stderr")
     with (
@@ -298,8 +298,8 @@ def demo_with_fault(state: State, fault: Callable[[StackInfo], None], *arguments
             # Closed without a commit, since the fault may have killed PostgreSQL.
             holder.close()
             watcher.close()
-        code = demo.wait(timeout=PATIENCE_SECONDS)
-    return Finished(code, stdout.read_text(), stderr.read_text())
+        code = demo.wait(timeout=DEADLINE_SECONDS)
+    return CommandResult(code, stdout.read_text(), stderr.read_text())
 
 
 @needs_proc
@@ -327,7 +327,7 @@ def test_stack_is_kept_if_its_output_is_closed(state: State) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed, popen(state, "demo", "--keep", *ANY_PORTS, stdout=closed) as demo:
-        _, stderr = demo.communicate(timeout=PATIENCE_SECONDS)
+        _, stderr = demo.communicate(timeout=DEADLINE_SECONDS)
     assert "Traceback" not in stderr
     assert state.running() is not None
     assert starter(state, "runs", "contoso", "--json").returncode == 0, "PostgreSQL is up"
@@ -358,12 +358,12 @@ def test_stopping_waits_for_the_parts_of_a_killed_supervisor(state: State) -> No
         frozen = process_of(supervisor.pid, PARTS["the simulated Graph"])
         os.kill(frozen, signal.SIGSTOP)
         supervisor.kill()
-        supervisor.wait(PATIENCE_SECONDS)
+        supervisor.wait(DEADLINE_SECONDS)
     assert not state.is_free(), "a part is left"
     with ThreadPoolExecutor(1) as pool:
         stopping = pool.submit(stop_running, state)
         os.kill(frozen, signal.SIGCONT)
-        assert stopping.result(PATIENCE_SECONDS)
+        assert stopping.result(DEADLINE_SECONDS)
     assert not any(alive(child) for child in children)
     assert not stop_running(state), "nothing is left"
 

@@ -39,7 +39,7 @@ WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerat
 """
 
 
-def held(tenant: SimulatedTenant) -> dict[str, list[Any]]:
+def documents_by_path(tenant: SimulatedTenant) -> dict[str, list[Any]]:
     """All documents of the tenant by the path of their collection, as the server keeps them."""
     collections = tenant._content._collections.items()
     return {path: [item.document for item in items] for path, items in collections if items}
@@ -47,7 +47,7 @@ def held(tenant: SimulatedTenant) -> dict[str, list[Any]]:
 
 def edit(tenant: SimulatedTenant, number: int) -> None:
     """Edits the first object of every second collection, or renames it, so that many items have several versions."""
-    for place, (path, documents) in enumerate(sorted(held(tenant).items())):
+    for place, (path, documents) in enumerate(sorted(documents_by_path(tenant).items())):
         for document in documents[:1]:
             if not isinstance(document, dict) or "id" not in document:
                 continue
@@ -98,7 +98,7 @@ def record(folder: Path) -> dict[str, Any]:
         return {
             "tenant_id": str(tenant.id),
             "type_keys": sorted(run.collections),
-            "documents": held(tenant),
+            "documents": documents_by_path(tenant),
             "tables": tables(database_url),
         }
 

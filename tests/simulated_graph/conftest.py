@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from local.simulated_graph import SimulatedGraph, SimulatedTenant
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "graph-data"
 
@@ -62,7 +62,7 @@ def connect() -> Iterator[Connect]:
         tenant = tenant or graph.tenants[0]
         headers = {"Authorization": f"Bearer {tenant.token()}"} if signed_in else {}
         context = trusting(graph.ca_file)
-        clients.append(httpx.Client(verify=context, base_url=graph.base_url, headers=headers, timeout=PATIENCE_SECONDS))
+        clients.append(httpx.Client(verify=context, base_url=graph.base_url, headers=headers, timeout=DEADLINE_SECONDS))
         return clients[-1]
 
     yield connected

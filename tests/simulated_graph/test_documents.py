@@ -115,7 +115,7 @@ def test_every_endpoint_serves_complete_documents(source: str, request: pytest.F
 
 
 def test_same_seed_makes_the_same_tenant_and_another_seed_another() -> None:
-    def shown(seed: int) -> dict[tuple[str, str], dict[str, Any]]:
+    def documents_of(seed: int) -> dict[tuple[str, str], dict[str, Any]]:
         with SimulatedGraph(tenants=1, seed=seed) as graph:
             tenant = graph.tenants[0]
             wanted = [collection for collection in COLLECTIONS if collection.path not in SAME_IDS_IN_EVERY_TENANT]
@@ -125,9 +125,9 @@ def test_same_seed_makes_the_same_tenant_and_another_seed_another() -> None:
                 for document in tenant.documents(listing(collection))
             }
 
-    first = shown(1)
-    assert first == shown(1)
-    assert {key for _, key in first.keys() & shown(2).keys()} == {RESTRICTED_GUEST}, "a role of Microsoft's"
+    first = documents_of(1)
+    assert first == documents_of(1)
+    assert {key for _, key in first.keys() & documents_of(2).keys()} == {RESTRICTED_GUEST}, "a role of Microsoft's"
 
 
 @pytest.mark.parametrize("count", [2, 60])
@@ -176,12 +176,12 @@ def test_script_bodies_are_shown_only_by_id(sample: SimulatedGraph) -> None:
     tenant = sample.tenants[0]
     for endpoint in COLLECTIONS:
         for body in endpoint.bodies:
-            shown = 0
+            count = 0
             for listed in tenant.documents(endpoint.path):
                 if body in listed:
                     assert listed[body] is None
-                    shown += bool(tenant.get(f"{endpoint.path}/{listed['id']}")[body])
-            assert shown, f"{endpoint.path} has no {body}"
+                    count += bool(tenant.get(f"{endpoint.path}/{listed['id']}")[body])
+            assert count, f"{endpoint.path} has no {body}"
 
 
 def test_assignments_target_the_tenants_groups(tenant: SimulatedTenant) -> None:

@@ -280,7 +280,7 @@ def test_cached_answers_show_every_edit() -> None:
         everything = (snapshot(tenant), snapshot(other))
         assert (snapshot(tenant), snapshot(other)) == everything
 
-        def shown() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        def answers() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
             (policy, *_) = tenant.documents(CATALOG)
             listed = tenant.documents(f"{CONFIGURATIONS}?$expand=assignments")
             return listed, tenant.documents(f"{CATALOG}/{policy['id']}/settings")
@@ -299,9 +299,9 @@ def test_cached_answers_show_every_edit() -> None:
             lambda: tenant.set_generation(0),
         )
         for edit in edits:
-            before = shown()
+            before = answers()
             edit()
-            assert shown() != before
+            assert answers() != before
 
         assert (snapshot(tenant), snapshot(other)) == everything
 

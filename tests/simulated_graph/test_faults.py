@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, SimulatedTenant
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.simulated_graph.conftest import Connect, batch, trusting
 
 GROUPS = "/beta/groups?$top=2"
@@ -32,7 +32,7 @@ def sign_in(graph: SimulatedGraph, tenant: SimulatedTenant, **form: str) -> http
         **form,
     }
     address = f"{graph.authority_url}/{tenant.id}/oauth2/v2.0/token"
-    return httpx.post(address, data=data, verify=trusting(graph.ca_file), timeout=PATIENCE_SECONDS)
+    return httpx.post(address, data=data, verify=trusting(graph.ca_file), timeout=DEADLINE_SECONDS)
 
 
 STATUSES = [

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 CHECKOUT = Path(__file__).parents[2]
 CATALOG = "deviceManagement/configurationPolicies"
@@ -36,7 +36,7 @@ def process(state: Path, *options: str) -> Iterator[tuple[dict[str, Any], subpro
 
 def client_of(ready: dict[str, Any], **headers: str) -> httpx.Client:
     context = ssl.create_default_context(cafile=ready["ca_file"])
-    return httpx.Client(verify=context, base_url=ready["base_url"], headers=headers, timeout=PATIENCE_SECONDS)
+    return httpx.Client(verify=context, base_url=ready["base_url"], headers=headers, timeout=DEADLINE_SECONDS)
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def test_serves_its_tenants_and_sets_generations(tmp_path: Path) -> None:
     ):
         assert len(ready["tenants"]) == 3
 
-        def shown() -> list[str]:
+        def names() -> list[str]:
             ids, link = [], "/beta/deviceManagement/deviceConfigurations"
             while link:
                 page = client.get(link).json()
@@ -74,12 +74,12 @@ def test_serves_its_tenants_and_sets_generations(tmp_path: Path) -> None:
                 link = page.get("@odata.nextLink")
             return ids
 
-        before = shown()
+        before = names()
         assert before
         assert control.put(GENERATION, json={"generation": 2}).json() == {"generation": 2}
-        assert shown() != before
+        assert names() != before
         assert control.put(GENERATION, json={"generation": 1}).status_code == 200
-        assert shown() == before
+        assert names() == before
         senseless: list[Any] = [{"generation": -1}, {"generation": "next"}, {}, []]
         for wrong in senseless:
             assert control.put(GENERATION, json=wrong).status_code == 400
@@ -95,7 +95,7 @@ def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) ->
     with process(tmp_path) as (ready, running), signed_in_client(ready) as client:
         first = client.get(f"/beta/{CATALOG}").json()["value"]
         running.send_signal(stop)
-        assert running.wait(timeout=PATIENCE_SECONDS) == 0
+        assert running.wait(timeout=DEADLINE_SECONDS) == 0
     trusted = Path(ready["ca_file"]).read_bytes()
     with process(tmp_path) as (again, _), signed_in_client(again) as client:
         assert again["tenants"] == ready["tenants"]
@@ -107,8 +107,8 @@ def test_stops_cleanly_and_keeps_its_ca(tmp_path: Path, stop: signal.Signals) ->
 
 def test_help_names_every_option() -> None:
     command = [sys.executable, "-m", "local.simulated_graph", "--help"]
-    shown = subprocess.run(
+    result = subprocess.run(
         command, cwd=CHECKOUT, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "120"}
     )
     for option in ("state", "port", "tenants", "generation", "alike"):
-        assert f"--{option} " in shown.stdout
+        assert f"--{option} " in result.stdout

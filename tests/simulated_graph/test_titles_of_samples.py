@@ -13,14 +13,14 @@ COLLECTIONS = load_catalog().collections
 GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def listed(tenant: SimulatedTenant, entry: Collection) -> list[dict[str, Any]]:
+def collection_documents(tenant: SimulatedTenant, entry: Collection) -> list[dict[str, Any]]:
     """A collection's documents; none if the tenant lacks it."""
     try:
         if entry.singleton:
             return [tenant.get(entry.first_url(UUID(tenant.id)).lstrip("/"), entry.api_version)]
         if entry.parent is None:
             return tenant.documents(entry.first_url(UUID(tenant.id)).lstrip("/"), entry.api_version)
-        parents = listed(tenant, COLLECTIONS[entry.parent])
+        parents = collection_documents(tenant, COLLECTIONS[entry.parent])
         urls = [entry.child_url(str(parent["id"])) for parent in parents]
         return [found for url in urls for found in tenant.documents(url.lstrip("/"), entry.api_version)]
     except LookupError:
@@ -29,7 +29,7 @@ def listed(tenant: SimulatedTenant, entry: Collection) -> list[dict[str, Any]]:
 
 def observed(tenant: SimulatedTenant) -> Iterator[Observation]:
     for entry in COLLECTIONS.values():
-        yield from Observer(entry.observation_rules()).observe_page(listed(tenant, entry))[0]
+        yield from Observer(entry.observation_rules()).observe_page(collection_documents(tenant, entry))[0]
 
 
 def test_every_sample_object_has_a_title_without_a_guid() -> None:

@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.first_form import FirstFormItem
 from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument, link_recreated
-from tests.patience import until_async
+from tests.deadlines import until_async
 
 LEASE = timedelta(minutes=10)
 SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
@@ -54,7 +54,7 @@ def audit_event(event_id: str, *object_ids: str, at: datetime = AUDITED_AT, **pr
     return Observer(load_catalog().collections[AUDIT_EVENTS].observation_rules()).observe({**event, **properties})
 
 
-def listed(type_key: str, external_id: str, **properties: Any) -> Observation:
+def list_document(type_key: str, external_id: str, **properties: Any) -> Observation:
     """The list document of an item that has details."""
     rules = ObservationRules(type_key=type_key, has_details=True)
     return Observer(rules).observe({"id": external_id, **properties})
@@ -64,7 +64,7 @@ def identity(*type_keys: str, run_id: UUID | None = None) -> runs.RunIdentity:
     return runs.RunIdentity(run_id or uuid4(), "sync/test", Selection(type_keys=type_keys), "Contoso")
 
 
-async def likenesses(documents: Sequence[StoredDocument]) -> list[bytes]:
+async def likeness_hashes(documents: Sequence[StoredDocument]) -> list[bytes]:
     return [likeness_hash(stored.document, stored.external_id, NormalForm()) for stored in documents]
 
 
@@ -153,8 +153,8 @@ async def end(
     codes = sorted(code for _, code in (outcomes or {}).values() if code is not None)
     async with database.tenant(tenant_id) as session:
         await runs.finish_run(session, run, runs.RunEnd(status, Counts(), codes, results))
-        listed = [key for key, result in results.items() if result.outcome is Outcome.COMPLETE]
-        await link_recreated(session, run.run_id, listed, likenesses)
+        complete = [key for key, result in results.items() if result.outcome is Outcome.COMPLETE]
+        await link_recreated(session, run.run_id, complete, likeness_hashes)
 
 
 async def sync(

@@ -32,7 +32,7 @@ from storage import (
 from storage import request_pace as pacing
 from storage.database import Database
 from storage.watch import LogLook
-from tests.storage.support import LEASE, audit_event, begin, land, listed, observation, sync
+from tests.storage.support import LEASE, audit_event, begin, land, list_document, observation, sync
 
 MINE, THEIRS = uuid4(), uuid4()
 
@@ -141,7 +141,7 @@ async def their_rows(database: Database) -> runs.RunIdentity:
         for statement in f"{OF_PROMOTIONS};{OF_NOTIFICATIONS}".split(";"):
             await session.execute(text(statement))
     run = await begin(database, THEIRS, "a")
-    await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), listed("a", "3")])
+    await land(database, THEIRS, run, [observation("a", "1", displayName="secret"), list_document("a", "3")])
     async with database.tenant(THEIRS) as session:
         await staging.stage(session, run.run_id, uuid4(), [observation("a", "2")])
         of_an_older_worker: Any = observation("a", "4")

@@ -10,7 +10,7 @@ import pytest
 from storage import connection_turns
 from storage.connection_turns import SEVERAL, ConnectionTurns
 from storage.database import Database, StorageUnavailableError
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ async def hold_several(turns: ConnectionTurns, database: Database) -> None:
 async def test_many_tasks_that_need_several_connections_each_get_them(small: Database) -> None:
     assert small.turns is not None
     crowd = [hold_several(small.turns, small) for _ in range(8)] + [hold(small, 1) for _ in range(8)]
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.gather(*crowd)
 
 
@@ -100,12 +100,12 @@ async def all_held(database: Database) -> AsyncIterator[Callable[[], None]]:
     """Tasks hold every connection; the yielded function releases one of them."""
     held, done = asyncio.Barrier(SEVERAL + 2), asyncio.Semaphore(0)
 
-    async def keep() -> None:
+    async def keep_turn() -> None:
         async with database.no_tenant():
             await held.wait()
             await done.acquire()
 
-    keeping = [asyncio.create_task(keep()) for _ in range(SEVERAL + 1)]
+    keeping = [asyncio.create_task(keep_turn()) for _ in range(SEVERAL + 1)]
     await held.wait()
     yield done.release
     for _ in keeping:
@@ -147,7 +147,7 @@ async def test_earliest_task_gets_the_next_connection_even_if_it_had_some_before
         may_ask.set()
         await asyncio.sleep(0)
         let_go()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             await asyncio.gather(first, *later)
     assert had == ["first", *["later"] * 3]
 
@@ -177,7 +177,7 @@ async def test_cancelled_task_leaks_no_connection(is_given: bool) -> None:
 
     for _ in range(SEVERAL + 1):
         done.release()
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await asyncio.gather(*holding, *(hold_with_all_others() for _ in range(SEVERAL + 1)))
 
 

@@ -17,7 +17,7 @@ from storage import merge as merging
 from storage.compression import decompress
 from storage.database import Database
 from storage.details import RemainingDetails, Share
-from tests.storage.support import Comparison, begin, end, listed, observation
+from tests.storage.support import Comparison, begin, end, list_document, observation
 
 TENANT = uuid4()
 DAY = timedelta(days=1)
@@ -78,7 +78,7 @@ VERSIONS = (
 
 async def read_once(database: Database, **properties: Any) -> runs.RunIdentity:
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1", displayName="one")])
+    await land_list(database, run, [list_document("a", "1", displayName="one")])
     assert await land_whole(database, run, "1", displayName="one", settings=[1], **properties) == 0
     await end(database, TENANT, run)
     return run
@@ -86,7 +86,7 @@ async def read_once(database: Database, **properties: Any) -> runs.RunIdentity:
 
 async def test_new_item_gets_its_first_version_with_its_details(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    merged = await land_list(database, run, [listed("a", "1", displayName="one")])
+    merged = await land_list(database, run, [list_document("a", "1", displayName="one")])
     assert (merged.created, merged.changed, merged.unchanged) == (1, 0, 0)
     assert await pending(database, run) == ["1"]
     assert await rows(database, "SELECT version_number, details_complete FROM inventory_item") == [(0, False)]
@@ -99,7 +99,7 @@ async def test_new_item_gets_its_first_version_with_its_details(database: Databa
 async def test_details_are_not_read_again_if_the_list_document_is_unchanged(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
-    merged = await land_list(database, run, [listed("a", "1", displayName="one")])
+    merged = await land_list(database, run, [list_document("a", "1", displayName="one")])
     assert (merged.created, merged.changed, merged.unchanged) == (0, 0, 1)
     assert await pending(database, run) == []
     assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
@@ -109,7 +109,7 @@ async def test_details_are_not_read_again_if_the_list_document_is_unchanged(data
 async def test_changed_list_document_makes_a_version_only_with_its_details(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1", displayName="renamed")])
+    await land_list(database, run, [list_document("a", "1", displayName="renamed")])
     assert await pending(database, run) == ["1"]
     await end(database, TENANT, run)
     assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
@@ -117,7 +117,7 @@ async def test_changed_list_document_makes_a_version_only_with_its_details(datab
     assert await rows(database, shown) == [("renamed", 1, False, first.run_id)]
 
     again = await begin(database, TENANT, "a")
-    await land_list(database, again, [listed("a", "1", displayName="renamed")])
+    await land_list(database, again, [list_document("a", "1", displayName="renamed")])
     assert await pending(database, again) == ["1"], "what was not read is asked for in the next run"
     assert await land_whole(database, again, "1", displayName="renamed", settings=[1]) == 1
     assert await rows(database, VERSIONS) == [(1, True, True, first.run_id), (2, True, False, again.run_id)]
@@ -129,17 +129,17 @@ async def test_changed_list_document_makes_a_version_only_with_its_details(datab
 async def test_item_that_reverts_before_its_details_are_read_is_read_again(database: Database) -> None:
     await read_once(database)
     unread = await begin(database, TENANT, "a")
-    await land_list(database, unread, [listed("a", "1", displayName="renamed")])
+    await land_list(database, unread, [list_document("a", "1", displayName="renamed")])
     await end(database, TENANT, unread)
     back = await begin(database, TENANT, "a")
-    await land_list(database, back, [listed("a", "1", displayName="one")])
+    await land_list(database, back, [list_document("a", "1", displayName="one")])
     assert await pending(database, back) == ["1"]
 
 
 async def test_unchanged_details_make_no_version(database: Database) -> None:
     first = await read_once(database)
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    await land_list(database, run, [list_document("a", "1", displayName="one")], deep=True)
     assert await pending(database, run) == ["1"]
     assert await land_whole(database, run, "1", displayName="one", settings=[1]) == 0
     assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
@@ -148,15 +148,15 @@ async def test_unchanged_details_make_no_version(database: Database) -> None:
 async def test_a_deep_run_reads_every_item_once(database: Database) -> None:
     await read_once(database)
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    await land_list(database, run, [list_document("a", "1", displayName="one")], deep=True)
     await land_whole(database, run, "1", displayName="one", settings=[1])
-    await land_list(database, run, [listed("a", "1", displayName="one")], deep=True)
+    await land_list(database, run, [list_document("a", "1", displayName="one")], deep=True)
     assert await pending(database, run) == []
 
 
 async def test_refreshes_of_details_are_spread_over_the_period(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    many = [listed("a", str(number)) for number in range(200)]
+    many = [list_document("a", str(number)) for number in range(200)]
     await land_list(database, run, many)
     await land_whole(database, run, *(str(number) for number in range(200)))
     await end(database, TENANT, run)
@@ -179,7 +179,7 @@ async def test_refreshes_of_details_are_spread_over_the_period(database: Databas
 
 async def test_item_without_details_gets_a_version_of_its_list_document_at_run_end(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    shown = listed("a", "1", displayName="one")
+    shown = list_document("a", "1", displayName="one")
     await land_list(database, run, [shown])
     await end(database, TENANT, run)
     assert await rows(database, VERSIONS) == [(1, False, False, run.run_id)]
@@ -194,7 +194,7 @@ async def test_item_without_details_gets_a_version_of_its_list_document_at_run_e
 
 async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1")])
+    await land_list(database, run, [list_document("a", "1")])
     async with database.tenant(TENANT) as session:
         await runs.renew_lease(session, run.run_id, timedelta(seconds=-1))
         assert await runs.close_abandoned(session, run.run_id)
@@ -205,7 +205,7 @@ async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> No
 async def test_shares_partition_the_pending_items_and_count_the_rest(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     ids = {str(number) for number in range(60)}
-    await land_list(database, run, [listed("a", external_id) for external_id in ids])
+    await land_list(database, run, [list_document("a", external_id) for external_id in ids])
     quarters = [await pending(database, run, Share("a", part, 4)) for part in range(4)]
     assert sorted(external_id for quarter in quarters for external_id in quarter) == sorted(ids)
     assert all(len(quarter) > 3 for quarter in quarters)
@@ -224,8 +224,8 @@ async def test_shares_partition_the_pending_items_and_count_the_rest(database: D
 
 async def test_item_listed_twice_is_pending_with_its_latest_list_document(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [listed("a", "1", displayName="one")])
-    merged = await land_list(database, run, [listed("a", "1", displayName="two")])
+    await land_list(database, run, [list_document("a", "1", displayName="one")])
+    merged = await land_list(database, run, [list_document("a", "1", displayName="two")])
     assert merged.duplicates == {"a": 1}
     async with database.tenant(TENANT) as session:
         [pending] = await details.some_pending(session, run.run_id, [Share("a")], 10)
@@ -264,7 +264,7 @@ async def refreshed(database: Database, items: Sequence[Observation], period: ti
 
 async def test_refresh_period_of_the_collection_applies(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    items = [listed("a", "1")]
+    items = [list_document("a", "1")]
     await land_list(database, run, items)
     await land_whole(database, run, "1")
     await end(database, TENANT, run)
@@ -275,7 +275,7 @@ async def test_refresh_period_of_the_collection_applies(database: Database) -> N
 
 async def test_run_refreshes_the_oldest_details_up_to_its_limit(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    items = [listed("a", str(number)) for number in range(10)]
+    items = [list_document("a", str(number)) for number in range(10)]
     await land_list(database, run, items)
     for number in range(10):
         await land_whole(database, run, str(number))
@@ -316,7 +316,7 @@ async def age_latest_request(database: Database, ago: timedelta) -> None:
 
 
 async def test_unreadable_detail_is_retried_with_backoff(database: Database) -> None:
-    shown = listed("a", "1", name="A")
+    shown = list_document("a", "1", name="A")
     assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
     async with database.tenant(TENANT, read_only=True) as session:
         item = (await session.execute(text("SELECT * FROM inventory_item"))).one()
@@ -330,11 +330,11 @@ async def test_unreadable_detail_is_retried_with_backoff(database: Database) -> 
 
 
 async def test_unreadable_detail_is_retried_at_once_after_an_edit_or_deep_run(database: Database) -> None:
-    shown = listed("a", "1", name="A")
+    shown = list_document("a", "1", name="A")
     assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
     assert await requests_unreadable_detail(database, shown, deep=True)
     assert not await requests_unreadable_detail(database, shown)
-    edited = listed("a", "1", name="B")
+    edited = list_document("a", "1", name="B")
     assert [await requests_unreadable_detail(database, edited) for _ in range(4)] == [True, True, True, False]
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [edited], deep=True)

@@ -36,7 +36,7 @@ def _object(document: bytes) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def stored(database: Database, database_url: str) -> Database:
+async def old_item_database(database: Database, database_url: str) -> Database:
     """A database with an item that release 0.3.0 wrote."""
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.begin() as connection:
@@ -60,43 +60,43 @@ async def merged(database: Database, *documents: dict[str, Any]) -> merging.Merg
     return result
 
 
-async def test_unchanged_item_takes_the_new_form_and_keeps_its_version(stored: Database) -> None:
+async def test_unchanged_item_takes_the_new_form_and_keeps_its_version(old_item_database: Database) -> None:
     served = {name: value for name, value in SERVED.items() if name != "version"}
     served["onDemandRules"] = [*reversed(SERVED["onDemandRules"])]
-    first = await merged(stored, served)
+    first = await merged(old_item_database, served)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
-    async with stored.tenant(TENANT) as session:
+    async with old_item_database.tenant(TENANT) as session:
         (version,) = await history(session, "a", "1")
         assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
         form = (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one()
     assert (version.version, form) == (1, FORM)
-    again = await merged(stored, served)
+    again = await merged(old_item_database, served)
     assert (again.changed, again.unchanged) == (0, 1)
 
 
-async def test_version_that_adds_properties_lost_by_form_0_is_no_change(stored: Database) -> None:
-    first = await merged(stored, SERVED)
+async def test_version_that_adds_properties_lost_by_form_0_is_no_change(old_item_database: Database) -> None:
+    first = await merged(old_item_database, SERVED)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
-    async with stored.tenant(TENANT) as session:
+    async with old_item_database.tenant(TENANT) as session:
         assert [version.version for version in await history(session, "a", "1")] == [2, 1]
         assert _object(await document(session, "a", "1", 2) or b"{}") == SERVED
         assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
-    assert (await merged(stored, SERVED)).unchanged == 1
-    assert (await merged(stored, {**SERVED, "version": 4})).changed == 1, "a property that form 0 left out"
+    assert (await merged(old_item_database, SERVED)).unchanged == 1
+    assert (await merged(old_item_database, {**SERVED, "version": 4})).changed == 1, "a property that form 0 left out"
 
 
-async def test_edited_item_has_changed(stored: Database) -> None:
-    result = await merged(stored, {**SERVED, "displayName": "Another"})
+async def test_edited_item_has_changed(old_item_database: Database) -> None:
+    result = await merged(old_item_database, {**SERVED, "displayName": "Another"})
     assert (result.changed, result.unchanged) == (1, 0)
-    async with stored.tenant(TENANT) as session:
+    async with old_item_database.tenant(TENANT) as session:
         assert [version.version for version in await history(session, "a", "1")] == [2, 1]
         assert (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one() == FORM
 
 
-async def test_new_order_after_the_upgrade_is_a_change(stored: Database) -> None:
-    await merged(stored, SERVED)
+async def test_new_order_after_the_upgrade_is_a_change(old_item_database: Database) -> None:
+    await merged(old_item_database, SERVED)
     moved = {**SERVED, "onDemandRules": [*reversed(SERVED["onDemandRules"])]}
-    assert (await merged(stored, moved)).changed == 1
+    assert (await merged(old_item_database, moved)).changed == 1
 
 
 async def test_rows_staged_by_the_previous_release_count_as_lost(database: Database) -> None:
@@ -110,15 +110,15 @@ async def test_rows_staged_by_the_previous_release_count_as_lost(database: Datab
             await merging.merge(session, run.run_id, token, promised_rows=1)
 
 
-async def test_later_of_two_waves_decides_an_items_content(stored: Database) -> None:
-    run = await begin(stored, TENANT, "a")
+async def test_later_of_two_waves_decides_an_items_content(old_item_database: Database) -> None:
+    run = await begin(old_item_database, TENANT, "a")
     first, second = uuid4(), uuid4()
-    async with stored.tenant(TENANT) as session:
+    async with old_item_database.tenant(TENANT) as session:
         for token, name in ((first, "VPN"), (second, "Another")):
             served = {**SERVED, "displayName": name}
             row = observation("a", "1", **{key: value for key, value in served.items() if key != "id"})
             await staging.stage(session, run.run_id, token, [row])
-    async with stored.tenant(TENANT) as session:
+    async with old_item_database.tenant(TENANT) as session:
         result = await merging.merge(
             session, run.run_id, first, promised_rows=1, together_with={second: 1}, comparison=Comparison()
         )

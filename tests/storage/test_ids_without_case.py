@@ -103,7 +103,7 @@ def upgrade_to(revision: str, url: str) -> None:
 
 
 @contextmanager
-def written(url: str) -> Iterator[Connection]:
+def release_connection(url: str) -> Iterator[Connection]:
     engine = create_engine(sqlalchemy_url(url))
     with engine.begin() as connection:
         yield connection
@@ -172,20 +172,20 @@ def ids(connection: Connection, table: str, column: str = "external_id") -> set[
 
 
 async def test_upgrade_lowercases_an_items_id_in_every_table(earlier: str) -> None:
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         write_item(connection, TENANT, "a", {"id": UPPER, "displayName": "HQ"})
         write_item(connection, TENANT, "a", {"id": GRANT})
         write_around(connection)
 
     upgrade_to("0021", earlier)  # a later revision deletes staged rows
 
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         assert ids(connection, "staged_item") == {LOWER}
         assert ids(connection, "staged_item", "graph_id") == {UPPER}
 
     upgrade(earlier)
 
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         assert ids(connection, "inventory_item") == ids(connection, "item_version") == {LOWER, GRANT}
         for table in AROUND.keys() - {"staged_item"}:
             assert ids(connection, table) == {LOWER}, table
@@ -203,7 +203,7 @@ async def test_upgrade_lowercases_an_items_id_in_every_table(earlier: str) -> No
 
 
 async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> None:
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         # write_item: first observed two days ago, seen a day ago.
         write_item(connection, TENANT, "a", {"id": UPPER, "displayName": "first"})
         write_version(connection, UPPER, 2, "second", hours_ago=20)
@@ -237,7 +237,7 @@ async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> Non
         assert merged.created == 0
         async with database.tenant(TENANT) as session:
             assert [version.version for version in reversed(await history(session, "a", LOWER))] == [1, 2, 3, 4]
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         assert ids(connection, "inventory_item") == ids(connection, "item_version") == {LOWER}
         assert ids(connection, "item_version_pin") == {LOWER}
         assert ids(connection, "item_absence") == ids(connection, "item_reference") == set()
@@ -247,7 +247,7 @@ async def test_upgrade_joins_the_histories_of_two_spellings(earlier: str) -> Non
 
 async def test_upgrade_lowercases_ids_of_each_tenant(earlier: str) -> None:
     tenants: list[UUID] = [uuid4(), uuid4()]
-    with written(earlier) as connection:
+    with release_connection(earlier) as connection:
         for tenant_id in tenants:
             write_item(connection, tenant_id, "a", {"id": UPPER})
     upgrade(earlier)

@@ -75,14 +75,14 @@ def test_updates_of_versions_and_documents_are_refused(table: str, tenant_id: UU
 
         @given(changes, st.booleans())
         @settings(suppress_health_check=[HealthCheck.too_slow])
-        def refused(values: dict[str, Any], with_observed: bool) -> None:
+        def assert_refused(values: dict[str, Any], with_observed: bool) -> None:
             with pytest.raises(InsufficientPrivilege):
                 update(connection, table, values, tenant_id, WORKER_ROLE)
             both = {**values, **OBSERVED} if with_observed and table == "item_version" else values
             with pytest.raises(IntegrityError, match="immutable"):
                 update(connection, table, both, tenant_id)
 
-        refused()
+        assert_refused()
 
 
 def test_last_observation_of_a_version_is_set_once(tenant_id: UUID, database_url: str) -> None:

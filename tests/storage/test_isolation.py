@@ -39,14 +39,14 @@ from tests.storage.tenant_rows import (
 
 
 @pytest.fixture(scope="module")
-def used_again(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[str]:
+def reused_url(postgres: EmbeddedPostgres, set_up: SetUp) -> Iterator[str]:
     yield from copy_of(postgres, *set_up)
 
 
 @pytest.fixture
-def database_url(postgres: EmbeddedPostgres, used_again: str) -> Iterator[str]:
-    yield used_again
-    empty(as_superuser(postgres, used_again))
+def database_url(postgres: EmbeddedPostgres, reused_url: str) -> Iterator[str]:
+    yield reused_url
+    empty(as_superuser(postgres, reused_url))
 
 
 @pytest.fixture

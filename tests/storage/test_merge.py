@@ -220,12 +220,12 @@ async def test_any_series_of_runs_matches_a_dictionary_model(
 ) -> None:
     tenant = uuid4()
     model: dict[str, list[int]] = {}
-    for listed in listings:
+    for values in listings:
         merged = await sync(
-            database, tenant, [observation("a", key, value=value) for key, value in listed.items()], "a"
+            database, tenant, [observation("a", key, value=value) for key, value in values.items()], "a"
         )
         expected = {"created": 0, "changed": 0, "unchanged": 0}
-        for key, value in listed.items():
+        for key, value in values.items():
             history = model.setdefault(key, [])
             kind = "created" if not history else "unchanged" if history[-1] == value else "changed"
             expected[kind] += 1
@@ -234,7 +234,7 @@ async def test_any_series_of_runs_matches_a_dictionary_model(
         assert {kind: getattr(merged, kind) for kind in expected} == expected
         stored: dict[str, ItemRecord] = await items(database, tenant)
         assert stored.keys() == model.keys()
-        assert {key for key, item in stored.items() if item.state == "present"} == listed.keys()
+        assert {key for key, item in stored.items() if item.state == "present"} == values.keys()
     async with database.tenant(tenant) as session:
         rows = await session.execute(text("SELECT external_id, count(*) AS versions FROM item_version GROUP BY 1"))
         assert {row.external_id: row.versions for row in rows} == {key: len(h) for key, h in model.items()}

@@ -97,12 +97,12 @@ async def test_missing_items_are_exactly_the_items_in_state_missing(database: Da
     async with database.tenant(TENANT, read_only=True) as session:
         question = await queries.question(session, Selection(type_keys=("a", "b")).hash())
         assert question is not None
-        listed = [item async for item in queries.missing_items(session, question)]
+        missing_items = [item async for item in queries.missing_items(session, question)]
         of_one_type = [item async for item in queries.missing_items(session, question, ["b"])]
     stored = await items(database, TENANT, "a", "b")
-    records = [ItemRecord(**item.model_dump(include=set(ItemRecord.model_fields))) for item in listed]
+    records = [ItemRecord(**item.model_dump(include=set(ItemRecord.model_fields))) for item in missing_items]
     assert records == [item for item in stored.values() if item.state is State.MISSING]
-    assert [item.external_id for item in listed] == ["1", "9"]
+    assert [item.external_id for item in missing_items] == ["1", "9"]
     assert [item.external_id for item in of_one_type] == ["9"]
 
 

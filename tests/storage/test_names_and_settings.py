@@ -16,7 +16,7 @@ from storage import references
 from storage.database import Database
 from storage.settings import entries
 from tests.answers.test_damaged_documents import TENANT, damage
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.storage.support import begin, end, land, list_document, observation, sync
 
 RULES = {"policies": ReadingRules({"groupIds": ("groups",)}, assignable=False, has_settings=True)}
 REFERENCES_ALONE = {"policies": ReadingRules({"groupIds": ("groups",)}, assignable=False)}
@@ -36,7 +36,7 @@ async def catch_up(database: Database, rules: dict[str, ReadingRules] = RULES) -
     await references.catch_up(database, TENANT, rules, in_turn=True)
 
 
-async def kept(database: Database) -> list[tuple[str, str, str | None]]:
+async def stored_settings(database: Database) -> list[tuple[str, str, str | None]]:
     """Id, setting and value of each stored setting, in order."""
     async with database.tenant(TENANT, read_only=True) as session:
         found = await session.execute(text("SELECT external_id, settings FROM item_settings ORDER BY external_id"))
@@ -53,41 +53,41 @@ async def names(database: Database) -> dict[str, str]:
 
 async def test_settings_are_those_of_the_current_version(database: Database) -> None:
     await sync(database, TENANT, [policy(camera=True, modes=["a", "b"]), policy("q", pin=None)], "policies")
-    assert await kept(database) == []
+    assert await stored_settings(database) == []
     await catch_up(database)
-    assert await kept(database) == [
+    assert await stored_settings(database) == [
         ("p", "policies/camera", "true"),
         ("p", "policies/modes", "a"),
         ("p", "policies/modes", "b"),
     ]
     await sync(database, TENANT, [policy(camera=False), policy("q", pin=6)], "policies")
     await catch_up(database)
-    assert await kept(database) == [("p", "policies/camera", "false"), ("q", "policies/pin", "6")]
+    assert await stored_settings(database) == [("p", "policies/camera", "false"), ("q", "policies/pin", "6")]
     await sync(database, TENANT, [policy(), policy("q", pin=6)], "policies")
     await catch_up(database)
-    assert await kept(database) == [("q", "policies/pin", "6")]
+    assert await stored_settings(database) == [("q", "policies/pin", "6")]
 
 
 async def test_settings_read_with_the_listing_are_merged_with_it(database: Database) -> None:
     await catch_up(database)
     script = "x" * 1_000
     await sync(database, TENANT, [read_at_once(camera=True, script=script), read_at_once("q")], "policies")
-    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
+    assert await stored_settings(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
     async with database.tenant(TENANT) as session:
         assert await references.count_unread(session, RULES) == 0
     await catch_up(database)
-    assert await kept(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
+    assert await stored_settings(database) == [("p", "policies/camera", "true"), ("p", "policies/script", None)]
 
 
 async def test_items_read_by_the_previous_release_are_read_again(database: Database) -> None:
     await catch_up(database, REFERENCES_ALONE)
     await sync(database, TENANT, [read_at_once(rules=REFERENCES_ALONE["policies"], camera=True)], "policies")
-    assert await kept(database) == []
+    assert await stored_settings(database) == []
     await catch_up(database)
-    assert await kept(database) == [("p", "policies/camera", "true")]
+    assert await stored_settings(database) == [("p", "policies/camera", "true")]
 
 
-async def known(database: Database) -> list[tuple[str, str]]:
+async def stored_names(database: Database) -> list[tuple[str, str]]:
     async with database.tenant(TENANT, read_only=True) as session:
         found = await session.execute(text("SELECT type_key, setting FROM collection_setting ORDER BY setting"))
         return [tuple(row) for row in found]
@@ -99,9 +99,9 @@ async def test_collection_records_each_setting_once_and_permanently(database: Da
     await sync(database, TENANT, [policy(camera=False, mode="a"), policy("q")], "policies")
     await catch_up(database)
     noted = [("policies", f"policies/{name}") for name in ("camera", "mode", "pin")]
-    assert await known(database) == noted
+    assert await stored_names(database) == noted
     await sync(database, TENANT, [read_at_once("r", mode="b")], "policies")
-    assert await known(database) == noted
+    assert await stored_names(database) == noted
 
 
 async def test_separators_in_names_and_values_add_no_setting(database: Database) -> None:
@@ -113,14 +113,14 @@ async def test_separators_in_names_and_values_add_no_setting(database: Database)
         "shut": "b",
     }
     await sync(database, TENANT, [read_at_once(**hostile)], "policies")
-    at_once = await kept(database)
+    at_once = await stored_settings(database)
     assert at_once == [
         ("p", "policies/camera", "on"),
         ("p", "policies/mode", None),
         ("p", "policies/open", None),
         ("p", "policies/shut", "b"),
     ]
-    assert await known(database) == [("policies", name) for _, name, _ in at_once]
+    assert await stored_names(database) == [("policies", name) for _, name, _ in at_once]
     assert entries(["policies/mode"], [f"a{ENTRY}policies/pin{VALUE}6", "b"]) == entries(["policies/mode"], ["b"])
 
 
@@ -131,7 +131,7 @@ async def test_settings_are_deleted_when_rules_no_longer_read_them(
     await sync(database, TENANT, [policy(camera=True)], "policies")
     await catch_up(database)
     await catch_up(database, later)
-    assert await kept(database) == []
+    assert await stored_settings(database) == []
 
 
 async def test_damaged_document_keeps_its_stored_settings(database: Database, database_url: str) -> None:
@@ -141,7 +141,7 @@ async def test_damaged_document_keeps_its_stored_settings(database: Database, da
         await session.execute(text("INSERT INTO unread_item (type_key, external_id) VALUES ('policies', 'p')"))
     damage(database_url, 1, b"nothing")
     await references.catch_up(database, TENANT, RULES)
-    assert await kept(database) == [("p", "policies/camera", "true")]
+    assert await stored_settings(database) == [("p", "policies/camera", "true")]
 
 
 async def test_names_follow_their_items(database: Database) -> None:
@@ -165,7 +165,7 @@ async def test_wave_writes_the_names_of_new_and_renamed_items_alone(database: Da
 
 async def test_listed_item_has_a_name_before_its_first_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
-    await land(database, TENANT, run, [listed("policies", "p", displayName="Listed")])
+    await land(database, TENANT, run, [list_document("policies", "p", displayName="Listed")])
     assert await names(database) == {"p": "listed"}
     await end(database, TENANT, run)
 

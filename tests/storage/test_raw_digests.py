@@ -24,7 +24,7 @@ def digested(external_id: str, value: str = "A") -> Observation:
     return observation("a", external_id, value=value)._replace(raw_digest=_digest(value))
 
 
-def same(*external_ids: str, value: str = "A") -> SameItems:
+def unchanged_items(*external_ids: str, value: str = "A") -> SameItems:
     return SameItems("a", external_ids, [_digest(value)] * len(external_ids))
 
 
@@ -47,7 +47,7 @@ async def merge(database: Database, run: RunIdentity, *waves: tuple[UUID, int]) 
         return await merging.merge(session, run.run_id, token, promised_rows=rows, together_with=dict(more))
 
 
-async def known(database: Database, page: SameItems) -> set[str]:
+async def known_ids(database: Database, page: SameItems) -> set[str]:
     async with database.tenant(TENANT) as session:
         (found,) = await same_items(session, [page], NO_DETAILS, deep=False)
     return found
@@ -62,16 +62,18 @@ async def first_run(database: Database, *external_ids: str) -> None:
 async def test_merge_moves_only_last_seen_of_items_with_equal_digests(database: Database) -> None:
     await first_run(database, "1", "2")
     before = await items(database, TENANT)
-    assert await known(database, same("1", "2")) == {"1", "2"}
+    assert await known_ids(database, unchanged_items("1", "2")) == {"1", "2"}
     run = await begin(database, TENANT, "a")
-    merged = await merge(database, run, await stage(database, run, same("1"), [digested("2", "B"), digested("3")]))
+    merged = await merge(
+        database, run, await stage(database, run, unchanged_items("1"), [digested("2", "B"), digested("3")])
+    )
     after = await items(database, TENANT)
 
     assert (merged.created, merged.changed, merged.unchanged, merged.duplicates) == (1, 1, 1, {})
     assert after["1"].last_seen_at > before["1"].last_seen_at
     assert after["1"].last_seen_run_id == run.run_id
     assert after["1"].content_hash == before["1"].content_hash
-    assert await known(database, same("1", "2", "3")) == {"1", "3"}
+    assert await known_ids(database, unchanged_items("1", "2", "3")) == {"1", "3"}
     async with database.tenant(TENANT) as session:
         assert (await session.execute(text("SELECT count(*) FROM staged_observation"))).scalar_one() == 0
 
@@ -93,12 +95,12 @@ async def test_merge_moves_only_last_seen_of_items_with_equal_digests(database: 
 async def test_item_changed_since_its_digest_is_read_in_full(database: Database, change: str) -> None:
     await first_run(database, "1", "2")
     run = await begin(database, TENANT, "a")
-    wave = await stage(database, run, same("1", "2"))
+    wave = await stage(database, run, unchanged_items("1", "2"))
     async with database.tenant(TENANT) as session:
         await session.execute(text(f"UPDATE inventory_item SET {change} WHERE external_id = '1'"))
     before = await items(database, TENANT)
 
-    assert await known(database, same("1", "2")) == {"2"}
+    assert await known_ids(database, unchanged_items("1", "2")) == {"2"}
     with pytest.raises(merging.StagedRowsLostError, match="1 unchanged item has changed since the read"):
         await merge(database, run, wave)
     assert await items(database, TENANT) == before
@@ -107,7 +109,7 @@ async def test_item_changed_since_its_digest_is_read_in_full(database: Database,
 async def test_an_older_page_does_not_move_an_item_back(database: Database) -> None:
     await first_run(database, "1")
     late = await begin(database, TENANT, "a")
-    page = await stage(database, late, same("1"))
+    page = await stage(database, late, unchanged_items("1"))
     newer = await begin(database, TENANT, "a", "b")
     await land(database, TENANT, newer, [digested("1", "B")])
     before = await items(database, TENANT)
@@ -120,18 +122,18 @@ async def test_item_on_several_pages_is_a_duplicate_even_if_read_by_digest(datab
     await first_run(database, "1", "2", "3")
     run = await begin(database, TENANT, "a")
     pages = [
-        await stage(database, run, same("1", "2")),
-        await stage(database, run, same("1"), [digested("2", "B"), digested("3", "B")]),
-        await stage(database, run, same("3")),
+        await stage(database, run, unchanged_items("1", "2")),
+        await stage(database, run, unchanged_items("1"), [digested("2", "B"), digested("3", "B")]),
+        await stage(database, run, unchanged_items("3")),
     ]
     merged = await merge(database, run, *pages)
 
     assert (merged.unchanged, merged.changed, merged.duplicates) == (2, 1, {"a": 3})
     assert merged.duplicate_ids == [("a", "1"), ("a", "2"), ("a", "3")]
     # As the last page shows them.
-    assert await known(database, same("1", "3")) == {"1", "3"}
-    assert await known(database, same("2", value="B")) == {"2"}
-    again = await merge(database, run, await stage(database, run, same("1")))
+    assert await known_ids(database, unchanged_items("1", "3")) == {"1", "3"}
+    assert await known_ids(database, unchanged_items("2", value="B")) == {"2"}
+    again = await merge(database, run, await stage(database, run, unchanged_items("1")))
     assert (again.unchanged, again.duplicates) == (0, {"a": 1})
 
 
@@ -143,14 +145,14 @@ async def test_digest_is_ignored_after_a_merge_by_an_earlier_release(database: D
     async with database.tenant(TENANT) as session:
         await session.execute(text("UPDATE inventory_item SET raw_digest = :a"), {"a": _digest("A")})
         await session.execute(text("UPDATE inventory_item SET raw_digest_at = first_seen_at"))
-    assert await known(database, same("1")) == set()
+    assert await known_ids(database, unchanged_items("1")) == set()
 
 
 async def test_wave_with_a_lost_page_is_lost(database: Database) -> None:
     await first_run(database, "1", "2")
     run = await begin(database, TENANT, "a")
-    token, rows = await stage(database, run, same("1"))
+    token, rows = await stage(database, run, unchanged_items("1"))
     with pytest.raises(merging.StagedRowsLostError, match="1 of 2"):
         await merge(database, run, (token, rows + 1))
-    kept = await stage(database, run, same("2"))
+    kept = await stage(database, run, unchanged_items("2"))
     assert (await merge(database, run, kept, (token, rows + 1))).lost == [token]

@@ -16,8 +16,8 @@ from inventory.reference_extraction import NOBODY, ReadingRules
 from storage import merge as merging
 from storage import references, staging, versions
 from storage.database import Database
-from tests.patience import until_async
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.deadlines import until_async
+from tests.storage.support import begin, end, land, list_document, observation, sync
 
 TENANT = uuid4()
 RULES = {"policies": ReadingRules({"groupIds": ("groups",), "use": ("groups", "apps")}, assignable=False)}
@@ -103,7 +103,7 @@ async def test_tenant_counts_as_read_only_under_current_rules_and_versions(datab
 
 async def test_list_document_is_read_once_it_is_the_version(database: Database) -> None:
     run = await begin(database, TENANT, "policies")
-    await land(database, TENANT, run, [listed("policies", "p", groupIds=["a"])])
+    await land(database, TENANT, run, [list_document("policies", "p", groupIds=["a"])])
     await catch_up(database)
     assert await stored_references(database) == []
     await end(database, TENANT, run, RunStatus.PARTIAL)
@@ -198,8 +198,8 @@ async def test_references_of_a_later_version_are_left_to_a_reader(database: Data
 async def test_references_read_with_details_are_stored_with_the_version(database: Database) -> None:
     await catch_up(database)
     run = await begin(database, TENANT, "policies")
-    await land(database, TENANT, run, [listed("policies", "p")])
-    whole = referring(groupIds=["a"])._replace(list_hash=listed("policies", "p").list_hash)
+    await land(database, TENANT, run, [list_document("policies", "p")])
+    whole = referring(groupIds=["a"])._replace(list_hash=list_document("policies", "p").list_hash)
     async with database.tenant(TENANT) as session:
         await merging.merge_whole(session, run.run_id, uuid4(), [whole])
     await end(database, TENANT, run)
@@ -283,16 +283,16 @@ async def test_present_item_is_preferred_as_a_references_target(database: Databa
     await sync(database, TENANT, [policy(use="1")], "policies")
     await catch_up(database)
 
-    async def only() -> Edge:
+    async def only_edge() -> Edge:
         async with database.tenant(TENANT, read_only=True) as session:
             (edge,) = await dependencies.of_items(session, [("policies", "p")], 10)
             return edge
 
-    dangling = await only()
+    dangling = await only_edge()
     assert dangling.target is not None
     assert (dangling.target.type_key, dangling.target.absence_evidence) == ("groups", "not_listed")
     await sync(database, TENANT, [observation("apps", "1", displayName="App")], "apps")
-    there = await only()
+    there = await only_edge()
     assert there.target is not None
     assert (there.target.type_key, there.target.display_name, there.target.absence_evidence) == ("apps", "App", None)
 

@@ -13,7 +13,7 @@ from storage import details, staging
 from storage import merge as merging
 from storage.database import Database
 from storage.details import Share
-from tests.storage.support import begin, end, listed, observation
+from tests.storage.support import begin, end, list_document, observation
 
 SCALING = (Path(__file__).resolve().parents[2] / "docs" / "scaling.md").read_text()
 READS = {6: 4.9, 24: 1.35}
@@ -64,7 +64,7 @@ def test_scaling_table_agrees_with_every_refreshed_collection() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("hours", READS)
 async def test_day_of_hourly_runs_reads_an_item_as_often_as_documented(database: Database, hours: int) -> None:
-    tenant_id, items = uuid4(), [listed("a", str(uuid4()), name="A") for _ in range(300)]
+    tenant_id, items = uuid4(), [list_document("a", str(uuid4()), name="A") for _ in range(300)]
     refresh = timedelta(hours=hours)
     read = 0
     for hour in range(2 * hours + 24):

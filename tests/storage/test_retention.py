@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from storage import merge as merging
 from storage import staging, versions
 from storage.database import Database
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.storage.support import begin, items, observation, sync
 
 Key = tuple[str, int]
@@ -32,7 +32,7 @@ class Version(NamedTuple):
     is_pinned: bool = False
 
 
-def forgettable(history: Sequence[Version], days: int | None, count: int | None) -> set[int]:
+def numbers_to_forget(history: Sequence[Version], days: int | None, count: int | None) -> set[int]:
     """The numbers of the versions beyond the limits; the oldest is number 1."""
     numbers = set()
     for number, version in enumerate(history[:-1], 1):
@@ -75,7 +75,7 @@ def insert(database_url: str, tenant_id: UUID, histories: Mapping[str, Sequence[
                     )
 
 
-async def kept(database: Database, tenant_id: UUID) -> tuple[set[Key], set[bytes]]:
+async def stored_versions(database: Database, tenant_id: UUID) -> tuple[set[Key], set[bytes]]:
     """The stored versions and documents."""
     async with database.tenant(tenant_id, read_only=True) as session:
         rows = await session.execute(text("SELECT external_id, version_number FROM item_version"))
@@ -125,15 +125,15 @@ def test_retention_agrees_with_the_model(database_url: str, examples: int) -> No
         async with Database(database_url) as database:
             every = {(item, number) for item, history in model.items() for number in range(1, len(history) + 1)}
             forgotten = {
-                (item, number) for item, history in model.items() for number in forgettable(history, days, count)
+                (item, number) for item, history in model.items() for number in numbers_to_forget(history, days, count)
             }
             contents = {sha256(version.says.encode()).digest() for history in model.values() for version in history}
             still = {sha256(model[item][number - 1].says.encode()).digest() for item, number in every - forgotten}
             counts = await forget_all(database, tenant_id, days=days, count=count, most=most)
-            assert await kept(database, tenant_id) == (every - forgotten, still)
+            assert await stored_versions(database, tenant_id) == (every - forgotten, still)
             assert counts == (len(forgotten), len(contents - still))
             assert await forget_all(database, tenant_id, days=days, count=count, most=most) == (0, 0)
-            assert await kept(database, other) == (every, contents), "another tenant keeps all"
+            assert await stored_versions(database, other) == (every, contents), "another tenant keeps all"
 
     holds()
 
@@ -145,7 +145,7 @@ async def test_unpinned_version_can_be_forgotten(database: Database, database_ur
     async with database.tenant(tenant_id) as session:
         assert await versions.unpin(session, "groups", "a", 1, "the test")
     assert await forget_all(database, tenant_id, days=None, count=1, most=10) == (1, 1)
-    assert (await kept(database, tenant_id))[0] == {("a", 3)}
+    assert (await stored_versions(database, tenant_id))[0] == {("a", 3)}
 
 
 async def test_version_numbers_continue_after_forgotten_versions(database: Database) -> None:
@@ -154,7 +154,7 @@ async def test_version_numbers_continue_after_forgotten_versions(database: Datab
         await sync(database, tenant_id, [observation("groups", "a", displayName=name)], "groups")
     assert await forget_all(database, tenant_id, days=None, count=1, most=10) == (2, 2)
     await sync(database, tenant_id, [observation("groups", "a", displayName="one")], "groups")
-    assert (await kept(database, tenant_id))[0] == {("a", 3), ("a", 4)}
+    assert (await stored_versions(database, tenant_id))[0] == {("a", 3), ("a", 4)}
     assert (await items(database, tenant_id))["a"].display_name == "one"
 
 
@@ -173,7 +173,7 @@ async def test_retention_keeps_a_document_that_an_open_merge_refers_to(database:
         await waiting_for_a_lock(database, tenant_id)
         assert not retention.done()
     assert await retention == (2, 1)
-    remaining, documents = await kept(database, tenant_id)
+    remaining, documents = await stored_versions(database, tenant_id)
     assert (remaining, documents) == ({("a", 3)}, {returning.content_hash})
 
 
@@ -189,7 +189,7 @@ async def test_a_merge_waits_for_retention_and_writes_its_document_again(databas
         await waiting_for_a_lock(database, tenant_id)
         assert not merge.done()
     assert (await merge).changed == 1
-    assert returning.content_hash in (await kept(database, tenant_id))[1]
+    assert returning.content_hash in (await stored_versions(database, tenant_id))[1]
 
 
 async def waiting_for_a_lock(database: Database, tenant_id: UUID, kind: str = "advisory") -> None:
@@ -238,4 +238,4 @@ async def test_pin_fails_if_retention_forgets_the_version_first(database: Databa
         await waiting_for_a_lock(database, tenant_id, "transactionid")
     with pytest.raises(IntegrityError):
         await pinning
-    assert (await kept(database, tenant_id))[0] == {("a", 2)}
+    assert (await stored_versions(database, tenant_id))[0] == {("a", 2)}

@@ -285,7 +285,7 @@ async def test_partial_run_that_created_items_is_kept(database: Database, create
 
 def saw(**ids: str) -> Step:
     """A run that listed these items of these collections."""
-    reads = {key: Read(frozenset(listed), COMPLETE, "one") for key, listed in ids.items()}
+    reads = {key: Read(frozenset(external_ids), COMPLETE, "one") for key, external_ids in ids.items()}
     return Step(tuple(ids), reads, overlaps=False, is_cancelled=False, confirms=False)
 
 

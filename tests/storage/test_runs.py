@@ -12,7 +12,7 @@ from inventory.records import RunRecord
 from storage import confirmations, queries, recorded_runs, runs
 from storage.database import Database, StorageUnavailableError
 from storage.errors import DatabaseClockError
-from tests.storage.support import SLOTS, begin, end, identity, land, listed, observation, record_wave, sync
+from tests.storage.support import SLOTS, begin, end, identity, land, list_document, observation, record_wave, sync
 
 TENANT, NEIGHBOUR = uuid4(), uuid4()
 
@@ -344,16 +344,18 @@ async def test_open_run_counts_its_merged_items(database: Database) -> None:
     counts = (await _record(database, run)).counts
     assert (counts.observed, counts.created, counts.changed, counts.unchanged) == (5, 3, 1, 1)
     async with database.portfolio() as session:
-        (listed, _) = await queries.recent_runs(session, 10)
-    assert listed.counts == counts
+        (record, _) = await queries.recent_runs(session, 10)
+    assert record.counts == counts
     await end(database, TENANT, run)
     assert (await _record(database, run)).counts == counts
 
 
 async def test_item_counts_come_from_merges_and_not_from_the_caller(database: Database) -> None:
-    await sync(database, TENANT, [listed("a", "x"), listed("a", "y")], "a")
+    await sync(database, TENANT, [list_document("a", "x"), list_document("a", "y")], "a")
     run = await begin(database, TENANT, "a")
-    await land(database, TENANT, run, [listed("a", "x", name="new"), listed("a", "y"), observation("a", "z")])
+    await land(
+        database, TENANT, run, [list_document("a", "x", name="new"), list_document("a", "y"), observation("a", "z")]
+    )
     await record_wave(database, TENANT, run.run_id, {"requests": 2, "changed": 1, "collections": {}})
     claimed = Counts(pages=7, requests=9, observed=99, created=99, changed=99, unchanged=99)
     results = {"a": CollectionResult(outcome=Outcome.COMPLETE, context={"found_by_id": 4})}

@@ -91,7 +91,7 @@ def one_role(server: Server) -> tuple[str, str]:
     return owner, url
 
 
-async def works(url: str) -> bool:
+async def isolates_tenants(url: str) -> bool:
     """Whether the database isolates two tenants, and the portfolio sees both."""
     mine, theirs = uuid4(), uuid4()
     async with Database(url) as database:
@@ -113,7 +113,7 @@ async def refusal(url: str) -> str:
 
 async def test_an_ordinary_owner_installs_and_works_under_one_role(one_role: tuple[str, str]) -> None:
     owner, url = one_role
-    assert await works(url)
+    assert await isolates_tenants(url)
     assert upgrade(url) == (head(), head(), (owner,))
 
 
@@ -123,20 +123,20 @@ async def test_login_that_may_create_roles_works_under_two_roles(server: Server)
     # Another login made this server's roles, and only it may grant them.
     server.run(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
     assert upgrade(url).roles == ROLES
-    assert await works(url)
+    assert await isolates_tenants(url)
 
 
 async def test_printed_script_prepares_owner_and_worker_for_two_roles(server: Server, with_roles: WithRoles) -> None:
     owner, worker, url = with_roles
-    assert await works(url)
-    assert await works(server.url(owner, worker))
+    assert await isolates_tenants(url)
+    assert await isolates_tenants(server.url(owner, worker))
     with pytest.raises(StorageNotReadyError, match=f"GRANT {owner} TO {worker}") as refused:
         upgrade(server.url(owner, worker))
     assert f"the tables belong to {owner}" in str(refused.value)
 
 
 async def test_login_with_the_roles_reads_no_rows_by_hand(with_roles: WithRoles) -> None:
-    assert await works(with_roles.url)
+    assert await isolates_tenants(with_roles.url)
     with psycopg.connect(with_roles.url) as connection:
         assert connection.execute("SELECT count(*) FROM inventory_item").fetchone() == (0,)
 
@@ -149,19 +149,19 @@ async def test_a_database_with_roles_never_works_without_them(server: Server, wi
     assert upgrade(url).roles == ROLES
     assert (await refusal(url)).endswith(f"run: {needed}")
     server.run(needed)
-    assert await works(url)
+    assert await isolates_tenants(url)
 
 
 async def test_another_login_works_under_one_role_once_it_is_granted(server: Server, one_role: tuple[str, str]) -> None:
     owner, other = one_role[0], server.login("NOINHERIT")
     assert (await refusal(server.url(owner, other))).endswith(f"run: GRANT {owner} TO {other}")
     server.run(f"GRANT {owner} TO {other}")
-    assert await works(server.url(owner, other))
+    assert await isolates_tenants(server.url(owner, other))
 
 
 async def test_a_superuser_works_as_the_owner_whom_policies_bind(server: Server, one_role: tuple[str, str]) -> None:
     owner, _ = one_role
-    assert await works(server.url(owner, None))
+    assert await isolates_tenants(server.url(owner, None))
     assert upgrade(server.url(owner, None)).roles == (owner,)
 
 

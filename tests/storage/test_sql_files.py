@@ -30,8 +30,8 @@ PARTS = {
 def head(file: Path, title: str) -> list[str]:
     """The entries that the file's head lists under a title."""
     first, _, _ = (CHECKOUT / file).read_text().partition("\n\n")
-    _, _, listed = first.replace("\n--   ", " ").partition(f"-- {title}: ")
-    return listed.partition("\n")[0].split(", ") if listed else []
+    _, _, names = first.replace("\n--   ", " ").partition(f"-- {title}: ")
+    return names.partition("\n")[0].split(", ") if names else []
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)

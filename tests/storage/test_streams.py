@@ -11,7 +11,7 @@ from sqlalchemy import text
 from storage import queries
 from storage.database import Database, StorageUnavailableError
 from storage.streams import opened_stream
-from tests.patience import PATIENCE_SECONDS, until_async
+from tests.deadlines import DEADLINE_SECONDS, until_async
 from tests.storage.support import observation, sync
 
 TENANT = uuid4()
@@ -90,6 +90,6 @@ async def _until_it_sleeps(database_url: str) -> None:
 def _lose_connections(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(
-            f"SELECT pg_terminate_backend(pid, {PATIENCE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
+            f"SELECT pg_terminate_backend(pid, {DEADLINE_SECONDS * 1000:.0f}) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )

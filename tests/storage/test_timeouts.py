@@ -15,8 +15,8 @@ from storage import runs, timeouts
 from storage.database import Database, StorageUnavailableError
 from storage.lock_watch import LockWatch
 from storage.schema import upgrade
-from tests.forking import CHECKOUT
-from tests.patience import until_async
+from tests.deadlines import until_async
+from tests.forks import CHECKOUT
 from tests.storage.support import SLOTS, identity
 
 TENANT, NEIGHBOUR = uuid4(), uuid4()

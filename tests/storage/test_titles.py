@@ -68,7 +68,7 @@ async def test_present_object_gives_the_title_if_two_share_an_id(database: Datab
     assert await titles(database, tenant_id, *shown, app) == {"a": "Admin · App"}
 
 
-def of_catalog(type_key: str, external_id: str, **properties: object) -> Observation:
+def catalog_item(type_key: str, external_id: str, **properties: object) -> Observation:
     """An observation by the catalog's own rules, with their meta."""
     rules = load_catalog().collections[type_key].observation_rules()
     return Observer(rules).observe(cast("JsonObject", {"id": external_id, **properties}))
@@ -78,10 +78,10 @@ async def test_policy_is_titled_by_the_role_of_its_assignment(database: Database
     tenant_id = uuid4()
 
     def policy(external_id: str, **properties: object) -> Observation:
-        return of_catalog(POLICIES, external_id, displayName="DirectoryRole", **properties)
+        return catalog_item(POLICIES, external_id, displayName="DirectoryRole", **properties)
 
     def assigned(external_id: str, policy_id: str, role: str) -> Observation:
-        return of_catalog(POLICY_ASSIGNMENTS, external_id, policyId=policy_id, roleDefinitionId=role)
+        return catalog_item(POLICY_ASSIGNMENTS, external_id, policyId=policy_id, roleDefinitionId=role)
 
     roles = [observation(ROLES, name, displayName=name.title()) for name in ("admin", "reader")]
     shown = [*roles, policy("p1"), policy("p2"), policy("p3"), assigned("a1", "p1", "admin")]
@@ -101,19 +101,19 @@ async def test_policy_is_titled_by_the_role_of_its_assignment(database: Database
 async def test_title_distinguishes_a_member_from_an_owner(database: Database) -> None:
     group = observation(GROUPS, "g", displayName="Break glass")
     schedules = [
-        of_catalog(OF_GROUPS, access, groupId="g", principalId=PERSON, accessId=access)
+        catalog_item(OF_GROUPS, access, groupId="g", principalId=PERSON, accessId=access)
         for access in ("member", "owner")
     ]
     assert await titles(database, uuid4(), group, *schedules, type_key=OF_GROUPS) == {
         "member": "Break glass · member · 3f2a1c4d…",
         "owner": "Break glass · owner · 3f2a1c4d…",
     }
-    nothing_to_name = of_catalog(OF_GROUPS, "lost", accessId="member")
+    nothing_to_name = catalog_item(OF_GROUPS, "lost", accessId="member")
     assert await titles(database, uuid4(), nothing_to_name, type_key=OF_GROUPS) == {"lost": "lost"}
 
 
 async def test_connection_is_titled_by_its_instance(database: Database) -> None:
-    connection = of_catalog("serviceNowConnections", "c", instanceUrl="https://contoso.service-now.com")
+    connection = catalog_item("serviceNowConnections", "c", instanceUrl="https://contoso.service-now.com")
     expected: dict[str, str | None] = {"c": "https://contoso.service-now.com"}
     assert await titles(database, uuid4(), connection, type_key="serviceNowConnections") == expected
 

@@ -13,7 +13,7 @@ from storage import confirmations as confirming
 from storage import documents, queries, runs, versions
 from storage.database import Database
 from storage.documents import ItemAtMoment
-from tests.storage.support import begin, end, items, land, listed, observation, sync
+from tests.storage.support import begin, end, items, land, list_document, observation, sync
 
 TENANT = uuid4()
 
@@ -87,7 +87,7 @@ async def test_version_of_a_recreated_item_names_the_original(database: Database
 
 async def test_version_that_adds_the_details_is_no_change(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land(database, TENANT, run, [listed("a", "1", displayName="one")])
+    await land(database, TENANT, run, [list_document("a", "1", displayName="one")])
     await end(database, TENANT, run)
     await sync(database, TENANT, [observation("a", "1", displayName="one", detail="read")], "a")
     second, first = await _history(database)
@@ -258,7 +258,7 @@ async def test_item_is_forgotten_only_at_moments_of_a_forgotten_version(database
 
 async def test_item_without_a_read_document_has_none_and_is_not_forgotten(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land(database, TENANT, run, [listed("a", "1", displayName="one")])
+    await land(database, TENANT, run, [list_document("a", "1", displayName="one")])
     unread = await _now(database)
     item = (await _at(database, unread))["1"]
     assert (item.document, item.is_forgotten) == (None, False)

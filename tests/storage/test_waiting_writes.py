@@ -17,7 +17,7 @@ from storage.database import Database
 from storage.references import catch_up
 from storage.runs import RunIdentity
 from storage.titles import give_titles
-from tests.storage.support import begin, land, listed, observation, sync, until_it_waits
+from tests.storage.support import begin, land, list_document, observation, sync, until_it_waits
 from tests.storage.test_titles import ASSIGNMENTS, ROLES, assignment
 
 TENANT = uuid4()
@@ -104,7 +104,7 @@ async def test_item_without_details_is_settled_though_its_row_moves_meanwhile(
     database: Database, database_url: str
 ) -> None:
     run = await begin(database, TENANT, ASSIGNMENTS)
-    await land(database, TENANT, run, [listed(ASSIGNMENTS, "1")])
+    await land(database, TENANT, run, [list_document(ASSIGNMENTS, "1")])
 
     async def settle(session: AsyncSession, _run: RunIdentity) -> None:
         await details.settle(session, run.run_id)

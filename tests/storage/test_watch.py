@@ -58,12 +58,12 @@ async def test_not_found_item_is_gone_and_no_other_item_is_missing(database: Dat
 async def test_log_position_never_moves_back(database: Database) -> None:
     await sync(database, TENANT, [ONE], "a")
     first, second = await begin(database), await begin(database)
-    await keep(database, LogLook("auditEvents", ["e2"], 3), second.at)
-    await keep(database, LogLook("auditEvents", ["e1"], 4), first.at)
+    await store_look(database, LogLook("auditEvents", ["e2"], 3), second.at)
+    await store_look(database, LogLook("auditEvents", ["e1"], 4), first.at)
     position = (await begin(database)).positions["auditEvents"]
     assert (position.handled, position.read_at) == (["e2"], second.at)
     third = await begin(database)
-    await keep(database, LogLook("auditEvents", error_code=ErrorCode.GRAPH_THROTTLED), third.at)
+    await store_look(database, LogLook("auditEvents", error_code=ErrorCode.GRAPH_THROTTLED), third.at)
     position = (await begin(database)).positions["auditEvents"]
     assert (position.handled, position.read_at) == (["e2"], second.at), "a failure handles nothing"
     assert (position.tried_at, position.error_code) == (third.at, ErrorCode.GRAPH_THROTTLED)
@@ -91,7 +91,7 @@ async def record(
         return await watch.record_items(session, run_id, "watch/test", start.at, read, events, Comparison())
 
 
-async def keep(database: Database, look: LogLook, at: datetime) -> None:
+async def store_look(database: Database, look: LogLook, at: datetime) -> None:
     async with database.tenant(TENANT) as session:
         await watch.keep_position(session, look, at)
 

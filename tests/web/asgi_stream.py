@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 from starlette.types import ASGIApp, Message
 
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 
 
 class Stream:
@@ -22,7 +22,7 @@ class Stream:
         await self._messages.put(message)
 
     async def _next(self) -> Message:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             return await self._messages.get()
 
     async def status(self) -> int:
@@ -78,5 +78,5 @@ async def streamed(app: ASGIApp, client: httpx.AsyncClient, path: str) -> AsyncI
         yield stream
     finally:
         stream.left.set()
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(DEADLINE_SECONDS):
             await task

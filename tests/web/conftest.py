@@ -17,7 +17,7 @@ from configuration import Settings
 from control import live_runs
 from inventory.people import Role
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.web.support import browser, person_of, signed_in_as, write_tenants
 from web.application import create_app
 from web.sign_in import new_link
@@ -25,10 +25,10 @@ from web.site import Site
 
 
 @pytest.fixture(autouse=True)
-def patient_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def long_page_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages wait long enough for Temporal on a busy machine."""
     for module in (live_runs, run_routes, schedule_routes, watch_routes):
-        monkeypatch.setattr(module, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
+        monkeypatch.setattr(module, "PAGE_WAITS_SECONDS", DEADLINE_SECONDS)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def signed_in(app: FastAPI, database: Database) -> AsyncIterator[httpx.Asy
 
 
 @pytest.fixture
-async def of_role(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
+async def clients(app: FastAPI, database: Database) -> AsyncIterator[dict[Role, httpx.AsyncClient]]:
     """A client for each role. Its person sees all tenants, and it sends the page's origin."""
     async with AsyncExitStack() as stack:
         yield {role: await stack.enter_async_context(signed_in_as(app, database, person_of(role))) for role in Role}

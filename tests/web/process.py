@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from tests.forking import CHECKOUT, Fork
+from tests.forks import CHECKOUT, Fork
 
 
 def environment_of(database_url: str, folder: Path, tenant_id: UUID) -> dict[str, str]:
@@ -28,7 +28,7 @@ def environment_of(database_url: str, folder: Path, tenant_id: UUID) -> dict[str
 
 
 class Page:
-    """The web page as a fork: see `tests/forking.py`."""
+    """The web page as a fork: see `tests/forks.py`."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         self._stdout, self._stderr = (folder / f"{uuid4()}.{name}" for name in ("stdout", "stderr"))

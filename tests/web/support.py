@@ -17,7 +17,7 @@ from configuration import Settings
 from inventory.people import Person, Role
 from storage import access_rules, web_sessions
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from web.application import create_app
 from web.sign_in import COOKIE, digest
 from web.site import Site
@@ -59,7 +59,7 @@ def write_tenants(path: Path) -> Path:
 async def browser(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the page without a session; it sends no Origin header."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, timeout=DEADLINE_SECONDS) as client:
         yield client
 
 

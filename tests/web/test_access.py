@@ -21,8 +21,8 @@ def form(**fields: str) -> dict[str, str]:
     return {"request_id": str(uuid4()), "confirmed": "yes", **fields}
 
 
-async def test_access_rules_take_effect_at_once_and_are_audited(of_role: Clients) -> None:
-    admin, reader = of_role[Role.ADMIN], of_role[Role.READER]
+async def test_access_rules_take_effect_at_once_and_are_audited(clients: Clients) -> None:
+    admin, reader = clients[Role.ADMIN], clients[Role.READER]
     page = await words_of(admin, "/access")
     assert "the reader" in page
     hide = form(who="reader", what="tag:emea", is_excluded="true", reason="their own team")
@@ -43,8 +43,8 @@ async def test_access_rules_take_effect_at_once_and_are_audited(of_role: Clients
     ]
 
 
-async def test_rule_hides_or_shows_a_tenant_for_a_person(of_role: Clients) -> None:
-    admin, operator = of_role[Role.ADMIN], of_role[Role.OPERATOR]
+async def test_rule_hides_or_shows_a_tenant_for_a_person(clients: Clients) -> None:
+    admin, operator = clients[Role.ADMIN], clients[Role.OPERATOR]
     for person in ("the operator", "local/operator"):
         hide = form(who=person, what=f"tenant:{CONTOSO}", is_excluded="true")
         assert (await admin.post("/access", data=hide)).status_code == 303
@@ -67,24 +67,24 @@ async def test_rule_hides_or_shows_a_tenant_for_a_person(of_role: Clients) -> No
         ({"who": "reader", "what": "all", "confirmed": ""}, "not ticked"),
     ],
 )
-async def test_invalid_access_rule_is_refused(of_role: Clients, fields: dict[str, str], line: str) -> None:
-    before = await json_of(of_role[Role.ADMIN], "/api/access")
-    answer = await of_role[Role.ADMIN].post("/access", data=form(**fields))
+async def test_invalid_access_rule_is_refused(clients: Clients, fields: dict[str, str], line: str) -> None:
+    before = await json_of(clients[Role.ADMIN], "/api/access")
+    answer = await clients[Role.ADMIN].post("/access", data=form(**fields))
     assert answer.status_code == 400
     assert line in answer.text
-    assert await json_of(of_role[Role.ADMIN], "/api/access") == before
+    assert await json_of(clients[Role.ADMIN], "/api/access") == before
 
 
-async def test_ending_sessions_signs_out_only_that_person(of_role: Clients) -> None:
-    admin = of_role[Role.ADMIN]
+async def test_ending_sessions_signs_out_only_that_person(clients: Clients) -> None:
+    admin = clients[Role.ADMIN]
     assert (await admin.post("/access/end-sessions", data=form(who="local/approver"))).status_code == 303
-    await words_of(of_role[Role.APPROVER], "/", 401)
-    await words_of(of_role[Role.READER], "/")
+    await words_of(clients[Role.APPROVER], "/", 401)
+    await words_of(clients[Role.READER], "/")
 
 
 @pytest.mark.parametrize("role", [Role.READER, Role.OPERATOR, Role.APPROVER])
-async def test_only_administrators_see_and_change_access_rules(of_role: Clients, role: Role) -> None:
-    client = of_role[role]
+async def test_only_administrators_see_and_change_access_rules(clients: Clients, role: Role) -> None:
+    client = clients[role]
     assert "/access" not in await words_of(client, "/")
     for path in ("/access", "/api/access"):
         await words_of(client, path, 403)
@@ -94,7 +94,7 @@ async def test_only_administrators_see_and_change_access_rules(of_role: Clients,
         ("/access/end-sessions", {"who": "local/admin"}),
     ):
         assert (await client.post(path, data=form(**fields))).status_code == 403, path
-    await words_of(of_role[Role.ADMIN], "/")
+    await words_of(clients[Role.ADMIN], "/")
 
 
 async def record_acts(database: Database) -> None:
@@ -105,20 +105,20 @@ async def record_acts(database: Database) -> None:
             await audit.record(session, person, Action.PINNED, tenant_id=FABRIKAM, subject=HOSTILE, reason=HOSTILE)
 
 
-async def test_only_administrators_read_other_peoples_acts(database: Database, of_role: Clients) -> None:
+async def test_only_administrators_read_other_peoples_acts(database: Database, clients: Clients) -> None:
     await record_acts(database)
-    own = {act["person_id"] for act in await json_of(of_role[Role.OPERATOR], "/api/audit?person=local/approver")}
+    own = {act["person_id"] for act in await json_of(clients[Role.OPERATOR], "/api/audit?person=local/approver")}
     assert own == {"local/operator"}
-    assert "by approver" not in await words_of(of_role[Role.OPERATOR], "/audit?person=local/approver")
-    assert "by approver" not in (await of_role[Role.OPERATOR].get("/audit.csv?person=local/approver")).text
-    assert {act["person_id"] for act in await json_of(of_role[Role.ADMIN], "/api/audit")} == {
+    assert "by approver" not in await words_of(clients[Role.OPERATOR], "/audit?person=local/approver")
+    assert "by approver" not in (await clients[Role.OPERATOR].get("/audit.csv?person=local/approver")).text
+    assert {act["person_id"] for act in await json_of(clients[Role.ADMIN], "/api/audit")} == {
         f"local/{role}" for role in Role
     }
 
 
-async def test_acts_are_filtered_by_person_tenant_action_and_day(database: Database, of_role: Clients) -> None:
+async def test_acts_are_filtered_by_person_tenant_action_and_day(database: Database, clients: Clients) -> None:
     await record_acts(database)
-    admin = of_role[Role.ADMIN]
+    admin = clients[Role.ADMIN]
     today = datetime.now(UTC).date()
     tomorrow = today + timedelta(days=1)
     for query, found in (
@@ -142,7 +142,7 @@ async def test_acts_are_filtered_by_person_tenant_action_and_day(database: Datab
     await words_of(admin, "/audit?action=nonsense", 422)
 
 
-async def test_acts_are_paginated(database: Database, of_role: Clients) -> None:
+async def test_acts_are_paginated(database: Database, clients: Clients) -> None:
     async with database.no_tenant() as session:
         await session.execute(
             text(
@@ -151,7 +151,7 @@ async def test_acts_are_paginated(database: Database, of_role: Clients) -> None:
                 " FROM generate_series(1, 230) AS number"
             )
         )
-    admin = of_role[Role.ADMIN]
+    admin = clients[Role.ADMIN]
     numbers: list[str] = []
     address: str | None = "/audit?action=exported"
     while address is not None:

@@ -96,29 +96,29 @@ async def test_an_act_and_its_record_are_committed_before_the_answer(app: FastAP
     assert committed == [["Contoso"], [(person.person_id, "operator", "pinned", CONTOSO, "Contoso", "a test")]]
 
 
-async def test_failed_act_leaves_no_audit_record(database: Database, of_role: Clients) -> None:
-    answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename?fail=1", data=form())
+async def test_failed_act_leaves_no_audit_record(database: Database, clients: Clients) -> None:
+    answer = await clients[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename?fail=1", data=form())
     assert answer.status_code == 500
     assert (await acts(database), await names(database, CONTOSO)) == ([], [])
 
 
-async def test_repeated_form_acts_once(database: Database, of_role: Clients) -> None:
+async def test_repeated_form_acts_once(database: Database, clients: Clients) -> None:
     sent = form()
     answers = await asyncio.gather(
-        *(of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename", data=sent) for _ in range(4))
+        *(clients[Role.OPERATOR].post(f"/tenants/{CONTOSO}/rename", data=sent) for _ in range(4))
     )
     assert [answer.status_code for answer in answers] == [303] * 4, "a second insert would break the tenant's key"
     assert len(await acts(database)) == 1
-    again = await of_role[Role.OPERATOR].post(f"/tenants/{FABRIKAM}/rename", data=sent)
+    again = await clients[Role.OPERATOR].post(f"/tenants/{FABRIKAM}/rename", data=sent)
     assert again.status_code == 303
     assert await names(database, FABRIKAM) == ["Contoso"], "one form may act on several tenants"
     for _ in range(2):
-        await of_role[Role.OPERATOR].post("/note", data=sent)
+        await clients[Role.OPERATOR].post("/note", data=sent)
     assert [act[3] for act in await acts(database)] == [CONTOSO, FABRIKAM, None]
 
 
-async def test_refusal_names_the_role_that_an_act_needs(database: Database, of_role: Clients) -> None:
-    for role, client in of_role.items():
+async def test_refusal_names_the_role_that_an_act_needs(database: Database, clients: Clients) -> None:
+    for role, client in clients.items():
         answer = await client.post("/note", data=form())
         may = role.includes(Role.OPERATOR)
         assert answer.status_code == (303 if may else 403), role
@@ -127,8 +127,8 @@ async def test_refusal_names_the_role_that_an_act_needs(database: Database, of_r
     assert {act[1] for act in await acts(database)} == {"operator", "approver", "admin"}
 
 
-async def test_form_without_id_or_with_nul_is_refused(database: Database, of_role: Clients) -> None:
-    operator = of_role[Role.OPERATOR]
+async def test_form_without_id_or_with_nul_is_refused(database: Database, clients: Clients) -> None:
+    operator = clients[Role.OPERATOR]
     assert (await operator.post(f"/tenants/{CONTOSO}/rename", data={"name": "x"})).status_code == 422
     assert (await operator.post(f"/tenants/{CONTOSO}/rename", data=form(request_id="1"))).status_code == 422
     assert (await operator.post(f"/tenants/{CONTOSO}/rename", data=form(name="a\0b"))).status_code == 400

@@ -44,8 +44,8 @@ def app(database: Database, settings: Settings) -> FastAPI:
 
 
 @pytest.fixture
-def operator(of_role: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
-    client = of_role[Role.OPERATOR]
+def operator(clients: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
+    client = clients[Role.OPERATOR]
     client.headers.update(FROM_TEMPORAL_WEB)
     return client
 
@@ -80,12 +80,12 @@ async def test_encoding_uses_the_newest_key(operator: httpx.AsyncClient) -> None
 
 @pytest.mark.parametrize("address", [DECODE, ENCODE])
 async def test_codec_requires_at_least_role_operator(
-    app: FastAPI, database: Database, of_role: dict[Role, httpx.AsyncClient], address: str
+    app: FastAPI, database: Database, clients: dict[Role, httpx.AsyncClient], address: str
 ) -> None:
     async def status(client: httpx.AsyncClient) -> int:
         return (await client.post(address, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)).status_code
 
-    assert {role: await status(client) for role, client in of_role.items()} == {
+    assert {role: await status(client) for role, client in clients.items()} == {
         Role.READER: 403,
         Role.OPERATOR: 200,
         Role.APPROVER: 200,
@@ -161,7 +161,7 @@ async def test_methods_other_than_post_are_refused(operator: httpx.AsyncClient, 
 
 
 async def test_codec_refuses_all_origins_without_temporal_web_url(
-    database: Database, settings: Settings, of_role: dict[Role, httpx.AsyncClient]
+    database: Database, settings: Settings, clients: dict[Role, httpx.AsyncClient]
 ) -> None:
     app = create_app(Site(settings.model_copy(update={"temporal_web_url": None}), database))
     async with signed_in_as(app, database, person_of(Role.ADMIN)) as client:

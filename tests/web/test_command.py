@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from cli.web import listener
+from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import starter
-from tests.patience import PATIENCE_SECONDS
 from tests.web.process import addresses, environment_of, forked, running
 
 
@@ -28,7 +28,7 @@ def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[st
         printed = addresses(process)
         assert printed["url"].startswith("http://127.0.0.1:")
         assert printed["sign_in_url"].startswith(f"{printed['url']}/sign-in/")
-        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        with httpx.Client(base_url=printed["url"], timeout=DEADLINE_SECONDS, trust_env=False) as client:
             assert client.get("/").status_code == 401
             answer = client.get(printed["sign_in_url"])
             cookie = answer.headers["set-cookie"].partition(";")[0]
@@ -37,7 +37,7 @@ def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[st
             assert "Contoso" in page.text
             assert "server" not in page.headers
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        output, errors = process.communicate(timeout=DEADLINE_SECONDS)
     assert "Traceback" not in errors
     token = printed["sign_in_url"].rpartition("/")[2]
     assert token not in output + errors, "the log does not hold what signs somebody in"
@@ -55,7 +55,7 @@ def test_unexpected_error_is_logged_without_stored_values(database_url: str, tmp
         )
     with forked(environment_of(database_url, tmp_path, tenant_id), tmp_path) as process:
         printed = process.addresses()
-        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False) as client:
+        with httpx.Client(base_url=printed["url"], timeout=DEADLINE_SECONDS, trust_env=False) as client:
             cookie = client.get(printed["sign_in_url"]).headers["set-cookie"].partition(";")[0]
             page = client.get(f"/tenants/{tenant_id}/runs/{run_id}", headers={"Cookie": cookie})
         assert page.status_code == 500
@@ -101,14 +101,14 @@ def test_page_with_certificate_serves_tls_and_offers_sign_in(environment: dict[s
         assert printed["sign_in_url"] is None, "nobody signs in by a link"
         trust = ssl.create_default_context()
         authority.configure_trust(trust)
-        with httpx.Client(base_url=printed["url"], timeout=PATIENCE_SECONDS, trust_env=False, verify=trust) as client:
+        with httpx.Client(base_url=printed["url"], timeout=DEADLINE_SECONDS, trust_env=False, verify=trust) as client:
             page = client.get("/")
             assert page.status_code == 401
             assert 'href="/sign-in?next=%2F"' in page.text
             assert "strict-transport-security" in page.headers
             assert client.get("/healthz").text == "ok\n"
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE_SECONDS)
+        process.communicate(timeout=DEADLINE_SECONDS)
 
 
 def test_accepted_connections_set_tcp_nodelay() -> None:

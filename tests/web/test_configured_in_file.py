@@ -8,8 +8,8 @@ from inventory.people import Role
 from tests.web.support import CONTOSO, words_of
 
 
-async def test_tenants_of_the_file_are_shown_and_not_changed(of_role: dict[Role, httpx.AsyncClient]) -> None:
-    admin = of_role[Role.ADMIN]
+async def test_tenants_of_the_file_are_shown_and_not_changed(clients: dict[Role, httpx.AsyncClient]) -> None:
+    admin = clients[Role.ADMIN]
     page = await words_of(admin, "/configured-tenants")
     assert "Contoso" in page
     assert "kept in the tenants file" in page

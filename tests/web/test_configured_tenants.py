@@ -58,8 +58,8 @@ def names(entries: list[dict[str, str]]) -> list[str]:
     return [entry["name"] for entry in entries]
 
 
-async def test_tenant_is_added_changed_and_removed_with_audit_records(of_role: Clients, table: TableSource) -> None:
-    admin, added = of_role[Role.ADMIN], uuid4()
+async def test_tenant_is_added_changed_and_removed_with_audit_records(clients: Clients, table: TableSource) -> None:
+    admin, added = clients[Role.ADMIN], uuid4()
     assert "Contoso" in await words_of(admin, "/")
     new = form(name="Tailspin", tenant_id=str(added), tags="emea, vip", reason="a new customer")
     assert (await admin.post(PATH, data=new)).status_code == 303
@@ -109,8 +109,8 @@ NOT_VALID: list[tuple[dict[str, str], str]] = [
 ]
 
 
-async def test_invalid_form_changes_nothing(of_role: Clients) -> None:
-    admin = of_role[Role.ADMIN]
+async def test_invalid_form_changes_nothing(clients: Clients) -> None:
+    admin = clients[Role.ADMIN]
     before = await json_of(admin, f"/api{PATH}")
     for fields, line in NOT_VALID:
         answer = await admin.post(PATH, data=form(**{"tenant_id": str(uuid4()), **fields}))
@@ -119,8 +119,8 @@ async def test_invalid_form_changes_nothing(of_role: Clients) -> None:
         assert await json_of(admin, f"/api{PATH}") == before, fields
 
 
-async def test_hostile_name_is_escaped(of_role: Clients) -> None:
-    admin, added = of_role[Role.ADMIN], uuid4()
+async def test_hostile_name_is_escaped(clients: Clients) -> None:
+    admin, added = clients[Role.ADMIN], uuid4()
     assert (await admin.post(PATH, data=form(name=HOSTILE, tenant_id=str(added)))).status_code == 303
     for address in (PATH, f"{PATH}/{added}", "/", f"/tenants/{added}", "/audit"):
         page = await words_of(admin, address)
@@ -128,8 +128,8 @@ async def test_hostile_name_is_escaped(of_role: Clients) -> None:
         assert "<script>alert" not in page, address
 
 
-async def test_concurrent_forms_add_a_name_once(table: TableSource, of_role: Clients) -> None:
-    admin = of_role[Role.ADMIN]
+async def test_concurrent_forms_add_a_name_once(table: TableSource, clients: Clients) -> None:
+    admin = clients[Role.ADMIN]
     answers = await asyncio.gather(
         *(admin.post(PATH, data=form(name="Tailspin", tenant_id=str(uuid4()))) for _ in range(5))
     )
@@ -137,14 +137,14 @@ async def test_concurrent_forms_add_a_name_once(table: TableSource, of_role: Cli
     assert names(await json_of(admin, f"/api{PATH}")).count("Tailspin") == 1
 
 
-async def test_configured_tenants_require_role_admin_and_tenant_access(of_role: Clients) -> None:
+async def test_configured_tenants_require_role_admin_and_tenant_access(clients: Clients) -> None:
     for role in (Role.READER, Role.OPERATOR, Role.APPROVER):
         for address in (PATH, f"/api{PATH}", f"{PATH}.csv", f"{PATH}/new", f"{PATH}/{CONTOSO}"):
-            assert (await of_role[role].get(address)).status_code == 403, (role, address)
+            assert (await clients[role].get(address)).status_code == 403, (role, address)
         for address in (PATH, f"{PATH}/{CONTOSO}", f"{PATH}/{CONTOSO}/remove"):
             sent = form(name="Contoso", tenant_id=str(CONTOSO))
-            assert (await of_role[role].post(address, data=sent)).status_code == 403, (role, address)
-    admin = of_role[Role.ADMIN]
+            assert (await clients[role].post(address, data=sent)).status_code == 403, (role, address)
+    admin = clients[Role.ADMIN]
     hide = {"request_id": str(uuid4()), "confirmed": "yes", "who": "admin", "what": f"tenant:{CONTOSO}"}
     assert (await admin.post("/access", data=hide | {"is_excluded": "true"})).status_code == 303
     assert "Contoso" not in names(await json_of(admin, f"/api{PATH}"))
@@ -152,6 +152,6 @@ async def test_configured_tenants_require_role_admin_and_tenant_access(of_role: 
         assert (await admin.post(address, data=form(name="Contoso"))).status_code == 404
 
 
-async def test_unknown_tenant_is_not_found(of_role: Clients) -> None:
+async def test_unknown_tenant_is_not_found(clients: Clients) -> None:
     for tenant_id in (uuid4(), UUID(int=0)):
-        assert (await of_role[Role.ADMIN].get(f"{PATH}/{tenant_id}")).status_code == 404
+        assert (await clients[Role.ADMIN].get(f"{PATH}/{tenant_id}")).status_code == 404

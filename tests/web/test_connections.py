@@ -15,7 +15,7 @@ from configuration import Settings
 from storage import connection_turns
 from storage.connection_turns import SEVERAL
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.web.support import CONTOSO, FABRIKAM, browser, words_of
 from tests.web.test_pages import addresses
 from web.application import create_app
@@ -47,7 +47,7 @@ async def client(crowded: FastAPI, small: Database) -> AsyncIterator[httpx.Async
 @pytest.mark.slow
 async def test_concurrent_pages_finish_with_few_connections(client: httpx.AsyncClient) -> None:
     visited = [address for address in addresses() if not address.endswith("/live")] * 2
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         answers = await asyncio.gather(*(client.get(address) for address in visited))
     assert [(answer.url.path, answer.text) for answer in answers if answer.status_code == 500] == []
 
@@ -104,7 +104,7 @@ async def test_slow_reader_holds_no_connection(
         "http_version": "1.1",
     }
     response = asyncio.create_task(crowded(request, receive, send))
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         await sending.wait()
     async with database.no_tenant() as session:
         held = text(

@@ -44,7 +44,7 @@ THEIR_ITEM, THEIR_BASELINE = "their-item", "their-baseline"
 GROUPS = "groups"
 
 
-class Theirs(NamedTuple):
+class HiddenRows(NamedTuple):
     """Identifiers of the hidden tenant's rows."""
 
     run_id: UUID
@@ -96,13 +96,13 @@ def role_of(route: APIRoute) -> Role:
     return max(needed, key=list(Role).index, default=Role.READER)
 
 
-def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
+def path_of(route: APIRoute, tenant_id: UUID, hidden: HiddenRows) -> str:
     """The route's address in a tenant, with the hidden tenant's run and item."""
     values = {
         "tenant_id": str(tenant_id),
-        "run_id": str(theirs.run_id),
-        "portfolio_run_id": str(theirs.portfolio_run_id),
-        "plan_id": str(theirs.plans[tenant_id]),
+        "run_id": str(hidden.run_id),
+        "portfolio_run_id": str(hidden.portfolio_run_id),
+        "plan_id": str(hidden.plans[tenant_id]),
         "type_key": POLICIES,
         "external_id:path": THEIR_ITEM,
     }
@@ -110,11 +110,11 @@ def path_of(route: APIRoute, tenant_id: UUID, theirs: Theirs) -> str:
 
 
 @pytest.fixture
-async def theirs(database: Database, database_url: str) -> Theirs:
+async def hidden(database: Database, database_url: str) -> HiddenRows:
     return await fill(database, database_url, MARK)
 
 
-async def fill(database: Database, database_url: str, mark: str, more: str = "") -> Theirs:
+async def fill(database: Database, database_url: str, mark: str, more: str = "") -> HiddenRows:
     """Fills two tenants: ours with one item, theirs with a row of most kinds.
 
     Their texts contain `mark`, and their documents also `more`.
@@ -148,7 +148,7 @@ async def fill(database: Database, database_url: str, mark: str, more: str = "")
     person = person_of(Role.ADMIN)
     into, out = [await plan_between(database_url, *pair, person) for pair in ((CONTOSO, FABRIKAM), (FABRIKAM, CONTOSO))]
     plans = {FABRIKAM: into.plan_id, CONTOSO: out.plan_id}
-    return Theirs(run_id, identity.portfolio_run_id, fingerprint, snoozed.snooze_id, plans)
+    return HiddenRows(run_id, identity.portfolio_run_id, fingerprint, snoozed.snooze_id, plans)
 
 
 def their_rows(database_url: str) -> dict[str, str]:
@@ -169,7 +169,7 @@ def their_rows(database_url: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def unchanged(database_url: str, theirs: Theirs) -> Iterator[None]:
+def unchanged(database_url: str, hidden: HiddenRows) -> Iterator[None]:
     before = their_rows(database_url)
     yield
     assert their_rows(database_url) == before
@@ -200,13 +200,13 @@ def assert_tells_nothing(answer: httpx.Response, request: str) -> None:
 
 
 async def test_hidden_tenants_routes_refuse_every_role(
-    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+    clients: dict[Role, httpx.AsyncClient], hidden: HiddenRows, unchanged: None
 ) -> None:
     for route, role in product(routes(), Role):
         fields = fields_of(route.dependant)
         for method in sorted(route.methods or ()):
             if "{tenant_id}" in route.path:
-                address = path_of(route, FABRIKAM, theirs)
+                address = path_of(route, FABRIKAM, hidden)
                 form = form_of(fields) if method == "POST" else None
                 answer = await clients[role].request(method, address, data=form)
                 expected = (404, 422) if role.includes(role_of(route)) else (403, 404, 422)
@@ -215,22 +215,22 @@ async def test_hidden_tenants_routes_refuse_every_role(
 
 
 async def test_visible_tenants_routes_show_no_hidden_rows(
-    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+    clients: dict[Role, httpx.AsyncClient], hidden: HiddenRows, unchanged: None
 ) -> None:
     for route, role in product(routes(), (Role.READER, Role.ADMIN)):
         if "GET" in (route.methods or ()) and not route.path.endswith("/live"):
-            address = path_of(route, CONTOSO, theirs)
+            address = path_of(route, CONTOSO, hidden)
             assert_tells_nothing(await clients[role].get(address), address)
 
 
 async def test_lower_role_is_refused_every_act(
-    clients: dict[Role, httpx.AsyncClient], theirs: Theirs, unchanged: None
+    clients: dict[Role, httpx.AsyncClient], hidden: HiddenRows, unchanged: None
 ) -> None:
     acting = [route for route in routes() if "POST" in (route.methods or ())]
     assert len(acting) > 10
     for route, role in product(acting, Role):
         if not role.includes(role_of(route)):
-            address = path_of(route, CONTOSO, theirs)
+            address = path_of(route, CONTOSO, hidden)
             answer = await clients[role].post(address, data=form_of(fields_of(route.dependant)))
             assert answer.status_code == 403, (address, answer.text)
 
@@ -243,15 +243,15 @@ def admin(clients: dict[Role, httpx.AsyncClient]) -> httpx.AsyncClient:
 
 @pytest.mark.slow
 async def test_query_strings_do_not_reach_a_hidden_tenant(
-    admin: httpx.AsyncClient, theirs: Theirs, unchanged: None
+    admin: httpx.AsyncClient, hidden: HiddenRows, unchanged: None
 ) -> None:
     tried = 0
     for route in routes():
         if "GET" not in (route.methods or ()) or route.path.endswith("/live"):
             continue
-        address = path_of(route, CONTOSO, theirs)
+        address = path_of(route, CONTOSO, hidden)
         names = fields_of(route.dependant).query
-        for query in queries(sorted(names), theirs.words()):
+        for query in queries(sorted(names), hidden.words()):
             answer = await admin.get(address, params=query)
             assert_tells_nothing(answer, str(answer.request.url))
             tried += 1
@@ -275,16 +275,16 @@ def queries(names: Sequence[str], words: Sequence[str]) -> Iterator[dict[str, st
 
 @pytest.mark.slow
 async def test_forms_do_not_reach_a_hidden_tenant(
-    admin: httpx.AsyncClient, database: Database, theirs: Theirs, unchanged: None
+    admin: httpx.AsyncClient, database: Database, hidden: HiddenRows, unchanged: None
 ) -> None:
     tried = 0
     for route in routes():
         if "POST" not in (route.methods or ()):
             continue
-        address = path_of(route, CONTOSO, theirs)
+        address = path_of(route, CONTOSO, hidden)
         fields = fields_of(route.dependant)
         for name in sorted(fields.form - {"request_id", "confirmed"}):
-            for word in theirs.words():
+            for word in hidden.words():
                 answer = await admin.post(address, data=form_of(fields, **{name: word}))
                 assert_tells_nothing(answer, f"{address} {name}={word}")
                 tried += 1

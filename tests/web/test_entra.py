@@ -18,7 +18,7 @@ from graph.trust import ssl_context
 from inventory.people import Role
 from local.simulated_graph import SignInFault, SimulatedGraph, SimulatedPerson
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.web.support import CONTOSO, SAME_ORIGIN, browser, words_of
 from web.application import create_app
 from web.entra import FLOW_COOKIE, own_page
@@ -75,7 +75,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 async def at_entra(graph: SimulatedGraph, address: str, person: SimulatedPerson) -> str:
     """The path to which Entra redirects the person."""
-    async with httpx.AsyncClient(verify=ssl_context(graph.ca_file), timeout=PATIENCE_SECONDS, trust_env=False) as entra:
+    async with httpx.AsyncClient(verify=ssl_context(graph.ca_file), timeout=DEADLINE_SECONDS, trust_env=False) as entra:
         answer = await entra.get(f"{address}&login_hint={person.name}")
     assert answer.status_code == 302, answer.text
     back: str = answer.headers["location"]

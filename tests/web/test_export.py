@@ -59,10 +59,10 @@ async def sync_policies(database: Database) -> None:
 
 
 async def test_archive_has_every_document_and_names_unread_collections(
-    database: Database, of_role: dict[Role, httpx.AsyncClient], tmp_path: Path
+    database: Database, clients: dict[Role, httpx.AsyncClient], tmp_path: Path
 ) -> None:
     await sync_policies(database)
-    answer = await request_export(of_role[Role.OPERATOR])
+    answer = await request_export(clients[Role.OPERATOR])
     assert answer.headers["content-disposition"] == 'attachment; filename="Contoso.zip"'
     archive = unpack(answer)
     documents = [name for name in archive.namelist() if name.startswith("conditional-access/")]
@@ -77,33 +77,33 @@ async def test_archive_has_every_document_and_names_unread_collections(
     assert await exports(database) == [("the operator", "all collections")]
 
 
-async def test_equal_documents_make_equal_archives(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
+async def test_equal_documents_make_equal_archives(database: Database, clients: dict[Role, httpx.AsyncClient]) -> None:
     await sync_policies(database)
-    first, second = [(await request_export(of_role[Role.OPERATOR], decoded="true")).content for _ in range(2)]
+    first, second = [(await request_export(clients[Role.OPERATOR], decoded="true")).content for _ in range(2)]
     assert first == second
     assert [name for name in ZipFile(io.BytesIO(first)).namelist() if name.endswith(".txt")]
 
 
 async def test_archive_is_limited_to_a_category_as_of_a_run(
-    database: Database, of_role: dict[Role, httpx.AsyncClient]
+    database: Database, clients: dict[Role, httpx.AsyncClient]
 ) -> None:
     await sync_policies(database)
     async with database.tenant(CONTOSO) as session:
         run_id = (await session.execute(text("SELECT run_id FROM sync_run"))).scalar_one()
     await sync(database, CONTOSO, [observation(POLICIES, "p1", displayName="Require MFA", state="off")], POLICIES)
-    then = unpack(await request_export(of_role[Role.OPERATOR], at=str(run_id), category="conditional-access"))
+    then = unpack(await request_export(clients[Role.OPERATOR], at=str(run_id), category="conditional-access"))
     (policy,) = [name for name in then.namelist() if "Require MFA" in name]
     assert json.loads(then.read(policy))["state"] == "enabled"
     assert (await exports(database))[0][1] == f"conditional-access, as of {run_id}"
-    wrong = await request_export(of_role[Role.OPERATOR], at="yesteryear")
+    wrong = await request_export(clients[Role.OPERATOR], at="yesteryear")
     assert wrong.status_code == 404
-    assert (await request_export(of_role[Role.OPERATOR], category="nonsense")).status_code == 400
+    assert (await request_export(clients[Role.OPERATOR], category="nonsense")).status_code == 400
     assert len(await exports(database)) == 1, "what was not given out is not recorded"
 
 
-async def test_repeated_form_gives_one_archive(database: Database, of_role: dict[Role, httpx.AsyncClient]) -> None:
+async def test_repeated_form_gives_one_archive(database: Database, clients: dict[Role, httpx.AsyncClient]) -> None:
     await sync_policies(database)
-    client, request_id = of_role[Role.APPROVER], str(uuid4())
+    client, request_id = clients[Role.APPROVER], str(uuid4())
     unpack(await request_export(client, request_id=request_id))
     again = await request_export(client, request_id=request_id)
     assert (again.status_code, again.headers["location"]) == (303, f"{PAGE}?used=true")
@@ -112,33 +112,33 @@ async def test_repeated_form_gives_one_archive(database: Database, of_role: dict
 
 
 async def test_archive_requires_role_operator_and_confirmation(
-    database: Database, of_role: dict[Role, httpx.AsyncClient]
+    database: Database, clients: dict[Role, httpx.AsyncClient]
 ) -> None:
     await sync_policies(database)
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     assert (await request_export(reader)).status_code == 403
     await words_of(reader, PAGE, 403)
     assert "/export" not in await words_of(reader, f"/tenants/{CONTOSO}/items")
-    assert f'href="{PAGE}"' in await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}/items")
-    assert (await request_export(of_role[Role.OPERATOR], confirmed="")).status_code == 400
+    assert f'href="{PAGE}"' in await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}/items")
+    assert (await request_export(clients[Role.OPERATOR], confirmed="")).status_code == 400
     assert await exports(database) == []
 
 
 @pytest.mark.parametrize("tenant_id", [UNREAD, uuid4()], ids=["never read", "of nobody"])
 async def test_unread_or_unknown_tenant_has_no_archive(
-    database: Database, of_role: dict[Role, httpx.AsyncClient], tenant_id: UUID
+    database: Database, clients: dict[Role, httpx.AsyncClient], tenant_id: UUID
 ) -> None:
-    answer = await request_export(of_role[Role.OPERATOR], f"/tenants/{tenant_id}/export")
+    answer = await request_export(clients[Role.OPERATOR], f"/tenants/{tenant_id}/export")
     assert answer.status_code == (400 if tenant_id == UNREAD else 404)
     assert await exports(database, tenant_id) == []
 
 
 async def test_slow_archive_suggests_a_category(
-    database: Database, of_role: dict[Role, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+    database: Database, clients: dict[Role, httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await sync_policies(database)
     monkeypatch.setattr("answers.export.routes.EXPORT_SECONDS", 0)
-    answer = await request_export(of_role[Role.OPERATOR])
+    answer = await request_export(clients[Role.OPERATOR])
     assert answer.status_code == 503
     assert "choose a category" in answer.text
     assert await exports(database) == []

@@ -19,7 +19,7 @@ NEEDING_MORE = {"/schedules", "/schedules/edit", "/configured-tenants/new", "/co
 
 @pytest.mark.slow
 async def test_every_page_escapes_and_cuts_hostile_texts(
-    database: Database, database_url: str, of_role: dict[Role, httpx.AsyncClient]
+    database: Database, database_url: str, clients: dict[Role, httpx.AsyncClient]
 ) -> None:
     theirs = await fill(database, database_url, HOSTILE, MEGABYTE)
     showing = set()
@@ -34,7 +34,7 @@ async def test_every_page_escapes_and_cuts_hostile_texts(
     for route in routes():
         if "GET" not in (route.methods or ()) or route.response_class is not HTMLResponse:
             continue
-        answer = await of_role[Role.ADMIN].get(path_of(route, FABRIKAM, theirs), params=queries.get(route.path, {}))
+        answer = await clients[Role.ADMIN].get(path_of(route, FABRIKAM, theirs), params=queries.get(route.path, {}))
         if route.path not in NEEDING_MORE:
             assert answer.status_code == 200, (route.path, answer.text)
         assert "<script>alert(1)" not in answer.text, route.path

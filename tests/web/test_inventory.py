@@ -21,7 +21,7 @@ COMPLIANCE = "deviceCompliancePolicies"
 ITEMS = f"/tenants/{CONTOSO}/items"
 
 
-async def some_items(database: Database) -> None:
+async def write_items(database: Database) -> None:
     """Present, missing and unread items of three collections, for two platforms."""
     windows = observation(
         COMPLIANCE,
@@ -61,7 +61,7 @@ async def names_on(client: httpx.AsyncClient, query: str) -> list[str]:
 
 
 async def test_filters_show_only_matching_items(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await some_items(database)
+    await write_items(database)
     assert len(await names_on(signed_in, "")) == 4
     for query, names in {
         "platform=macos": ["Mac baseline"],
@@ -80,7 +80,7 @@ async def test_filters_show_only_matching_items(database: Database, signed_in: h
 
 
 async def test_filter_choices_show_item_counts(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await some_items(database)
+    await write_items(database)
     page = await words_of(signed_in, f"{ITEMS}?type={POLICIES}")
     assert ">Conditional Access policies (1)<" in page
     assert "conditional access (2)" in page
@@ -102,7 +102,7 @@ def facets_on(page: str) -> dict[str, dict[str, tuple[int, str]]]:
 
 
 async def test_facet_counts_equal_the_linked_items(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await some_items(database)
+    await write_items(database)
     counts = {
         name: {value: count for value, (count, _) in values.items()}
         for name, values in facets_on(await words_of(signed_in, ITEMS)).items()
@@ -128,7 +128,7 @@ async def test_facet_counts_equal_the_linked_items(database: Database, signed_in
 
 
 async def test_facet_ignores_only_its_own_filter(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await some_items(database)
+    await write_items(database)
     facets = facets_on(await words_of(signed_in, f"{ITEMS}?platform=macos&state=present"))
     assert {value: count for value, (count, _) in facets["platform"].items()} == {"macOS": 1, "windows": 1}
     assert {value: count for value, (count, _) in facets["state"].items()} == {"present": 1}
@@ -140,7 +140,7 @@ async def test_facets_of_many_items_say_that_counts_are_partial(
     database: Database, signed_in: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(items_facets, "MOST_COUNTED", 3)
-    await some_items(database)
+    await write_items(database)
     page = await words_of(signed_in, ITEMS)
     assert "items the first are counted" in page
     assert re.search(r"</a> 2\+", page)
@@ -148,7 +148,7 @@ async def test_facets_of_many_items_say_that_counts_are_partial(
 
 
 async def test_invalid_filter_is_reported_beside_the_form(database: Database, signed_in: httpx.AsyncClient) -> None:
-    await some_items(database)
+    await write_items(database)
     for query, words in (
         ("setting=bitLokerEnabled", "did you mean"),
         ("setting=%3Dx", "a setting is NAME or NAME=VALUE"),
@@ -209,7 +209,7 @@ async def test_filter_values_are_escaped(database: Database, signed_in: httpx.As
 async def test_missing_items_are_filtered_on_the_page_and_in_csv(
     database: Database, signed_in: httpx.AsyncClient
 ) -> None:
-    await some_items(database)
+    await write_items(database)
     missing = f"/tenants/{CONTOSO}/missing"
     for query, is_shown in (
         ("", True),

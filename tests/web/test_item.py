@@ -138,8 +138,8 @@ async def test_item_shows_assignments_and_references(database: Database, signed_
     assert "More may need it" in section(group, "What needs it"), "most collections were never read"
 
 
-async def test_item_shows_findings_and_decisions(database: Database, of_role: Clients) -> None:
-    approver = of_role[Role.APPROVER]
+async def test_item_shows_findings_and_decisions(database: Database, clients: Clients) -> None:
+    approver = clients[Role.APPROVER]
     await sync_items(database, policy("p1", level=1))
     assert (
         await approver.post(f"/tenants/{CONTOSO}/baselines", data=act(name="golden", of="moment"))
@@ -153,10 +153,10 @@ async def test_item_shows_findings_and_decisions(database: Database, of_role: Cl
     assert "deviates, as decided" in await words_of(approver, ITEM)
 
 
-async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role: Clients) -> None:
+async def test_an_approver_pins_and_unpins_a_version(database: Database, clients: Clients) -> None:
     for level in (1, 2):
         await sync_items(database, policy("p1", level=level))
-    approver, reader = of_role[Role.APPROVER], of_role[Role.READER]
+    approver, reader = clients[Role.APPROVER], clients[Role.READER]
     pins, unpins = (f"/tenants/{CONTOSO}/{name}/{COMPLIANCE}/p1" for name in ("pins", "unpins"))
     assert "Pin version" not in await words_of(reader, ITEM)
     assert "Pin version 1" in await words_of(approver, ITEM)
@@ -167,14 +167,14 @@ async def test_an_approver_pins_and_unpins_a_version(database: Database, of_role
     rows = rows_of(await words_of(reader, ITEM), 'id="versions"')
     assert "the approver (for the audit)" in rows[1]
     assert "Unpin version 1" in await words_of(approver, ITEM)
-    assert "Unpin version 1" not in await words_of(of_role[Role.ADMIN], ITEM), "it is somebody else's"
+    assert "Unpin version 1" not in await words_of(clients[Role.ADMIN], ITEM), "it is somebody else's"
     assert (await approver.post(unpins, data=act(version="1"))).status_code == 303
     assert "the approver (" not in await words_of(reader, ITEM)
     for wrong, status in (({"version": "9"}, 404), ({"version": "0"}, 422), ({"confirmed": ""}, 400)):
         assert (await approver.post(pins, data=act(**{"version": "1", **wrong}))).status_code == status
     assert (await approver.post(unpins, data=act(version="1"))).status_code == 404
     for address in (pins, unpins):
-        assert (await of_role[Role.OPERATOR].post(address, data=act(version="1"))).status_code == 403
+        assert (await clients[Role.OPERATOR].post(address, data=act(version="1"))).status_code == 403
     async with database.tenant(CONTOSO) as session:
         records = await session.execute(text("SELECT action, subject, reason FROM audit_record ORDER BY at"))
         assert [tuple(row) for row in records] == [

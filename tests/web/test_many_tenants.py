@@ -51,20 +51,20 @@ def pages() -> list[str]:
     ]
 
 
-async def test_pages_of_many_tenants_stay_small(database: Database, of_role: Clients) -> None:
+async def test_pages_of_many_tenants_stay_small(database: Database, clients: Clients) -> None:
     for number in range(1, 4):
         found = [observation(POLICIES, "p1", displayName="Require MFA")]
         await sync(database, UUID(int=number), found, POLICIES, LOCATIONS)
     sizes = {}
     for address in pages():
-        answer = await of_role[Role.ADMIN].get(address)
+        answer = await clients[Role.ADMIN].get(address)
         sizes[address] = len(answer.content) if answer.status_code == 200 else 0
     assert {address: size for address, size in sizes.items() if size > PAGE_BYTES} == {}
     assert min(sizes[address] for address in ("/", "/schedules/edit", "/configured-tenants")) > PAGE_BYTES / 4
 
 
-async def test_configured_tenants_are_paginated(of_role: Clients) -> None:
-    admin = of_role[Role.ADMIN]
+async def test_configured_tenants_are_paginated(clients: Clients) -> None:
+    admin = clients[Role.ADMIN]
     wanted = [str(UUID(int=number)) for number in range(1, TENANTS + 1)]
     listed: list[str] = []
     address: str | None = "/configured-tenants"

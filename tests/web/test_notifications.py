@@ -69,7 +69,7 @@ async def active_snoozes(database: Database) -> list[tuple[Any, ...]]:
         ]
 
 
-async def test_page_shows_notifications_with_target_state_and_error(database: Database, of_role: Clients) -> None:
+async def test_page_shows_notifications_with_target_state_and_error(database: Database, clients: Clients) -> None:
     await record_events(database, CONTOSO, "was told")
     await record_attempt(database, NotificationState.SENT, "answered 204")
     await record_events(database, CONTOSO, HOSTILE)
@@ -77,7 +77,7 @@ async def test_page_shows_notifications_with_target_state_and_error(database: Da
     run_id = await record_events(database, CONTOSO, "waits still")
     await record_events(database, FABRIKAM, "is of another")
 
-    page = await words_of(of_role[Role.READER], PAGE)
+    page = await words_of(clients[Role.READER], PAGE)
     assert HOSTILE not in page
     rows = rows_of(page)
     for row, state in zip(rows, ("▲ waits", "✕ failed answered 404", "✓ told"), strict=True):
@@ -88,22 +88,22 @@ async def test_page_shows_notifications_with_target_state_and_error(database: Da
     assert "is of another" not in page
     assert '<form class="act"' not in page, "a reader snoozes nothing"
 
-    only = rows_of(await words_of(of_role[Role.READER], f"{PAGE}?state=failed"))
+    only = rows_of(await words_of(clients[Role.READER], f"{PAGE}?state=failed"))
     assert len(only) == 1
-    everybody = rows_of(await words_of(of_role[Role.READER], "/notifications"))
+    everybody = rows_of(await words_of(clients[Role.READER], "/notifications"))
     assert ["Fabrikam" in row for row in everybody] == [True, False, False, False]
-    records = await json_of(of_role[Role.READER], f"/api{PAGE}")
+    records = await json_of(clients[Role.READER], f"/api{PAGE}")
     assert [record["state"] for record in records] == ["pending", "failed", "sent"]
-    assert (await words_of(of_role[Role.READER], f"{PAGE}.csv")).count("\r\n") == 4
+    assert (await words_of(clients[Role.READER], f"{PAGE}.csv")).count("\r\n") == 4
 
 
-async def test_page_without_notifications_explains_how_to_test_targets(of_role: Clients) -> None:
-    assert "starter.py notify test" in await words_of(of_role[Role.READER], PAGE)
+async def test_page_without_notifications_explains_how_to_test_targets(clients: Clients) -> None:
+    assert "starter.py notify test" in await words_of(clients[Role.READER], PAGE)
 
 
 @pytest.mark.parametrize("of_all", [False, True])
 async def test_notifications_are_paginated(
-    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch, of_all: bool
+    database: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch, of_all: bool
 ) -> None:
     monkeypatch.setattr(routes, "PAGE", 2)
     address = "/notifications" if of_all else PAGE
@@ -111,32 +111,32 @@ async def test_notifications_are_paginated(
     titles: list[str] = []
     query = "?"
     while query:
-        page = await words_of(of_role[Role.READER], address + query)
+        page = await words_of(clients[Role.READER], address + query)
         titles += [row.partition(" run ")[0] for row in rows_of(page)]
         query = next_of(page)
     assert titles == [f"event {number}" for number in reversed(range(5))]
     for made_up in ("x", "a/b/c/d", f"2026-01-01/{CONTOSO}/ops/zz"):
-        assert (await of_role[Role.READER].get(address, params={"after": made_up})).status_code == 400
+        assert (await clients[Role.READER].get(address, params={"after": made_up})).status_code == 400
 
 
-async def test_operator_begins_and_ends_a_snooze_once(database: Database, of_role: Clients) -> None:
+async def test_operator_begins_and_ends_a_snooze_once(database: Database, clients: Clients) -> None:
     await record_events(database, CONTOSO, "before")
     sent = form(kind="change", type=POLICIES, item="a")
     for _ in range(2):
-        answer = await of_role[Role.OPERATOR].post(SNOOZES, data=sent)
+        answer = await clients[Role.OPERATOR].post(SNOOZES, data=sent)
         assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
     assert await active_snoozes(database) == [("change", POLICIES, "a", "the operator")]
     assert await acts(database) == [("snoozed", "local/operator", "migration")]
 
-    page = await words_of(of_role[Role.OPERATOR], PAGE)
+    page = await words_of(clients[Role.OPERATOR], PAGE)
     assert "migration" in page
     await record_events(database, CONTOSO, "not to be told")
-    assert "○ snoozed" in rows_of(await words_of(of_role[Role.READER], PAGE))[0]
+    assert "○ snoozed" in rows_of(await words_of(clients[Role.READER], PAGE))[0]
 
-    (record,) = await json_of(of_role[Role.READER], f"/api{SNOOZES}")
+    (record,) = await json_of(clients[Role.READER], f"/api{SNOOZES}")
     for _ in range(2):
         end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": record["snooze_id"]}
-        assert (await of_role[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)).status_code == 303
+        assert (await clients[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)).status_code == 303
     assert await active_snoozes(database) == []
     assert [action for action, *_ in await acts(database)] == ["snoozed", "snooze_ended"]
 
@@ -154,31 +154,31 @@ async def test_operator_begins_and_ends_a_snooze_once(database: Database, of_rol
     ],
 )
 async def test_invalid_form_changes_nothing(
-    database: Database, of_role: Clients, changed: dict[str, str], status: int, message: str
+    database: Database, clients: Clients, changed: dict[str, str], status: int, message: str
 ) -> None:
     await record_events(database, CONTOSO, "before")
-    answer = await of_role[Role.OPERATOR].post(SNOOZES, data=form(**changed))
+    answer = await clients[Role.OPERATOR].post(SNOOZES, data=form(**changed))
     assert (answer.status_code, message in answer.text) == (status, True), answer.text
     assert await active_snoozes(database) == []
     assert await acts(database) == []
 
 
-async def test_reader_may_not_begin_or_end_a_snooze(database: Database, of_role: Clients) -> None:
+async def test_reader_may_not_begin_or_end_a_snooze(database: Database, clients: Clients) -> None:
     await record_events(database, CONTOSO, "before")
     async with database.tenant(CONTOSO) as session:
         record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
-    assert (await of_role[Role.READER].post(SNOOZES, data=form())).status_code == 403
+    assert (await clients[Role.READER].post(SNOOZES, data=form())).status_code == 403
     end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}
-    assert (await of_role[Role.READER].post(f"{SNOOZES}/end", data=end)).status_code == 403
+    assert (await clients[Role.READER].post(f"{SNOOZES}/end", data=end)).status_code == 403
     assert len(await active_snoozes(database)) == 1
 
 
-async def test_snooze_of_another_tenant_is_not_ended(database: Database, of_role: Clients) -> None:
+async def test_snooze_of_another_tenant_is_not_ended(database: Database, clients: Clients) -> None:
     await record_events(database, FABRIKAM, "theirs")
     async with database.tenant(FABRIKAM) as session:
         record = await snooze(session, datetime.now(UTC) + timedelta(days=1), "why", "ada")
     end = {"request_id": str(uuid4()), "confirmed": "yes", "snooze_id": str(record.snooze_id)}
-    await of_role[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)
+    await clients[Role.OPERATOR].post(f"{SNOOZES}/end", data=end)
     async with database.tenant(FABRIKAM) as session:
         assert len(await snoozes(session)) == 1
     assert await acts(database) == []

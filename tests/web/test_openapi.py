@@ -16,7 +16,7 @@ from inventory.people import Person, Role
 from local.temporal import EmbeddedTemporal
 from storage import access_rules, web_sessions
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.storage.support import observation, sync
 from tests.web.process import addresses, environment_of, running
 from web.sign_in import COOKIE
@@ -36,7 +36,7 @@ async def signed_in(database: Database, url: str, role: Role) -> str:
         await web_sessions.add_link(session, digest, person, timedelta(hours=1))
         everything = access_rules.Subject(person.person_id, None)
         await access_rules.set_rule(session, everything, is_excluded=False, set_by="the test", reason=None)
-    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_SECONDS) as client:
         return (await client.get(f"/sign-in/{token}")).cookies[COOKIE]
 
 
@@ -57,12 +57,12 @@ def attack(url: str, cookie: str, phases: str, folder: Path) -> subprocess.Compl
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{url}/api/openapi.json"),
             *("--header", f"Cookie: {COOKIE}={cookie}", "--header", f"Origin: {url}"),
             *("--checks", "all", "--max-examples", "10", "--seed", "1", "--no-color", "--phases", phases),
-            *("--request-timeout", str(PATIENCE_SECONDS)),
+            *("--request-timeout", str(DEADLINE_SECONDS)),
         ],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=DEADLINE_SECONDS,
     )
 
 

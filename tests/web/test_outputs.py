@@ -194,7 +194,7 @@ def is_row(line: Any) -> bool:
     return not {line.get("answer"), line.get("record")} & OF_ANOTHER_RECORD
 
 
-def at(record: Any, path: str) -> Any:
+def value_at(record: Any, path: str) -> Any:
     for part in path.split("."):
         record = record[part] if record is not None else None
     return record
@@ -239,7 +239,7 @@ def shown_words(record: Any, field: str) -> list[str]:
         return ["only"]
     if field == "text":
         return [line.strip("+- ") for line in (record["text"] or "").replace(" → ", "\n").splitlines()]
-    return [str(at(record, field) or "")]
+    return [str(value_at(record, field) or "")]
 
 
 def test_questions_cover_every_command_with_table_and_page() -> None:
@@ -264,7 +264,7 @@ async def test_table_json_csv_and_page_have_the_same_records(
     assert len(rows) == len(records)
     for record, row in zip(records, rows, strict=True):
         for field, cell in row.items():
-            value = at(record, field)
+            value = value_at(record, field)
             found = orjson.loads(cell) if isinstance(value, (list, dict)) else cell
             assert found == in_csv(value), field
     if question.command == "compare":  # the pages show equal items only on request

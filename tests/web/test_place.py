@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from configuration import Settings
 from storage.database import Database
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from web.application import create_app
 from web.place import PlaceError, Tls, WebPlace, place
 from web.site import Site
@@ -94,7 +94,7 @@ def client_from(app: FastAPI, peer: str, host: str = "inventory.example") -> htt
         await app({**scope, "client": (peer, 1)}, receive, send)
 
     transport = httpx.ASGITransport(from_peer, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url=f"https://{host}", timeout=PATIENCE_SECONDS)
+    return httpx.AsyncClient(transport=transport, base_url=f"https://{host}", timeout=DEADLINE_SECONDS)
 
 
 async def test_requests_past_the_proxy_are_refused_despite_forwarded_headers(proxied: FastAPI) -> None:

@@ -90,8 +90,8 @@ async def audit_records(database: Database) -> list[tuple[str, str, str | None]]
         return [(row.person, row.action, row.reason) for row in rows]
 
 
-async def test_plan_lists_most_severe_items_first_with_their_audience(of_role: Clients, plan: PlanRecord) -> None:
-    page = await words_of(of_role[Role.READER], page_of(plan))
+async def test_plan_lists_most_severe_items_first_with_their_audience(clients: Clients, plan: PlanRecord) -> None:
+    page = await words_of(clients[Role.READER], page_of(plan))
     names = ("MFA for all", "Wide ", "A new one", "For the lost", "Same")
     places = [page.index(f"<bdi>{name}") for name in names]
     assert places == sorted(places), "weakened, widened, new, blocked, the same"
@@ -106,13 +106,13 @@ async def test_plan_lists_most_severe_items_first_with_their_audience(of_role: C
     assert "request" not in same.partition("</section>")[0]
     assert "1 item</span> would protect less" in page
     assert "Nothing is written to Graph" in page
-    for role, client in of_role.items():
+    for role, client in clients.items():
         has_form = "<button>Approve</button>" in await words_of(client, page_of(plan))
         assert has_form is role.includes(Role.APPROVER), role
 
 
-async def test_plans_show_coverage_and_age_of_their_data(of_role: Clients, plan: PlanRecord) -> None:
-    reader = of_role[Role.READER]
+async def test_plans_show_coverage_and_age_of_their_data(clients: Clients, plan: PlanRecord) -> None:
+    reader = clients[Role.READER]
     page = text_of(await words_of(reader, page_of(plan)))
     assert "It rests on 2 of 2 collections known on both sides, the oldest reading" in page
     plans = text_of(await words_of(reader, f"/tenants/{FABRIKAM}/plans"))
@@ -141,15 +141,15 @@ async def test_hostile_names_are_escaped(signed_in: httpx.AsyncClient, plan: Pla
     assert "&lt;script" in page
 
 
-async def test_second_person_approves_a_plan_once(database: Database, of_role: Clients, plan: PlanRecord) -> None:
-    approver, sent = of_role[Role.APPROVER], form(reason="CHG-1", confirmed="yes")
+async def test_second_person_approves_a_plan_once(database: Database, clients: Clients, plan: PlanRecord) -> None:
+    approver, sent = clients[Role.APPROVER], form(reason="CHG-1", confirmed="yes")
     answers = await asyncio.gather(*(approver.post(f"{page_of(plan)}/approve", data=sent) for _ in range(4)))
     assert [answer.status_code for answer in answers] == [303] * 4
     assert (await approver.post(f"{page_of(plan)}/approve", data=sent)).status_code == 303
     page = await words_of(approver, page_of(plan))
     assert "Approved by <bdi>the approver</bdi>" in page
     assert "<button>Approve" not in page
-    late = await of_role[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="late", confirmed="yes"))
+    late = await clients[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="late", confirmed="yes"))
     assert (late.status_code, "approver approved plan" in late.text) == (400, True)
     assert await audit_records(database) == [
         ("ada", "plan_created", None),
@@ -158,11 +158,11 @@ async def test_second_person_approves_a_plan_once(database: Database, of_role: C
 
 
 async def test_only_one_of_two_concurrent_decisions_succeeds(
-    database: Database, of_role: Clients, plan: PlanRecord
+    database: Database, clients: Clients, plan: PlanRecord
 ) -> None:
     answers = await asyncio.gather(
-        of_role[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="yes", confirmed="yes")),
-        of_role[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="no", confirmed="yes")),
+        clients[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="yes", confirmed="yes")),
+        clients[Role.ADMIN].post(f"{page_of(plan)}/reject", data=form(reason="no", confirmed="yes")),
     )
     assert sorted(answer.status_code for answer in answers) == [303, 400]
     assert len(await audit_records(database)) == 2
@@ -183,13 +183,13 @@ async def test_author_may_not_approve_the_plan(
 
 
 async def test_lower_role_or_unconfirmed_form_decides_nothing(
-    database: Database, of_role: Clients, plan: PlanRecord
+    database: Database, clients: Clients, plan: PlanRecord
 ) -> None:
     for act in ("approve", "reject"):
         for role in (Role.READER, Role.OPERATOR):
-            answer = await of_role[role].post(f"{page_of(plan)}/{act}", data=form(reason="x", confirmed="yes"))
+            answer = await clients[role].post(f"{page_of(plan)}/{act}", data=form(reason="x", confirmed="yes"))
             assert answer.status_code == 403
-        approver = of_role[Role.APPROVER]
+        approver = clients[Role.APPROVER]
         assert (await approver.post(f"{page_of(plan)}/{act}", data=form(reason="x"))).status_code == 400
         empty = await approver.post(f"{page_of(plan)}/{act}", data=form(reason=" ", confirmed="yes"))
         assert empty.status_code == 422
@@ -197,10 +197,10 @@ async def test_lower_role_or_unconfirmed_form_decides_nothing(
 
 
 async def test_approval_is_refused_if_the_target_changed(
-    database: Database, of_role: Clients, plan: PlanRecord
+    database: Database, clients: Clients, plan: PlanRecord
 ) -> None:
     await read(database, FABRIKAM, {ACCESS: [access(2, "MFA for all", "disabled")]})
-    answer = await of_role[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="x", confirmed="yes"))
+    answer = await clients[Role.APPROVER].post(f"{page_of(plan)}/approve", data=form(reason="x", confirmed="yes"))
     assert answer.status_code == 409
     assert '"MFA for all" was changed in the target since the plan was made' in text_of(answer.text)
     assert (await audit_records(database))[-1][1] == "plan_approval_refused"

@@ -24,8 +24,8 @@ def rows_of(page: str) -> list[str]:
     return [part.partition('"')[0] for part in page.split('<th scope="row"><a href="/tenants/')[1:]]
 
 
-async def test_portfolio_is_sorted_by_urgency_and_filtered_by_reason(database: Database, of_role: Clients) -> None:
-    reader = of_role[Role.READER]
+async def test_portfolio_is_sorted_by_urgency_and_filtered_by_reason(database: Database, clients: Clients) -> None:
+    reader = clients[Role.READER]
     await sync(database, CONTOSO, [observation(POLICIES, "p1")], POLICIES)
     await sync(
         database,
@@ -63,12 +63,12 @@ def write_five_hundred(tenants_file: Path) -> list[UUID]:
     return wanted
 
 
-async def test_five_hundred_tenants_are_paginated(tenants_file: Path, of_role: Clients, database: Database) -> None:
+async def test_five_hundred_tenants_are_paginated(tenants_file: Path, clients: Clients, database: Database) -> None:
     wanted = await asyncio.to_thread(write_five_hundred, tenants_file)
     listed: list[str] = []
     address: str | None = "/"
     while address is not None:
-        page = await words_of(of_role[Role.READER], address)
+        page = await words_of(clients[Role.READER], address)
         assert len(page) < 100_000
         listed += rows_of(page)
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
@@ -77,16 +77,16 @@ async def test_five_hundred_tenants_are_paginated(tenants_file: Path, of_role: C
 
 
 async def test_empty_tenants_file_and_unread_tenant_show_the_next_step(
-    tenants_file: Path, of_role: Clients, database: Database
+    tenants_file: Path, clients: Clients, database: Database
 ) -> None:
-    page = await words_of(of_role[Role.OPERATOR], f"/tenants/{UNREAD}")
+    page = await words_of(clients[Role.OPERATOR], f"/tenants/{UNREAD}")
     assert f'href="/tenants/{UNREAD}/sync">Start its first run' in page
-    assert "An operator starts its first run" in await words_of(of_role[Role.READER], f"/tenants/{UNREAD}")
+    assert "An operator starts its first run" in await words_of(clients[Role.READER], f"/tenants/{UNREAD}")
     await asyncio.to_thread(tenants_file.write_text, "")
-    assert "The tenants file has no tenant yet" in await words_of(of_role[Role.READER], "/")
+    assert "The tenants file has no tenant yet" in await words_of(clients[Role.READER], "/")
 
 
-async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Database, of_role: Clients) -> None:
+async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Database, clients: Clients) -> None:
     everything = [observation(POLICIES, "p1", state="enabled"), observation(LOCATIONS, "l1")]
     await sync(database, CONTOSO, everything, POLICIES, LOCATIONS)
     await sync(
@@ -99,7 +99,7 @@ async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Da
         status=RunStatus.PARTIAL,
     )
     run = await begin(database, CONTOSO, POLICIES)
-    page = await words_of(of_role[Role.READER], f"/tenants/{CONTOSO}")
+    page = await words_of(clients[Role.READER], f"/tenants/{CONTOSO}")
     assert "1 of 2 collections read to their end" in page
     assert "not read" in page
     for link in ("changes?since=1d", "changes?since=7d", "missing", "drift", "coverage", f"runs/{run.run_id}"):
@@ -107,11 +107,11 @@ async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Da
     assert "<b>1</b> missing" in page
     assert "by 2 runs" in page, "not the one under way"
     assert "Start a run" not in page
-    assert "Start a run" in await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}")
+    assert "Start a run" in await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}")
 
 
-async def test_search_words_are_escaped(of_role: Clients, database: Database) -> None:
-    page = (await of_role[Role.READER].get("/", params={"name": HOSTILE, "tag": HOSTILE})).text
+async def test_search_words_are_escaped(clients: Clients, database: Database) -> None:
+    page = (await clients[Role.READER].get("/", params={"name": HOSTILE, "tag": HOSTILE})).text
     assert "<script" not in page
     assert "&lt;script" in page
 

@@ -25,7 +25,7 @@ from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage import portfolio
 from storage.database import Database
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.web.asgi_stream import streamed
 from tests.web.reading import next_of, rows_of, text_of
 from tests.web.support import (
@@ -88,8 +88,8 @@ FAILED_AT_FABRIKAM: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {
 }
 
 
-async def test_portfolio_run_lists_outcomes_with_failed_tenants_first(database: Database, of_role: Clients) -> None:
-    reader = of_role[Role.READER]
+async def test_portfolio_run_lists_outcomes_with_failed_tenants_first(database: Database, clients: Clients) -> None:
+    reader = clients[Role.READER]
     run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=RunStatus.PARTIAL)
     (row,) = rows_of(await words_of(reader, "/portfolio-runs"))
     assert "partial all tenants night watch nightly 3 1 failed 1 success" in row
@@ -111,20 +111,20 @@ async def test_portfolio_run_lists_outcomes_with_failed_tenants_first(database: 
     await words_of(reader, f"/portfolio-runs/{uuid4()}", 404)
 
 
-async def test_running_portfolio_run_counts_ended_tenants(database: Database, of_role: Clients) -> None:
+async def test_running_portfolio_run_counts_ended_tenants(database: Database, clients: Clients) -> None:
     run_id = await record_run(database, TenantChoice(tags=("emea",)), FAILED_AT_FABRIKAM, ended=None, tenants=9)
-    page = await words_of(of_role[Role.READER], f"/portfolio-runs/{run_id}")
+    page = await words_of(clients[Role.READER], f"/portfolio-runs/{run_id}")
     assert "running tag emea; night watch; schedule nightly" in text_of(page)
     assert "9 tenants: 1 failed 1 success. So far; this page renews itself, or load it again" in text_of(page)
     assert "Cancel this portfolio run" not in page
-    assert "Cancel this portfolio run" in await words_of(of_role[Role.OPERATOR], f"/portfolio-runs/{run_id}")
+    assert "Cancel this portfolio run" in await words_of(clients[Role.OPERATOR], f"/portfolio-runs/{run_id}")
 
 
 async def test_live_page_follows_the_filtered_tenants(
-    app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, database: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(portfolio_routes, "LOOK_SECONDS", 0.02)
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     run_id = await record_run(database, TenantChoice(everyone=True), {}, ended=None)
     address = f"/portfolio-runs/{run_id}"
     assert f'hx-sse:connect="{address}/live?status=failed"' in await words_of(reader, f"{address}?status=failed")
@@ -182,11 +182,11 @@ async def test_portfolio_run_is_hidden_unless_all_its_tenants_are_visible(app: F
 
 
 async def test_portfolio_runs_are_paginated_and_filtered_by_status(
-    database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+    database: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(portfolio_routes, "PAGE", 2)
     monkeypatch.setattr(portfolio_routes, "OUTCOMES", 2)
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     of_three: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {**FAILED_AT_FABRIKAM, UNREAD: (RunStatus.SUCCESS, [])}
     for number in range(5):
         ended = RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS
@@ -216,12 +216,12 @@ async def _give_equal_start_times(database: Database) -> None:
         await session.execute(text("UPDATE portfolio_run SET started_at = (SELECT min(started_at) FROM portfolio_run)"))
 
 
-async def test_cancellation_without_temporal_is_recorded_as_not_done(database: Database, of_role: Clients) -> None:
+async def test_cancellation_without_temporal_is_recorded_as_not_done(database: Database, clients: Clients) -> None:
     run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
     sent = {"request_id": str(uuid4()), "reason": "wrong tag", "confirmed": "yes"}
     address = f"/portfolio-runs/{run_id}/cancel"
-    assert (await of_role[Role.READER].post(address, data=sent)).status_code == 403
-    answer = await of_role[Role.OPERATOR].post(address, data=sent)
+    assert (await clients[Role.READER].post(address, data=sent)).status_code == 403
+    answer = await clients[Role.OPERATOR].post(address, data=sent)
     assert (answer.status_code, "Temporal does not answer" in answer.text) == (503, True)
     async with database.no_tenant() as session:
         found = await session.execute(text("SELECT action, subject, reason FROM audit_record WHERE reason IS NOT NULL"))
@@ -230,9 +230,9 @@ async def test_cancellation_without_temporal_is_recorded_as_not_done(database: D
     assert {(row[0], row[2]) for row in rows} == {("sync_cancelled", "wrong tag")}
 
 
-async def test_empty_list_says_that_no_portfolio_run_exists(of_role: Clients) -> None:
-    assert "No portfolio run yet" in await words_of(of_role[Role.READER], "/portfolio-runs")
-    assert "No portfolio run of status failed" in await words_of(of_role[Role.READER], "/portfolio-runs?status=failed")
+async def test_empty_list_says_that_no_portfolio_run_exists(clients: Clients) -> None:
+    assert "No portfolio run yet" in await words_of(clients[Role.READER], "/portfolio-runs")
+    assert "No portfolio run of status failed" in await words_of(clients[Role.READER], "/portfolio-runs?status=failed")
 
 
 async def test_queued_portfolio_run_without_worker_is_shown(
@@ -301,9 +301,9 @@ async def _listed(client: httpx.AsyncClient, query: str) -> list[list[str]]:
     ]
 
 
-async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, of_role: Clients) -> None:
+async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, clients: Clients) -> None:
     run_id = await record_run(database, TenantChoice(everyone=True), FAILED_AT_FABRIKAM, ended=None)
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     page = await words_of(reader, "/portfolio-runs")
     assert "Temporal does not answer, so queued portfolio runs that no worker has taken up are not shown" in page
     assert str(run_id) in page

@@ -20,8 +20,8 @@ from graph.trust import ssl_context
 from local.processes import free_port
 from local.simulated_graph import SimulatedGraph, SimulatedPerson
 from storage.database import Database
-from tests.forking import CHECKOUT
-from tests.patience import PATIENCE_SECONDS, until_async
+from tests.deadlines import DEADLINE_SECONDS, until_async
+from tests.forks import CHECKOUT
 from tests.storage.support import begin, land, observation
 from tests.web.process import environment_of, running
 from tests.web.support import POLICIES
@@ -183,7 +183,7 @@ class BrowserBehindProxy(httpx.AsyncHTTPTransport):
 @pytest.fixture
 async def browser(proxy: Proxy, files: Files, page: str) -> AsyncIterator[httpx.AsyncClient]:
     transport = BrowserBehindProxy(proxy, files)
-    async with httpx.AsyncClient(transport=transport, base_url=f"https://{HOST}", timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=f"https://{HOST}", timeout=DEADLINE_SECONDS) as client:
 
         async def answers() -> bool:
             try:
@@ -199,7 +199,7 @@ async def sign_in(client: httpx.AsyncClient, authority: SimulatedGraph) -> httpx
     begun = await client.get("/sign-in")
     assert begun.status_code == 303, begun.text
     trust = ssl_context(authority.ca_file)
-    async with httpx.AsyncClient(verify=trust, timeout=PATIENCE_SECONDS, trust_env=False) as entra:
+    async with httpx.AsyncClient(verify=trust, timeout=DEADLINE_SECONDS, trust_env=False) as entra:
         back = (await entra.get(f"{begun.headers['location']}&login_hint={ADA.name}")).headers["location"]
     assert back.startswith(f"https://{HOST}/sign-in/entra?")
     return await client.get(urlsplit(back)._replace(scheme="", netloc="").geturl())

@@ -34,7 +34,7 @@ from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.runs import open_run
-from tests.patience import PATIENCE_SECONDS, until_async
+from tests.deadlines import DEADLINE_SECONDS, until_async
 from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
 from tests.web.reading import rows_of, text_of
@@ -117,9 +117,9 @@ async def client(temporal: EmbeddedTemporal) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def started(client: Client, of_role: Clients) -> str:
+async def started(client: Client, clients: Clients) -> str:
     """The page of a run that an operator has started."""
-    answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(reason="a ticket"))
+    answer = await clients[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(reason="a ticket"))
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
 
@@ -138,9 +138,9 @@ def test_vendored_scripts_match_their_published_hashes() -> None:
 
 
 async def test_run_without_worker_is_queued_and_its_page_gives_the_reason(
-    database: Database, of_role: Clients, started: str, queue: str
+    database: Database, clients: Clients, started: str, queue: str
 ) -> None:
-    operator = of_role[Role.OPERATOR]
+    operator = clients[Role.OPERATOR]
     page = await words_of(operator, started)
     assert "queued" in page
     assert f"No worker is polling task queue &#39;{queue}&#39;; start one: python worker.py" in page
@@ -156,9 +156,9 @@ async def test_run_without_worker_is_queued_and_its_page_gives_the_reason(
 
 
 async def test_lists_show_a_queued_run_without_worker(
-    app: FastAPI, database: Database, of_role: Clients, started: str
+    app: FastAPI, database: Database, clients: Clients, started: str
 ) -> None:
-    reader, row = of_role[Role.READER], f'<a href="{started}">'
+    reader, row = clients[Role.READER], f'<a href="{started}">'
     for address in ("/runs", f"/tenants/{CONTOSO}/runs", "/runs?status=queued"):
         await until_async(partial(_says, reader, address, row))
         page = await words_of(reader, address)
@@ -187,17 +187,17 @@ async def listed_ids(client: httpx.AsyncClient, address: str) -> list[str]:
     return [record["run_id"] for record in records.json()] + [row.partition(",")[0] for row in rows]
 
 
-async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, of_role: Clients) -> None:
+async def test_lists_say_that_queued_runs_are_unknown_without_temporal(database: Database, clients: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
-        page = await words_of(of_role[Role.READER], address)
+        page = await words_of(clients[Role.READER], address)
         assert "Temporal does not answer, so queued runs that no worker has taken up are not shown" in page
         assert str(run.run_id) in page
         for twin in (f"/api{address}", f"{address}.csv"):
-            answer = await of_role[Role.READER].get(twin)
+            answer = await clients[Role.READER].get(twin)
             assert (answer.headers["queued-runs"], str(run.run_id) in answer.text) == ("unknown", True)
-    assert "Temporal" not in await words_of(of_role[Role.READER], "/runs?status=partial")
-    assert await listed_ids(of_role[Role.READER], "/runs?status=partial") == []
+    assert "Temporal" not in await words_of(clients[Role.READER], "/runs?status=partial")
+    assert await listed_ids(clients[Role.READER], "/runs?status=partial") == []
 
 
 async def test_lists_wait_briefly_for_temporal_and_use_its_late_answer(
@@ -216,15 +216,15 @@ async def test_lists_wait_briefly_for_temporal_and_use_its_late_answer(
     looks = QueuedRuns(database, TemporalAccess(lambda: NOWHERE).client, "queue")
     assert await asyncio.gather(*(looks.look(5) for _ in range(200))) == [None] * 200
     may_answer.set()
-    monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(queued_runs, "PAGE_WAITS_SECONDS", DEADLINE_SECONDS)
     assert await looks.look(5) == []
     assert count == 1
 
 
 async def test_page_shows_workflow_progress_and_sends_one_cancellation(
-    database: Database, of_role: Clients, started: str, queue: str, client: Client
+    database: Database, clients: Clients, started: str, queue: str, client: Client
 ) -> None:
-    operator = of_role[Role.OPERATOR]
+    operator = clients[Role.OPERATOR]
     record = await json_of(operator, f"/api{started}")
     handle = client.get_workflow_handle(record["workflow_id"])
     async with Worker(client, task_queue=queue, workflows=[StandIn], workflow_runner=UnsandboxedWorkflowRunner()):
@@ -253,9 +253,9 @@ async def _says(client: httpx.AsyncClient, address: str, words: str) -> bool:
 
 
 async def test_second_form_joins_the_run_and_repeated_form_does_nothing(
-    database: Database, of_role: Clients, client: Client
+    database: Database, clients: Clients, client: Client
 ) -> None:
-    operator = of_role[Role.OPERATOR]
+    operator = clients[Role.OPERATOR]
     sent = form(deep="true")
     first = (await operator.post(f"/tenants/{CONTOSO}/sync", data=sent)).headers["location"]
     again = (await operator.post(f"/tenants/{CONTOSO}/sync", data=sent)).headers["location"]
@@ -269,8 +269,8 @@ async def test_second_form_joins_the_run_and_repeated_form_does_nothing(
     assert (given.deep, given.tenant_id) == (True, CONTOSO)
 
 
-async def test_start_without_temporal_is_recorded_as_not_done(database: Database, of_role: Clients) -> None:
-    operator = of_role[Role.OPERATOR]
+async def test_start_without_temporal_is_recorded_as_not_done(database: Database, clients: Clients) -> None:
+    operator = clients[Role.OPERATOR]
     answer = await operator.post(f"/tenants/{CONTOSO}/sync", data=form())
     assert answer.status_code == 503
     assert "Temporal does not answer at 127.0.0.1:1" in answer.text
@@ -292,16 +292,16 @@ async def test_requests_after_a_silent_temporal_fail_at_once() -> None:
             await access.client()
 
 
-async def test_readers_may_not_start_or_cancel_runs(database: Database, of_role: Clients) -> None:
+async def test_readers_may_not_start_or_cancel_runs(database: Database, clients: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
-    for role, client in of_role.items():
+    for role, client in clients.items():
         may = role.includes(Role.OPERATOR)
         assert (await client.get(f"/tenants/{CONTOSO}/sync")).status_code == (200 if may else 403)
         assert ("Cancel this run" in await words_of(client, address)) is may
         assert ("Start a run" in await words_of(client, f"/tenants/{CONTOSO}/runs")) is may
     for path in (f"/tenants/{CONTOSO}/sync", f"{address}/cancel"):
-        assert (await of_role[Role.READER].post(path, data=form())).status_code == 403
+        assert (await clients[Role.READER].post(path, data=form())).status_code == 403
     assert await audit_records(database) == []
 
 
@@ -315,24 +315,24 @@ async def test_readers_may_not_start_or_cancel_runs(database: Database, of_role:
     ],
 )
 async def test_invalid_form_starts_no_run(
-    database: Database, of_role: Clients, fields: dict[str, Any], words: str
+    database: Database, clients: Clients, fields: dict[str, Any], words: str
 ) -> None:
-    answer = await of_role[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(**fields))
+    answer = await clients[Role.OPERATOR].post(f"/tenants/{CONTOSO}/sync", data=form(**fields))
     assert answer.status_code == 400
     assert words in answer.text
     assert await audit_records(database) == []
 
 
 @pytest.fixture
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_look_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "LOOK_SECONDS", 0.02)
 
 
-@pytest.mark.usefixtures("quick_looks")
-async def test_live_page_follows_the_run_to_its_end(app: FastAPI, database: Database, of_role: Clients) -> None:
+@pytest.mark.usefixtures("short_look_timeout")
+async def test_live_page_follows_the_run_to_its_end(app: FastAPI, database: Database, clients: Clients) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}"
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     page = await words_of(reader, address)
     assert f'hx-sse:connect="{address}/live"' in page
     assert f'<a href="{address}">load it again</a>' in page, "without script"
@@ -351,24 +351,24 @@ async def test_live_page_follows_the_run_to_its_end(app: FastAPI, database: Data
     await words_of(reader, f"/tenants/{FABRIKAM}/runs/{run.run_id}/live", 404)
 
 
-@pytest.mark.usefixtures("quick_looks")
+@pytest.mark.usefixtures("short_look_timeout")
 async def test_stream_ends_after_its_time_limit_and_when_the_browser_leaves(
-    app: FastAPI, database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, database: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = await begin(database, CONTOSO, POLICIES)
     address = f"/tenants/{CONTOSO}/runs/{run.run_id}/live"
-    async with streamed(app, of_role[Role.READER], address) as stream:
+    async with streamed(app, clients[Role.READER], address) as stream:
         assert await stream.status() == 200
         assert await stream.event()
     monkeypatch.setattr(live, "STREAM_SECONDS", 0.0)
-    async with streamed(app, of_role[Role.READER], address) as stream:
+    async with streamed(app, clients[Role.READER], address) as stream:
         assert await stream.status() == 200
         assert await stream.event()
         assert await stream.event() is None
 
 
 async def test_silent_worker_is_queried_once(
-    database: Database, of_role: Clients, started: str, client: Client, monkeypatch: pytest.MonkeyPatch
+    database: Database, clients: Clients, started: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = UUID(started.rpartition("/")[2])
     queries = 0
@@ -381,7 +381,7 @@ async def test_silent_worker_is_queried_once(
 
     monkeypatch.setattr(looks_at_runs, "run_progress", frozen)
     monkeypatch.setattr(looks_at_runs, "PAGE_WAITS_SECONDS", 0.01)
-    monkeypatch.setattr(looks_at_runs, "SILENCE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(looks_at_runs, "SILENCE_SECONDS", DEADLINE_SECONDS)
     async with database.tenant(CONTOSO) as session:
         await open_run(session, identity(POLICIES, run_id=run_id), SLOTS)
 
@@ -393,8 +393,8 @@ async def test_silent_worker_is_queried_once(
     assert queries == 1
 
 
-async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_role: Clients) -> None:
-    reader = of_role[Role.READER]
+async def test_runs_are_paginated_and_filtered_by_status(database: Database, clients: Clients) -> None:
+    reader = clients[Role.READER]
     wanted: set[UUID] = set()
     for number in range(routes.PAGE + 3):
         tenant_id = CONTOSO if number % 2 else FABRIKAM
@@ -423,7 +423,7 @@ async def test_runs_are_paginated_and_filtered_by_status(database: Database, of_
     assert {record["tenant_id"] for record in of_contoso} == {str(CONTOSO)}
 
 
-async def test_run_page_shows_failed_collection_and_links_to_changes(database: Database, of_role: Clients) -> None:
+async def test_run_page_shows_failed_collection_and_links_to_changes(database: Database, clients: Clients) -> None:
     await sync(
         database,
         CONTOSO,
@@ -432,8 +432,8 @@ async def test_run_page_shows_failed_collection_and_links_to_changes(database: D
         status=RunStatus.FAILED,
         outcomes={POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)},
     )
-    (record,) = await json_of(of_role[Role.READER], f"/api/tenants/{CONTOSO}/runs")
-    page = await words_of(of_role[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")
+    (record,) = await json_of(clients[Role.READER], f"/api/tenants/{CONTOSO}/runs")
+    page = await words_of(clients[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")
     assert rows_of(page) == ["Conditional Access policies ✕ failed 0 0 graph_throttled"]
     assert f"graph_throttled {' '.join(EXPLANATIONS[ErrorCode.GRAPH_THROTTLED])}" in text_of(page)
     assert f"/tenants/{CONTOSO}/changes?run={record['run_id']}" in page

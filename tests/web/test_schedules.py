@@ -22,7 +22,7 @@ from local.temporal import EmbeddedTemporal
 from storage import access_rules
 from storage.access_rules import Subject
 from storage.database import Database
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, page_beside, person_of, signed_in_as, words_of
 
 Clients = dict[Role, httpx.AsyncClient]
@@ -72,9 +72,9 @@ async def hide(database: Database, tenant_id: UUID) -> None:
 
 
 async def test_schedule_is_created_changed_paused_triggered_and_deleted(
-    database: Database, of_role: Clients, client: Client, queue: str
+    database: Database, clients: Clients, client: Client, queue: str
 ) -> None:
-    operator = of_role[Role.OPERATOR]
+    operator = clients[Role.OPERATOR]
     assert "No schedule yet" in await words_of(operator, "/schedules")
     answer = await operator.post("/schedules", data=form(note="by night"))
     assert (answer.status_code, answer.headers.get("location")) == (303, "/schedules"), answer.text
@@ -137,16 +137,16 @@ async def test_schedule_is_created_changed_paused_triggered_and_deleted(
     ],
 )
 async def test_invalid_form_creates_no_schedule(
-    of_role: Clients, client: Client, fields: dict[str, str], words: str
+    clients: Clients, client: Client, fields: dict[str, str], words: str
 ) -> None:
-    answer = await of_role[Role.OPERATOR].post("/schedules", data=form(**fields))
+    answer = await clients[Role.OPERATOR].post("/schedules", data=form(**fields))
     assert answer.status_code == 400
     assert words.casefold() in answer.text.casefold()
-    assert await json_of(of_role[Role.READER], "/api/schedules") == []
+    assert await json_of(clients[Role.READER], "/api/schedules") == []
 
 
-async def test_new_schedule_with_a_used_name_is_refused(of_role: Clients, client: Client) -> None:
-    operator = of_role[Role.OPERATOR]
+async def test_new_schedule_with_a_used_name_is_refused(clients: Clients, client: Client) -> None:
+    operator = clients[Role.OPERATOR]
     await operator.post("/schedules", data=form())
     answer = await operator.post("/schedules", data=form(calendar="22:00"))
     assert (answer.status_code, "already" in answer.text) == (400, True)
@@ -155,10 +155,10 @@ async def test_new_schedule_with_a_used_name_is_refused(of_role: Clients, client
 
 
 async def test_readers_see_schedules_and_may_not_change_them(
-    of_role: Clients, client: Client, database: Database
+    clients: Clients, client: Client, database: Database
 ) -> None:
-    await of_role[Role.OPERATOR].post("/schedules", data=form())
-    reader = of_role[Role.READER]
+    await clients[Role.OPERATOR].post("/schedules", data=form())
+    reader = clients[Role.READER]
     page = await words_of(reader, "/schedules")
     assert "nightly" in page
     assert "/schedules/edit" not in page
@@ -169,9 +169,9 @@ async def test_readers_see_schedules_and_may_not_change_them(
 
 
 async def test_limited_operator_changes_only_schedules_of_visible_tenants(
-    of_role: Clients, client: Client, database: Database
+    clients: Clients, client: Client, database: Database
 ) -> None:
-    everybody, limited = of_role[Role.ADMIN], of_role[Role.OPERATOR]
+    everybody, limited = clients[Role.ADMIN], clients[Role.OPERATOR]
     await hide(database, FABRIKAM)
     both = [str(CONTOSO), str(FABRIKAM)]
     for name, fields in (

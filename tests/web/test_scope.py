@@ -63,9 +63,9 @@ async def test_person_without_tenants_is_referred_to_an_administrator(app: FastA
 
 
 async def test_rule_for_role_and_tag_applies_at_the_next_request(
-    database: Database, of_role: dict[Role, httpx.AsyncClient]
+    database: Database, clients: dict[Role, httpx.AsyncClient]
 ) -> None:
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     assert "Contoso" in await words_of(reader, "/")
     async with database.no_tenant() as session:
         subject = access_rules.Subject(None, Role.READER, tag="emea")
@@ -73,4 +73,4 @@ async def test_rule_for_role_and_tag_applies_at_the_next_request(
     page = await words_of(reader, "/")
     assert "Contoso" not in page
     assert "Fabrikam" in page
-    assert "Contoso" in await words_of(of_role[Role.OPERATOR], "/"), "another role"
+    assert "Contoso" in await words_of(clients[Role.OPERATOR], "/"), "another role"

@@ -57,21 +57,21 @@ def test_invalid_page_position_is_refused(after: str) -> None:
         sorted_page([("a", "b")], lambda row: row, after, 1)
 
 
-async def some(records: Iterable[BaseModel]) -> AsyncIterator[BaseModel]:
+async def stream_of(records: Iterable[BaseModel]) -> AsyncIterator[BaseModel]:
     for record in records:
         yield record
 
 
 async def test_file_has_only_rows_of_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "MOST_ROWS", 2)
-    answer = await twins.whole_csv_file("x", Row, some([Row(name="=a"), Remark(text="b"), Row(name="c")]))
+    answer = await twins.whole_csv_file("x", Row, stream_of([Row(name="=a"), Remark(text="b"), Row(name="c")]))
     assert [block async for block in answer.body_iterator] == [b"name\r\n'=a\r\nc\r\n"]
 
 
 async def test_file_of_too_many_rows_is_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(twins, "MOST_ROWS", 2)
     with pytest.raises(twins.TooManyRowsError, match="more than 2 rows"):
-        await twins.whole_csv_file("x", Row, some([Row(name="a")] * 3))
+        await twins.whole_csv_file("x", Row, stream_of([Row(name="a")] * 3))
 
 
 def test_file_name_is_safe_in_a_header() -> None:

@@ -14,7 +14,7 @@ from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from storage.database import Database
 from storage.runs import open_run
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.storage.support import SLOTS, end, identity, land, observation
 from tests.web.process import environment_of, forked
 from tests.web.support import POLICIES
@@ -44,7 +44,7 @@ async def pages(page_addresses: list[dict[str, str]]) -> AsyncIterator[list[http
                 httpx.AsyncClient(
                     base_url=of_one["url"],
                     headers={"Origin": of_one["url"]},
-                    timeout=PATIENCE_SECONDS,
+                    timeout=DEADLINE_SECONDS,
                     trust_env=False,
                 )
             )

@@ -69,8 +69,8 @@ async def watched_run(database: Database, external_id: str) -> UUID:
     return run_id
 
 
-async def test_refused_log_is_shown_on_portfolio_tenant_and_watch_pages(database: Database, of_role: Clients) -> None:
-    reader = of_role[Role.READER]
+async def test_refused_log_is_shown_on_portfolio_tenant_and_watch_pages(database: Database, clients: Clients) -> None:
+    reader = clients[Role.READER]
     for tenant_id in (CONTOSO, FABRIKAM):
         await sync(database, tenant_id, [observation(POLICIES, "p1")], POLICIES)
         await record_look(database, tenant_id, INTUNE)
@@ -99,12 +99,12 @@ async def test_refused_log_is_shown_on_portfolio_tenant_and_watch_pages(database
     assert (await words_of(reader, "/watch.csv")).splitlines()[1].startswith(f"{CONTOSO},Contoso,{ENTRA}")
 
 
-async def test_logs_are_shown_without_temporal(database: Database, of_role: Clients) -> None:
+async def test_logs_are_shown_without_temporal(database: Database, clients: Clients) -> None:
     await record_look(database, CONTOSO, INTUNE)
-    page = text_of(await words_of(of_role[Role.READER], "/watch"))
+    page = text_of(await words_of(clients[Role.READER], "/watch"))
     assert "Whether watch is on is not known: Temporal does not answer" in page
     assert "Contoso Intune audit events" in page
-    assert (await of_role[Role.READER].get("/api/watch")).status_code == 503
+    assert (await clients[Role.READER].get("/api/watch")).status_code == 503
 
 
 async def test_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, database: Database) -> None:
@@ -117,8 +117,8 @@ async def test_page_holds_no_connection_while_it_asks_temporal(app: FastAPI, dat
         assert "Temporal was asked" in await words_of(reader, "/watch")
 
 
-async def test_page_shows_watched_tenants_and_interval(of_role: Clients, client: Client, queue: str) -> None:
-    reader = of_role[Role.READER]
+async def test_page_shows_watched_tenants_and_interval(clients: Clients, client: Client, queue: str) -> None:
+    reader = clients[Role.READER]
     page = text_of(await words_of(reader, "/watch"))
     assert "Off: changes are noticed by full runs only" in page
     assert "watch on --all-tenants" in page
@@ -149,18 +149,18 @@ async def test_watch_page_does_not_name_hidden_tenants(
 
 
 async def test_log_unread_for_long_is_late_while_watch_is_on(
-    database: Database, of_role: Clients, client: Client, queue: str
+    database: Database, clients: Clients, client: Client, queue: str
 ) -> None:
     await record_look(database, CONTOSO, INTUNE)
     async with database.tenant(CONTOSO) as session:
         await session.execute(text("UPDATE audit_log_position SET read_at = read_at - interval '2 hours'"))
-    assert "✓ read" in text_of(await words_of(of_role[Role.READER], "/watch"))
+    assert "✓ read" in text_of(await words_of(clients[Role.READER], "/watch"))
     await WatchSchedule(client, queue).keep(TenantChoice(everyone=True), timedelta(minutes=7))
-    assert "▲ late" in text_of(await words_of(of_role[Role.READER], "/watch"))
+    assert "▲ late" in text_of(await words_of(clients[Role.READER], "/watch"))
 
 
-async def test_runs_of_watch_are_listed_apart_from_full_runs(database: Database, of_role: Clients) -> None:
-    reader = of_role[Role.READER]
+async def test_runs_of_watch_are_listed_apart_from_full_runs(database: Database, clients: Clients) -> None:
+    reader = clients[Role.READER]
     assert "Watch has seen no change" in await words_of(reader, "/runs?kind=watch")
     run_id = await watched_run(database, "p1")
     for address in ("/runs", f"/tenants/{CONTOSO}/runs"):
@@ -172,18 +172,18 @@ async def test_runs_of_watch_are_listed_apart_from_full_runs(database: Database,
         (record,) = await json_of(reader, f"/api{address}?kind=watch")
         assert (record["run_id"], record["kind"]) == (str(run_id), "watch")
         assert str(run_id) in await words_of(reader, f"{address}.csv?kind=watch")
-    one = await words_of(of_role[Role.OPERATOR], f"/tenants/{CONTOSO}/runs/{run_id}")
+    one = await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}/runs/{run_id}")
     assert "Run of watch" in text_of(one)
     assert "says nothing of any other item" in text_of(one)
     assert "Read the same again" not in one
     assert str(run_id) in await words_of(reader, "/watch")
 
 
-async def test_logs_are_paginated(database: Database, of_role: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_logs_are_paginated(database: Database, clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "PAGE", 1)
     for log in (INTUNE, ENTRA):
         await record_look(database, CONTOSO, log)
-    reader = of_role[Role.READER]
+    reader = clients[Role.READER]
     first = await words_of(reader, "/watch")
     rows = [*rows_of(first), *rows_of(await words_of(reader, f"/watch{next_of(first)}"))]
     assert [row.startswith("Contoso") for row in rows] == [True, True]
@@ -198,10 +198,10 @@ def hostile_name(tenants_file: Path) -> None:
 
 
 @pytest.mark.usefixtures("hostile_name")
-async def test_hostile_tenant_name_is_escaped(database: Database, of_role: Clients) -> None:
+async def test_hostile_tenant_name_is_escaped(database: Database, clients: Clients) -> None:
     await record_look(database, CONTOSO, ENTRA, ErrorCode.GRAPH_PERMISSION_MISSING)
     await watched_run(database, "p1")
     for address in ("/watch", "/runs?kind=watch"):
-        page = await words_of(of_role[Role.READER], address)
+        page = await words_of(clients[Role.READER], address)
         assert "&lt;script&gt;alert(1)" in page
         assert "<script>alert" not in page

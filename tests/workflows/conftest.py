@@ -7,7 +7,7 @@ import pytest_asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
-from tests.patience import PATIENCE
+from tests.deadlines import DEADLINE
 from workflows.search_attributes import ALL
 
 SKIPPING = {
@@ -30,20 +30,20 @@ def server(**dynamic_config: str) -> dict[str, Any]:
             for key, value in dynamic_config.items()
             for argument in ("--dynamic-config-value", f"{key}={value}")
         ],
-        "dev_server_startup_timeout": PATIENCE,
+        "dev_server_startup_timeout": DEADLINE,
         "search_attributes": ALL,
     }
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
     """The dev server with time skipping: each workflow has a clock of its own, which jumps from timer to timer."""
     async with await WorkflowEnvironment.start_time_skipping_v2(ts_config=SKIPS, **server(**SKIPPING)) as environment:
         yield environment
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def short() -> AsyncIterator[WorkflowEnvironment]:
+async def short_history() -> AsyncIterator[WorkflowEnvironment]:
     """A dev server that suggests to continue as new after sixty events."""
     settings = {"limit.historyCount.suggestContinueAsNew": "60"}
     async with await WorkflowEnvironment.start_local(**server(**settings)) as environment:
@@ -51,7 +51,7 @@ async def short() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def skipping_and_short() -> AsyncIterator[WorkflowEnvironment]:
+async def time_skipping_short_history() -> AsyncIterator[WorkflowEnvironment]:
     """A dev server with time skipping that suggests to continue as new after sixty events.
 
     When a run continues as new, the server may skip the time skipped so far again. Add timers up instead.

@@ -22,7 +22,7 @@ from temporalio.worker import (
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
-from tests.patience import until_async
+from tests.deadlines import until_async
 from tests.workflows.scripted import Script
 from tests.workflows.test_portfolio_workflow import Portfolio
 from tests.workflows.test_sync_workflow import THROTTLED_FOR_MINUTES
@@ -115,12 +115,12 @@ async def cancelled_as_it_ends(
     ids=["opened", "queued", "waiting"],
 )
 async def test_a_run_is_cancelled_before_its_next_step(
-    short: WorkflowEnvironment, name: str, script: dict[str, Any], fetches: int, by_signal: bool
+    short_history: WorkflowEnvironment, name: str, script: dict[str, Any], fetches: int, by_signal: bool
 ) -> None:
     played = Script({"a": list(script["pages"])}, openings=list(script.get("openings", [])))
     given = SyncInput(tenant_id=uuid4(), selection=SELECTION)
     await cancelled_as_it_ends(
-        short, HeldActivity(name), played.activities(), SyncWorkflow.run, given, by_signal=by_signal
+        short_history, HeldActivity(name), played.activities(), SyncWorkflow.run, given, by_signal=by_signal
     )
     (closed,) = played.finished
     assert closed.status is RunStatus.CANCELLED
@@ -129,12 +129,14 @@ async def test_a_run_is_cancelled_before_its_next_step(
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_portfolio_run_is_cancelled_before_any_tenants_run(short: WorkflowEnvironment, by_signal: bool) -> None:
-    portfolio = Portfolio(short.client, [uuid4()])
+async def test_a_portfolio_run_is_cancelled_before_any_tenants_run(
+    short_history: WorkflowEnvironment, by_signal: bool
+) -> None:
+    portfolio = Portfolio(short_history.client, [uuid4()])
     activities: Activities = [portfolio.open_portfolio, portfolio.follow_runs, portfolio.record_portfolio]
     given = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(portfolio.tenants)))
     await cancelled_as_it_ends(
-        short, HeldActivity("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
+        short_history, HeldActivity("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
     )
     (closed,) = portfolio.recorded
     assert closed.ending is not None

@@ -20,7 +20,7 @@ from workflows.sync import SyncWorkflow
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_run_cancelled_during_finish_run_stays_successful(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_cancelled_during_finish_run_stays_successful(time_skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: FinishRun) -> None:
@@ -28,13 +28,13 @@ async def test_a_run_cancelled_during_finish_run_stays_successful(skipping: Work
         await handles[0].cancel()
 
     script = Script({"a": [2]}, before_finish=cancel_meanwhile)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         handles.append(handle)
         assert (await handle.result()).status is RunStatus.SUCCESS
     assert len(script.finished) == 1
 
 
-async def test_cancels_during_closing_do_not_replace_the_first(skipping: WorkflowEnvironment) -> None:
+async def test_cancels_during_closing_do_not_replace_the_first(time_skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: FinishRun) -> None:
@@ -43,7 +43,7 @@ async def test_cancels_during_closing_do_not_replace_the_first(skipping: Workflo
         await handles[0].cancel()
 
     script = Script({"a": [2, 2]}, before_fetch=until_cancelled, before_finish=cancel_meanwhile)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         handles.append(handle)
         await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="first", requested_by="me"))
         assert (await handle.result()).status is RunStatus.CANCELLED
@@ -51,31 +51,31 @@ async def test_cancels_during_closing_do_not_replace_the_first(skipping: Workflo
     assert (closed.status, closed.cancel_reason, closed.cancel_requested_by) == (RunStatus.CANCELLED, "first", "me")
 
 
-async def test_a_run_is_cancelled_while_it_confirms_items(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_is_cancelled_while_it_confirms_items(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [2]}, unlisted={"a": 1}, confirm_failures=[THROTTLED_FOR_MINUTES] * 50)
     script.policy = RunPolicy(graph_patience=timedelta(days=10), cursor_attempts=1000)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await script.confirming.wait()
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED
     assert script.finished[0].collections["a"].outcome is Outcome.INCOMPLETE
 
 
-async def test_a_run_is_cancelled_during_its_last_merge(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_is_cancelled_during_its_last_merge(time_skipping: WorkflowEnvironment) -> None:
     handles: list[Handle] = []
 
     async def cancel_meanwhile(request: UpsertItems) -> None:
         await handles[0].signal(SyncWorkflow.cancel, CancelRequest(reason="just in time"))
 
     script = Script({"a": [2]}, before_upsert=cancel_meanwhile)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         handles.append(handle)
         assert (await handle.result()).status is RunStatus.CANCELLED
     assert script.finished[0].cancel_reason == "just in time"
 
 
 @pytest.mark.parametrize("by_signal", [True, False])
-async def test_a_run_is_cancelled_during_a_wave(skipping: WorkflowEnvironment, by_signal: bool) -> None:
+async def test_a_run_is_cancelled_during_a_wave(time_skipping: WorkflowEnvironment, by_signal: bool) -> None:
     fetching = asyncio.Event()
 
     async def hang(request: FetchPages) -> None:
@@ -84,7 +84,7 @@ async def test_a_run_is_cancelled_during_a_wave(skipping: WorkflowEnvironment, b
             await until_cancelled(request)
 
     script = Script({"a": [2, 2]}, before_fetch=hang, one_page_a_wave=True)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await fetching.wait()
         if by_signal:
             await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
@@ -101,7 +101,7 @@ async def test_a_run_is_cancelled_during_a_wave(skipping: WorkflowEnvironment, b
     assert closed.cancel_requested_by == ("me" if by_signal else "Temporal cancellation")
 
 
-async def test_a_cancelled_run_completes_its_current_merge(skipping: WorkflowEnvironment) -> None:
+async def test_a_cancelled_run_completes_its_current_merge(time_skipping: WorkflowEnvironment) -> None:
     merging, go_on = asyncio.Event(), asyncio.Event()
 
     async def pause(request: UpsertItems) -> None:
@@ -109,7 +109,7 @@ async def test_a_cancelled_run_completes_its_current_merge(skipping: WorkflowEnv
         await go_on.wait()
 
     script = Script({"a": [2]}, before_upsert=pause)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await merging.wait()
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="again"))
@@ -120,16 +120,16 @@ async def test_a_cancelled_run_completes_its_current_merge(skipping: WorkflowEnv
     assert script.finished[0].cancel_reason is None, "the first request is the one on record"
 
 
-async def test_a_queued_run_is_cancelled(skipping: WorkflowEnvironment) -> None:
+async def test_a_queued_run_is_cancelled(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, openings=["waiting_for_slot"] * 10_000, policy=RunPolicy(queue_patience=timedelta.max))
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED
 
 
-async def test_a_run_is_cancelled_while_it_waits_for_graph(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_is_cancelled_while_it_waits_for_graph(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [THROTTLED.model_copy(update={"retry_after": timedelta(days=1)})] * 100})
     script.policy = RunPolicy(graph_patience=timedelta(days=100), cursor_attempts=1000)
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await handle.signal(SyncWorkflow.cancel, CancelRequest())
         assert (await handle.result()).status is RunStatus.CANCELLED

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 UNLICENSED = CursorFailure(code=ErrorCode.GRAPH_NOT_LICENSED, retryable=False)
 
 
-async def test_a_long_run_continues_as_new_under_the_same_run_id(short: WorkflowEnvironment) -> None:
+async def test_a_long_run_continues_as_new_under_the_same_run_id(short_history: WorkflowEnvironment) -> None:
     script = Script({"a": [2] * 40, "b": [1, THROTTLED, 1], "c": [UNLICENSED]}, one_page_a_wave=True)
-    async with started(short, script) as handle:
+    async with started(short_history, script) as handle:
         result = await handle.result()
-        description = await short.client.get_workflow_handle(handle.id).describe()
-        last = await short.client.get_workflow_handle(handle.id).query(SyncWorkflow.progress)
+        description = await short_history.client.get_workflow_handle(handle.id).describe()
+        last = await short_history.client.get_workflow_handle(handle.id).query(SyncWorkflow.progress)
     assert result.status is RunStatus.SUCCESS
     assert str(result.run_id) == handle.first_execution_run_id != description.run_id
     assert (result.counts.pages, result.counts.observed, result.counts.created) == (42, 82, 82)
@@ -39,13 +39,13 @@ async def test_a_long_run_continues_as_new_under_the_same_run_id(short: Workflow
 
 
 async def test_a_long_wait_for_graph_continues_as_new_with_the_remaining_patience(
-    skipping_and_short: WorkflowEnvironment,
+    time_skipping_short_history: WorkflowEnvironment,
 ) -> None:
     paused = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=50)})
     script = Script({"a": [paused] * 100}, policy=RunPolicy(graph_patience=timedelta(hours=2), cursor_attempts=1000))
-    async with started(skipping_and_short, script) as handle:
+    async with started(time_skipping_short_history, script) as handle:
         await failure_of(handle)
-        client = skipping_and_short.client
+        client = time_skipping_short_history.client
         histories = [
             await client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
             async for workflow in client.list_workflows(f"WorkflowId = '{handle.id}'")

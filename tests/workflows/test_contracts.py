@@ -180,9 +180,9 @@ def test_the_worker_registers_exactly_the_defined_activities_and_workflows() -> 
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_history_replays(skipping: WorkflowEnvironment) -> None:
+async def test_a_history_replays(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [3, THROTTLED, 2], "b": [5]})
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
         await handle.result()
         history = await handle.fetch_history()
     await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)

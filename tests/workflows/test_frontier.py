@@ -280,7 +280,9 @@ def test_a_restarted_listing_keeps_nothing_of_the_old_listing() -> None:
     assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
 
 
-def known(code: ErrorCode, *, in_details: bool = False, within: timedelta = timedelta(minutes=1)) -> KnownFailure:
+def known_failure(
+    code: ErrorCode, *, in_details: bool = False, within: timedelta = timedelta(minutes=1)
+) -> KnownFailure:
     return KnownFailure(code=code, runs=2, in_details=in_details, attempts=3, within=within)
 
 
@@ -304,19 +306,19 @@ def attempts_until_the_end(front: Frontier, failures: Iterable[CursorFailure]) -
 
 
 def test_a_known_failure_is_tried_three_times_and_counted() -> None:
-    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
     assert front.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
 
 
 def test_a_failure_with_another_code_has_full_patience() -> None:
-    front = remembering(known(ErrorCode.GRAPH_THROTTLED))
+    front = remembering(known_failure(ErrorCode.GRAPH_THROTTLED))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
     assert "failing_runs" not in front.results["a"].context
 
 
 def test_a_known_failure_of_details_leaves_listings_full_patience() -> None:
-    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
+    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
 
 
@@ -327,14 +329,14 @@ def test_a_failure_known_from_one_run_is_counted_with_full_patience() -> None:
 
 
 def test_only_failures_with_the_known_code_use_up_the_brief_patience() -> None:
-    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     unhinted = THROTTLED.model_copy(update={"retry_after": None})
     failures = [unhinted, unhinted, UNAVAILABLE, unhinted, UNAVAILABLE, UNAVAILABLE]
     assert attempts_until_the_end(front, failures) == len(failures)
 
 
 def test_a_successful_page_restores_full_patience_after_a_known_failure() -> None:
-    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = front.take_wave(NOW)
     front.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
     later = due_of(front, NOW) or NOW
@@ -345,7 +347,7 @@ def test_a_successful_page_restores_full_patience_after_a_known_failure() -> Non
 
 
 def test_pages_before_the_failing_page_do_not_restore_full_patience() -> None:
-    front = remembering(known(ErrorCode.GRAPH_UNAVAILABLE))
+    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = front.take_wave(NOW)
     front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))
     assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
@@ -354,7 +356,7 @@ def test_pages_before_the_failing_page_do_not_restore_full_patience() -> None:
 
 def test_a_known_throttle_waits_as_long_as_graph_asks() -> None:
     minutes = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
-    front = remembering(known(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
+    front = remembering(known_failure(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
     assert attempts_until_the_end(front, repeat(minutes)) == 3
     assert front.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
 
@@ -383,7 +385,7 @@ def test_only_waves_of_known_failures_report_failures_at_once() -> None:
     minutes = timedelta(minutes=2)
     front = frontier("a", "b")
     front.policy = RunPolicy(told_after=minutes)
-    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": known(ErrorCode.GRAPH_UNAVAILABLE)})
+    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": known_failure(ErrorCode.GRAPH_UNAVAILABLE)})
     a, b = front.take_wave(NOW)
     assert [front.told_after(wave) for wave in ([a], [b], [a, b])] == [timedelta(0), minutes, minutes]
     front.policy = RunPolicy()

@@ -114,9 +114,9 @@ async def product(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def hourly(
-    skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+    time_skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> AsyncIterator[Product]:
-    async with product(skipping, graph, database_url, tmp_path, graph_attempts=ATTEMPTS) as made:
+    async with product(time_skipping, graph, database_url, tmp_path, graph_attempts=ATTEMPTS) as made:
         yield made
 
 
@@ -177,9 +177,9 @@ async def test_malformed_answers_have_three_attempts(
 
 
 async def test_a_waiting_collection_delays_no_merge_and_progress_names_its_failure(
-    short: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+    short_history: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
-    async with product(short, graph, database_url, tmp_path) as made:
+    async with product(short_history, graph, database_url, tmp_path) as made:
         tenant = graph.tenants[0]
         made.fail(tenant, f"/{BROKEN}", retry_after="1800")
         handle = await made.start(tenant, BROKEN, SHAKY, SOUND)
@@ -201,10 +201,10 @@ async def test_a_waiting_collection_delays_no_merge_and_progress_names_its_failu
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 async def test_a_week_of_failures_at_most_doubles_the_time_of_hourly_runs(
-    skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
+    time_skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
     # The usual time is a healthy tenant's, measured in the same hours on the same machine.
-    async with product(skipping, graph, database_url, tmp_path) as made:
+    async with product(time_skipping, graph, database_url, tmp_path) as made:
         sick, well = graph.tenants
         made.fail(sick, f"/{BROKEN}")
 

@@ -75,11 +75,11 @@ async def played(
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_waiting_target_is_retried_and_no_target_delays_another(skipping: WorkflowEnvironment) -> None:
+async def test_a_waiting_target_is_retried_and_no_target_delays_another(time_skipping: WorkflowEnvironment) -> None:
     defect = ApplicationError("a defect", type=ErrorCode.UNEXPECTED_ERROR, non_retryable=True)
     soon = DeliveryResult(wait=timedelta(seconds=30))
     deliveries = Deliveries(broken=[defect], late=[soon, soon], well=[])
-    handle = await played(skipping, deliveries)
+    handle = await played(time_skipping, deliveries)
     (noted,) = deliveries.noted
     assert (noted.tenant_id, noted.run_ids) == (TENANT, [RUN])
     assert sorted(deliveries.tries) == ["broken", "late", "late", "late", "well"]
@@ -89,24 +89,26 @@ async def test_a_waiting_target_is_retried_and_no_target_delays_another(skipping
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_deliveries_with_long_waits_or_many_tries_are_left_to_later_looks(skipping: WorkflowEnvironment) -> None:
+async def test_deliveries_with_long_waits_or_many_tries_are_left_to_later_looks(
+    time_skipping: WorkflowEnvironment,
+) -> None:
     soon, late = DeliveryResult(wait=timedelta(seconds=1)), DeliveryResult(wait=timedelta(hours=1))
     deliveries = Deliveries(late=[late] * 9, soon=[soon] * 9)
-    await played(skipping, deliveries)
+    await played(time_skipping, deliveries)
     assert deliveries.tries.count("late") == 1
     assert deliveries.tries.count("soon") == policies.DELIVERY_TRIES
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_run_that_cannot_be_noted_does_not_block_waiting_events(skipping: WorkflowEnvironment) -> None:
+async def test_a_run_that_cannot_be_noted_does_not_block_waiting_events(time_skipping: WorkflowEnvironment) -> None:
     deliveries = Deliveries(well=[])
-    await played(skipping, deliveries, BROKEN)
+    await played(time_skipping, deliveries, BROKEN)
     assert [noted.run_ids for noted in deliveries.noted] == [[BROKEN], []]
     assert deliveries.tries == ["well"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(skipping: WorkflowEnvironment) -> None:
+async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(time_skipping: WorkflowEnvironment) -> None:
     """No worker of the queue runs the workflows that it starts."""
     tenants = [TenantToTell(tenant_id=uuid4(), run_ids=[RUN]), TenantToTell(tenant_id=uuid4(), expiring=True)]
     looks: list[LookForEvents] = []
@@ -118,10 +120,10 @@ async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(skippi
 
     queue = str(uuid4())
     async with Worker(
-        skipping.client, task_queue=queue, workflows=[NotificationLookWorkflow], activities=[look_for_events]
+        time_skipping.client, task_queue=queue, workflows=[NotificationLookWorkflow], activities=[look_for_events]
     ):
         for number in range(2):
-            handle = await skipping.client.start_workflow(
+            handle = await time_skipping.client.start_workflow(
                 NotificationLookWorkflow.run, id=f"look/{queue}/{number}", task_queue=queue
             )
             assert (await handle.result()).tenants == 2
@@ -130,16 +132,16 @@ async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(skippi
     await replayer.replay_workflow(history)
     assert len({look.look_id for look in looks}) == 2
     for tenant in tenants:
-        await skipping.client.get_workflow_handle(f"notify/{tenant.tenant_id}/look").terminate()
+        await time_skipping.client.get_workflow_handle(f"notify/{tenant.tenant_id}/look").terminate()
 
 
 @pytest.mark.parametrize("notifies", [True, False])
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_run_starts_its_notification_workflow_without_waiting(
-    skipping: WorkflowEnvironment, notifies: bool
+    time_skipping: WorkflowEnvironment, notifies: bool
 ) -> None:
     """No worker of the queue runs that workflow, and the run still ends."""
-    async with started(skipping, Script({"a": [1]}, notifies=notifies)) as handle:
+    async with started(time_skipping, Script({"a": [1]}, notifies=notifies)) as handle:
         result = await handle.result()
         history = await handle.fetch_history()
     await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
@@ -151,4 +153,4 @@ async def test_a_run_starts_its_notification_workflow_without_waiting(
     tenant_id = handle.id.split("/")[1]
     assert begun == ([f"notify/{tenant_id}/{result.run_id}"] if notifies else [])
     for workflow_id in begun:
-        await skipping.client.get_workflow_handle(workflow_id).terminate()
+        await time_skipping.client.get_workflow_handle(workflow_id).terminate()

@@ -31,7 +31,7 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
-from tests.patience import PATIENCE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
 from workflows.messages import (
@@ -156,7 +156,7 @@ async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIter
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():  # noqa: ASYNC110 - an activity makes it true
             await asyncio.sleep(0.02)
 
@@ -213,7 +213,7 @@ async def test_a_portfolio_run_obeys_its_limit_of_concurrent_runs(client: Client
 
 
 @pytest.mark.slow
-async def test_continue_as_new_loses_no_run_in_flight(short: WorkflowEnvironment) -> None:
+async def test_continue_as_new_loses_no_run_in_flight(short_history: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = tenants[0]
     release = asyncio.Event()
@@ -224,16 +224,16 @@ async def test_continue_as_new_loses_no_run_in_flight(short: WorkflowEnvironment
                 activity.heartbeat()
                 await asyncio.sleep(0.05)
 
-    portfolio = Portfolio(short.client, tenants, hold_the_first)
+    portfolio = Portfolio(short_history.client, tenants, hold_the_first)
     async with started(portfolio, at_once=4) as handle:
         await until(lambda: portfolio.looks > 0)
         release.set()
         result = await handle.result()
-        latest = short.client.get_workflow_handle(handle.id)
+        latest = short_history.client.get_workflow_handle(handle.id)
         description = await latest.describe()
         histories = [
-            await short.client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
-            async for workflow in short.client.list_workflows(f"WorkflowId = '{handle.id}'")
+            await short_history.client.get_workflow_handle(handle.id, run_id=workflow.run_id).fetch_history()
+            async for workflow in short_history.client.list_workflows(f"WorkflowId = '{handle.id}'")
         ]
     assert str(result.portfolio_run_id) == handle.first_execution_run_id != description.run_id
     assert (result.status, result.counts.success, result.counts.joined) == (RunStatus.SUCCESS, 30, 0)
@@ -305,20 +305,20 @@ class SlowTenant:
 
 
 @pytest.mark.slow
-async def test_a_cancel_does_not_stop_a_tenants_later_run(short: WorkflowEnvironment) -> None:
+async def test_a_cancel_does_not_stop_a_tenants_later_run(short_history: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0])
     look_on = asyncio.Event()
     # After its continue-as-new it looks at the run, and has not seen its end when it is cancelled.
-    portfolio = Portfolio(short.client, tenants, slow.before_fetch, look_on.wait)
+    portfolio = Portfolio(short_history.client, tenants, slow.before_fetch, look_on.wait)
     slow.portfolio = portfolio
     async with started(portfolio, at_once=4) as handle:
         await until(lambda: portfolio.looks > 0)
-        ours = short.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        ours = short_history.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
         slow.let_go.add(UUID((await ours.describe()).raw_info.first_run_id))
         await ours.result()
         later = await portfolio.sync(slow.tenant_id)
-        latest = short.client.get_workflow_handle(handle.id)
+        latest = short_history.client.get_workflow_handle(handle.id)
         await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         async with asyncio.timeout(90):
             while "enough" not in readable(await later.fetch_history()):  # noqa: ASYNC110 - it waits for a workflow task
@@ -331,16 +331,16 @@ async def test_a_cancel_does_not_stop_a_tenants_later_run(short: WorkflowEnviron
 
 
 @pytest.mark.slow
-async def test_a_cancel_reaches_runs_that_continued_as_new(short: WorkflowEnvironment) -> None:
+async def test_a_cancel_reaches_runs_that_continued_as_new(short_history: WorkflowEnvironment) -> None:
     tenants = [uuid4() for _ in range(30)]
     slow = SlowTenant(tenants[0], pages=15)
-    portfolio = Portfolio(short.client, tenants, slow.before_fetch)
+    portfolio = Portfolio(short_history.client, tenants, slow.before_fetch)
     slow.portfolio = portfolio
     async with started(portfolio, at_once=4) as handle:
         await until(lambda: portfolio.looks > 0 and slow.fetches > slow.pages)
-        ours = short.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
+        ours = short_history.client.get_workflow_handle(sync_workflow_id(slow.tenant_id, SELECTION))
         described = await ours.describe()
-        latest = short.client.get_workflow_handle(handle.id)
+        latest = short_history.client.get_workflow_handle(handle.id)
         await latest.signal(PortfolioWorkflow.cancel, CancelRequest(reason="enough", requested_by="me"))
         assert (await handle.result()).status is RunStatus.CANCELLED
         assert (await ours.describe()).status is WorkflowExecutionStatus.COMPLETED

@@ -49,7 +49,7 @@ BYTES_AN_EXECUTION = 32 * 1024
 """The addition for each execution, which begins, asks and ends with the selection."""
 
 EVENTS_SUGGESTED = 60
-"""The number after which `skipping_and_short` suggests to continue as new."""
+"""The number after which `time_skipping_short_history` suggests to continue as new."""
 
 
 class QueuedRun:
@@ -156,9 +156,9 @@ def waited(histories: list[WorkflowHistory]) -> timedelta:
 @pytest.mark.parametrize("hours", [1, pytest.param(8, marks=pytest.mark.timeout(900))], ids=lambda hours: f"{hours}h")
 @pytest.mark.slow
 async def test_an_hour_in_the_queue_adds_little_history(
-    skipping: WorkflowEnvironment, database_url: str, tmp_path: Path, hours: int
+    time_skipping: WorkflowEnvironment, database_url: str, tmp_path: Path, hours: int
 ) -> None:
-    async with queued(skipping, database_url, tmp_path, hours * HOUR) as queued_run:
+    async with queued(time_skipping, database_url, tmp_path, hours * HOUR) as queued_run:
         await failure_of(queued_run.handle)
         histories = await queued_run.histories()
         record = await queued_run.record()
@@ -169,10 +169,10 @@ async def test_an_hour_in_the_queue_adds_little_history(
 
 
 async def test_a_queued_run_continues_as_new_with_its_place_and_patience(
-    skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path
+    time_skipping_short_history: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:
     patience = 15 * MINUTE
-    async with queued(skipping_and_short, database_url, tmp_path, patience) as queued_run:
+    async with queued(time_skipping_short_history, database_url, tmp_path, patience) as queued_run:
         first = await queued_run.until_it_is_queued()
         await failure_of(queued_run.handle)
         histories = await queued_run.histories()
@@ -189,9 +189,9 @@ async def test_a_queued_run_continues_as_new_with_its_place_and_patience(
 
 @pytest.mark.slow
 async def test_begin_run_returns_the_plan_only_with_the_slot(
-    skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path
+    time_skipping_short_history: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:
-    async with queued(skipping_and_short, database_url, tmp_path, 100 * HOUR) as queued_run:
+    async with queued(time_skipping_short_history, database_url, tmp_path, 100 * HOUR) as queued_run:
         await queued_run.until_it_is_queued()
         await queued_run.free_the_slot()
         await failure_of(queued_run.handle)
@@ -223,9 +223,9 @@ def openings(history: WorkflowHistory) -> list[BeginRunResult]:
 
 @pytest.mark.parametrize("by_signal", [True, False])
 async def test_a_queued_run_is_cancelled_after_it_continued_as_new(
-    skipping_and_short: WorkflowEnvironment, database_url: str, tmp_path: Path, by_signal: bool
+    time_skipping_short_history: WorkflowEnvironment, database_url: str, tmp_path: Path, by_signal: bool
 ) -> None:
-    async with queued(skipping_and_short, database_url, tmp_path, 100 * HOUR) as queued_run:
+    async with queued(time_skipping_short_history, database_url, tmp_path, 100 * HOUR) as queued_run:
         async with asyncio.timeout(90):
             while len(await queued_run.histories()) < 2:  # noqa: ASYNC110 - it waits for Temporal
                 await asyncio.sleep(0.02)

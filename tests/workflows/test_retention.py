@@ -81,9 +81,9 @@ LIMITS = RetentionInput.within(days=30, count=5, run_days=0)
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_retention_deletes_every_batch_of_every_tenant(skipping: WorkflowEnvironment) -> None:
+async def test_retention_deletes_every_batch_of_every_tenant(time_skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 3, OTHER: 1}, failing_first=True)
-    async with started(skipping, batches, LIMITS) as handle:
+    async with started(time_skipping, batches, LIMITS) as handle:
         result = await handle.result()
         history = await handle.fetch_history()
     assert result.tenants == [
@@ -101,19 +101,21 @@ async def test_retention_deletes_every_batch_of_every_tenant(skipping: WorkflowE
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_retention_may_be_limited_to_a_tenant(skipping: WorkflowEnvironment) -> None:
+async def test_retention_may_be_limited_to_a_tenant(time_skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 2, OTHER: 2})
-    async with started(skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
+    async with started(time_skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
         assert (await handle.result()).tenants == [ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2)]
     assert {request.tenant_id for request in batches.asked} == {OTHER}
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_retention_of_versions_continues_as_new_where_it_stopped(short: WorkflowEnvironment) -> None:
+async def test_retention_of_versions_continues_as_new_where_it_stopped(short_history: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 30, OTHER: 2})
-    async with started(short, batches, LIMITS) as handle:
+    async with started(short_history, batches, LIMITS) as handle:
         result = await handle.result()
-        first = await short.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
+        first = await short_history.client.get_workflow_handle(
+            handle.id, run_id=handle.first_execution_run_id
+        ).fetch_history()
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
     assert result.tenants == [
         ForgottenOfTenant(tenant_id=ONE, versions=300, documents=30),
@@ -128,10 +130,10 @@ async def test_retention_of_versions_continues_as_new_where_it_stopped(short: Wo
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(("count", "versions", "documents"), [(5, 30, 3), (0, 0, 0)])
 async def test_each_tenants_runs_are_deleted_with_or_without_versions(
-    skipping: WorkflowEnvironment, count: int, versions: int, documents: int
+    time_skipping: WorkflowEnvironment, count: int, versions: int, documents: int
 ) -> None:
     batches = Batches({ONE: 3, OTHER: 3})
-    async with started(skipping, batches, RetentionInput.within(days=0, count=count, run_days=7)) as handle:
+    async with started(time_skipping, batches, RetentionInput.within(days=0, count=count, run_days=7)) as handle:
         result = await handle.result()
     assert result.tenants == [
         ForgottenOfTenant(tenant_id=tenant_id, versions=versions, documents=documents, runs=300)
@@ -144,11 +146,13 @@ async def test_each_tenants_runs_are_deleted_with_or_without_versions(
 
 @pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="session")
-async def test_retention_of_runs_continues_as_new_where_it_stopped(short: WorkflowEnvironment) -> None:
+async def test_retention_of_runs_continues_as_new_where_it_stopped(short_history: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 16})
-    async with started(short, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
+    async with started(short_history, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
         result = await handle.result()
-        first = await short.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).fetch_history()
+        first = await short_history.client.get_workflow_handle(
+            handle.id, run_id=handle.first_execution_run_id
+        ).fetch_history()
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
     assert result.tenants == [ForgottenOfTenant(tenant_id=ONE, versions=160, documents=16, runs=1600)]
     assert (len(batches.asked), len(batches.asked_for_runs)) == (16, 16)

@@ -13,7 +13,7 @@ from activities.messages.portfolio import PortfolioRun
 from activities.messages.runs import Run
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
-from tests.patience import PATIENCE
+from tests.deadlines import DEADLINE
 from tests.workflows.scripted import Script
 from workflows.messages import PortfolioInput, SyncInput
 from workflows.portfolio import PortfolioWorkflow
@@ -39,20 +39,20 @@ SELECTIONS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("workflow_type", ["SyncWorkflow", "PortfolioWorkflow"])
 @pytest.mark.parametrize("name", SELECTIONS)
 async def test_a_workflow_with_an_invalid_selection_fails_at_once(
-    skipping: WorkflowEnvironment, workflow_type: str, name: str
+    time_skipping: WorkflowEnvironment, workflow_type: str, name: str
 ) -> None:
     selection, words = SELECTIONS[name]
     given = {"tenant_id": str(uuid4()), "chosen": {"everyone": True}, "selection": selection}
     task_queue = f"test-{uuid4()}"
     script = Script({})
     async with Worker(
-        skipping.client,
+        time_skipping.client,
         task_queue=task_queue,
         workflows=[SyncWorkflow, PortfolioWorkflow],
         activities=script.activities(),
     ):
         with pytest.raises(WorkflowFailureError) as failed:
-            await skipping.client.execute_workflow(workflow_type, given, id=str(uuid4()), task_queue=task_queue)
+            await time_skipping.client.execute_workflow(workflow_type, given, id=str(uuid4()), task_queue=task_queue)
     cause = failed.value.cause
     assert isinstance(cause, ApplicationError)
     assert words in cause.message
@@ -75,13 +75,13 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 async def test_a_retention_with_invalid_limits_fails_at_once(
-    skipping: WorkflowEnvironment, given: dict[str, Any], words: str
+    time_skipping: WorkflowEnvironment, given: dict[str, Any], words: str
 ) -> None:
     task_queue = f"test-{uuid4()}"
-    async with Worker(skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
+    async with Worker(time_skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
         with pytest.raises(WorkflowFailureError) as failed:
-            await skipping.client.execute_workflow(
-                "RetentionWorkflow", given, id=str(uuid4()), task_queue=task_queue, run_timeout=PATIENCE
+            await time_skipping.client.execute_workflow(
+                "RetentionWorkflow", given, id=str(uuid4()), task_queue=task_queue, run_timeout=DEADLINE
             )
     cause = failed.value.cause
     assert isinstance(cause, ApplicationError), cause

@@ -68,7 +68,7 @@ async def _summaries(environment: WorkflowEnvironment, script: Script) -> list[s
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_each_timer_of_a_run_has_a_summary(skipping: WorkflowEnvironment) -> None:
+async def test_each_timer_of_a_run_has_a_summary(time_skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script(
         {"a": [SERVER_ERROR.model_copy(update=hint), NO_PAGE.model_copy(update=hint), 1]},
@@ -77,7 +77,7 @@ async def test_each_timer_of_a_run_has_a_summary(skipping: WorkflowEnvironment) 
         pending={"a": 1},
         detail_failures=[THROTTLED.model_copy(update=hint)],
     )
-    assert await _summaries(skipping, script) == [
+    assert await _summaries(time_skipping, script) == [
         "Graph answered 500 for a; asked again",
         "Graph's answer for a was no page; asked again",
         "Graph answered 500 for items of a; asked again",
@@ -86,17 +86,17 @@ async def test_each_timer_of_a_run_has_a_summary(skipping: WorkflowEnvironment) 
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_a_timer_for_a_turn_has_its_own_summary(skipping: WorkflowEnvironment) -> None:
+async def test_a_timer_for_a_turn_has_its_own_summary(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [1]}, families={"a": "slow"}, intervals={"slow": timedelta(seconds=1)}, paced=[RETRY_AFTER])
-    assert await _summaries(skipping, script) == ["a: its throttle family's next turn comes"]
+    assert await _summaries(time_skipping, script) == ["a: its throttle family's next turn comes"]
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_other_collections_are_merged_before_a_wait_ends(skipping: WorkflowEnvironment) -> None:
+async def test_other_collections_are_merged_before_a_wait_ends(time_skipping: WorkflowEnvironment) -> None:
     hint = {"retry_after": RETRY_AFTER}
     script = Script({"a": [SERVER_ERROR.model_copy(update=hint), 1], "b": [2]}, families={"b": "another"})
     answers: list[SyncProgress] = []
-    async with started(skipping, script) as handle:
+    async with started(time_skipping, script) as handle:
 
         async def ask(request: FetchPages) -> None:
             if sum(fetch.cursors[0].type_key == "a" for fetch in script.fetches) == 2:

@@ -44,11 +44,11 @@ class Looks:
 
 
 @pytest.mark.asyncio(loop_scope="session")
-async def test_tenants_are_looked_at_fifty_at_a_time(skipping: WorkflowEnvironment) -> None:
+async def test_tenants_are_looked_at_fifty_at_a_time(time_skipping: WorkflowEnvironment) -> None:
     looks, queue = Looks(2 * TENANTS_TOGETHER + 1), str(uuid4())
     registered: list[Callable[..., Any]] = [looks.watched_tenants, looks.watch_tenants]
-    async with Worker(skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
-        handle = await skipping.client.start_workflow(
+    async with Worker(time_skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
+        handle = await time_skipping.client.start_workflow(
             WatchWorkflow.run, WatchInput(chosen=TenantChoice(everyone=True)), id=f"watch/{queue}", task_queue=queue
         )
         result = await handle.result()

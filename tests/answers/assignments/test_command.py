@@ -10,7 +10,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from storage.database import Database
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, FILTERS, GROUPS, configuration, group, target
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import age_details, observation, sync
 
 TENANT = UUID(int=91)

@@ -23,7 +23,7 @@ from storage import merge as merging
 from storage.coverage import coverage
 from storage.database import Database
 from storage.documents import database_time
-from tests.storage.support import age_details, audit_event, begin, end, land, listed, observation, sync
+from tests.storage.support import age_details, audit_event, begin, end, land, list_document, observation, sync
 
 TENANT = uuid4()
 HOUR = timedelta(hours=1)
@@ -31,7 +31,7 @@ A, B = "deviceCompliancePolicies", "groups"
 POLICY = {"displayName": "Baseline", "passwordRequired": True}
 FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {A: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
 
-Told = tuple[ChangeKind, str]
+KindAndId = tuple[ChangeKind, str]
 
 
 def policy(external_id: str, **properties: Any) -> Observation:
@@ -45,7 +45,7 @@ class Feed:
         self._database = database
         self._since: datetime | None = None
 
-    async def news(self, **window: Any) -> list[ChangeRecord]:
+    async def new_changes(self, **window: Any) -> list[ChangeRecord]:
         """The changes noticed since the last call."""
         async with self._database.tenant(TENANT, read_only=True) as session:
             now = await database_time(session)
@@ -54,9 +54,9 @@ class Feed:
         self._since = now
         return found
 
-    async def told(self) -> list[Told]:
+    async def kinds_and_ids(self) -> list[KindAndId]:
         """The kinds and ids of these changes."""
-        return sorted((change.kind, change.external_id) for change in await self.news())
+        return sorted((change.kind, change.external_id) for change in await self.new_changes())
 
 
 @pytest.fixture
@@ -67,12 +67,12 @@ def feed(database: Database) -> Feed:
 async def test_the_first_complete_listing_is_no_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A, status=RunStatus.PARTIAL, outcomes=FAILED)
     await sync(database, TENANT, [policy("1"), policy("2")], A)
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
 
 
 async def test_each_change_is_reported_once(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     changed = [policy("1", displayName="Other"), policy("2", passwordRequired=False), policy("4", extra=1)]
     for expected in (
         [
@@ -84,18 +84,18 @@ async def test_each_change_is_reported_once(database: Database, feed: Feed) -> N
         [],
     ):
         await sync(database, TENANT, changed, A)
-        assert await feed.told() == expected
+        assert await feed.kinds_and_ids() == expected
     await sync(database, TENANT, [*changed, policy("3")], A)
-    assert await feed.told() == [(ChangeKind.CAME_BACK, "3")]
+    assert await feed.kinds_and_ids() == [(ChangeKind.CAME_BACK, "3")]
 
 
 async def test_a_change_has_fields_times_and_evidence(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     run = await begin(database, TENANT, A)
     await land(database, TENANT, run, [policy("1", displayName="Other", passwordRequired=False)])
     await end(database, TENANT, run)
-    renamed, missing = await feed.news()
+    renamed, missing = await feed.new_changes()
     assert (renamed.run_id, renamed.version, renamed.renamed_from, renamed.display_name) == (
         run.run_id,
         2,
@@ -116,9 +116,9 @@ async def test_a_change_has_fields_times_and_evidence(database: Database, feed: 
 
 async def test_an_item_recreated_under_another_id_is_one_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     await sync(database, TENANT, [policy("2")], A)
-    (made_again,) = await feed.news()
+    (made_again,) = await feed.new_changes()
     assert (made_again.kind, made_again.external_id, made_again.recreates_external_id) == (
         ChangeKind.RECREATED,
         "2",
@@ -128,40 +128,40 @@ async def test_an_item_recreated_under_another_id_is_one_change(database: Databa
 
 async def test_a_recreation_first_seen_by_a_faulty_run_becomes_one_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("9", level=9)], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     whole, of_the_faulty_run = Feed(database), Feed(database)
-    await whole.told()
-    await of_the_faulty_run.told()
+    await whole.kinds_and_ids()
+    await of_the_faulty_run.kinds_and_ids()
     faulty = await begin(database, TENANT, A)
     await land(database, TENANT, faulty, [policy("2")])
     await end(database, TENANT, faulty, RunStatus.PARTIAL, FAILED)
-    assert await feed.told() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
+    assert await feed.kinds_and_ids() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
     clean = await begin(database, TENANT, A)
     await land(database, TENANT, clean, [policy("2"), policy("9", level=9)])
     await end(database, TENANT, clean)
     for reader in (feed, whole):
-        (made_again,) = await reader.news()
+        (made_again,) = await reader.new_changes()
         assert (made_again.kind, made_again.external_id, made_again.recreates_external_id, made_again.run_id) == (
             ChangeKind.RECREATED,
             "2",
             "1",
             clean.run_id,
         )
-    assert await of_the_faulty_run.news(run_id=faulty.run_id) == [], "it is told once"
+    assert await of_the_faulty_run.new_changes(run_id=faulty.run_id) == [], "it is told once"
     await sync(database, TENANT, [policy("1"), policy("2"), policy("9", level=9)], A)
-    assert await feed.told() == [(ChangeKind.CAME_BACK, "1")]
+    assert await feed.kinds_and_ids() == [(ChangeKind.CAME_BACK, "1")]
 
 
 async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("2")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     await sync(database, TENANT, [policy("1", extra=1)], A, status=RunStatus.PARTIAL, outcomes=FAILED)
-    assert await feed.told() == [(ChangeKind.CHANGED, "1")], "what was read is known"
+    assert await feed.kinds_and_ids() == [(ChangeKind.CHANGED, "1")], "what was read is known"
     await sync(database, TENANT, [], A, status=RunStatus.FAILED, outcomes=FAILED)
     await sync(database, TENANT, [], A, status=RunStatus.CANCELLED)
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
     await sync(database, TENANT, [policy("1", extra=1)], A)
-    assert await feed.told() == [(ChangeKind.MISSING, "2")]
+    assert await feed.kinds_and_ids() == [(ChangeKind.MISSING, "2")]
 
 
 async def test_details_read_later_are_no_change_but_edits_beside_them_are(database: Database, feed: Feed) -> None:
@@ -170,7 +170,7 @@ async def test_details_read_later_are_no_change_but_edits_beside_them_are(databa
     async def run(description: str, whole: dict[str, Any] | None) -> None:
         listing = {"id": "1", "displayName": "One", "description": description}
         begun = await begin(database, TENANT, "configurationPolicies")
-        await land(database, TENANT, begun, [listed("configurationPolicies", **_named(listing))])
+        await land(database, TENANT, begun, [list_document("configurationPolicies", **_named(listing))])
         if whole is not None:
             async with database.tenant(TENANT) as session:
                 token = uuid4()
@@ -184,19 +184,21 @@ async def test_details_read_later_are_no_change_but_edits_beside_them_are(databa
         await end(database, TENANT, begun)
 
     await run("first", None)
-    await feed.told()
+    await feed.kinds_and_ids()
     await run("first", {"settings": [{"id": "0"}]})
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
     await run("second", {"settings": [{"id": "0"}]})
-    assert await feed.told() == [(ChangeKind.CHANGED, "1")]
+    assert await feed.kinds_and_ids() == [(ChangeKind.CHANGED, "1")]
 
 
 async def test_a_change_from_an_incomplete_version_omits_newly_read_details(database: Database, feed: Feed) -> None:
     rules = ObservationRules(type_key="configurationPolicies", has_details=True)
-    await sync(database, TENANT, [listed("configurationPolicies", "1", description="first")], "configurationPolicies")
-    await feed.told()
+    await sync(
+        database, TENANT, [list_document("configurationPolicies", "1", description="first")], "configurationPolicies"
+    )
+    await feed.kinds_and_ids()
     begun = await begin(database, TENANT, "configurationPolicies")
-    await land(database, TENANT, begun, [listed("configurationPolicies", "1", description="second")])
+    await land(database, TENANT, begun, [list_document("configurationPolicies", "1", description="second")])
     async with database.tenant(TENANT) as session:
         token = uuid4()
         await merging.claim(session, begun.run_id, token)
@@ -205,7 +207,7 @@ async def test_a_change_from_an_incomplete_version_omits_newly_read_details(data
         share = [details.Share("configurationPolicies")]
         await details.drop(session, begun.run_id, await details.some_pending(session, begun.run_id, share, 10))
     await end(database, TENANT, begun)
-    (change,) = await feed.news()
+    (change,) = await feed.new_changes()
     assert change.was_incomplete
     assert change.fields is not None
     assert [field.path for field in change.fields] == ["description"]
@@ -218,29 +220,29 @@ def _named(listing: dict[str, Any]) -> dict[str, Any]:
 async def test_a_newly_volatile_property_is_no_change(database: Database, feed: Feed) -> None:
     """An earlier release stored `version`; the catalog now calls it volatile."""
     await sync(database, TENANT, [policy("1", version=1)], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     await sync(database, TENANT, [policy("1")], A)
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
 
 
 async def test_a_newly_read_detail_is_no_change(database: Database, feed: Feed) -> None:
     lifetimes = "tokenLifetimePolicies"
     await sync(database, TENANT, [observation(lifetimes, "1", level=1)], lifetimes)
-    await feed.told()
+    await feed.kinds_and_ids()
     await sync(database, TENANT, [observation(lifetimes, "1", level=1, appliesTo=[{"id": "app"}])], lifetimes)
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
     await sync(database, TENANT, [observation(lifetimes, "1", level=1, appliesTo=[])], lifetimes)
-    (change,) = await feed.news()
+    (change,) = await feed.new_changes()
     assert [field.path for field in change.fields or ()] == ["appliesTo[app]"]
 
 
 async def test_a_change_has_no_fields_if_the_earlier_version_is_deleted(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     await sync(database, TENANT, [policy("1", extra=1)], A)
     async with database.tenant(TENANT) as session:
         await session.execute(text("SELECT forget_versions(clock_timestamp(), 0, 100, '', '')"))
-    (change,) = await feed.news()
+    (change,) = await feed.new_changes()
     assert (change.kind, change.fields) == (ChangeKind.CHANGED, None)
 
 
@@ -293,12 +295,12 @@ async def test_the_summary_names_collections_not_read_to_their_end(database: Dat
 
 async def test_an_item_not_found_by_id_is_missing_with_confirmed_evidence(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
-    await feed.told()
+    await feed.kinds_and_ids()
     run = await begin(database, TENANT, A)
     async with database.tenant(TENANT) as session:
         await confirming.record_gone(session, run.run_id, [confirming.UnlistedItem(A, "1")])
     await end(database, TENANT, run)
-    (change,) = await feed.news()
+    (change,) = await feed.new_changes()
     assert (change.kind, change.evidence, change.run_id) == (ChangeKind.MISSING, "confirmed", run.run_id)
 
 
@@ -306,7 +308,7 @@ async def test_another_tenants_changes_are_not_in_the_feed(database: Database, f
     other = UUID(int=9)
     await sync(database, other, [policy("1")], A)
     await sync(database, other, [policy("1", extra=1)], A)
-    assert await feed.told() == []
+    assert await feed.kinds_and_ids() == []
 
 
 ADA = "ada@contoso.example"
@@ -323,7 +325,7 @@ def _attribution(change: ChangeRecord) -> tuple[AuditStatus, list[str]]:
 
 async def test_a_change_names_all_events_that_explain_it_latest_first(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A)
-    await feed.news()
+    await feed.new_changes()
     since = await _now(database)
     events = [
         audit_event("first", "1", at=since),
@@ -333,7 +335,7 @@ async def test_a_change_names_all_events_that_explain_it_latest_first(database: 
         audit_event("long ago", "1", at=since - timedelta(days=1)),
     ]
     await sync(database, TENANT, [policy("1", extra=1), *events], A, AUDIT_EVENTS)
-    (change,) = await feed.news(type_keys=[A])
+    (change,) = await feed.new_changes(type_keys=[A])
     assert _attribution(change) == (AuditStatus.FOUND, ["second", "first"])
     assert [(event.actor, event.operation) for event in change.audit.events] == [
         ("Autopilot", "Patch"),
@@ -343,7 +345,7 @@ async def test_a_change_names_all_events_that_explain_it_latest_first(database: 
 
 async def test_create_and_delete_events_explain_appeared_and_missing_items(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1"), policy("3")], A)
-    await feed.news()
+    await feed.new_changes()
     since = await _now(database)
     events = [
         audit_event(f"{operation} {external_id}", external_id, at=since, activityOperationType=operation)
@@ -351,7 +353,7 @@ async def test_create_and_delete_events_explain_appeared_and_missing_items(datab
         for external_id in ("1", "2")
     ]
     await sync(database, TENANT, [policy("2", extra=1), policy("3"), *events], A, AUDIT_EVENTS)
-    attributions = {change.kind: _attribution(change) for change in await feed.news(type_keys=[A])}
+    attributions = {change.kind: _attribution(change) for change in await feed.new_changes(type_keys=[A])}
     assert attributions == {
         ChangeKind.APPEARED: (AuditStatus.FOUND, ["Create 2"]),
         ChangeKind.MISSING: (AuditStatus.FOUND, ["Delete 1"]),
@@ -362,7 +364,7 @@ async def test_not_found_needs_an_audit_log_read_after_the_change(
     database: Database,
 ) -> None:
     async def audit() -> AuditStatus:
-        (change,) = await Feed(database).news(type_keys=[A])
+        (change,) = await Feed(database).new_changes(type_keys=[A])
         return change.audit.status
 
     await sync(database, TENANT, [policy("1")], A)
@@ -379,20 +381,20 @@ async def test_not_found_needs_an_audit_log_read_after_the_change(
 
 async def test_a_log_read_by_the_noticing_run_may_predate_the_change(database: Database, feed: Feed) -> None:
     await sync(database, TENANT, [policy("1")], A, AUDIT_EVENTS)
-    await feed.news()
+    await feed.new_changes()
     await sync(database, TENANT, [policy("1", extra=1)], A, AUDIT_EVENTS)
-    (change,) = await feed.news()
+    (change,) = await feed.new_changes()
     assert _attribution(change) == (AuditStatus.NOT_READ, [])
 
 
 async def test_intunes_log_does_not_explain_changes_of_other_services(database: Database, feed: Feed) -> None:
     types = (B, "cloudPc.provisioningPolicies", "leftTheCatalog")
     await sync(database, TENANT, [observation(key, "1") for key in types], *types)
-    await feed.news()
+    await feed.new_changes()
     event = audit_event("assigned to it", "1", at=await _now(database))
     await sync(database, TENANT, [*(observation(key, "1", extra=1) for key in types), event], *types, AUDIT_EVENTS)
     await sync(database, TENANT, [event], AUDIT_EVENTS)
-    attributions = [_attribution(change) for change in await feed.news(left_out=[AUDIT_EVENTS])]
+    attributions = [_attribution(change) for change in await feed.new_changes(left_out=[AUDIT_EVENTS])]
     assert attributions == [(AuditStatus.NOT_READ, []), *[(AuditStatus.NOT_AUDITED, [])] * 2]
 
 
@@ -407,11 +409,11 @@ async def test_events_before_the_last_listing_explain_only_unlisted_details(
     monkeypatch.setattr("answers.changes.audit.CLOCK_DIFFERENCE", timedelta(0))
     item = observation(type_key, "1", payload="first")
     await sync(database, TENANT, [item], type_key)
-    await feed.news()
+    await feed.new_changes()
     event = audit_event("assigned", "1", at=await _now(database), activityOperationType="Assign")
     await sync(database, TENANT, [item], type_key)
     await sync(database, TENANT, [observation(type_key, "1", payload="second"), event], type_key, AUDIT_EVENTS)
-    (change,) = await feed.news(type_keys=[type_key])
+    (change,) = await feed.new_changes(type_keys=[type_key])
     assert change.audit.status is status
 
 

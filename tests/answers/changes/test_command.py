@@ -10,7 +10,7 @@ from graph.catalog import AUDIT_EVENTS
 from storage import runs
 from storage.database import Database
 from storage.documents import database_time
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import audit_event, begin, end, land, observation, sync
 
 POLICIES, GROUPS = "deviceCompliancePolicies", "groups"

@@ -45,7 +45,7 @@ def observed(type_key: str, document: dict[str, Any]) -> Observation:
     return Observer(load_catalog().collections[type_key].observation_rules()).observe(document)
 
 
-def whole(type_key: str, document: dict[str, Any]) -> Observation:
+def whole_item(type_key: str, document: dict[str, Any]) -> Observation:
     """An item read with all its details, perhaps only those of an earlier release."""
     return observed(type_key, document)._replace(list_hash=None)
 
@@ -167,12 +167,12 @@ async def test_references_are_compared_by_the_objects_they_name(database: Databa
 
 
 async def test_ids_match_regardless_of_case(database: Database) -> None:
-    def served(policy_id: str, group_id: str, spelled: Callable[[str], str]) -> list[Observation]:
+    def group_and_policy(policy_id: str, group_id: str, spelled: Callable[[str], str]) -> list[Observation]:
         assignments = [assigned(spelled(policy_id), group_id)]
         return [group("Pilot", spelled(group_id)), policy("P", spelled(policy_id), assignments=assignments)]
 
-    here = served("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.upper)
-    there = served("1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.lower)
+    here = group_and_policy("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.upper)
+    there = group_and_policy("1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9", "1a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f0", str.lower)
     await fill(database, here, there)
     assert statuses((await compared(database))[0]) == {"P": Status.SAME}
 
@@ -279,7 +279,7 @@ LIFETIMES = "tokenLifetimePolicies"
 
 
 def lifetime(name: str, **properties: Any) -> Observation:
-    return whole(LIFETIMES, {"id": str(uuid4()), "displayName": name, **properties})
+    return whole_item(LIFETIMES, {"id": str(uuid4()), "displayName": name, **properties})
 
 
 async def test_details_read_in_one_tenant_only_are_no_difference(database: Database) -> None:
@@ -343,7 +343,7 @@ async def test_collections_unread_in_the_golden_tenant_are_named_without_rows(da
     assert (policies.golden.state, policies.tenant.state) == (CoverageState.NOT_COVERED, CoverageState.COMPLETE)
 
 
-def under_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:
+def with_fresh_ids(document: dict[str, Any], number: int) -> dict[str, Any]:
     """The document as in another tenant: another id wherever its own occurs, another order and other times."""
 
     def renewed(value: Any) -> Any:
@@ -372,14 +372,14 @@ async def test_real_documents_under_other_ids_differ_only_in_edited_fields(datab
         if path in paths and name and len(str(document.get("id", ""))) >= 16 and not document.get("assignments"):
             found.setdefault((paths[path], name), {**document, "roleScopeTagIds": []})
     assert len(found) > 20
-    here = [whole(type_key, document) for (type_key, _), document in found.items()]
+    here = [whole_item(type_key, document) for (type_key, _), document in found.items()]
     there, edited = [], set()
     for number, ((type_key, name), document) in enumerate(found.items()):
-        copied = under_fresh_ids(document, number)
+        copied = with_fresh_ids(document, number)
         if number % 3 == 0:
             copied["description"] = f"edited {number}"
             edited.add(name)
-        there.append(whole(type_key, copied))
+        there.append(whole_item(type_key, copied))
     type_keys = sorted({type_key for type_key, _ in found})
     await sync(database, HERE, here, *type_keys)
     await sync(database, THERE, there, *type_keys)

@@ -21,7 +21,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.stale import StalePart
 from storage.database import Database
 from storage.references import catch_up
-from tests.cli.looking import Terminal
+from tests.cli.command_line import Terminal
 from tests.storage.support import observation, sync
 
 A, B, C = UUID(int=31), UUID(int=32), UUID(int=33)

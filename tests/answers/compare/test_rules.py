@@ -67,7 +67,7 @@ def guid(number: int) -> str:
     return str(UUID(int=number + (7 << 100)))
 
 
-def named(**names: str) -> Any:
+def translations(**names: str) -> Any:
     """Translates the ids that have names; all others are unknown."""
     known = {guid(int(number.removeprefix("n"))): name for number, name in names.items()}
 
@@ -81,7 +81,7 @@ def named(**names: str) -> Any:
 
 def neutral(rules: Neutralizer, document: JsonObject, translate: Any = None, **options: Any) -> NeutralDocument:
     own = str(document.get("id", ""))
-    return rules.of(document, {own: OWN_ID}, translate or named(), **options)
+    return rules.of(document, {own: OWN_ID}, translate or translations(), **options)
 
 
 def assigned(*numbers: int) -> list[Any]:
@@ -192,10 +192,10 @@ def test_ids_and_dates_are_ignored_and_groups_are_compared_by_name() -> None:
         "scheduledActionsForRule": [{"id": guid(201), "ruleName": "r"}],
         "note": f"see {guid(200)}",
     }
-    one = neutral(POLICIES, here, named(n1="Pilot", n2="Staff"))
-    other = neutral(POLICIES, there, named(n3="Pilot", n4="Staff"))
+    one = neutral(POLICIES, here, translations(n1="Pilot", n2="Staff"))
+    other = neutral(POLICIES, there, translations(n3="Pilot", n4="Staff"))
     assert verdict(one, other, POLICIES) == Verdict(Status.SAME, [], frozenset())
-    elsewhere = neutral(POLICIES, there, named(n3="Pilot", n4="Guests"))
+    elsewhere = neutral(POLICIES, there, translations(n3="Pilot", n4="Guests"))
     found = verdict(one, elsewhere, POLICIES)
     assert found.status is Status.DIFFERENT
     assert {difference.path for difference in found.differences} == {
@@ -208,10 +208,12 @@ def test_an_unresolved_id_proves_neither_equality_nor_difference() -> None:
     here = neutral(POLICIES, {"id": guid(100), "assignments": assigned(1)})
     found = verdict(here, here, POLICIES)
     assert (found.status, found.uncertain) == (Status.UNDECIDED, frozenset({Uncertainty.UNRESOLVED_REFERENCE}))
-    named_there = neutral(POLICIES, {"id": guid(200), "assignments": assigned(2)}, named(n2="Pilot"))
+    named_there = neutral(POLICIES, {"id": guid(200), "assignments": assigned(2)}, translations(n2="Pilot"))
     found = verdict(here, named_there, POLICIES)
     assert (found.status, len(found.differences)) == (Status.UNDECIDED, 2)
-    two_there = neutral(POLICIES, {"id": guid(200), "assignments": assigned(2, 3)}, named(n2="Pilot", n3="Staff"))
+    two_there = neutral(
+        POLICIES, {"id": guid(200), "assignments": assigned(2, 3)}, translations(n2="Pilot", n3="Staff")
+    )
     assert verdict(here, two_there, POLICIES).status is Status.DIFFERENT, "one is not two, whatever it means"
     edited = neutral(POLICIES, {"id": guid(200), "level": 1, "assignments": assigned(2)})
     assert verdict(here, edited, POLICIES).status is Status.DIFFERENT
@@ -247,7 +249,7 @@ def test_incomplete_documents_are_compared_by_shared_properties() -> None:
 def test_a_detail_read_for_one_item_only_is_no_difference(applies_to: list[JsonValue]) -> None:
     listed: JsonObject = {"displayName": "P", "level": 1}
     whole: JsonObject = {**listed, "appliesTo": applies_to}
-    known = named(n1="App")
+    known = translations(n1="App")
     one, other = neutral(LIFETIMES, whole, known), neutral(LIFETIMES, listed)
     for found in (verdict(one, other, LIFETIMES), verdict(other, one, LIFETIMES)):
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAIL_NOT_READ}))
@@ -255,7 +257,9 @@ def test_a_detail_read_for_one_item_only_is_no_difference(applies_to: list[JsonV
     assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
     assert verdict(other, other, LIFETIMES).status is Status.SAME, "read by one release"
     assert verdict(one, one, LIFETIMES).status is Status.SAME
-    more = neutral(LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, named(n1="App", n2="Other"))
+    more = neutral(
+        LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, translations(n1="App", n2="Other")
+    )
     assert verdict(one, more, LIFETIMES).status is Status.DIFFERENT
 
 
@@ -374,7 +378,7 @@ def copied(value: Any, rules: TenantNeutralRules, fresh: dict[str, str], source:
     return value
 
 
-def everything_named(names: dict[str, str]) -> Any:
+def translate_all(names: dict[str, str]) -> Any:
     return lambda _, target_id: IdTranslation(
         "object " + GUID.sub(lambda found: names.get(found[0], found[0]), target_id)
     )
@@ -390,8 +394,8 @@ def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
         copy_there = copied(document, rules.rules, fresh, source)
         names = {new: old for old, new in fresh.items()}
         own, other = str(document.get("id")), str(copy_there.get("id"))
-        one = rules.of(document, {own: OWN_ID, HERE: TENANT_ID}, everything_named({}))
-        twin = rules.of(copy_there, {other: OWN_ID, THERE: TENANT_ID}, everything_named(names))
+        one = rules.of(document, {own: OWN_ID, HERE: TENANT_ID}, translate_all({}))
+        twin = rules.of(copy_there, {other: OWN_ID, THERE: TENANT_ID}, translate_all(names))
         found = verdict(one, twin, rules)
         assert found.differences == [], (type_key, own)
         assert found.status is (Status.UNDECIDED if found.uncertain else Status.SAME)
@@ -399,7 +403,7 @@ def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
         edited = rules.of(
             {**copy.deepcopy(copy_there), "description": "edited"},
             {other: OWN_ID, THERE: TENANT_ID},
-            everything_named(names),
+            translate_all(names),
         )
         found = verdict(one, edited, rules)
         assert (found.status, [difference.path for difference in found.differences]) == (
@@ -419,7 +423,7 @@ def test_differences_of_real_documents_are_symmetric_and_quote_their_values() ->
     for (type_key, _), alike in by_kind.items():
         rules = Neutralizer(COLLECTIONS[type_key].independence_rules())
         documents = [
-            rules.of(document, {str(document.get("id")): OWN_ID}, everything_named({})) for document in alike[:12]
+            rules.of(document, {str(document.get("id")): OWN_ID}, translate_all({})) for document in alike[:12]
         ]
         for first, second in combinations(documents, 2):
             there, back = verdict(first, second, rules), verdict(second, first, rules)

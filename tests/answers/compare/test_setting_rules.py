@@ -88,7 +88,7 @@ def test_a_tenant_never_conflicts_with_itself(here: list[HeldSetting]) -> None:
 def test_conflicts_and_agreements_hold_for_any_hidden_values(here: list[HeldSetting], there: list[HeldSetting]) -> None:
     found = statuses(here, there)
     for guess in ("0", "1", "2"):
-        shown = statuses(*([_shown(held, guess) for held in side] for side in (here, there)))
+        shown = statuses(*([_revealed(held, guess) for held in side] for side in (here, there)))
         for key, status in found.items():
             if status is Status.DIFFERENT:
                 assert shown[key] is Status.DIFFERENT
@@ -96,7 +96,7 @@ def test_conflicts_and_agreements_hold_for_any_hidden_values(here: list[HeldSett
                 assert shown[key] is Status.SAME
 
 
-def _shown(held: HeldSetting, guess: str) -> HeldSetting:
+def _revealed(held: HeldSetting, guess: str) -> HeldSetting:
     """The setting with its value known: `guess` if it was hidden."""
     if held.is_known:
         return held._replace(doubts=frozenset())

@@ -69,7 +69,7 @@ async def synced(database: Database, *items: Observation, types: tuple[str, ...]
     await references.catch_up(database, TENANT, load_catalog().reading_rules(), in_turn=True)
 
 
-async def around(database: Database, type_key: str, external_id: str, **limits: int) -> Neighbourhood:
+async def neighbourhood(database: Database, type_key: str, external_id: str, **limits: int) -> Neighbourhood:
     async with database.tenant(TENANT, read_only=True) as session:
         coverage = await TenantCoverage.of(session, TENANT)
         return await answers.neighbourhood(session, coverage, (type_key, external_id), **limits)
@@ -114,7 +114,7 @@ async def test_references_are_found_in_both_directions(database: Database) -> No
         configuration("d", target("exclusionGroup", "g")),
     ]
     await synced(database, *items)
-    found = await around(database, CONFIGURATIONS, "c")
+    found = await neighbourhood(database, CONFIGURATIONS, "c")
     needs = {
         (dependency.role, dependency.target.type_keys[0], dependency.target.display_name)
         for dependency in found.dependencies
@@ -124,7 +124,7 @@ async def test_references_are_found_in_both_directions(database: Database) -> No
         (Presence.PRESENT, Confidence.HIGH, "listed")
     }
     assert {dependency.version for dependency in found.dependencies} == {1}
-    needed = await around(database, GROUPS, "g")
+    needed = await neighbourhood(database, GROUPS, "g")
     assert [
         (dependency.direction, dependency.role, dependency.item.external_id) for dependency in needed.dependencies
     ] == [
@@ -144,11 +144,11 @@ async def test_reference_ids_resolve_in_any_letter_case(database: Database) -> N
         configuration("d", target("exclusionGroup", group_id.upper())),
     ]
     await synced(database, *items)
-    found = await around(database, CONFIGURATIONS, "c")
+    found = await neighbourhood(database, CONFIGURATIONS, "c")
     assert {state(dependency.target) for dependency in found.dependencies} == {
         (Presence.PRESENT, Confidence.HIGH, "listed")
     }
-    needed = await around(database, GROUPS, group_id)
+    needed = await neighbourhood(database, GROUPS, group_id)
     assert [dependency.item.external_id for dependency in needed.dependencies] == ["c", "d"]
     assert (await dangling(database))[0] == []
 
@@ -160,7 +160,7 @@ async def test_depth_limits_distance_and_cycles_end(database: Database) -> None:
     ]
     await synced(database, *apps, types=("mobileApps",))
     for depth, expected in ((1, [1]), (2, [1, 2]), (5, [1, 2, 3])):
-        found = await around(database, "mobileApps", "1", depth=depth)
+        found = await neighbourhood(database, "mobileApps", "1", depth=depth)
         assert [
             dependency.distance for dependency in found.dependencies if dependency.direction is Direction.NEEDS
         ] == expected
@@ -171,7 +171,7 @@ async def test_depth_limits_distance_and_cycles_end(database: Database) -> None:
 
 async def test_limited_dependencies_are_marked_as_cut(database: Database) -> None:
     await synced(database, group("g"), *(configuration(str(number), target("group", "g")) for number in range(5)))
-    cut, whole = await around(database, GROUPS, "g", most=3), await around(database, GROUPS, "g", most=5)
+    cut, whole = await neighbourhood(database, GROUPS, "g", most=3), await neighbourhood(database, GROUPS, "g", most=5)
     assert (len(cut.dependencies), cut.is_cut) == (3, True)
     assert (len(whole.dependencies), whole.is_cut) == (5, False)
 
@@ -401,7 +401,7 @@ async def test_an_application_is_found_by_its_app_id(database: Database) -> None
     await synced(database, access, principal("mail", APP_IDS[0]), types=types)
     await synced(database, access, principal("mail", APP_IDS[0]), types=types)
 
-    needs = (await around(database, ACCESS, "p")).dependencies
+    needs = (await neighbourhood(database, ACCESS, "p")).dependencies
     assert {
         (dependency.target.external_id, dependency.target.type_keys[0], dependency.target.presence)
         for dependency in needs
@@ -409,7 +409,7 @@ async def test_an_application_is_found_by_its_app_id(database: Database) -> None
         ("mail", PRINCIPALS, Presence.PRESENT),
         (APP_IDS[1], PRINCIPALS, Presence.NEVER_SEEN),
     }
-    needed = (await around(database, PRINCIPALS, "mail")).dependencies
+    needed = (await neighbourhood(database, PRINCIPALS, "mail")).dependencies
     assert [(dependency.direction, dependency.item.external_id) for dependency in needed] == [
         (Direction.NEEDED_BY, "p")
     ]
@@ -422,11 +422,12 @@ async def test_shared_app_id_resolves_to_the_present_application(database: Datab
     types = (ACCESS, PRINCIPALS)
     await synced(database, access, principal("a first", APP_IDS[0]), types=types)
     await synced(database, access, principal("made again", APP_IDS[0]), types=types)
-    (need,) = (await around(database, ACCESS, "p")).dependencies
+    (need,) = (await neighbourhood(database, ACCESS, "p")).dependencies
     assert (need.target.external_id, need.target.presence) == ("made again", Presence.PRESENT)
     assert (await dangling(database))[0] == []
     assert [
-        dependency.item.external_id for dependency in (await around(database, PRINCIPALS, "made again")).dependencies
+        dependency.item.external_id
+        for dependency in (await neighbourhood(database, PRINCIPALS, "made again")).dependencies
     ] == ["p"]
 
 
@@ -458,7 +459,7 @@ async def test_only_references_from_old_details_are_low_confidence(database: Dat
         types=(APP, *ALL),
     )
     await age_details(database, TENANT, timedelta(days=3), APP, CONFIGURATIONS)
-    needed = await around(database, GROUPS, "g")
+    needed = await neighbourhood(database, GROUPS, "g")
     assert {dependency.item.external_id: state(dependency.item) for dependency in needed.dependencies} == {
         "a": (Presence.PRESENT, Confidence.LOW, "old_details"),
         "c": (Presence.PRESENT, Confidence.HIGH, "listed"),
@@ -486,13 +487,13 @@ async def test_found_by_id_evidence_shows_on_both_ends_of_a_reference(database: 
         async with database.tenant(TENANT) as session:
             await session.execute(unlisted, {"type_key": type_key, "external_id": external_id})
         for key, asked_state in (((CONFIGURATIONS, "c"), item), ((GROUPS, "g"), named)):
-            (dependency,) = (await around(database, *key)).dependencies
+            (dependency,) = (await neighbourhood(database, *key)).dependencies
             assert (state(dependency.item), state(dependency.target)) == (item, named), key
             async with database.tenant(TENANT, read_only=True) as session:
                 tenant = await TenantCoverage.of(session, TENANT)
                 assert state(await answers.item_record(session, tenant, key)) == asked_state, key
     await synced(database, *items)
-    (dependency,) = (await around(database, GROUPS, "g")).dependencies
+    (dependency,) = (await neighbourhood(database, GROUPS, "g")).dependencies
     assert (state(dependency.item), state(dependency.target)) == (listed, listed)
 
 
@@ -502,6 +503,6 @@ async def test_document_reference_never_resolves_to_an_audience(database: Databa
         APP_CONFIGURATIONS, "c", displayName="Settings", targetedMobileApps=["nobody"], assignments=[]
     )
     await synced(database, nobody, hostile, types=(APP, APP_CONFIGURATIONS))
-    (dependency,) = (await around(database, APP_CONFIGURATIONS, "c")).dependencies
+    (dependency,) = (await neighbourhood(database, APP_CONFIGURATIONS, "c")).dependencies
     assert (dependency.target.external_id, dependency.target.presence) == ("nobody", Presence.NEVER_SEEN)
-    assert (await around(database, APP, "a")).dependencies == []
+    assert (await neighbourhood(database, APP, "a")).dependencies == []

@@ -23,7 +23,7 @@ from tests.answers.dependencies.test_answer import (
     policy,
     target,
 )
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import observation, sync
 
 GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"

@@ -44,5 +44,5 @@ async def against_other(database: Database) -> Drift:
         return await drift(session, TENANT, "other")
 
 
-def open_ones(found: Drift) -> list[DriftFindingRecord]:
+def open_findings(found: Drift) -> list[DriftFindingRecord]:
     return [finding for finding in found.findings if finding.resolved_at is None]

@@ -24,7 +24,7 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import versions
 from storage.database import Database
 from storage.documents import database_time
-from tests.answers.drift.support import OTHER, TENANT, A, against_other, evaluated, golden, open_ones, policy
+from tests.answers.drift.support import OTHER, TENANT, A, against_other, evaluated, golden, open_findings, policy
 from tests.storage.support import age_details, begin, end, land, observation, sync
 
 B = "groups"
@@ -68,7 +68,7 @@ async def test_each_deviation_has_a_finding_until_it_is_reverted(database: Datab
     assert (await evaluated(database)).findings == found.findings, "a second look changes nothing"
     await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
     after = await evaluated(database)
-    assert open_ones(after) == []
+    assert open_findings(after) == []
     assert after.report.counts.resolved == 4
 
 
@@ -85,7 +85,7 @@ async def test_a_finding_keeps_its_fingerprint_and_first_seen_time(database: Dat
     await sync(database, TENANT, [policy("1")], A)
     await evaluated(database)
     await sync(database, TENANT, [policy("1", level=2)], A)
-    (again,) = open_ones(await evaluated(database))
+    (again,) = open_findings(await evaluated(database))
     assert (again.fingerprint, again.period) == (first.fingerprint, 2)
 
 
@@ -97,7 +97,7 @@ async def test_a_failed_collection_opens_and_resolves_no_finding(database: Datab
     before = await evaluated(database)
     await sync(database, TENANT, [], A, status=status, outcomes={A: FAILED})
     found = await evaluated(database)
-    assert deviations(open_ones(found)) == deviations(before.findings) == {("1", FindingKind.CHANGED, "level")}
+    assert deviations(open_findings(found)) == deviations(before.findings) == {("1", FindingKind.CHANGED, "level")}
     assert [finding.is_checked for finding in found.findings] == [False]
     assert [(collection.type_key, collection.in_baseline, collection.now) for collection in found.report.left_out] == [
         (A, "complete", "failed:graph_throttled")
@@ -204,12 +204,14 @@ async def test_another_tenants_current_inventory_can_be_the_baseline(database: D
     assert deviations(found.findings) == {("o3", FindingKind.ITEM_MISSING, ""), ("4", FindingKind.ITEM_ADDED, "")}
     await sync(database, OTHER, [policy("o1", **mine[0], level=7), policy("o2", **mine[1])], A)
     found = await against_other(database)
-    assert deviations(open_ones(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
-    (changed,) = (finding for finding in open_ones(found) if finding.path)
+    assert deviations(open_findings(found)) == {("4", FindingKind.ITEM_ADDED, ""), ("1", FindingKind.CHANGED, "level")}
+    (changed,) = (finding for finding in open_findings(found) if finding.path)
     assert (changed.before, changed.after) == (7, 1)
     await sync(database, OTHER, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
     unchanged = await against_other(database)
-    assert deviations(open_ones(unchanged)) == deviations(open_ones(found)), "nothing is known of the other tenant now"
+    assert deviations(open_findings(unchanged)) == deviations(open_findings(found)), (
+        "nothing is known of the other tenant now"
+    )
     assert [collection.type_key for collection in unchanged.report.left_out] == [A]
 
 
@@ -267,7 +269,7 @@ async def test_findings_match_a_plain_model(database: Database, seed: int) -> No
                     for name in now.keys() & before.keys()
                     if now[name] != before[name]
                 }
-        found = open_ones(await evaluated(database))
+        found = open_findings(await evaluated(database))
         assert deviations(found) == expected
         for finding in found:
             key = (finding.external_id, finding.kind, finding.path)

@@ -19,7 +19,7 @@ from storage import versions
 from storage.database import Database
 from storage.documents import database_time
 from tests.answers.drift.support import OTHER, TENANT, A, against_other, assigned, evaluated, golden, policy
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.storage.support import begin, end, land, list_document, observation, sync
 
 SECRETIVE = Observer(
     ObservationRules(type_key=A, sensitive=frozenset({"password"})), data_key=DataKey(b"a key of this test alone")
@@ -172,7 +172,7 @@ async def test_an_item_with_unread_details_keeps_its_findings_unchecked(database
     before = await evaluated(database)
     assert [finding.path for finding in before.findings] == ["body"]
     run = await begin(database, TENANT, A)
-    await land(database, TENANT, run, [listed(A, "1", displayName="Policy 1", level=7)])
+    await land(database, TENANT, run, [list_document(A, "1", displayName="Policy 1", level=7)])
     await end(database, TENANT, run)
     found = await evaluated(database)
     assert [(finding.path, finding.resolved_at, finding.is_checked) for finding in found.findings] == [

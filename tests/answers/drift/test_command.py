@@ -20,7 +20,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.stale import Staleness, StalePart
 from storage.database import Database
 from tests.answers.drift.support import OTHER, TENANT, A, assigned, policy
-from tests.cli.looking import Ended, Terminal
+from tests.cli.command_line import CommandResult, Terminal
 from tests.storage.support import observation, sync
 
 PILOT = "1f0c4d2e-6a3b-4c55-9d0e-2b7a8c9d0e1f"
@@ -114,7 +114,7 @@ async def test_decisions_about_items_and_fields_are_made_listed_and_revoked(run:
     await drifted()
     await run("drift", TENANT)
 
-    async def decide(*about: str, decision: str = "accepted") -> Ended:
+    async def decide(*about: str, decision: str = "accepted") -> CommandResult:
         return await run("drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31")
 
     done = await decide("--item", "Policy 1", "--field", "assign*")

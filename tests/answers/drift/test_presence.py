@@ -17,7 +17,7 @@ from graph.catalog import load_catalog
 from inventory.canonical import JsonObject
 from inventory.severity import ProtectionEffect, Severity
 from storage.database import Database
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.graph.catalog_judge import shape_of
 from tests.storage.support import observation, sync
 
@@ -26,7 +26,7 @@ ACCESS, COMPLIANCE, CATALOG = "conditionalAccessPolicies", "deviceCompliancePoli
 
 
 @pytest.fixture
-def look(database_url: str, tmp_path: Path) -> CommandLine:
+def command_line(database_url: str, tmp_path: Path) -> CommandLine:
     return CommandLine(database_url, tmp_path, TENANT)
 
 
@@ -100,15 +100,15 @@ async def test_a_missing_enabled_policy_weakens_and_fails_a_pipeline(database: D
 
 
 async def test_a_missing_items_evidence_is_shown_in_words(
-    look: CommandLine, database: Database, tmp_path: Path
+    command_line: CommandLine, database: Database, tmp_path: Path
 ) -> None:
     await sync(database, TENANT, ALL, ACCESS)
-    assert (await look("baseline set", "golden")).code == 0
+    assert (await command_line("baseline set", "golden")).code == 0
     await sync(database, TENANT, ALL[1:], ACCESS)
     words = "not found in its list, which was read to the end; in the baseline state: enabled"
-    done = await look("drift", "--fail-on", "weakened")
+    done = await command_line("drift", "--fail-on", "weakened")
     assert (done.code, words in done.stdout) == (4, True), done.stdout
-    assert (await look("drift", "--html", str(tmp_path / "drift.html"))).code == 0
+    assert (await command_line("drift", "--html", str(tmp_path / "drift.html"))).code == 0
     assert f"<b>Missing:</b> {words}." in (tmp_path / "drift.html").read_text()
 
 

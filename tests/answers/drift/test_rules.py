@@ -139,13 +139,13 @@ def test_renumbered_settings_are_no_deviation() -> None:
 
 @pytest.mark.parametrize("decision", [Decision.ACCEPTED, Decision.EXPECTED])
 def test_a_decision_holds_for_its_value_until_its_end(decision: Decision) -> None:
-    def at(moment: datetime, value: bytes = b"v", until: datetime | None = None) -> CurrentDecision:
+    def decision_at(moment: datetime, value: bytes = b"v", until: datetime | None = None) -> CurrentDecision:
         return current_decision(decision, b"v", until, value, moment)
 
     until = NOW + timedelta(days=1)
-    assert at(NOW) == at(NOW, until=until) == CurrentDecision(decision)
-    assert at(NOW, value=b"other") == CurrentDecision(Decision.OPEN, DecisionLapse.VALUE_CHANGED)
-    assert at(until, until=until) == CurrentDecision(Decision.OPEN, DecisionLapse.EXPIRED)
+    assert decision_at(NOW) == decision_at(NOW, until=until) == CurrentDecision(decision)
+    assert decision_at(NOW, value=b"other") == CurrentDecision(Decision.OPEN, DecisionLapse.VALUE_CHANGED)
+    assert decision_at(until, until=until) == CurrentDecision(Decision.OPEN, DecisionLapse.EXPIRED)
 
 
 def test_findings_are_open_without_a_decision_or_after_its_revocation() -> None:

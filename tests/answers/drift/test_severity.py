@@ -32,7 +32,7 @@ def places(value: Any, path: str = "") -> Iterable[str]:
 
 
 @cache
-def shown() -> dict[str, frozenset[str]]:
+def property_paths() -> dict[str, frozenset[str]]:
     """The property paths of each collection, from the sample tenant and from the real documents if they are present.
 
     The sample tenant keeps assignments apart from the documents.
@@ -65,7 +65,7 @@ def test_a_rule_names_existing_collections_and_properties(rule: SeverityRule) ->
     known = load_catalog()
     assert rule.types <= known.collections.keys()
     assert rule.categories <= set(known.categories())
-    there = frozenset().union(*(shown()[key] for key in in_scope(rule)))
+    there = frozenset().union(*(property_paths()[key] for key in in_scope(rule)))
     for path in rule.paths:
         assert any(is_within(place, path) for place in there), path
 

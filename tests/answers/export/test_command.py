@@ -15,9 +15,9 @@ from cli.errors import UsageError
 from inventory.outcomes import RunStatus
 from storage import versions
 from storage.database import Database
-from tests.cli.looking import CommandLine
-from tests.forking import Fork
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.cli.command_line import CommandLine
+from tests.forks import Fork
+from tests.storage.support import begin, end, land, list_document, observation, sync
 
 EXPORT_FIELDS = [
     "tenant_id",
@@ -204,13 +204,13 @@ async def test_summary_counts_incomplete_and_unread_items(
     database: Database, starter: CommandLine, folder: Path
 ) -> None:
     run = await begin(database, TENANT, "groups", "namedLocations")
-    await land(database, TENANT, run, [listed("groups", "1", displayName="Staff")])
+    await land(database, TENANT, run, [list_document("groups", "1", displayName="Staff")])
     await end(database, TENANT, run)
     run = await begin(database, TENANT, "namedLocations")
-    await land(database, TENANT, run, [listed("namedLocations", "2", displayName="HQ")])
+    await land(database, TENANT, run, [list_document("namedLocations", "2", displayName="HQ")])
     await end(database, TENANT, run, RunStatus.CANCELLED)
     run = await begin(database, TENANT, "mobileApps")
-    await land(database, TENANT, run, [listed("mobileApps", "3", displayName="App")])
+    await land(database, TENANT, run, [list_document("mobileApps", "3", displayName="App")])
     done = await starter("export", str(folder), "--json")
     (summary,) = done.objects()
     assert (done.code, _counts(summary)) == (0, (2, 0, 0))

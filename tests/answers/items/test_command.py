@@ -12,7 +12,7 @@ from inventory.selection import Selection
 from storage import runs
 from storage.database import Database
 from storage.settings import keep_settings
-from tests.cli.looking import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.storage.support import SLOTS, end, observation, sync
 
 TENANT = UUID(int=7)
@@ -23,7 +23,7 @@ IDS = tuple(NAMES)
 KEYS = [(type_key, external_id) for type_key in ("groups", "namedLocations") for external_id in IDS]
 
 
-def named(type_key: str, external_id: str) -> Observation:
+def named_item(type_key: str, external_id: str) -> Observation:
     name = NAMES[external_id]
     return observation(type_key, external_id, **({} if name is None else {"displayName": name}))
 
@@ -31,7 +31,7 @@ def named(type_key: str, external_id: str) -> Observation:
 @pytest.fixture
 async def command(database: Database, database_url: str, tmp_path: Path) -> CommandLine:
     types = ("groups", "namedLocations")
-    await sync(database, TENANT, [named(*key) for key in sorted(KEYS)], *types)
+    await sync(database, TENANT, [named_item(*key) for key in sorted(KEYS)], *types)
     return CommandLine(database_url, tmp_path, TENANT)
 
 
@@ -60,7 +60,7 @@ async def test_pages_are_limited_to_the_chosen_collection(command: CommandLine) 
 
 
 async def test_pages_of_missing_and_unread_items(command: CommandLine, database: Database) -> None:
-    await sync(database, TENANT, [named("groups", "z")], "groups", "namedLocations")
+    await sync(database, TENANT, [named_item("groups", "z")], "groups", "namedLocations")
     missing = [key for key in KEYS if key != ("groups", "z")]
     assert await pages(command, "missing", 4) == [missing[:4], missing[4:8], missing[8:]]
     outcomes = dict.fromkeys(("groups", "namedLocations"), REFUSED)
@@ -89,7 +89,7 @@ async def test_pages_filtered_by_setting_or_state_are_sorted_by_name(command: Co
     some = [key for key in KEYS if key[1] != "z"]
     async with database.tenant(TENANT) as session:
         await keep_settings(session, KEYS, {key: [("camera", "off")] for key in KEYS})
-    await sync(database, TENANT, [named(*key) for key in KEYS if key not in some], *types)
+    await sync(database, TENANT, [named_item(*key) for key in KEYS if key not in some], *types)
     for choice in (("--state", "missing"), ("--setting", "camera", "--state", "missing")):
         assert [key for page in await pages(command, "items", 3, *choice) for key in page] == some
     assert [key for page in await pages(command, "items", 3, "--setting", "camera=off") for key in page] == KEYS
@@ -97,7 +97,10 @@ async def test_pages_filtered_by_setting_or_state_are_sorted_by_name(command: Co
 
 async def test_page_continues_after_the_new_name_of_a_renamed_item(command: CommandLine, database: Database) -> None:
     types = ("groups", "namedLocations")
-    renamed = [observation("groups", "d d", displayName="Yankee"), *(named(*key) for key in KEYS if key[1] != "d d")]
+    renamed = [
+        observation("groups", "d d", displayName="Yankee"),
+        *(named_item(*key) for key in KEYS if key[1] != "d d"),
+    ]
     await sync(database, TENANT, renamed, *types)
     done = await command("items", "--json", "--type", "groups", "--after", "groups/d d")
     assert [line["external_id"] for line in done.objects()] == ["a", "b/c"]
@@ -173,12 +176,12 @@ async def test_revoked_app_makes_no_items_missing(database: Database, other: Com
 
 async def test_unread_items_are_called_not_read_in_texts(database: Database, other: CommandLine) -> None:
     types = ("groups", "namedLocations")
-    await sync(database, OTHER, [named(*key) for key in KEYS], *types)
+    await sync(database, OTHER, [named_item(*key) for key in KEYS], *types)
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {
         "groups": REFUSED,
         "namedLocations": (Outcome.COMPLETE, None),
     }
-    wave = [named(*key) for key in KEYS if key[0] != "groups" and key[1] != "a"]
+    wave = [named_item(*key) for key in KEYS if key[0] != "groups" and key[1] != "a"]
     await sync(database, OTHER, wave, *types, status=RunStatus.PARTIAL, outcomes=outcomes)
     records = (await other("items", "--json")).objects()
     assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"

@@ -14,7 +14,7 @@ from storage.compression import compress, decompress
 from storage.database import Database, StorageUnavailableError
 from storage.run_retention import forget_plans
 from tests.answers.promotion.playing import SOURCE, TARGET, read
-from tests.cli.looking import Ended, Terminal
+from tests.cli.command_line import CommandResult, Terminal
 
 POLICIES, FILTERS = "deviceCompliancePolicies", "assignmentFilters"
 TENANTS = "".join(
@@ -78,14 +78,14 @@ def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
     return Terminal(database_url, tmp_path, "promote", tenants=TENANTS, COLUMNS="200")
 
 
-async def made(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def plan_items(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     done = await promote("plan", "golden", "branch", *options, "--json")
     *items, record = done.objects()
     return items, record
 
 
 async def test_a_plan_names_each_items_action_and_requests(promote: Terminal) -> None:
-    items, record = await made(promote)
+    items, record = await plan_items(promote)
     actions = {item["title"]: item["action"] for item in items}
     assert actions == {"New": "create", "Changed": "update", "Same": "nothing_to_do", "For staff": "blocked"}
     assert record["counts"] == {"create": 1, "update": 1, "nothing_to_do": 1, "blocked": 1, "requests": 3}
@@ -113,7 +113,7 @@ async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
     assert done.code == 3
     assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in done.stdout
     assert "reference unresolved" in done.stderr
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     shown = await promote("show", "branch", record["plan_id"][:13], "--fields", "--requests")
     assert "4 → 8" in shown.stdout
     assert "POST /deviceManagement/deviceCompliancePolicies/{created:" in shown.stdout
@@ -122,7 +122,7 @@ async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
 
 
 async def test_later_runs_do_not_change_a_stored_plan(promote: Terminal) -> None:
-    items, record = await made(promote)
+    items, record = await plan_items(promote)
     await read_later(promote, passcodeMinimumLength=5)
     *shown, again = (await promote("show", "branch", record["plan_id"], "--json")).objects()
     assert (shown, again) == (items, record)
@@ -135,7 +135,7 @@ async def read_later(promote: Terminal, **properties: Any) -> None:
 
 
 async def test_only_another_person_approves_a_plan_and_only_once(promote: Terminal, database: Database) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     own = await promote("approve", "branch", record["plan_id"], "--reason", "mine")
     assert (own.code, "somebody else approves it" in own.stderr) == (4, True)
     done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", LOGNAME="grace")
@@ -158,26 +158,26 @@ async def audited(database: Database) -> list[tuple[str, str, str | None]]:
 
 
 async def test_a_rejected_plan_is_never_approved(promote: Terminal) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     rejected = await promote("reject", "branch", record["plan_id"], "--reason", "too wide", "--json", LOGNAME="grace")
     assert rejected.objects()[0]["state"] == "rejected"
     done = await promote("approve", "branch", record["plan_id"], "--reason", "after all", LOGNAME="grace")
     assert done.code == 2
 
 
-async def approve(promote: Terminal, record: dict[str, Any]) -> Ended:
+async def approve(promote: Terminal, record: dict[str, Any]) -> CommandResult:
     return await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
 
 
 async def test_an_approval_is_refused_if_the_target_has_changed(promote: Terminal) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     await read_later(promote, description="edited meanwhile")
     done = await approve(promote, record)
     assert (done.code, '"Changed" was changed in the target' in done.stderr) == (4, True)
 
 
 async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote: Terminal) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     database = Database(promote.environment["DATABASE_URL"])
     there = branch()
     there[POLICIES].append(policy("22222222-0000-4000-8000-00000000000f", "New"))
@@ -188,7 +188,7 @@ async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote
 
 
 async def test_an_approval_is_refused_if_a_referenced_group_is_gone(promote: Terminal) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     database = Database(promote.environment["DATABASE_URL"])
     await read(database, TARGET, {**branch(), "groups": []})
     await database.close()
@@ -197,14 +197,14 @@ async def test_an_approval_is_refused_if_a_referenced_group_is_gone(promote: Ter
 
 
 async def test_an_approval_is_refused_if_the_plan_has_expired(promote: Terminal, database_url: str) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     as_owner(database_url, "UPDATE promotion_plan SET expires_at = clock_timestamp()")
     done = await approve(promote, record)
     assert (done.code, "the plan has expired" in done.stderr) == (4, True)
 
 
 async def test_a_tampered_plan_is_neither_shown_nor_approved(promote: Terminal, database_url: str) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     as_owner(database_url, "UPDATE promotion_plan SET content_hash = sha256('x')")
     for words in (("show", "branch", record["plan_id"]), ("approve", "branch", record["plan_id"], "--reason", "x")):
         done = await promote(*words, LOGNAME="grace")
@@ -225,7 +225,7 @@ def as_owner(database_url: str, statement: str) -> None:
     ["UPDATE promotion_plan SET expires_at = now() + interval '1 year'", "UPDATE promotion_decision SET reason = ''"],
 )
 async def test_plans_and_decisions_never_change(promote: Terminal, database: Database, statement: str) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     await approve(promote, record)
     with pytest.raises(StorageUnavailableError, match="never change"):
         async with database.tenant(TARGET) as session:
@@ -233,7 +233,7 @@ async def test_plans_and_decisions_never_change(promote: Terminal, database: Dat
 
 
 async def test_only_named_items_are_planned(promote: Terminal) -> None:
-    items, _ = await made(promote, "--item", "new", "--type", POLICIES)
+    items, _ = await plan_items(promote, "--item", "new", "--type", POLICIES)
     assert [item["title"] for item in items] == ["New"]
     done = await promote("plan", "golden", "branch", "--item", "nobody")
     assert (done.code, "no item 'nobody'" in done.stderr) == (2, True)
@@ -267,7 +267,7 @@ async def test_an_operator_maps_objects_with_different_names(promote: Terminal, 
     words = ("golden", "branch", "--type", "groups", "--from", "Staff", "--to", "Pilot", "--reason", "CHG-7", "--json")
     (mapped,) = (await promote("map", *words)).objects()
     assert (mapped["source_id"], mapped["target_id"], mapped["mapped_by"]) == (STAFF, PILOT_THERE, "ada")
-    items, _ = await made(promote)
+    items, _ = await plan_items(promote)
     (planned,) = (item for item in items if item["title"] == "For staff")
     assert planned["action"] == "create"
     assert planned["references"][0]["mapped_by_operator"]
@@ -291,7 +291,7 @@ async def test_a_mapping_to_a_missing_object_blocks_the_item(promote: Terminal) 
     database = Database(promote.environment["DATABASE_URL"])
     await read(database, TARGET, {**branch(), "groups": []})
     await database.close()
-    items, _ = await made(promote)
+    items, _ = await plan_items(promote)
     (planned,) = (item for item in items if item["title"] == "For staff")
     assert (planned["action"], planned["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
 
@@ -302,7 +302,7 @@ async def test_a_mapping_of_unknown_objects_is_refused(promote: Terminal) -> Non
 
 
 async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Database) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     before = await rows_of(database)
     done = await promote("simulate", "branch", record["plan_id"])
     assert (done.code, "2 of 2 items became as in golden, by 3 requests; 1 blocked" in done.stdout) == (3, True)
@@ -316,7 +316,7 @@ async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Dat
 
 
 async def test_a_simulation_names_fields_that_still_differ(promote: Terminal, database_url: str) -> None:
-    _, record = await made(promote)
+    _, record = await plan_items(promote)
     with_other_body(database_url, b'"passcodeMinimumLength":8', b'"passcodeMinimumLength":7')
     done = await promote("simulate", "branch", record["plan_id"])
     assert "1 of 2 items became" in done.stdout
@@ -351,7 +351,7 @@ async def rows_of(database: Database) -> list[tuple[Any, ...]]:
 async def test_retention_deletes_plans_that_expired_undecided(
     promote: Terminal, database: Database, database_url: str
 ) -> None:
-    made_plans = [(await made(promote))[1]["plan_id"] for _ in range(3)]
+    made_plans = [(await plan_items(promote))[1]["plan_id"] for _ in range(3)]
     await promote("reject", "branch", made_plans[0], "--reason", "x", LOGNAME="grace")
     await promote("approve", "branch", made_plans[1], "--reason", "x", LOGNAME="grace")
     for plan_id in made_plans:

@@ -8,7 +8,16 @@ from answers.promotion.candidates import PromotionItem
 from answers.promotion.effects import worst_first
 from answers.promotion.records import AudienceChange, EffectKind, PlanAction, PlannedItem
 from inventory.severity import Severity
-from tests.answers.promotion.test_rules import ACCESS, CONFIGURATIONS, GROUP, MAPPED, THERE, access, only, version
+from tests.answers.promotion.test_rules import (
+    ACCESS,
+    CONFIGURATIONS,
+    GROUP,
+    MAPPED,
+    THERE,
+    access,
+    planned_item,
+    version,
+)
 
 COMPLIANCE = "deviceCompliancePolicies"
 FILTER = "77777777-2222-4000-8000-000000000000"
@@ -32,7 +41,7 @@ def updated(type_key: str, wanted: Documents, current: Documents) -> PlannedItem
     assert target.document is not None
     target.document["displayName"] = "Item 1"
     mapped = {**MAPPED, (("assignmentFilters",), FILTER): MAPPED[("groups",), GROUP]._replace(target_id=FILTER)}
-    return only(PromotionItem(type_key, source, target), mapped)
+    return planned_item(PromotionItem(type_key, source, target), mapped)
 
 
 def kinds(item: PlannedItem) -> list[EffectKind]:
@@ -102,9 +111,9 @@ def test_a_compliance_policy_with_fewer_requirements_weakens() -> None:
 
 
 def test_a_new_policy_narrows_no_audience_and_takes_effect_if_enabled() -> None:
-    new = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
+    new = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
     assert [effect.kind for effect in new.effects] == [EffectKind.REACHES_EVERYONE, EffectKind.TAKES_EFFECT]
-    off = only(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED)
+    off = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED)
     assert EffectKind.TAKES_EFFECT not in [effect.kind for effect in off.effects]
 
 
@@ -114,8 +123,8 @@ def test_items_are_ordered_worst_first_then_blocked_then_unchanged() -> None:
     described = updated(COMPLIANCE, {"description": "new"}, {"description": "old"})
     severe = updated(COMPLIANCE, {"x": "other"}, {"x": "one"})
     assert (severe.effects, severe.severity, widened.severity) == ([], Severity.HIGH, Severity.MEDIUM)
-    new = only(PromotionItem(CONFIGURATIONS, version(1)))
-    blocked = only(PromotionItem("windowsUpdateRings", version(1)))
-    same = only(PromotionItem(CONFIGURATIONS, version(1), version(1), is_same=True))
+    new = planned_item(PromotionItem(CONFIGURATIONS, version(1)))
+    blocked = planned_item(PromotionItem("windowsUpdateRings", version(1)))
+    same = planned_item(PromotionItem(CONFIGURATIONS, version(1), version(1), is_same=True))
     ordered = [weakened, widened, severe, new, described, blocked, same]
     assert worst_first(reversed(ordered)) == ordered

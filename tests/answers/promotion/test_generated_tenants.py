@@ -19,7 +19,7 @@ TYPES = (CONFIGURATIONS, FILTERS)
 GROUP_NUMBERS, FILTER_NUMBERS, ITEM_NUMBERS = range(4), range(2), range(5)
 
 
-class Assigned(NamedTuple):
+class GeneratedAssignment(NamedTuple):
     """An assignment: to a group, or to all devices, perhaps with a filter."""
 
     group: int | None
@@ -27,10 +27,10 @@ class Assigned(NamedTuple):
     filter: int | None
 
 
-class Made(NamedTuple):
+class GeneratedItem(NamedTuple):
     """An item of the source: its assignments, the items to which it is bound, and its state in the target."""
 
-    assigned: list[Assigned]
+    assigned: list[GeneratedAssignment]
     needs: set[int]
     in_target: str
 
@@ -40,11 +40,14 @@ class Tenants(NamedTuple):
 
     groups: list[str]
     filters: list[str]
-    made: list[Made]
+    made: list[GeneratedItem]
 
 
 assignments = st.builds(
-    Assigned, st.none() | st.sampled_from(GROUP_NUMBERS), st.booleans(), st.none() | st.sampled_from(FILTER_NUMBERS)
+    GeneratedAssignment,
+    st.none() | st.sampled_from(GROUP_NUMBERS),
+    st.booleans(),
+    st.none() | st.sampled_from(FILTER_NUMBERS),
 ).map(lambda found: found._replace(is_exclusion=False) if found.group is None else found)
 tenants = st.builds(
     Tenants,
@@ -52,7 +55,7 @@ tenants = st.builds(
     st.lists(st.sampled_from(["same", "missing"]), min_size=2, max_size=2),
     st.lists(
         st.builds(
-            Made,
+            GeneratedItem,
             st.lists(assignments, max_size=3, unique_by=lambda found: (found.group, found.is_exclusion)),
             st.sets(st.sampled_from(ITEM_NUMBERS), max_size=2),
             st.sampled_from(["missing", "missing", "same", "edited", "twice"]),
@@ -88,7 +91,7 @@ def filters(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def assignment(side: int, found: Assigned, item_id: str) -> dict[str, Any]:
+def assignment(side: int, found: GeneratedAssignment, item_id: str) -> dict[str, Any]:
     kind = "allDevices" if found.group is None else "exclusionGroup" if found.is_exclusion else "group"
     target: dict[str, Any] = {
         "@odata.type": f"#microsoft.graph.{kind}AssignmentTarget",
@@ -104,7 +107,7 @@ def assignment(side: int, found: Assigned, item_id: str) -> dict[str, Any]:
     return {"id": own, "source": "direct", "sourceId": item_id, "intent": "apply", "target": target}
 
 
-def profile(side: int, number: int, made: Made, twin: int = 0) -> dict[str, Any]:
+def profile(side: int, number: int, made: GeneratedItem, twin: int = 0) -> dict[str, Any]:
     item_id = an_id(side, 3, number, twin)
     return {
         "@odata.type": "#microsoft.graph.windows81TrustedRootCertificate",
@@ -126,7 +129,7 @@ def source_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
 
 def target_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
     """The target's items are bound to nothing and assigned to nobody; some are edited, some are there twice."""
-    bare = Made([], set(), "")
+    bare = GeneratedItem([], set(), "")
     profiles = [
         {**profile(2, number, bare, twin), "description": f"edited {twin}" if made.in_target != "same" else None}
         for number, made in enumerate(found.made)

@@ -8,8 +8,8 @@ import pytest
 from storage.database import Database
 from storage.references import catch_up
 from tests.answers.promotion.playing import COLLECTIONS, SOURCE, TARGET, Documents, read
-from tests.answers.promotion.test_command import made, promote
-from tests.cli.looking import Ended, Terminal
+from tests.answers.promotion.test_command import plan_items, promote
+from tests.cli.command_line import CommandResult, Terminal
 
 __all__ = ["promote"]
 
@@ -69,7 +69,7 @@ async def mapping(promote: Terminal, type_key: str, source: str, target: str) ->
 
 
 async def planned(promote: Terminal, name: str) -> dict[str, Any]:
-    items, _ = await made(promote, "--type", ACCESS)
+    items, _ = await plan_items(promote, "--type", ACCESS)
     return next(item for item in items if item["title"] == name)
 
 
@@ -129,14 +129,14 @@ async def test_a_mapping_is_removable_after_its_source_is_read_or_unreferenced(
     assert (await removed(promote, "groups", DELETED_GROUP.upper())).code == 0
 
 
-async def removed(promote: Terminal, type_key: str, source: str) -> Ended:
+async def removed(promote: Terminal, type_key: str, source: str) -> CommandResult:
     words = ("--type", type_key, "--from", source, "--remove", "--reason", "CHG-8")
     return await promote("map", "golden", "branch", *words)
 
 
 async def test_an_approval_is_refused_if_the_mapped_app_is_gone(promote: Terminal) -> None:
     await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
-    _, record = await made(promote, "--item", "Own app")
+    _, record = await plan_items(promote, "--item", "Own app")
     database = Database(promote.environment["DATABASE_URL"])
     await run(database, TARGET, {ACCESS: [], PRINCIPALS: [], "groups": []})
     await database.close()
@@ -150,7 +150,7 @@ async def test_a_simulation_finds_no_difference_in_mapped_references(promote: Te
     await mapping(promote, PRINCIPALS, "Portal", "Portal EU")
     await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
     await mapping(promote, "groups", DELETED_GROUP, "Staff")
-    _, record = await made(promote, "--type", ACCESS)
+    _, record = await plan_items(promote, "--type", ACCESS)
     *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
     assert (whole["written"], whole["proven"]) == (2, 2)
     assert [(item["compared"], item["differences"], item["again"]) for item in items] == [

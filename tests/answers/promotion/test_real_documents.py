@@ -59,7 +59,7 @@ def golden() -> dict[str, list[dict[str, Any]]]:
         for document in documents["groupPolicyConfigurations"]
     ]
     documents["roleScopeTags"] = [{"id": "0", "displayName": "Default", "isBuiltIn": True, "assignments": []}]
-    return documents | referred_to(documents)
+    return documents | referenced_objects(documents)
 
 
 def as_graph_shows(sent: Any) -> list[dict[str, Any]]:
@@ -90,7 +90,7 @@ def as_graph_shows(sent: Any) -> list[dict[str, Any]]:
     ]
 
 
-def referred_to(documents: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+def referenced_objects(documents: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """The groups, roles, apps and authentication strengths that documents name."""
     ids: dict[str, set[str]] = {key: set() for key in ("groups", "directoryRoleDefinitions", "servicePrincipals")}
     strengths: dict[str, dict[str, Any]] = {}
@@ -129,7 +129,7 @@ def catalog_of(documents: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str
     return known
 
 
-def kept(documents: Documents, ids: set[str]) -> Documents:
+def documents_with_ids(documents: Documents, ids: set[str]) -> Documents:
     return {key: [document for document in found if document["id"] in ids] for key, found in documents.items()}
 
 
@@ -140,7 +140,7 @@ def branch(source: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, 
     return {key: [] for key in source} | {"groups": groups} | {key: source[key] for key in same}
 
 
-async def assert_the_same(database: Database, content: PlanContent) -> None:
+async def assert_same_tenants(database: Database, content: PlanContent) -> None:
     """Each unblocked item is the same in both tenants, except in fields that no request can send."""
     items = {(item.type_key, item.source_id): item for item in content.items}
     counts = Counter[PlanAction]()
@@ -172,11 +172,11 @@ async def test_promotion_makes_a_tenant_without_policies_the_same(database: Data
     await assert_proven(database, content)
     written = applied(content, target, catalog_of(source))
     created = {item.source_id for item in content.items if item.action is PlanAction.CREATE}
-    assert audiences(kept(source, created)) == audiences(
+    assert audiences(documents_with_ids(source, created)) == audiences(
         {key: found for key, found in written.items() if key not in {"roleScopeTags", "authenticationStrengthPolicies"}}
     )
     await read(database, TARGET, written)
-    await assert_the_same(database, content)
+    await assert_same_tenants(database, content)
     again = await plan(database)
     assert {item.action for item in again.items if item.source_id in created} == {PlanAction.NOTHING_TO_DO}
     assert again.counts.blocked == content.counts.blocked
@@ -219,6 +219,6 @@ async def test_promotion_makes_a_tenant_with_edited_items_the_same(database: Dat
     await assert_proven(database, content)
     restored = applied(content, changed, catalog_of(source))
     await read(database, TARGET, restored)
-    await assert_the_same(database, content)
+    await assert_same_tenants(database, content)
     again = await plan(database)
     assert (again.counts.create, again.counts.update) == (0, 0)

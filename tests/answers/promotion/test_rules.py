@@ -36,7 +36,7 @@ def plan(*items: PromotionItem, mapped: dict[Any, MappedTarget] | None = None) -
     return {item.source_id: item for item in found}
 
 
-def only(item: PromotionItem, mapped: dict[Any, MappedTarget] | None = None) -> PlannedItem:
+def planned_item(item: PromotionItem, mapped: dict[Any, MappedTarget] | None = None) -> PlannedItem:
     return plan(item, mapped=mapped)[item.source.external_id]
 
 
@@ -72,7 +72,7 @@ def test_a_circle_blocks_its_items_and_the_items_referring_to_them() -> None:
 
 
 def test_a_new_item_that_refers_to_itself_is_blocked() -> None:
-    assert codes(only(wifi(1, 1))) == {BlockCode.OWN_ID}
+    assert codes(planned_item(wifi(1, 1))) == {BlockCode.OWN_ID}
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -109,7 +109,7 @@ MAPPED = {(("groups",), GROUP): MappedTarget("groups", THERE, "Break glass")}
 
 
 def test_conditional_access_is_created_without_effect_first() -> None:
-    item = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
+    item = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP])), MAPPED)
     assert [(request.step, request.body) for request in item.requests] == [
         (
             RequestStep.CONTENT,
@@ -133,7 +133,7 @@ def test_conditional_access_is_created_without_effect_first() -> None:
 
 
 def test_a_disabled_policy_is_created_in_one_request() -> None:
-    (create,) = only(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED).requests
+    (create,) = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP], state="disabled")), MAPPED).requests
     assert create.body["state"] == "disabled"
     assert create.body["conditions"]["users"]["excludeGroups"] == [THERE]
 
@@ -141,7 +141,7 @@ def test_a_disabled_policy_is_created_in_one_request() -> None:
 def test_an_unresolved_exclusion_blocks_the_item() -> None:
     for reason in UnresolvedReason:
         mapped = {(("groups",), GROUP): MappedTarget("groups", None, "Break glass", reason)}
-        item = only(PromotionItem(ACCESS, access(1, excluded=[GROUP])), mapped)
+        item = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP])), mapped)
         is_ambiguous = reason is UnresolvedReason.AMBIGUOUS
         wanted = BlockCode.REFERENCE_AMBIGUOUS if is_ambiguous else BlockCode.REFERENCE_UNRESOLVED
         assert (item.action, codes(item), item.requests) == (PlanAction.BLOCKED, {wanted}, [])
@@ -151,7 +151,7 @@ def test_properties_that_the_source_lacks_are_cleared() -> None:
     source = version(1, settings=[], description=None, inner={"kept": 1})
     target = version(2, description="old", extra=["x"], inner={"kept": 1, "gone": 2})._replace(title="Item 1")
     target.document["displayName"] = "Item 1"  # type: ignore[index]
-    (update,) = only(PromotionItem(CONFIGURATIONS, source, target)).requests
+    (update,) = planned_item(PromotionItem(CONFIGURATIONS, source, target)).requests
     assert (update.method, update.path.rpartition("/")[2]) == ("PATCH", item_id(2))
     assert update.body == {"description": None, "extra": [], "inner": {"kept": 1, "gone": None}}
 
@@ -159,15 +159,15 @@ def test_properties_that_the_source_lacks_are_cleared() -> None:
 def test_a_fixed_property_blocks_an_update_but_not_a_creation() -> None:
     source = version(1, platforms="windows10", settings=[])
     target = version(2, platforms="macOS", settings=[])
-    assert codes(only(PromotionItem(SETTINGS, source, target))) == {BlockCode.FIXED}
-    assert only(PromotionItem(SETTINGS, source)).action is PlanAction.CREATE
+    assert codes(planned_item(PromotionItem(SETTINGS, source, target))) == {BlockCode.FIXED}
+    assert planned_item(PromotionItem(SETTINGS, source)).action is PlanAction.CREATE
 
 
 def test_a_hidden_value_blocks_only_if_it_would_be_sent() -> None:
     hidden = version(1, scriptContent={"sensitive": "0" * 64}, description="new")
-    assert codes(only(PromotionItem(SCRIPTS, hidden))) == {BlockCode.HIDDEN_VALUE}
+    assert codes(planned_item(PromotionItem(SCRIPTS, hidden))) == {BlockCode.HIDDEN_VALUE}
     same = version(2, scriptContent={"sensitive": "0" * 64}, description="old", displayName="Item 1")
-    (update,) = only(PromotionItem(SCRIPTS, hidden, same)).requests
+    (update,) = planned_item(PromotionItem(SCRIPTS, hidden, same)).requests
     assert update.body == {"description": "new"}
 
 
@@ -180,8 +180,8 @@ def test_missing_damaged_incomplete_or_stale_documents_block() -> None:
         (base._replace(details_complete=False), BlockCode.DETAILS_INCOMPLETE),
         (base._replace(stale=stale), BlockCode.STALE),
     ):
-        assert codes(only(PromotionItem(SETTINGS, changed))) == {code}
-        assert codes(only(PromotionItem(SETTINGS, base, changed._replace(external_id=item_id(2))))) == {code}
+        assert codes(planned_item(PromotionItem(SETTINGS, changed))) == {code}
+        assert codes(planned_item(PromotionItem(SETTINGS, base, changed._replace(external_id=item_id(2))))) == {code}
 
 
 def test_items_that_no_request_can_write_are_blocked() -> None:
@@ -199,11 +199,11 @@ def test_items_that_no_request_can_write_are_blocked() -> None:
         ),
         (CONFIGURATIONS, {"payloadName": f"of {item_id(1)}"}, BlockCode.OWN_ID),
     ):
-        assert codes(only(PromotionItem(type_key, version(1, **properties)))) == {code}, code
+        assert codes(planned_item(PromotionItem(type_key, version(1, **properties)))) == {code}, code
 
 
 def test_the_source_tenants_id_becomes_the_target_tenants_id() -> None:
-    item = only(PromotionItem(CONFIGURATIONS, version(1, url=f"https://example/{TENANTS.source}")))
+    item = planned_item(PromotionItem(CONFIGURATIONS, version(1, url=f"https://example/{TENANTS.source}")))
     assert item.requests[0].body["url"] == f"https://example/{TENANTS.target}"
 
 
@@ -233,7 +233,7 @@ def test_all_assignments_are_sent_or_the_item_is_blocked(listed: list[dict[str, 
         )
         for reference in wanted
     }
-    item = only(PromotionItem(CONFIGURATIONS, source), mapped)
+    item = planned_item(PromotionItem(CONFIGURATIONS, source), mapped)
     if missing & {reference.target_id for reference in wanted}:
         assert (item.action, item.requests) == (PlanAction.BLOCKED, [])
         return

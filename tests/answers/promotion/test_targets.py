@@ -20,7 +20,7 @@ from tests.answers.promotion.test_command import (
     golden,
     policy,
 )
-from tests.cli.looking import Terminal
+from tests.cli.command_line import Terminal
 
 BRANCHES = [UUID(int=100 + number) for number in range(10)]
 UNREAD = UUID(int=200)
@@ -63,12 +63,12 @@ async def test_one_command_plans_a_golden_tenant_into_ten_others(promote: Termin
     done = await promote("plan", "golden", "--tag", "branch", "--json")
     assert done.code == 3
     *rows, plans = done.objects()
-    made = {outcome["target"]["name"]: outcome["plan"] for outcome in plans["targets"]}
-    assert len(made) == 11
-    assert made.pop("unread") is None
+    plan_items = {outcome["target"]["name"]: outcome["plan"] for outcome in plans["targets"]}
+    assert len(plan_items) == 11
+    assert plan_items.pop("unread") is None
     for number in range(10):
         (listed,) = (await promote("list", f"branch-{number}", "--json")).objects()
-        assert listed == made[f"branch-{number}"], "each plan is stored, and is the one that is told"
+        assert listed == plan_items[f"branch-{number}"], "each plan is stored, and is the one that is told"
     cells = {
         (row["code"], row["about"]): {cell["tenant"]["name"]: len(cell["items"]) for cell in row["cells"]}
         for row in rows

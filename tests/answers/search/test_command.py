@@ -18,7 +18,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from storage import references
 from storage.database import Database
-from tests.cli.looking import Ended
+from tests.cli.command_line import CommandResult
 from tests.cli.test_schemas import record_of
 from tests.storage.support import observation, sync
 
@@ -49,9 +49,9 @@ class Starter:
             "COLUMNS": "80",
         }
 
-    async def __call__(self, *words: str) -> Ended:
+    async def __call__(self, *words: str) -> CommandResult:
         done = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 def compliance(external_id: str, name: str, **properties: Any) -> Any:
@@ -182,7 +182,7 @@ async def test_unknown_setting_is_refused_with_a_suggestion(starter: Starter) ->
         assert (await starter("settings", wrong)).code == 2
 
 
-def found(done: Ended) -> list[tuple[UUID, str]]:
+def found(done: CommandResult) -> list[tuple[UUID, str]]:
     assert done.code in (0, 3), done.stderr
     return [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()]
 

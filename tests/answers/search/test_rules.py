@@ -89,7 +89,7 @@ def test_wanted_values_include_their_stored_spelling(text: str, names: list[str]
     assert WantedSetting.of(text).values(names) == expected
 
 
-def like(key: str, pattern: str) -> bool:
+def matches(key: str, pattern: str) -> bool:
     """SQL's LIKE for a pattern that begins and ends with `%` and has all else escaped."""
     return pattern[1:-1].replace("\\%", "%").replace("\\_", "_").replace("\\\\", "\\") in key
 
@@ -99,7 +99,7 @@ def test_each_word_becomes_an_escaped_pattern(name: str, text: str) -> None:
     found = patterns(text)
     assert len(found) == len(name_key(text).split())
     assert all(
-        like(name_key(f"{name}{word}"), pattern)
+        matches(name_key(f"{name}{word}"), pattern)
         for word, pattern in zip(text.split(), found, strict=True)
         if len(name) + len(word) < 200
     )

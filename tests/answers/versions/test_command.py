@@ -11,8 +11,8 @@ from inventory.exact_json import JsonObject
 from inventory.observation import Observation, ObservationRules, Observer
 from storage import versions
 from storage.database import Database
-from tests.cli.looking import CommandLine
-from tests.storage.support import begin, end, land, listed, observation, sync
+from tests.cli.command_line import CommandLine
+from tests.storage.support import begin, end, land, list_document, observation, sync
 
 VERSION_FIELDS = [
     "tenant_id",
@@ -168,7 +168,7 @@ async def test_diff_names_the_missing_or_incomplete_version(
     database: Database, starter: CommandLine, tenant_id: UUID
 ) -> None:
     run = await begin(database, tenant_id, "groups")
-    await land(database, tenant_id, run, [listed("groups", "1", displayName="one")])
+    await land(database, tenant_id, run, [list_document("groups", "1", displayName="one")])
     await end(database, tenant_id, run)
     first = await starter("diff", "groups", "1")
     assert (first.code, first.stdout) == (0, "")

@@ -1,4 +1,4 @@
-"""No test fails because a machine is slow: deadlines come from `tests.patience`, or are at least a minute long.
+"""No test fails because a machine is slow: deadlines come from `tests.deadlines`, or are at least a minute long.
 
 The scan finds numbers below 60 in the place of a deadline: an argument or a setting named like a deadline, a call that
 waits, a limit on elapsed time, an HTTP client with its library's default of five seconds.
@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.deadlines import DEADLINE_SECONDS
 from tests.each import of_each
-from tests.patience import PATIENCE_SECONDS
 
 TESTS = Path(__file__).resolve().parent
 LEAST_SECONDS = 60
@@ -177,7 +177,7 @@ def test_no_deadline_is_shorter_than_a_minute(path: Path) -> None:
     if path == Path(__file__):
         return
     short = [
-        f"line {line}: {name} of {seconds:g} seconds; use tests.patience"
+        f"line {line}: {name} of {seconds:g} seconds; use tests.deadlines"
         for line, name, seconds in short_deadlines(path)
         if (str(path.relative_to(TESTS)), name) not in ALLOWED
     ]
@@ -198,7 +198,7 @@ def test_every_allowance_is_used() -> None:
 
 def test_pytest_waits_longer_than_any_wait_in_a_test() -> None:
     configured = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
-    assert configured["timeout"] >= 2 * PATIENCE_SECONDS
+    assert configured["timeout"] >= 2 * DEADLINE_SECONDS
     assert configured["timeout_method"] == "signal", "the other one ends the process, and fixtures give nothing back"
 
 

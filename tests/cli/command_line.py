@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from cli.app import app
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
     """A command that has ended."""
 
     code: int
@@ -44,12 +44,12 @@ class Terminal:
             **environment,
         }
 
-    async def __call__(self, *words: object, **environment: str) -> Ended:
+    async def __call__(self, *words: object, **environment: str) -> CommandResult:
         """Runs one command to its end."""
         arguments = [*self._first, *map(str, words)]
         variables = {**self.environment, **environment}
         done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=variables)
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
 
 class CommandLine:
@@ -66,6 +66,6 @@ class CommandLine:
         found._tenant_id = tenant_id
         return found
 
-    async def __call__(self, command: str, *arguments: str) -> Ended:
+    async def __call__(self, command: str, *arguments: str) -> CommandResult:
         """Runs one command, of one word or two, on the tenant to its end."""
         return await self._terminal(*command.split(), self._tenant_id, *arguments)

@@ -19,7 +19,7 @@ from pathlib import Path
 from cli.app import COMMANDS
 from local.guarded import PR_SET_PDEATHSIG
 from local.processes import GRACE_SECONDS, PartError
-from tests.patience import PATIENCE_SECONDS, PAUSE_SECONDS
+from tests.deadlines import DEADLINE_SECONDS, PAUSE_SECONDS
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -27,7 +27,7 @@ _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
         "tests.garbage_kept",
-        "tests.forking",
+        "tests.forks",
         "worker",
         "starter",
         *{place.partition(":")[0] for place in COMMANDS.values()},
@@ -69,7 +69,7 @@ class Fork:
         """Whether it still runs."""
         return self._process.is_alive()
 
-    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
+    def wait(self, timeout_seconds: float = DEADLINE_SECONDS) -> int:
         """Its exit code, once it has ended. After the timeout, kills it and raises `subprocess.TimeoutExpired`."""
         try:
             self._process.join(timeout_seconds)
@@ -84,7 +84,7 @@ class Fork:
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Waits for a condition. Raises `PartError` if the program ends first or the condition never comes."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + DEADLINE_SECONDS
         try:
             while not ready():
                 if not self.running() or time.monotonic() > deadline:
