@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -185,7 +185,7 @@ class Settings(BaseSettings):
     traces_endpoint: WebAddress = None
     metrics_tenants: bool = False
     log_format: LogFormat = LogFormat.TEXT
-    log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property
     def web_sign_in_app(self) -> TenantConfig | None:

@@ -47,7 +47,7 @@ def catalog(
             _explain(entry)
     else:
         rows = [_row(entry) for entry in entries]
-        print_table(_COLUMNS, rows, record=tuple(rows[0]) if rows else None)
+        print_table(_COLUMNS, rows, record=tuple(rows[0]) if rows else None, if_none="no collection fits all options")
 
 
 _COLUMNS = (

@@ -44,6 +44,12 @@ class OutputOptions:
     together: SortedTogether | None = None
 
     @property
+    def of_tables(self) -> list[str]:
+        """The given options that only a table takes."""
+        given = {"csv": self.as_csv, "columns": self.columns, "sort": self.sort, "ids": self.ids}
+        return [name for name, value in given.items() if value]
+
+    @property
     def is_data(self) -> bool:
         """Whether the answer is for programs."""
         return self.as_json or self.as_csv
@@ -135,18 +141,21 @@ def refuse_columns_without_csv() -> None:
 
 
 def _chosen(given: dict[str, Any]) -> OutputOptions:
-    if given["as_json"] and (wrong := [name for name in ("as_csv", "columns", "sort", "ids") if given.get(name)]):
-        name = f"--{wrong[0].removeprefix('as_')}"
-        raise UsageError(f"{name} belongs to tables and --json prints every field: give one of them")
-    return OutputOptions(
+    chosen = OutputOptions(
         as_json=bool(given["as_json"]),
         utc=bool(given.get("utc")),
         as_csv=bool(given.get("as_csv")),
         ids=bool(given.get("ids")),
-        columns=_names(given.get("columns")),
-        sort=_names(given.get("sort")),
+        columns=_names("--columns", given.get("columns")),
+        sort=_names("--sort", given.get("sort")),
     )
+    if chosen.as_json and (wrong := chosen.of_tables):
+        raise UsageError(f"--{wrong[0]} belongs to tables and --json prints every field: give one of them")
+    return chosen
 
 
-def _names(text: str | None) -> tuple[str, ...]:
-    return tuple(name for part in (text or "").split(",") if (name := part.strip()))
+def _names(option: str, text: str | None) -> tuple[str, ...]:
+    names = tuple(name for part in (text or "").split(",") if (name := part.strip()))
+    if text is not None and not names:
+        raise UsageError(f"{option} names no column")
+    return names

@@ -34,8 +34,8 @@ def permissions(
     collections = load_catalog().collections
     needed = least_permissions(collections[key] for key in selection.type_keys)
     if manifest:
-        if output_options().as_json:
-            raise UserError("--manifest is JSON already; leave --json out")
+        if wrong := output_options().of_tables or ["json"] * output_options().as_json:
+            raise UserError(f"--manifest is JSON already; leave --{wrong[0]} out")
         print(orjson.dumps(required_resource_access(needed), option=orjson.OPT_INDENT_2).decode())
         return
     ids = permission_ids()

@@ -340,8 +340,9 @@ def list_tenants() -> None:
 
     Example: python starter.py tenant list
     """
-    entries = [TenantEntry.of(entry) for entry in configured_tenants_of(load_settings())]
-    print_table(_COLUMNS, entries, record=TenantEntry)
+    configured = configured_tenants_of(load_settings())
+    nothing = f"{configured.place} has no tenants; python starter.py tenant add --help shows how to add one"
+    print_table(_COLUMNS, [*map(TenantEntry.of, configured)], record=TenantEntry, if_none=nothing)
 
 
 _COLUMNS = (

@@ -1,6 +1,7 @@
 """The configured tenants, their clouds, and the places of their credentials."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Protocol
@@ -65,6 +66,15 @@ THE_TABLE = "the table of tenants"
 
 VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 """A secret's or certificate's name in the vault of TENANT_VAULT_URL."""
+
+
+SPELLING = {
+    "name": "has a control character; leave it out",
+    "tags": "write lower-case letters, digits, '.', '_' and '-', 64 at most, first a letter or a digit",
+    "client_secret_vault": "write letters, digits and '-', 127 at most",
+    "certificate_vault": "write letters, digits and '-', 127 at most",
+}
+"""What to write in place of a text that a pattern refuses."""
 
 
 class TenantsFileError(UserError):
@@ -171,8 +181,11 @@ class Tenants:
         except ValueError:
             tenant = self._by_name.get(id_or_name.casefold()) or self._beginning(id_or_name.lower())
         if tenant is None:
+            near = get_close_matches(id_or_name.casefold(), self._by_name, n=1)
+            hint = f" (did you mean {self._by_name[near[0]].name!r}?)" if near else ""
             known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:NAMED]) or "none"
-            raise UnknownTenantError(f"unknown tenant {id_or_name!r}; {self.place} knows: {known}")
+            more = f" and {len(self._tenants) - NAMED} more" if len(self._tenants) > NAMED else ""
+            raise UnknownTenantError(f"unknown tenant {id_or_name!r}{hint}; {self.place} knows: {known}{more}")
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
@@ -256,7 +269,9 @@ def _tenant(named: str, number: int, entry: Mapping[str, Any], defaults: Mapping
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
         what = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "string_pattern_mismatch":
+            what = SPELLING[str(problem["loc"][0])]
+        elif problem["type"] == "extra_forbidden":
             what = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
         raise TenantsFileError(f"{named}: {which}: {where + ': ' if where else ''}{what}") from None
 

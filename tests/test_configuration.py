@@ -1,6 +1,7 @@
 """Settings are checked at start; each error message is one line."""
 
 import codecs
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
             {"WEB_METRICS_ADDRESS": "localhost:9464"},
             "WEB_METRICS_ADDRESS: must be an address of this machine",
         ),
+        ({"LOG_LEVEL": "info"}, "LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ({"WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither"),
         ({"WORKER_DEPLOYMENT_NAME": "a"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together"),
         ({"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME: String should match"),
@@ -64,6 +66,20 @@ def test_the_example_and_the_docs_name_every_setting() -> None:
     for name in Settings.model_fields:
         assert f"{name.upper()}=" in example, name
         assert f"`{name.upper()}`" in documented, name
+
+
+def test_the_example_has_the_defaults() -> None:
+    text = (Path(__file__).resolve().parents[1] / ".env.example").read_text()
+    example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    defaults = {
+        name.upper(): str(field.default)
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, int | float | str) and name != "tenants_from"
+    }
+    assert len(defaults) > 20
+    assert {name: example[name].lower() for name in defaults} == {
+        name: default.lower() for name, default in defaults.items()
+    }
 
 
 def test_an_env_file_may_begin_with_a_byte_order_mark(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ def test_explain_covers_every_collection_of_a_filter() -> None:
         (("catalog", "--permission", "Nothing.Read.All"), "no collection needs 'Nothing.Read.All'"),
         (("permissions", "--type", "nothing"), "unknown type key 'nothing'"),
         (("permissions", "--manifest", "--json"), "--manifest is JSON already"),
+        (("permissions", "--manifest", "--csv"), "--manifest is JSON already; leave --csv out"),
+        (("permissions", "--manifest", "--sort", "id"), "--manifest is JSON already; leave --sort out"),
+        (("permissions", "--columns", ""), "--columns names no column"),
+        (("catalog", "--sort", ","), "--sort names no column"),
     ],
 )
 def test_a_usage_error_is_a_single_line(arguments: tuple[str, ...], message: str) -> None:
@@ -114,6 +118,10 @@ def test_a_usage_error_is_a_single_line(arguments: tuple[str, ...], message: str
     assert (done.code, done.stdout) == (2, "")
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_filter_that_nothing_fits_is_answered() -> None:
+    assert starter("catalog", "--category", "scripts", "--opt-in").stdout == "no collection fits all options\n"
 
 
 def test_permissions_of_a_selection_are_minimal_and_name_their_collections() -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from storage.database import Database
 from tests.cli.command_line import Terminal
 
@@ -23,3 +25,10 @@ async def test_an_import_with_a_taken_name_adds_no_tenant(
     assert (refused.code, "another tenant has the same id or name" in refused.stderr) == (2, True)
     names = [tenant["name"] for tenant in (await starter("list", "--json")).objects()]
     assert names == ["Contoso"]
+
+
+@pytest.mark.usefixtures("database")
+async def test_a_list_without_tenants_says_so(database_url: str, tmp_path: Path) -> None:
+    starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table")
+    listed = await starter("list")
+    assert (listed.code, listed.stdout.split(";")[0]) == (0, "the table of tenants has no tenants")

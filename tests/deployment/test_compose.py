@@ -9,7 +9,7 @@ import yaml
 from compose_spec.models import ComposeSpecification, Service
 
 from benchmarks.machine import POSTGRES
-from configuration import known_names
+from configuration import Settings, known_names
 from graph.tenants import load_tenants
 from tests.test_architecture import OURS, imported
 from web.place import PlaceError, place
@@ -241,6 +241,13 @@ def test_no_secret_is_in_the_file() -> None:
 def test_the_product_services_have_only_known_settings() -> None:
     for name in ("migrations", "worker", "web", "starter"):
         assert set(SERVICES[name]["environment"]) <= known_names() | {"PGPASSWORD"}
+
+
+def test_the_env_file_may_hold_any_setting_of_workers_and_web_page() -> None:
+    passed = {**SERVICES["worker"]["environment"], **SERVICES["web"]["environment"]}
+    left_out = {"TEMPORAL_TASK_QUEUE", "GRAPH_BASE_URL", "GRAPH_AUTHORITY_URL", "TENANT_VAULT_URL", "TRACES_ENDPOINT"}
+    left_out |= {"WEB_SIGN_IN_FEDERATED_TOKEN_FILE"}
+    assert {name.upper() for name in Settings.model_fields} - set(passed) == left_out
 
 
 def test_mounted_files_and_commands_exist() -> None:

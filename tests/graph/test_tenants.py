@@ -1,10 +1,20 @@
 import codecs
+import re
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from graph.tenants import CLOUD_ENDPOINTS, Cloud, Tenants, TenantsFileError, UnknownTenantError, load_tenants
+from graph.tenants import (
+    CLOUD_ENDPOINTS,
+    SPELLING,
+    Cloud,
+    TenantConfig,
+    Tenants,
+    TenantsFileError,
+    UnknownTenantError,
+    load_tenants,
+)
 
 ID, OTHER = UUID(int=1), UUID(int=2)
 ENTRY = f'[[tenant]]\nid = "{ID}"\nname = "Contoso"\nclient_id = "app"\n'
@@ -88,7 +98,7 @@ def test_a_tenant_is_found_by_id_and_by_name_in_any_case(tmp_path: Path) -> None
         (ENTRY.replace(str(ID), "hunter2") + "managed_identity = true", r"tenant 1 \(Contoso\): id"),
         (ENTRY + 'managed_identity = true\ncloud = "moon"', "cloud"),
         ((ENTRY + "managed_identity = true\n") * 2, "same id or name"),
-        (ENTRY + 'managed_identity = true\ntags = ["EMEA"]', r"tags.0: String should match"),
+        (ENTRY + 'managed_identity = true\ntags = ["EMEA"]', r"tags.0: write lower-case"),
         (ENTRY + 'managed_identity = true\ntags = "emea"', "tags: Input should be a valid tuple"),
         (ENTRY + 'managed_identity = true\ntags = ["a", "a"]', "names a tag twice"),
         ("[tenant]\n", "two brackets"),
@@ -132,6 +142,30 @@ def test_tenant_is_found_by_a_unique_id_prefix(tmp_path: Path) -> None:
     assert tenants.find("abcd").name == "abcd", "a name comes first"
     with pytest.raises(UnknownTenantError, match="unknown tenant '123'"):
         tenants.find("123")
+
+
+def test_an_unknown_tenant_gets_a_near_name_and_the_number_of_others(tmp_path: Path) -> None:
+    entries = [
+        f'[[tenant]]\nid = "{UUID(int=number)}"\nname = "Contoso {number:02}"\nmanaged_identity = true\n'
+        for number in range(25)
+    ]
+    with pytest.raises(UnknownTenantError) as raised:
+        load(tmp_path, "".join(entries)).find("contozo 24")
+    assert str(raised.value).startswith("unknown tenant 'contozo 24' (did you mean 'Contoso 24'?); the tenants file")
+    assert str(raised.value).endswith("Contoso 18, Contoso 19 and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("name", '"a\\u0007"'), ("tags", '["EMEA west"]'), ("client_secret_vault", '"a/b"')]
+)
+def test_a_refused_text_says_what_to_write(tmp_path: Path, key: str, value: str) -> None:
+    entry = {"id": f'"{UUID(int=1)}"', "name": '"contoso"', "client_id": '"1"', "client_secret_env": '"A"'}
+    if key.endswith("vault"):
+        del entry["client_secret_env"]
+    lines = "".join(f"{name} = {text}\n" for name, text in (entry | {key: value}).items())
+    with pytest.raises(TenantsFileError, match=re.escape(SPELLING[key])):
+        load(tmp_path, f"[[tenant]]\n{lines}")
+    assert set(SPELLING) == {name for name, field in TenantConfig.model_fields.items() if "pattern=" in repr(field)}
 
 
 def test_ambiguous_id_prefix_names_its_tenants(tmp_path: Path) -> None:
