@@ -26,8 +26,6 @@ NO_ENTRIES = frozenset({
 """Files without entries."""
 
 
-LOGS = frozenset({"audit"})
-
 MOST_NAMED = 3
 """Categories or collections in a selection's name."""
 
@@ -104,7 +102,7 @@ class Catalog:
 
     @property
     def logs(self) -> frozenset[str]:
-        return frozenset(key for key, collection in self.collections.items() if collection.category in LOGS)
+        return frozenset(key for key, collection in self.collections.items() if collection.is_log)
 
     @property
     def confirmable(self) -> frozenset[str]:

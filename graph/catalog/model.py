@@ -99,8 +99,6 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         Annotated[tuple[PropertyPath, ...], OneOrMore],
     ] = {}
     """Further meta keys, each with property paths, of which the first present counts."""
-    readable_by_id: bool = True
-    """Whether GET `{path}/{id}` answers 404 for a missing object and 200 for a present one."""
     details: tuple[DetailCall, ...] = ()
     refresh_hours: Annotated[int | None, Field(ge=1, le=168)] = None
     """The time within which silently changing details are read again; None if the list always tells."""
@@ -211,8 +209,13 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def confirmable(self) -> bool:
-        """Whether an unlisted item can be asked for by id; a singleton's listing asks already."""
-        return self.readable_by_id and not self.singleton and "{tenant_id}" not in self.path
+        """Whether unlisted items are asked for by id. A log's entries have expired; a singleton's listing asks already."""
+        return not self.is_log and not self.singleton and "{tenant_id}" not in self.path
+
+    @property
+    def is_log(self) -> bool:
+        """Whether Graph drops old items by itself, so that an unlisted one is no deletion."""
+        return self.category == "audit"
 
     @property
     def assignable(self) -> bool:
@@ -252,7 +255,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         """
         if self.in_directory_audits:
             return DIRECTORY_AUDITS
-        has_another = self.path.startswith("/deviceManagement/virtualEndpoint/") or self.category == "audit"
+        has_another = self.path.startswith("/deviceManagement/virtualEndpoint/") or self.is_log
         of_intune = self.path.startswith(("/deviceManagement/", "/deviceAppManagement/"))
         return AUDIT_EVENTS if of_intune and not has_another and not self.singleton else None
 
