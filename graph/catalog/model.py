@@ -209,7 +209,7 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def confirmable(self) -> bool:
-        """Whether unlisted items are asked for by id. A log's entries have expired; a singleton's listing asks already."""
+        """Whether unlisted items are asked for by id: log entries expire, and a singleton's listing asks already."""
         return not self.is_log and not self.singleton and "{tenant_id}" not in self.path
 
     @property
