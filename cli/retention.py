@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -7,11 +8,12 @@ import typer
 from activities.messages.retention import ForgottenOfTenant
 from activities.retention import BATCH, RUNS
 from cli import output
-from cli.errors import UsageError
+from cli.errors import ExitCode, UsageError
 from cli.options import OptionalTenantArgument, TenantNames, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
+from cli.tenant_walk import tenant_failure
 from configuration import Settings, load_settings
 from connections import check_database
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS
@@ -66,11 +68,19 @@ def retention(
             "retention keeps every version and run: give --days, --count or --run-days, or set"
             " VERSION_RETENTION_DAYS, VERSION_RETENTION_COUNT or RUN_RETENTION_DAYS"
         )
-    forgotten = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
+    forgotten, failed = asyncio.run(_forget(settings, tenant_id_of(settings, tenant) if tenant else None, limits))
     if output_options().as_json:
         output.print_json(*forgotten)
-        return
-    names = TenantNames.load(settings)
+    else:
+        _print(forgotten, TenantNames.load(settings))
+    if failed:
+        names = TenantNames.load(settings)
+        for tenant_id, reason in failed.items():
+            output.stderr.print(f"{names.of(tenant_id)}: {reason}", style="red")
+        raise typer.Exit(ExitCode.PARTIAL if forgotten else ExitCode.FAILED)
+
+
+def _print(forgotten: Sequence[ForgottenOfTenant], names: TenantNames) -> None:
     columns = (
         Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
         Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
@@ -81,19 +91,28 @@ def retention(
     print_table(columns, forgotten, record=ForgottenOfTenant)
 
 
-async def _forget(settings: Settings, tenant_id: UUID | None, limits: RetentionInput) -> list[ForgottenOfTenant]:
-    """Commits each batch, as `RetentionWorkflow` does."""
+async def _forget(
+    settings: Settings, tenant_id: UUID | None, limits: RetentionInput
+) -> tuple[list[ForgottenOfTenant], dict[UUID, str]]:
+    """Of all tenants if none is given; also returns the errors of failed ones."""
+    forgotten: list[ForgottenOfTenant] = []
+    failed: dict[UUID, str] = {}
     async with opened_database(settings) as database:
         await check_database(database)
+        if tenant_id is not None:
+            return [await _forget_of_tenant(database, tenant_id, limits)], failed
         async with database.portfolio() as session:
             known = await versions.tenants(session)
-        return [
-            await _forget_of_tenant(database, tenant, limits)
-            for tenant in (known if tenant_id is None else [tenant_id])
-        ]
+        for tenant in known:
+            try:
+                forgotten.append(await _forget_of_tenant(database, tenant, limits))
+            except Exception as error:  # noqa: BLE001 - retention of the other tenants goes on
+                failed[tenant] = await tenant_failure(database, error)
+    return forgotten, failed
 
 
 async def _forget_of_tenant(database: Database, tenant_id: UUID, limits: RetentionInput) -> ForgottenOfTenant:
+    """Commits each batch, as `RetentionWorkflow` does."""
     forgotten, after = ForgottenOfTenant(tenant_id=tenant_id), None
     while limits.limits_versions:
         async with database.tenant(tenant_id) as session:

@@ -25,7 +25,7 @@ from cli.spool import printed_afterwards
 from configuration import Settings
 from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
-from storage.database import Database
+from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 
 RowT = TypeVar("RowT")
 
@@ -79,6 +79,16 @@ async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterato
     """A read-only transaction on the tenant. `ask_each` prints the body's output after it."""
     async with database.tenant(tenant.tenant_id, read_only=True) as session:
         yield session
+
+
+async def tenant_failure(database: Database, error: Exception) -> str:
+    """One tenant's error in a line for people. Raises an error that concerns every tenant."""
+    if isinstance(error, BrokenPipeError | UsageError | StorageNotReadyError):
+        raise error
+    if not isinstance(error, StorageUnavailableError):
+        return words_of(error)
+    await database.check()
+    return f"{error}; run the command again for this tenant"
 
 
 def ask_each(
@@ -140,14 +150,13 @@ async def _ask_one(
     try:
         with printed_afterwards(heading):
             ending, code = await _answered(database, tenant, ask)
-    except (BrokenPipeError, UsageError):  # the reader has left, or the question is wrong for every tenant
-        raise
     except Exception as error:  # noqa: BLE001 - the other tenants are still asked
+        words = await tenant_failure(database, error)
         header[:] = printed_before  # this tenant's output was discarded
         if together is not None:
             together.tables[:] = sorted_before
         with printed_afterwards(heading):
-            output.stderr.print(words_of(error), style="red")
+            output.stderr.print(words, style="red")
         return _Ending.FAILED, ExitCode.PARTIAL
     return ending, code
 

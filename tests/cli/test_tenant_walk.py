@@ -21,7 +21,7 @@ from cli.table import Column, print_table
 from cli.tenant_walk import ask_each
 from configuration import Settings
 from inventory.user_errors import NeverReadError, UserError
-from storage.database import Database
+from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
 from tests.cli.command_line import CommandResult
 from tests.storage.support import sync
@@ -297,6 +297,25 @@ def test_a_failure_sets_the_exit_code_and_stops_no_other_tenant(
     is_failure = [isinstance(answer, UserError) and not isinstance(answer, NeverReadError) for answer in answers]
     failed = [name for name, failed in zip("ab", is_failure, strict=True) if failed]
     assert [line for line in err.splitlines() if "no such run" in line] == [f"{name}: no such run" for name in failed]
+
+
+def test_a_storage_error_of_one_tenant_stops_no_other(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert walk(database_url, monkeypatch, [StorageUnavailableError("a lock was not free in time"), None]) == 3
+    out, err = capsys.readouterr()
+    assert out == '{"tenant":"b"}\n'
+    assert err.splitlines()[0] == "a: a lock was not free in time; run the command again for this tenant"
+
+
+@pytest.mark.parametrize("error", [StorageUnavailableError("it broke"), StorageNotReadyError("it is not ready")])
+def test_no_tenant_is_asked_after_an_error_that_concerns_all(
+    error: Exception, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://nobody@127.0.0.1:9/none" if isinstance(error, StorageUnavailableError) else database_url
+    with pytest.raises((StorageUnavailableError, StorageNotReadyError), match=r"nothing listens|is not ready"):
+        walk(url, monkeypatch, [error, None])
+    assert capsys.readouterr() == ("", "")
 
 
 def test_sorted_rows_omit_failed_tenants(

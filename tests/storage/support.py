@@ -1,9 +1,9 @@
 """Runs and observations for the storage tests."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import psycopg
@@ -26,6 +26,8 @@ from storage.first_form import FirstFormItem
 from storage.new_versions import NewVersion
 from storage.recreated_items import StoredDocument, link_recreated
 from tests.deadlines import until_async
+
+ResultT = TypeVar("ResultT")
 
 LEASE = timedelta(minutes=10)
 SLOTS = runs.Slots(per_tenant=100, overall=100, lease=LEASE)
@@ -101,6 +103,25 @@ async def until_it_waits(database_url: str, write: asyncio.Task[Any]) -> None:
             return write.done() or await looked.fetchone() is not None
 
         await until_async(waits)
+
+
+async def without_locks(database_url: str, asked: Awaitable[ResultT]) -> ResultT:
+    """The result, with each statement ended that waits for a lock meanwhile."""
+    task, ended = asyncio.ensure_future(asked), set[tuple[int, datetime]]()
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+
+        async def is_done() -> bool:
+            waiting = await connection.execute(
+                "SELECT pid, query_start FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            for pid, began_at in set(await waiting.fetchall()) - ended:
+                await connection.execute("SELECT pg_cancel_backend(%s)", [pid])
+                ended.add((pid, began_at))
+            return task.done()
+
+        await until_async(is_done)
+    return await task
 
 
 async def begin(database: Database, tenant_id: UUID, *type_keys: str, slots: runs.Slots = SLOTS) -> runs.RunIdentity:
