@@ -155,7 +155,7 @@ KeyPart = Annotated[str, Field(max_length=MAX_ID_LENGTH)]
 class RetentionInput(StartInput):
     """Versions and runs to forget, of one tenant or all; None sets no limit.
 
-    Continue-as-new carries over `left`, `after`, `at_runs` and `forgotten`.
+    Continue-as-new carries over `left`, `after`, `at_runs`, `forgotten` and `failed`.
     """
 
     tenant_id: UUID | None = None
@@ -170,6 +170,7 @@ class RetentionInput(StartInput):
     at_runs: bool = False
     """Whether the first of `left` has no more versions to forget."""
     forgotten: list[ForgottenOfTenant] = Field(default_factory=list)
+    failed: dict[UUID, ErrorCode] = Field(default_factory=dict)
 
     @classmethod
     def within(cls, days: int, count: int, run_days: int) -> "RetentionInput":

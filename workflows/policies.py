@@ -52,9 +52,8 @@ DIAGNOSIS: ActivityLimits = {
 
 RETENTION: ActivityLimits = {
     **DATABASE,
-    # It waits for the tenant's merges under way, and is in no hurry.
+    # It waits for the tenant's merges under way. After 30 minutes, the next tenant's turn comes.
     "start_to_close_timeout": timedelta(minutes=6),
-    "schedule_to_close_timeout": timedelta(hours=6),
 }
 
 

@@ -1,9 +1,11 @@
 """RetentionWorkflow: deletes old versions and runs, by a schedule or a command."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from activities import definitions
@@ -14,7 +16,11 @@ with workflow.unsafe.imports_passed_through():
         ForgetVersionsResult,
         ForgottenOfTenant,
     )
+    from inventory.bounds import NAMED
+    from inventory.error_codes import ErrorCode
+    from inventory.plurals import counted
     from workflows import policies
+    from workflows.failures import error_code_of
     from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
@@ -30,30 +36,41 @@ class RetentionWorkflow:
 
     @workflow.run
     async def run(self, given: RetentionInput) -> RetentionResult:
+        """Raises `ApplicationError` at the end if a tenant failed."""
         left = given.left
         if left is None:
             left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
         forgotten = list(given.forgotten)
         after = given.after
         at_runs = given.at_runs or _begins_at_runs(given)
+        failed = dict(given.failed)
         while left:
             if workflow.info().is_continue_as_new_suggested():
-                so_far = {"left": left, "after": after, "at_runs": at_runs, "forgotten": forgotten}
+                so_far = {"left": left, "after": after, "at_runs": at_runs, "forgotten": forgotten, "failed": failed}
                 workflow.continue_as_new(given.model_copy(update=so_far))
-            earlier, forgotten = _latest(forgotten, left[0])
-            if at_runs and given.runs_older_than is not None:
-                runs = await self._forget_runs(left[0], given.runs_older_than)
-                forgotten.append(earlier.plus(runs=runs.runs, plans=runs.plans))
-                is_done = runs.is_last
-            else:
-                versions = await self._forget_versions(given, left[0], after)
-                forgotten.append(earlier.plus(versions=versions.versions, documents=versions.documents))
-                after = versions.after
-                at_runs = after is None and given.runs_older_than is not None
-                is_done = after is None and not at_runs
+            earlier, others = _latest(forgotten, left[0])
+            try:
+                if at_runs and given.runs_older_than is not None:
+                    runs = await self._forget_runs(left[0], given.runs_older_than)
+                    forgotten = [*others, earlier.plus(runs=runs.runs, plans=runs.plans)]
+                    is_done = runs.is_last
+                else:
+                    versions = await self._forget_versions(given, left[0], after)
+                    forgotten = [*others, earlier.plus(versions=versions.versions, documents=versions.documents)]
+                    after = versions.after
+                    at_runs = after is None and given.runs_older_than is not None
+                    is_done = after is None and not at_runs
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                failed[left[0]] = error_code_of(error)
+                workflow.logger.warning("retention of tenant %s failed: %s", left[0], failed[left[0]])
+                after, is_done = None, True
             if is_done:
                 left = left[1:]
                 at_runs = _begins_at_runs(given)
+        if failed:
+            raise _failure(failed)
         return RetentionResult(tenants=forgotten)
 
     async def _tenants(self) -> list[UUID]:
@@ -81,6 +98,14 @@ class RetentionWorkflow:
             summary="forget runs",
             **policies.RETENTION,
         )
+
+
+def _failure(failed: Mapping[UUID, ErrorCode]) -> ApplicationError:
+    named = ", ".join(f"{tenant_id} ({failed[tenant_id]})" for tenant_id in list(failed)[:NAMED])
+    more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    return ApplicationError(
+        f"retention of {counted(len(failed), 'tenant')} failed: {named}{more}", type=next(iter(failed.values()))
+    )
 
 
 def _begins_at_runs(given: RetentionInput) -> bool:

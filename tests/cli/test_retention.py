@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from storage.database import Database
-from tests.cli.looking import Terminal
+from tests.cli.command_line import Terminal
 from tests.storage.support import observation, sync, without_locks
 
 ALPHA, BETA, GAMMA = (UUID(int=number) for number in (61, 62, 63))

@@ -89,7 +89,7 @@ FIELDS = {
     "PageBatch": "cursors failure fetched",
     "ReadWave": "at_once confirmations details graph_patience in_turn pages tenant_id",
     "ReadWaveResult": "confirmations details pages",
-    "RetentionInput": "after at_runs forgotten kept left older_than runs_older_than tenant_id",
+    "RetentionInput": "after at_runs failed forgotten kept left older_than runs_older_than tenant_id",
     "RetentionResult": "tenants",
     "FollowRuns": "runs",
     "FollowRunsResult": "outcomes",

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
@@ -25,15 +25,19 @@ from activities.messages.retention import (
 from workflows.messages import RetentionInput, RetentionResult
 from workflows.retention import RetentionWorkflow
 
-ONE, OTHER = UUID(int=1), UUID(int=2)
+ONE, OTHER, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 class Batches:
     """Answers a given number of batches for each tenant, each of ten versions and one document."""
 
-    def __init__(self, batches: dict[UUID, int], *, failing_first: bool = False) -> None:
+    def __init__(
+        self, batches: dict[UUID, int], *, failing_first: bool = False, broken: dict[UUID, str] | None = None
+    ) -> None:
+        """`broken`: tenants of which one kind of batches fails."""
         self._batches = batches
         self._fails = failing_first
+        self._broken = broken or {}
         self.asked: list[ForgetVersions] = []
         self.asked_for_runs: list[ForgetRuns] = []
         self.order: list[tuple[UUID, str]] = []
@@ -47,6 +51,7 @@ class Batches:
         if self._fails:
             self._fails = False
             raise ApplicationError("gone for a moment", type="storage_unavailable")
+        self._fail_if_broken(request.tenant_id, "versions")
         self.asked.append(request)
         self.order.append((request.tenant_id, "versions"))
         number = 1 + (int(request.after[1]) if request.after else 0)
@@ -55,10 +60,15 @@ class Batches:
 
     @activity.defn(name="forget_runs")
     async def forget_runs(self, request: ForgetRuns) -> ForgetRunsResult:
+        self._fail_if_broken(request.tenant_id, "runs")
         self.asked_for_runs.append(request)
         self.order.append((request.tenant_id, "runs"))
         number = sum(run.tenant_id == request.tenant_id for run in self.asked_for_runs)
         return ForgetRunsResult(runs=100, is_last=number == self._batches[request.tenant_id])
+
+    def _fail_if_broken(self, tenant_id: UUID, kind: str) -> None:
+        if self._broken.get(tenant_id) == kind:
+            raise ApplicationError("its rows are locked", type="storage_unavailable", non_retryable=True)
 
 
 @asynccontextmanager
@@ -101,6 +111,22 @@ async def test_retention_deletes_every_batch_of_every_tenant(time_skipping: Work
 
 
 @pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("kind", ["versions", "runs"])
+async def test_a_tenant_that_fails_is_named_at_the_end(time_skipping: WorkflowEnvironment, kind: str) -> None:
+    batches = Batches({ONE: 1, OTHER: 1, THIRD: 1}, broken={ONE: kind, OTHER: kind})
+    async with started(time_skipping, batches, RetentionInput.within(days=30, count=0, run_days=7)) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+        history = await handle.fetch_history()
+    assert [done for done in batches.order if done[0] == THIRD] == [(THIRD, "versions"), (THIRD, "runs")]
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.message == (
+        f"retention of 2 tenants failed: {ONE} (storage_unavailable), {OTHER} (storage_unavailable)"
+    )
+    await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+@pytest.mark.asyncio(loop_scope="session")
 async def test_retention_may_be_limited_to_a_tenant(time_skipping: WorkflowEnvironment) -> None:
     batches = Batches({ONE: 2, OTHER: 2})
     async with started(time_skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
@@ -125,6 +151,20 @@ async def test_retention_of_versions_continues_as_new_where_it_stopped(short_his
         None,
         *(("groups", str(number)) for number in range(1, 30)),
     ]
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_tenant_that_failed_is_named_after_a_continue_as_new(short_history: WorkflowEnvironment) -> None:
+    batches = Batches({ONE: 1, OTHER: 12}, broken={ONE: "versions"})
+    async with started(short_history, batches, LIMITS) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+        first = await short_history.client.get_workflow_handle(
+            handle.id, run_id=handle.first_execution_run_id
+        ).fetch_history()
+    assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
+    assert len(batches.asked) == 12
+    assert f"failed: {ONE} (storage_unavailable)" in str(failed.value.cause)
 
 
 @pytest.mark.asyncio(loop_scope="session")
