@@ -76,6 +76,17 @@ _RECORD = text(
 
 _MERGE = statement("merge", by_place=BY_PLACE)
 
+# A merge has made these versions while this one waited for it. Later observations of them are not recorded.
+_OBSERVED_ONCE = text("""
+UPDATE item_version AS v
+SET last_observed_at = v.first_observed_at, last_observed_run_id = v.first_observed_run_id
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS int[]))
+    AS superseded (type_key, external_id, version_number)
+WHERE (v.type_key, v.external_id, v.version_number)
+        = (superseded.type_key, superseded.external_id, superseded.version_number)
+    AND v.last_observed_at IS NULL
+""")
+
 # A plan made while few rows were staged would read all staged rows for each row.
 _BY_PLACE = text("SELECT set_config('enable_seqscan', 'off', true)")
 
@@ -197,7 +208,7 @@ async def merge_found(
 
 
 async def _changed(session: AsyncSession, row: Row[Any], comparison: DocumentComparison | None) -> int:
-    found = [(type_key, external_id, number) for type_key, external_id, number in row.new_versions]
+    found = [(type_key, external_id, number) for type_key, external_id, number, _ in row.new_versions]
     if comparison is None:
         return len(found)
     changed = 0
@@ -236,6 +247,10 @@ async def _merge_staged(
         await take_over(session, run_id, fetch_tokens, comparison.says_the_same)
     await session.execute(_BY_PLACE)
     row = (await session.execute(_MERGE, {**waves, **how})).one()
+    if unseen := [new_version for new_version in row.new_versions if new_version[-1]]:
+        type_keys, external_ids, numbers, _ = map(list, zip(*unseen, strict=True))
+        before = {"type_keys": type_keys, "external_ids": external_ids, "numbers": [number - 1 for number in numbers]}
+        await session.execute(_OBSERVED_ONCE, before)
     await session.execute(_DISCARD, waves)
     return row
 

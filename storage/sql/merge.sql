@@ -143,7 +143,7 @@ merged AS (
 seen AS MATERIALIZED (
     SELECT type_key, external_id,
         staged.place, staged.is_whole, staged.list_hash, staged.times, staged.rules_hash,
-        before.details_complete AS complete_before,
+        before.details_complete AS complete_before, before.version_number AS version_before,
         before.list_hash AS list_hash_before, before.details_read_at, before.stale_asks, before.stale_asked_at,
         before.last_seen_at AS seen_before_at, before.last_seen_run_id AS seen_before_by,
         before.content_observed_at, before.content_observed_run_id,
@@ -285,12 +285,15 @@ repeated AS (
     WHERE times > 1 OR seen_before_by = :run_id AND is_new_version IS NOT TRUE
 )
 
--- `new_versions` leaves out items' first versions.
+-- `new_versions` leaves out items' first versions. The last value: the version before is one that this statement does
+-- not see, since it waited for the merge that made it.
 SELECT
     (SELECT coalesce(sum(times), 0)::int FROM staged) AS staged,
     (SELECT count(*) FROM merged WHERE is_created) AS created,
     ARRAY(
-        SELECT jsonb_build_array(type_key, external_id, version_number) FROM merged
+        SELECT jsonb_build_array(
+            type_key, external_id, version_number, version_before IS DISTINCT FROM version_number - 1
+        ) FROM seen
         WHERE is_new_version AND version_number > 1 ORDER BY type_key, external_id
     ) AS new_versions,
     (

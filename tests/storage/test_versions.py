@@ -1,8 +1,10 @@
 """The history of an item, and the inventory at an earlier moment."""
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import text
 
 from inventory.error_codes import ErrorCode
@@ -10,10 +12,11 @@ from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from inventory.records import VersionChange, VersionRecord
 from storage import confirmations as confirming
-from storage import documents, queries, runs, versions
+from storage import documents, queries, runs, staging, versions
 from storage.database import Database
 from storage.documents import ItemAtMoment
-from tests.storage.support import begin, end, items, land, list_document, observation, sync
+from storage.merge import merge
+from tests.storage.support import begin, end, items, land, list_document, observation, sync, until_it_waits
 
 TENANT = uuid4()
 
@@ -59,6 +62,35 @@ async def test_returning_document_makes_a_version_that_names_the_earlier_version
     assert first.last_observed_at is not None
     assert first.first_observed_at <= first.last_observed_at < second.first_observed_at
     assert first.last_observed_run_id == first.first_observed_run_id
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_version_of_a_merge_that_another_waits_for_has_its_observation(
+    database: Database, database_url: str, is_new: bool
+) -> None:
+    """The waiting merge supersedes a version that its statement cannot see."""
+    if not is_new:
+        await sync(database, TENANT, [observation("a", "1", value="A")], "a")
+    waves = []
+    for run, value in ((await begin(database, TENANT, "a"), "B"), (await begin(database, TENANT, "a", "b"), "C")):
+        waves.append((run.run_id, uuid4()))
+        async with database.tenant(TENANT) as session:
+            await staging.stage(session, *waves[-1], [observation("a", "1", value=value)])
+
+    async def second_merge() -> None:
+        async with database.tenant(TENANT) as session:
+            await merge(session, *waves[1], promised_rows=1)
+
+    async with database.tenant(TENANT) as session:
+        await merge(session, *waves[0], promised_rows=1)
+        waiting = asyncio.create_task(second_merge())
+        await until_it_waits(database_url, waiting)
+        assert not waiting.done()
+    await waiting
+    last, middle, *_ = await _history(database)
+    assert (last.version, middle.version) == ((2, 1) if is_new else (3, 2))
+    assert (middle.last_observed_at, middle.last_observed_run_id) == (middle.first_observed_at, waves[0][0])
+    assert middle.first_observed_at < last.first_observed_at
 
 
 async def test_current_version_was_last_observed_with_its_item(database: Database) -> None:
