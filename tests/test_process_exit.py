@@ -37,8 +37,8 @@ def finished(command: str, **streams: int) -> "subprocess.CompletedProcess[str]"
     [("pass", 0), ("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(3)", 3), ("sys.exit('wrong')", 1), ("1 / 0", 1)],
 )
 def test_a_command_exits_with_its_code_without_interpreter_teardown(command: str, code: int) -> None:
-    done = finished(command)
-    assert (done.returncode, done.stdout) == (code, "done\n")
+    result = finished(command)
+    assert (result.returncode, result.stdout) == (code, "done\n")
 
 
 def test_exit_messages_and_tracebacks_are_printed() -> None:
@@ -48,8 +48,8 @@ def test_exit_messages_and_tracebacks_are_printed() -> None:
 
 def test_undeliverable_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
-        done = finished("pass", stdout=full.fileno())
-    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+        result = finished("pass", stdout=full.fileno())
+    assert (result.returncode, result.stderr) == (1, "error: No space left on device\n")
 
 
 @pytest.mark.parametrize(("arguments", "unbuffered"), [("--help", ""), ("--help", "1"), ("catalog --json", "")])
@@ -59,14 +59,14 @@ def test_a_reader_that_has_left_and_a_closed_stream_are_no_errors(arguments: str
     with os.fdopen(writing, "w") as pipe:
         left = shell(arguments, pipe, PYTHONUNBUFFERED=unbuffered)
         closed = shell(f"{arguments} <&- >&-", pipe, PYTHONUNBUFFERED=unbuffered)
-    assert [(done.returncode, done.stderr) for done in (left, closed)] == [(0, "")] * 2
+    assert [(result.returncode, result.stderr) for result in (left, closed)] == [(0, "")] * 2
     assert shell(f"{arguments} 2>&-", subprocess.PIPE).stdout
 
 
 def test_a_full_disk_is_named() -> None:
     with Path("/dev/full").open("w") as full:
-        done = shell("catalog --json", full)
-    assert (done.returncode, done.stderr) == (1, "error: No space left on device; make room and run again\n")
+        result = shell("catalog --json", full)
+    assert (result.returncode, result.stderr) == (1, "error: No space left on device; make room and run again\n")
 
 
 def shell(arguments: str, stdout: "IO[str] | int", **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -35,8 +35,8 @@ def test_the_version_has_one_source() -> None:
 
 @pytest.mark.parametrize("program", ["starter.py", "worker.py"])
 def test_each_program_prints_its_version(program: str) -> None:
-    done = subprocess.run([sys.executable, CHECKOUT / program, "--version"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"tenant-inventory {VERSION}\n", "")
+    result = subprocess.run([sys.executable, CHECKOUT / program, "--version"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"tenant-inventory {VERSION}\n", "")
 
 
 def test_no_runtime_module_reads_distribution_metadata() -> None:

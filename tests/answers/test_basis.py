@@ -105,25 +105,25 @@ async def test_answers_name_unread_tenants_and_the_basis_of_empty_results(
 async def test_portfolio_answers_name_tenants_never_read(
     database_url: str, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    done = await Portfolio(database_url, tmp_path)(*words)
-    assert done.code == (0 if words == ("status",) else 3), "that tenants were never read is what status tells"
-    assert "never" in done.stdout
+    result = await Portfolio(database_url, tmp_path)(*words)
+    assert result.code == (0 if words == ("status",) else 3), "that tenants were never read is what status tells"
+    assert "never" in result.stdout
 
 
 async def test_setting_is_unknown_until_a_run_completes(database: Database, database_url: str, tmp_path: Path) -> None:
     portfolio = Portfolio(database_url, tmp_path)
     for words in (("settings", "bitLockerEnabled=false"), ("search", "--setting", "bitLockerEnabled=false")):
-        done = await portfolio(*words)
+        result = await portfolio(*words)
         line = "error: no run has completed here, so nobody can tell what sets 'bitLockerEnabled'\n"
-        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+        assert (result.code, result.stdout, result.stderr) == (3, "", line)
     await sync(database, ALPHA, [], *TYPES)
-    done = await portfolio("settings", "bitLockerEnabled=false")
-    assert (done.code, done.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")
+    result = await portfolio("settings", "bitLockerEnabled=false")
+    assert (result.code, result.stderr) == (2, "error: no item that has been read sets 'bitLockerEnabled'\n")
 
 
 async def test_empty_portfolio_run_list_shows_how_to_start_a_run(database_url: str, tmp_path: Path) -> None:
-    done = await Portfolio(database_url, tmp_path)("portfolio", "runs")
-    assert (done.code, done.stdout) == (
+    result = await Portfolio(database_url, tmp_path)("portfolio", "runs")
+    assert (result.code, result.stdout) == (
         0,
         "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one\n",
     )

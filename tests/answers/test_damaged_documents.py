@@ -77,11 +77,11 @@ def damage(database_url: str, version: int, body: bytes, external_id: str = "p")
         assert altered.rowcount == 1
 
 
-def names_version(done: CommandResult, version: int, code: int = 3) -> bool:
+def names_version(result: CommandResult, version: int, code: int = 3) -> bool:
     """Whether stderr names the version; fails on another exit code."""
-    assert "unexpected" not in done.stderr
-    assert done.code == code, done.stderr
-    return f"the stored document of version {version} of {POLICIES} p" in " ".join(done.stderr.split())
+    assert "unexpected" not in result.stderr
+    assert result.code == code, result.stderr
+    return f"the stored document of version {version} of {POLICIES} p" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
@@ -89,13 +89,13 @@ async def test_export_names_a_damaged_document_and_writes_the_others(
     starter: CommandLine, database_url: str, tmp_path: Path, body: bytes
 ) -> None:
     damage(database_url, 2, body)
-    done = await starter("export", "out", "--json")
-    (record,) = done.objects()
+    result = await starter("export", "out", "--json")
+    (record,) = result.objects()
     assert (record["written"], record["damaged"]) == (
         2,
         [{"type_key": POLICIES, "external_id": "p", "version": 2, "tenant_id": None}],
     )
-    assert done.code == 3
+    assert result.code == 3
     assert (tmp_path / "out" / file_path("conditional-access", POLICIES, "Policy q", "q")).is_file()
     assert names_version(await starter("export", "out"), 2)
 
@@ -117,14 +117,14 @@ async def test_changes_name_damaged_versions_and_omit_their_fields(
     starter: CommandLine, database_url: str, tmp_path: Path, version: int
 ) -> None:
     damage(database_url, version, b"garbage")
-    done = await starter("changes", "--json")
-    *changes, last = done.objects()
+    result = await starter("changes", "--json")
+    *changes, last = result.objects()
     of_policies = {change["external_id"]: change for change in changes if change["kind"] == "changed"}
     assert of_policies["p"]["fields"] is None
     assert of_policies["p"]["damaged_versions"] == [version]
     assert [field["path"] for field in of_policies["q"]["fields"]] == ["state"]
     assert [document["version"] for document in last["summary"]["damaged"]] == [version]
-    assert done.code == 3
+    assert result.code == 3
     shown = await starter("changes")
     assert names_version(shown, version)
     assert f"not known: the stored document of version {version} is damaged" in shown.stdout
@@ -142,9 +142,9 @@ async def test_drift_opens_and_closes_no_finding_about_a_damaged_document(
     before = (await starter("drift", "--json")).objects()[1:]
     assert {finding["external_id"] for finding in before} == {"p", "q"}
     damage(database_url, version, b"garbage")
-    done = await starter("drift", "--json")
-    report, *findings = done.objects()
-    assert done.code == 3
+    result = await starter("drift", "--json")
+    report, *findings = result.objects()
+    assert result.code == 3
     assert [(document["external_id"], document["version"]) for document in report["damaged"]] == [("p", version)]
     assert {finding["fingerprint"]: finding["is_checked"] for finding in findings} == {
         finding["fingerprint"]: finding["external_id"] == "q" for finding in before
@@ -169,8 +169,8 @@ async def test_drift_is_found_despite_a_damaged_intermediate_version(
     ]
     await sync(database, TENANT, items, GROUPS, POLICIES)
     damage(database_url, 2, b"garbage")
-    done = await starter("drift", "--json")
-    report, *findings = done.objects()
+    result = await starter("drift", "--json")
+    report, *findings = result.objects()
     assert {finding["external_id"] for finding in findings} == {"p", "q"}
     assert [document["version"] for document in report["damaged"]] == [2]
 
@@ -179,15 +179,15 @@ async def test_comparison_of_a_damaged_document_is_undecided(
     starter: CommandLine, database_url: str, tmp_path: Path
 ) -> None:
     damage(database_url, 2, b"garbage")
-    done = await starter("compare", str(OTHER), "--json")
-    *items, record = done.objects()
+    result = await starter("compare", str(OTHER), "--json")
+    *items, record = result.objects()
     statuses = {item["here"][0]["external_id"]: (item["status"], item["uncertain"]) for item in items}
     assert statuses["p"] == ("undecided", ["damaged_document"])
     assert statuses["q"][0] == "same"
     assert [
         (document["external_id"], document["version"], document["tenant_id"]) for document in record["damaged"]
     ] == [("p", 2, str(TENANT))]
-    assert done.code == 3
+    assert result.code == 3
     assert names_version(await starter("compare", str(OTHER)), 2)
     for arguments in ((str(OTHER),), ("--golden", str(OTHER))):
         assert (await starter("compare", *arguments, "--html", "page.html")).code == 3
@@ -227,12 +227,12 @@ async def test_comparison_is_undecided_if_a_referenced_filter_is_damaged(
             " AND v.tenant_id = %s AND (d.tenant_id, d.content_hash) = (v.tenant_id, v.content_hash)",
             [filters, TENANT],
         )
-    done = await starter("compare", str(OTHER), "--type", profiles, "--json")
-    item, record = done.objects()
+    result = await starter("compare", str(OTHER), "--type", profiles, "--json")
+    item, record = result.objects()
     assert item["status"] == "undecided"
     assert [reference["reason"] for reference in item["unresolved_here"]] == ["damaged"]
     assert [document["type_key"] for document in record["damaged"]] == [filters]
-    assert done.code == 3
+    assert result.code == 3
 
 
 async def test_every_dependency_answer_names_a_damaged_document(starter: CommandLine, database_url: str) -> None:
@@ -244,9 +244,9 @@ async def test_every_dependency_answer_names_a_damaged_document(starter: Command
         ("dangling",),
         ("unassigned",),
     ):
-        done = await starter(*arguments, "--json")
-        assert names_version(done, 2)
-        (open_one,) = (record for record in done.objects() if record.get("reason") == "damaged")
+        result = await starter(*arguments, "--json")
+        assert names_version(result, 2)
+        (open_one,) = (record for record in result.objects() if record.get("reason") == "damaged")
         assert (open_one["type_key"], open_one["references"]) == (POLICIES, 1)
         assert names_version(await starter(*arguments), 2)
     needed_by = (await starter("dependencies", GROUPS, GROUP_ID, "--json")).objects()
@@ -269,8 +269,8 @@ async def test_run_completes_despite_a_damaged_document_of_a_recreated_item(
         for name in "pq"
     ]
     await sync(database, TENANT, [group, *made_again], GROUPS, POLICIES)
-    done = await starter("changes", "--json")
-    recreated = {record["recreates_external_id"] for record in done.objects()[:-1]} - {None}
+    result = await starter("changes", "--json")
+    recreated = {record["recreates_external_id"] for record in result.objects()[:-1]} - {None}
     assert recreated == {"q"}
 
 

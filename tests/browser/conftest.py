@@ -25,8 +25,8 @@ def week(system: System) -> System:
     there = (system.folder / "tenants.toml").read_text().replace(f"{secrets}/", "")
     (system.folder / "to-import.toml").write_text(there)
     system.environment |= {"TENANTS_FROM": "table", "TENANT_SECRETS_FOLDER": str(secrets)}
-    done = system.starter("tenant", "import", "to-import.toml")
-    assert done.code == 0, done.stderr
+    result = system.starter("tenant", "import", "to-import.toml")
+    assert result.code == 0, result.stderr
     return system
 
 

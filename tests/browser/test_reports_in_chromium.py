@@ -43,8 +43,8 @@ def reports(week: System) -> dict[str, Path]:
     made = {}
     for name, words in commands.items():
         made[name] = week.folder / f"{name}.html"
-        done = week.starter(*words, "--html", str(made[name]))
-        assert done.code in (0, 3), done.stderr
+        result = week.starter(*words, "--html", str(made[name]))
+        assert result.code in (0, 3), result.stderr
     return made
 
 

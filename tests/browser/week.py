@@ -31,12 +31,12 @@ def live_a_week(system: System) -> None:
     # The log is read last, so that it is known to be complete.
     for selection in (SELECTION, ("--type", "auditEvents")):
         assert system.starter("sync", mine.name, *selection, "--json").code in (0, 3)
-    done = system.starter("portfolio", "sync", "--tenant", mine.name, "--type", "assignmentFilters", "--json")
-    assert done.code == 0, done.stderr
+    result = system.starter("portfolio", "sync", "--tenant", mine.name, "--type", "assignmentFilters", "--json")
+    assert result.code == 0, result.stderr
     _decide(system)
     _, other, *_ = system.graph.tenants
-    done = system.starter("promote", "plan", mine.name, other.name, "--json")
-    assert done.code == 3, done.stderr
+    result = system.starter("promote", "plan", mine.name, other.name, "--json")
+    assert result.code == 3, result.stderr
     _watch(system)
 
 
@@ -80,8 +80,8 @@ def _decide(system: System) -> None:
         ("pilot of the service desk", "kiosks come with the next wave"),
         strict=False,
     ):
-        done = system.starter("drift", "decide", mine, finding["fingerprint"], "--as", decision, "--why", reason)
-        assert done.code == 0, done.stderr
+        result = system.starter("drift", "decide", mine, finding["fingerprint"], "--as", decision, "--why", reason)
+        assert result.code == 0, result.stderr
 
 
 def _edit(system: System) -> None:

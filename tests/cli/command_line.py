@@ -48,8 +48,8 @@ class Terminal:
         """Runs one command to its end."""
         arguments = [*self._first, *map(str, words)]
         variables = {**self.environment, **environment}
-        done = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=variables)
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=variables)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 class CommandLine:

@@ -39,8 +39,8 @@ class Starter:
         }
 
     async def __call__(self, *words: str) -> CommandResult:
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words], env=self._environment)
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["access", *words], env=self._environment)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ async def test_a_rule_about_a_removed_tenant_is_revoked_by_tenant_id(database: D
         await access_rules.set_rule(session, subject, is_excluded=False, set_by="ada", reason=None)
     refused = await starter("grant", "--role", "operator", "--tenant", removed)
     assert (refused.code, "unknown tenant" in refused.stderr) == (2, True)
-    done = await starter("revoke", "--role", "reader", "--tenant", removed)
-    assert (done.code, done.stdout) == (0, f"revoked: the role reader, tenant {removed}\n")
+    result = await starter("revoke", "--role", "reader", "--tenant", removed)
+    assert (result.code, result.stdout) == (0, f"revoked: the role reader, tenant {removed}\n")
     assert (await starter("list", "--json")).objects() == []
 
 

@@ -85,9 +85,9 @@ def test_every_number_parameter_has_both_bounds(number: tuple[tuple[str, ...], A
     "words", ["runs --limit", "changes x --limit", "retention --days", "show x groups y --version"]
 )
 def test_a_number_beyond_its_bounds_is_refused(words: str) -> None:
-    done = CliRunner().invoke(app, [*words.split(), BEYOND])
-    assert done.exit_code == 2
-    assert "Invalid value for" in done.stderr
+    result = CliRunner().invoke(app, [*words.split(), BEYOND])
+    assert result.exit_code == 2
+    assert "Invalid value for" in result.stderr
 
 
 OTHERS = {Decision: next(iter(Decision)), UUID: str(TENANT)}
@@ -108,9 +108,9 @@ def test_every_text_parameter_refuses_control_characters(text: tuple[tuple[str, 
             given += [param.opts[0], value]
         elif param.required:
             given += [param.opts[0], OTHERS.get(kind_of(param), value)]
-    done = CliRunner().invoke(app, [*words, *given])
-    assert done.exit_code == 2
-    (line,) = done.stderr.splitlines()
+    result = CliRunner().invoke(app, [*words, *given])
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert "holds a control character" in line
 
@@ -145,9 +145,9 @@ async def test_every_time_parameter_has_bounds(tmp_path: Path, command: str, opt
     run = CommandLine(database_url, tmp_path, TENANT)
     for typed in BEYOND_TIME:
         value = f"{typed}/appeared/groups/1" if option == "--after" else typed
-        done = await run(command, *more, option, value)
-        assert done.code == 2, typed
-        (line,) = done.stderr.splitlines()
+        result = await run(command, *more, option, value)
+        assert result.code == 2, typed
+        (line,) = result.stderr.splitlines()
         assert line.startswith("error: ")
         assert value in line
 
@@ -164,9 +164,9 @@ async def test_every_duration_parameter_has_bounds(tmp_path: Path, option: str, 
     words = ["schedule", "set", "hourly", "--all-tenants", "--all", option, typed]
     if option != "--every":
         words += ["--every", "1h"]
-    done = CliRunner().invoke(app, words, env=environment)
-    assert done.exit_code == 2
-    (line,) = done.stderr.splitlines()
+    result = CliRunner().invoke(app, words, env=environment)
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
     assert line.startswith(f"error: {option}: ")
 
 
@@ -185,8 +185,8 @@ async def test_commands_answer_or_refuse_times_at_the_bounds(
     for moment, refused in ((EARLIEST, ["export"]), (LATEST, ["export", "changes"])):
         for name in refused:
             words = (str(tmp_path / "out"), "--at") if name == "export" else ("--since",)
-            done = await command(name, *words, moment.isoformat(), "--json")
-            assert (done.code, done.stderr.count("\n")) == (2, 1), done.stderr
+            result = await command(name, *words, moment.isoformat(), "--json")
+            assert (result.code, result.stderr.count("\n")) == (2, 1), result.stderr
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ async def test_commands_accept_id_prefixes_and_list_ambiguous_ids(
 
     for named, flag in (("changes", "--run"), ("changes", "--since"), ("baseline set", "--run")):
         name = ["golden"] if named == "baseline set" else []
-        done = await command(named, *name, flag, str(first.run_id)[:20])
-        assert "has not ended" in done.stderr, "the run was found"
-        assert done.code == 2
+        result = await command(named, *name, flag, str(first.run_id)[:20])
+        assert "has not ended" in result.stderr, "the run was found"
+        assert result.code == 2
     assert first.run_id != second.run_id
     nobody = await command("changes", "--run", str(uuid4())[:20])
     assert "there is no run" in nobody.stderr

@@ -14,14 +14,14 @@ COLLECTIONS = load_catalog().collections
 
 def starter(*arguments: str) -> CommandResult:
     """Runs one command in this process."""
-    done = CliRunner().invoke(app, arguments)
-    return CommandResult(done.exit_code, done.stdout, done.stderr)
+    result = CliRunner().invoke(app, arguments)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def keys(*arguments: str) -> set[str]:
-    done = starter("catalog", *arguments, "--json")
-    assert done.code == 0, done.stderr
-    return {line["type_key"] for line in done.objects()}
+    result = starter("catalog", *arguments, "--json")
+    assert result.code == 0, result.stderr
+    return {line["type_key"] for line in result.objects()}
 
 
 def test_filters_select_the_collections_that_they_name() -> None:
@@ -87,16 +87,16 @@ def test_an_entry_as_json_has_parent_kinds_details_and_sensitive_fields() -> Non
     ],
 )
 def test_an_entry_is_explained_in_sentences(type_key: str, sentences: list[str]) -> None:
-    done = starter("catalog", type_key)
-    assert done.code == 0
+    result = starter("catalog", type_key)
+    assert result.code == 0
     for sentence in sentences:
-        assert sentence in done.stdout
-    assert all(line.endswith(".") for line in done.stdout.splitlines())
+        assert sentence in result.stdout
+    assert all(line.endswith(".") for line in result.stdout.splitlines())
 
 
 def test_explain_covers_every_collection_of_a_filter() -> None:
-    done = starter("catalog", "--category", "scripts", "--explain")
-    assert done.stdout.count("type key") == len(load_catalog().in_categories(["scripts"]))
+    result = starter("catalog", "--category", "scripts", "--explain")
+    assert result.stdout.count("type key") == len(load_catalog().in_categories(["scripts"]))
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_explain_covers_every_collection_of_a_filter() -> None:
     ],
 )
 def test_a_usage_error_is_a_single_line(arguments: tuple[str, ...], message: str) -> None:
-    done = starter(*arguments)
-    assert (done.code, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    result = starter(*arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_filter_that_nothing_fits_is_answered() -> None:
@@ -144,9 +144,9 @@ def test_permissions_of_a_selection_are_minimal_and_name_their_collections() -> 
 
 def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
     selection = ("--type", "groups", "--type", "auditEvents")
-    done = starter("permissions", *selection, "--manifest")
+    result = starter("permissions", *selection, "--manifest")
     listed = starter("permissions", *selection, "--json").objects()
-    assert orjson.loads(done.stdout) == {
+    assert orjson.loads(result.stdout) == {
         "requiredResourceAccess": [
             {
                 "resourceAppId": "00000003-0000-0000-c000-000000000000",
@@ -154,7 +154,7 @@ def test_the_manifest_asks_for_the_permissions_of_the_selection() -> None:
             }
         ]
     }
-    assert (done.code, done.stderr) == (0, "")
+    assert (result.code, result.stderr) == (0, "")
 
 
 def test_permissions_default_to_all_collections() -> None:
@@ -187,10 +187,10 @@ def test_tables_are_not_json() -> None:
     categories = {collection.category for collection in COLLECTIONS.values()}
     permissions = starter("permissions", "--json").objects()
     for command, lines in (("catalog", len(categories) + len(COLLECTIONS)), ("permissions", 2 * len(permissions))):
-        done = starter(command)
-        assert (done.code, done.stderr) == (0, "")
-        _heading, *rows = done.stdout.splitlines()
+        result = starter(command)
+        assert (result.code, result.stderr) == (0, "")
+        _heading, *rows = result.stdout.splitlines()
         assert len(rows) == lines
-        for line in done.stdout.splitlines():
+        for line in result.stdout.splitlines():
             with pytest.raises(orjson.JSONDecodeError):
                 orjson.loads(line)

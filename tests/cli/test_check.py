@@ -50,16 +50,16 @@ def check(graph: SimulatedGraph, environment: dict[str, str]) -> Check:
 
     def run(*arguments: str, **otherwise: str) -> CommandResult:
         words = ["check", graph.tenants[0].name, *arguments]
-        done = CliRunner().invoke(app, words, env={**environment, **otherwise})
-        assert isinstance(done.exception, SystemExit | None), done.exception
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = CliRunner().invoke(app, words, env={**environment, **otherwise})
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
     return run
 
 
 def test_check_sends_small_requests_per_collection_expansion_and_detail(graph: SimulatedGraph, check: Check) -> None:
-    done = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
-    listed = {record["type_key"]: record["readability"] for record in done.objects()}
+    result = check("--category", "scripts", "--category", "conditional-access", "--type", "groups", "--json")
+    listed = {record["type_key"]: record["readability"] for record in result.objects()}
     assert {key for key, answer in listed.items() if answer == "readable"} >= {
         *load_catalog().in_categories(["scripts"]),
         "conditionalAccessPolicies",
@@ -91,9 +91,9 @@ def test_each_kind_of_answer_has_its_own_result(graph: SimulatedGraph, check: Ch
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
     graph.faults.add(Fault(FaultKind.BAD_REQUEST, path="/mobileApps"))
     names = ("groups", "roleScopeTags", "subscribedSkus", "mobileApps", "assignmentFilters")
-    done = check(*[part for name in names for part in ("--type", name)], "--json")
-    assert done.code == 3
-    assert {record["type_key"]: (record["readability"], record["error_code"]) for record in done.objects()} == {
+    result = check(*[part for name in names for part in ("--type", name)], "--json")
+    assert result.code == 3
+    assert {record["type_key"]: (record["readability"], record["error_code"]) for record in result.objects()} == {
         "assignmentFilters": ("readable", None),
         "groups": ("permission_missing", "graph_permission_missing"),
         "mobileApps": ("failed", "graph_bad_request"),
@@ -104,15 +104,15 @@ def test_each_kind_of_answer_has_its_own_result(graph: SimulatedGraph, check: Ch
         *("type_key", "category", "readability", "permission", "licence_hint", "error_code", "context"),
         "compares_hidden_values",
     ]
-    assert [list(record) for record in done.objects()] == [fields] * len(names)
-    (missing,) = [record for record in done.objects() if record["type_key"] == "groups"]
+    assert [list(record) for record in result.objects()] == [fields] * len(names)
+    (missing,) = [record for record in result.objects() if record["type_key"] == "groups"]
     assert missing["context"]["permission"] == missing["permission"] == "Group.ReadBasic.All"
 
 
 def test_children_of_refused_parents_need_the_parents_permission(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/groups"))
-    done = check("--type", "groupEligibilitySchedules", "--json")
-    (missing,) = done.objects()
+    result = check("--type", "groupEligibilitySchedules", "--json")
+    (missing,) = result.objects()
     assert (missing["readability"], missing["context"]["permission"]) == ("permission_missing", "Group.ReadBasic.All")
 
 
@@ -121,9 +121,9 @@ def test_an_unavailable_collection_is_no_error(graph: SimulatedGraph, check: Che
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path="/subscribedSkus"))
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/onPremisesSynchronization"))
     names = ("roleScopeTags", "subscribedSkus", "onPremisesSynchronization")
-    done = check(*[part for name in names for part in ("--type", name)])
-    assert done.code == 0
-    assert "delegated only" in done.stdout
+    result = check(*[part for name in names for part in ("--type", name)])
+    assert result.code == 0
+    assert "delegated only" in result.stdout
 
 
 def test_check_requests_details_that_need_another_permission(graph: SimulatedGraph, check: Check) -> None:
@@ -134,10 +134,11 @@ def test_check_requests_details_that_need_another_permission(graph: SimulatedGra
         *("Group.ReadBasic.All", "GroupMember.Read.All", "GroupSettings.Read.All"),
     }
     tenant.grant(granted)
-    done = check(*selection, "--json")
-    assert done.code == 3
+    other_result = check(*selection, "--json")
+    assert other_result.code == 3
     readable = {
-        probe["type_key"]: (probe["readability"], probe["context"].get("permission")) for probe in done.objects()
+        probe["type_key"]: (probe["readability"], probe["context"].get("permission"))
+        for probe in other_result.objects()
     }
     assert readable == {
         "administrativeUnits": ("readable", None),
@@ -152,8 +153,8 @@ def test_check_requests_details_that_need_another_permission(graph: SimulatedGra
 
 def test_check_requests_expanded_properties(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN, path="/microsoftTunnelSites/"))
-    done = check("--type", "microsoftTunnelSites", "--json")
-    assert [(record["readability"], record["permission"]) for record in done.objects()] == [
+    result = check("--type", "microsoftTunnelSites", "--json")
+    assert [(record["readability"], record["permission"]) for record in result.objects()] == [
         ("permission_missing", COLLECTIONS["microsoftTunnelSites"].permission)
     ]
     queries = [
@@ -166,10 +167,10 @@ def test_check_requests_expanded_properties(graph: SimulatedGraph, check: Check)
 
 def test_the_table_names_the_permissions_to_grant(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.FORBIDDEN_INTUNE, path="/deviceManagement/"))
-    done = check("--type", "roleScopeTags", "--type", "roleDefinitions", "--type", "groups")
-    assert done.code == 3
-    assert "3 collections: 1 readable, 2 permission missing" in done.stdout
-    assert "consent: DeviceManagementConfiguration.Read.All, DeviceManagementRBAC.Read.All" in done.stdout
+    result = check("--type", "roleScopeTags", "--type", "roleDefinitions", "--type", "groups")
+    assert result.code == 3
+    assert "3 collections: 1 readable, 2 permission missing" in result.stdout
+    assert "consent: DeviceManagementConfiguration.Read.All, DeviceManagementRBAC.Read.All" in result.stdout
 
 
 def test_only_throttled_requests_are_retried(graph: SimulatedGraph, check: Check) -> None:
@@ -182,14 +183,14 @@ def test_only_throttled_requests_are_retried(graph: SimulatedGraph, check: Check
 
 def test_endless_throttling_is_a_failure(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", retry_after="0"))
-    done = check("--type", "roleScopeTags", "--json")
-    assert [record["error_code"] for record in done.objects()] == ["graph_throttled"]
-    assert done.code == 3
+    result = check("--type", "roleScopeTags", "--json")
+    assert [record["error_code"] for record in result.objects()] == ["graph_throttled"]
+    assert result.code == 3
 
 
 def test_a_child_collection_is_read_below_its_first_parent(graph: SimulatedGraph, check: Check) -> None:
-    done = check("--type", "depEnrollmentProfiles", "--json")
-    assert [(record["type_key"], record["readability"]) for record in done.objects()] == [
+    result = check("--type", "depEnrollmentProfiles", "--json")
+    assert [(record["type_key"], record["readability"]) for record in result.objects()] == [
         ("depEnrollmentProfiles", "readable")
     ]
     parents, below = graph.requests(Kind.INNER)
@@ -199,9 +200,9 @@ def test_a_child_collection_is_read_below_its_first_parent(graph: SimulatedGraph
 
 def test_a_refused_credential_is_reported_once(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.TOKEN_INVALID_CLIENT))
-    done = check("--type", "groups", "--type", "roleScopeTags", "--json")
-    assert (done.code, done.stdout) == (2, "")
-    assert "no token: AADSTS7000215: the client secret is wrong" in done.stderr
+    result = check("--type", "groups", "--type", "roleScopeTags", "--json")
+    assert (result.code, result.stdout) == (2, "")
+    assert "no token: AADSTS7000215: the client secret is wrong" in result.stderr
 
 
 @of_each(COLLECTIONS)
@@ -235,17 +236,17 @@ def test_an_unreachable_sign_in_service_is_reported_once_with_its_cause(
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections; check the address"),
         "silent": (f"https://127.0.0.1:{silent_port}", "check the network, the firewall and the proxy"),
     }[service]
-    done = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
-    assert (done.code, done.stdout) == (1, "")
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    result = check("--type", "groups", "--type", "roleScopeTags", "--json", GRAPH_AUTHORITY_URL=address)
+    assert (result.code, result.stdout) == (1, "")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert words in line
 
 
 def test_an_untrusted_certificate_is_reported(graph: SimulatedGraph, check: Check) -> None:
-    done = check("--type", "groups", GRAPH_CA_FILE="")
-    assert (done.code, done.stdout) == (1, "")
-    assert "is not trusted" in done.stderr
-    assert "GRAPH_CA_FILE" in done.stderr
+    result = check("--type", "groups", GRAPH_CA_FILE="")
+    assert (result.code, result.stdout) == (1, "")
+    assert "is not trusted" in result.stderr
+    assert "GRAPH_CA_FILE" in result.stderr
 
 
 @UNREACHED
@@ -255,9 +256,9 @@ def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, sile
         "nothing there": (f"https://127.0.0.1:{free_port()}", "refuses connections"),
         "silent": (f"https://127.0.0.1:{silent_port}", "does not answer"),
     }[service]
-    done = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
-    assert (done.code, done.stdout) == (1, "")
-    assert done.stderr.count(words) == 1
+    result = check("--type", "groups", "--type", "roleScopeTags", GRAPH_BASE_URL=address)
+    assert (result.code, result.stdout) == (1, "")
+    assert result.stderr.count(words) == 1
 
 
 @pytest.mark.parametrize(
@@ -274,25 +275,25 @@ def test_wrong_tenant_client_and_secret_have_different_errors(
     served = graph.tenants[0]
     right = served.entry()
     State(tmp_path).write_tenants([{**right, **entry}])
-    done = check("--type", "groups", "--type", "roleScopeTags")
-    assert (done.code, done.stdout) == (2, "")
-    assert done.stderr.count(words) == 1
-    assert "hunter2" not in done.stderr
+    result = check("--type", "groups", "--type", "roleScopeTags")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.count(words) == 1
+    assert "hunter2" not in result.stderr
 
 
 @pytest.mark.slow
 def test_a_retry_after_is_reported_and_kept_in_full(graph: SimulatedGraph, check: Check) -> None:
     graph.faults.add(Fault(FaultKind.THROTTLED, path="/roleScopeTags", count=1, retry_after="33"))
-    done = check("--type", "roleScopeTags")
-    assert done.code == 0, done.stderr
-    assert "Graph asks to wait 33.0 s" in done.stderr
+    result = check("--type", "roleScopeTags")
+    assert result.code == 0, result.stderr
+    assert "Graph asks to wait 33.0 s" in result.stderr
     assert graph.violations() == []
 
 
 def test_an_unreachable_database_is_reported_and_stops_no_check(check: Check) -> None:
-    done = check("--type", "roleScopeTags")
-    assert done.code == 0
-    assert "shares no request limits with runs" in done.stderr
+    result = check("--type", "roleScopeTags")
+    assert result.code == 0
+    assert "shares no request limits with runs" in result.stderr
 
 
 def _first_stderr_line(tenant: str, environment: dict[str, str]) -> str:

@@ -19,9 +19,9 @@ def run(folder: Path, url: str, *arguments: str) -> CommandResult:
 def test_an_upgrade_reports_its_roles(
     postgres: EmbeddedPostgres, empty_database_url: str, one_role_template: str, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, empty_database_url, "upgrade")
-    assert (done.code, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    result = run(tmp_path, empty_database_url, "upgrade")
+    assert (result.code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
         f"the database went from empty to revision {head()}",
         "it works under two roles, tenant_inventory_worker and tenant_inventory_portfolio",
         (
@@ -30,8 +30,8 @@ def test_an_upgrade_reports_its_roles(
         ),
     ]
     for url in copy_of(postgres, one_role_template, OWNER):
-        done = run(tmp_path, url, "upgrade")
-        assert done.stdout.splitlines() == [
+        result = run(tmp_path, url, "upgrade")
+        assert result.stdout.splitlines() == [
             f"the database is at revision {head()} already",
             f"it works under one role, its owner {OWNER}",
         ]
@@ -44,9 +44,9 @@ def test_a_refused_upgrade_names_the_owner_in_a_single_line(
 ) -> None:
     for url in copy_of(postgres, migrated_template):
         name = url.rpartition("/")[2]
-        done = run(tmp_path, f"{url.partition('://')[0]}://{OWNER}:{OWNER}@{url.rpartition('@')[2]}", "upgrade")
-        assert (done.code, done.stdout) == (1, "")
-        (line,) = done.stderr.splitlines()
+        result = run(tmp_path, f"{url.partition('://')[0]}://{OWNER}:{OWNER}@{url.rpartition('@')[2]}", "upgrade")
+        assert (result.code, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
         assert line.startswith("error: the tables belong to postgres, and only their owner upgrades them")
         assert name not in line
 
@@ -54,15 +54,15 @@ def test_a_refused_upgrade_names_the_owner_in_a_single_line(
 def test_the_printed_roles_script_is_valid_sql_without_passwords(
     postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path
 ) -> None:
-    done = run(tmp_path, "postgresql://inv:hunter2@somewhere/prod", "roles", "--worker-login", 'a "b"')
-    assert (done.code, done.stderr) == (0, "")
-    assert 'TO "inv", "a ""b"""' in done.stdout
-    assert "hunter2" not in done.stdout
+    result = run(tmp_path, "postgresql://inv:hunter2@somewhere/prod", "roles", "--worker-login", 'a "b"')
+    assert (result.code, result.stderr) == (0, "")
+    assert 'TO "inv", "a ""b"""' in result.stdout
+    assert "hunter2" not in result.stdout
     as_json = run(tmp_path, "postgresql://inv:hunter2@x/prod", "roles", "--worker-login", 'a "b"', "--json")
-    assert orjson.loads(as_json.stdout) == {"logins": ["inv", 'a "b"'], "sql": done.stdout}
+    assert orjson.loads(as_json.stdout) == {"logins": ["inv", 'a "b"'], "sql": result.stdout}
     with psycopg.connect(postgres.url) as connection:
         connection.execute('CREATE ROLE inv; CREATE ROLE "a ""b"""')
-        connection.execute(done.stdout.encode())
+        connection.execute(result.stdout.encode())
         member = connection.execute("SELECT pg_has_role('inv', 'tenant_inventory_worker', 'SET')").fetchone()
         assert member == (True,)
         connection.rollback()

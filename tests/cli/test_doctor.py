@@ -15,37 +15,37 @@ from tests.conftest import OWNER, copy_of, make_login, url_of
 from tests.end_to_end.system import CommandResult, System
 
 
-def checks(done: CommandResult) -> dict[tuple[str, str], dict[str, Any]]:
+def checks(result: CommandResult) -> dict[tuple[str, str], dict[str, Any]]:
     """The results by place and check, or place and tenant."""
-    return {(line["place"], line["tenant"] or line["check"]): line for line in done.objects()}
+    return {(line["place"], line["tenant"] or line["check"]): line for line in result.objects()}
 
 
-def failed(done: CommandResult) -> set[tuple[str, str]]:
+def failed(result: CommandResult) -> set[tuple[str, str]]:
     """The checks that failed."""
-    return {name for name, line in checks(done).items() if line["verdict"] == "failed"}
+    return {name for name, line in checks(result).items() if line["verdict"] == "failed"}
 
 
 def test_without_a_worker_doctor_prints_the_start_command(system: System) -> None:
-    done = system.starter("doctor", "--json")
-    assert done.code == 3
-    workers = checks(done)["command", "workers"]
+    result = system.starter("doctor", "--json")
+    assert result.code == 3
+    workers = checks(result)["command", "workers"]
     assert workers["verdict"] == "failed"
     assert workers["message"].endswith("start one: python worker.py")
-    assert checks(done)["command", "database"]["verdict"] == "ok"
+    assert checks(result)["command", "database"]["verdict"] == "ok"
 
 
 def test_without_temporal_the_database_is_still_checked(system: System) -> None:
-    done = system.starter("doctor", "--json", TEMPORAL_ADDRESS="127.0.0.1:1")
-    assert done.code == 3
-    assert failed(done) == {("command", "Temporal")}
-    assert checks(done)["command", "database"]["verdict"] == "ok"
+    result = system.starter("doctor", "--json", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert result.code == 3
+    assert failed(result) == {("command", "Temporal")}
+    assert checks(result)["command", "database"]["verdict"] == "ok"
 
 
 def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None:
     system.start_worker()
-    done = system.starter("doctor", "--json")
-    assert done.code == 0, done.stdout + done.stderr
-    found = checks(done)
+    result = system.starter("doctor", "--json")
+    assert result.code == 0, result.stdout + result.stderr
+    found = checks(result)
     assert {name for name, line in found.items() if line["verdict"] == "warning"} <= {
         ("worker", "settings"),
         ("worker", "database roles"),
@@ -66,10 +66,10 @@ def test_a_wrong_secret_fails_only_its_tenant_despite_a_token(system: System) ->
     assert system.sync("--type", "groups").status == "success"
     first, second = tomllib.loads((system.folder / "tenants.toml").read_text())["tenant"]
     (system.folder / first["client_secret_file"]).write_text("wrong")
-    done = system.starter("doctor", "--json")
-    assert done.code == 3
-    assert failed(done) == {("worker", first["name"])}
-    assert "the client secret is wrong" in checks(done)["worker", first["name"]]["message"]
+    result = system.starter("doctor", "--json")
+    assert result.code == 3
+    assert failed(result) == {("worker", first["name"])}
+    assert "the client secret is wrong" in checks(result)["worker", first["name"]]["message"]
     only = system.starter("doctor", second["name"], "--json")
     assert only.code == 0
     assert ("worker", first["name"]) not in checks(only)
@@ -105,12 +105,12 @@ def test_a_worker_detects_broken_tenant_isolation_and_a_wrong_revision(system: S
         with psycopg.connect(system.environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(fault)
             try:
-                done = system.starter("doctor", "--json")
+                result = system.starter("doctor", "--json")
             finally:
                 connection.execute(repair)
-        assert done.code == 3, fault
-        assert ("worker", check) in failed(done), fault
-        assert words in checks(done)["worker", check]["message"]
+        assert result.code == 3, fault
+        assert ("worker", check) in failed(result), fault
+        assert words in checks(result)["worker", check]["message"]
         assert system.starter("doctor", "--json").code == 0, fault
 
 

@@ -53,9 +53,9 @@ def test_each_row_of_a_table_is_a_single_line(capsys: pytest.CaptureFixture[str]
 
 def printed(system: System, *arguments: str, **environment: str) -> CommandResult:
     """Runs a command in this process, since there are many."""
-    done = CliRunner().invoke(app, arguments, env={**system.environment, **environment})
-    assert isinstance(done.exception, SystemExit | None), (arguments, done.exception)
-    return CommandResult(done.exit_code, done.stdout, done.stderr)
+    result = CliRunner().invoke(app, arguments, env={**system.environment, **environment})
+    assert isinstance(result.exception, SystemExit | None), (arguments, result.exception)
+    return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -96,14 +96,14 @@ def test_no_command_prints_terminal_control_characters(system: System, graph: Si
     ]
     output = ""
     for arguments in commands:
-        done = printed(system, *arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
-        assert "Traceback" not in done.stderr
-        assert_clean(done.stdout)
-        assert_clean(done.stderr)
+        result = printed(system, *arguments, FORCE_COLOR="", TTY_COMPATIBLE="0")
+        assert "Traceback" not in result.stderr
+        assert_clean(result.stdout)
+        assert_clean(result.stderr)
         styled = printed(system, *arguments, FORCE_COLOR="1", TERM="xterm-256color")
         assert_clean(OWN.sub("", styled.stdout))
         assert_clean(OWN.sub("", styled.stderr))
-        output += done.stdout
+        output += result.stdout
     for arguments in commands:
         if arguments[0] in ("export", "unassigned") or "--format" in arguments:
             continue
@@ -148,12 +148,12 @@ def test_a_tenant_name_is_printed_without_control_characters(system: System, gra
         ["retention", tenant_id, "--days", "365"],
     ):
         for environment in ({"FORCE_COLOR": "", "TTY_COMPATIBLE": "0"}, {"FORCE_COLOR": "1", "TERM": "xterm-256color"}):
-            done = printed(system, *arguments, **environment)
-            assert "Traceback" not in done.stderr
+            result = printed(system, *arguments, **environment)
+            assert "Traceback" not in result.stderr
             if environment["FORCE_COLOR"] and arguments[0] in ("sync", "portfolio"):
                 continue  # a progress bar moves the cursor
-            assert_clean(OWN.sub("", done.stdout))
-            assert_clean(OWN.sub("", done.stderr))
+            assert_clean(OWN.sub("", result.stdout))
+            assert_clean(OWN.sub("", result.stderr))
 
 
 def test_a_worker_logs_no_terminal_control_characters(system: System) -> None:

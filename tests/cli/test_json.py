@@ -135,9 +135,9 @@ def test_the_catalog_lists_every_collection(system: System) -> None:
 
 @of_each({" ".join(words): words for words in COMMANDS})
 def test_help_of_every_command_has_an_example_and_json(words: tuple[str, ...]) -> None:
-    done = CliRunner().invoke(app, [*words, "--help"])
-    assert done.exit_code == 0
-    shown = " ".join(done.stdout.split())
+    result = CliRunner().invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    shown = " ".join(result.stdout.split())
     assert "--json Print JSON, and nothing else, on stdout." in shown
     typed = ("drift",) if words == ("drift", "show") else words  # `drift TENANT` is `drift show TENANT`
     assert "Example: python starter.py " + " ".join(typed) in shown
@@ -145,9 +145,9 @@ def test_help_of_every_command_has_an_example_and_json(words: tuple[str, ...]) -
 
 def test_tables_go_to_stdout_and_errors_to_stderr(system: System) -> None:
     system.start_worker()
-    done = system.starter("sync", system.tenant.name, "--type", "groups")
-    assert "1 collection: 1 complete" in done.stdout
-    (warning,) = done.stderr.splitlines()
+    result = system.starter("sync", system.tenant.name, "--type", "groups")
+    assert "1 collection: 1 complete" in result.stdout
+    (warning,) = result.stderr.splitlines()
     assert warning.startswith("warning: SENSITIVE_FIELDS_KEY is none")
     (queued,) = system.starter("runs", "--json").objects()
     verbose = system.starter("run", queued["run_id"], "--verbose")
@@ -156,14 +156,14 @@ def test_tables_go_to_stdout_and_errors_to_stderr(system: System) -> None:
     unknown = system.starter("run", str(UUID(int=0)))
     assert (unknown.code, unknown.stdout) == (2, "")
     assert unknown.stderr == f"error: there is no run {UUID(int=0)}; python starter.py runs lists them\n"
-    for line in done.stdout.splitlines():
+    for line in result.stdout.splitlines():
         with pytest.raises(orjson.JSONDecodeError):
             orjson.loads(line)
 
 
 def test_tab_completion_knows_tenants_and_type_keys(system: System) -> None:
     for words, expected in (("sync Con", system.tenant.name), ("sync Contoso --type namedL", "namedLocations")):
-        done = subprocess.run(
+        result = subprocess.run(
             [Path(sys.executable).parent / "tenant-inventory"],
             env={
                 **system.environment,
@@ -176,4 +176,4 @@ def test_tab_completion_knows_tenants_and_type_keys(system: System) -> None:
             capture_output=True,
             text=True,
         )
-        assert done.stdout.split() == [expected], done.stderr
+        assert result.stdout.split() == [expected], result.stderr

@@ -43,8 +43,8 @@ class Starter:
 
     async def __call__(self, *words: str, columns: int | None = None) -> CommandResult:
         environment = {**self.environment, "COLUMNS": str(columns or "")}
-        done = await asyncio.to_thread(CliRunner().invoke, app, ["notify", *words], env=environment)
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["notify", *words], env=environment)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def starter(database_url: str, tmp_path: Path, receiver: Receiver) -> Starter:
 
 async def test_each_target_gets_a_test_message_and_its_answer_is_shown(starter: Starter, receiver: Receiver) -> None:
     receiver.answer = lambda reception: (204 if reception.path == "/ops" else 401, {})
-    done = await starter("test", "--json")
-    assert done.code == 3, "a target refused it"
-    assert {record_of(line, "notify test") for line in done.objects()} == {"notify-test"}
-    assert {line["target"]: (line["delivered"], line["answer"], line["body"]) for line in done.objects()} == {
+    result = await starter("test", "--json")
+    assert result.code == 3, "a target refused it"
+    assert {record_of(line, "notify test") for line in result.objects()} == {"notify-test"}
+    assert {line["target"]: (line["delivered"], line["answer"], line["body"]) for line in result.objects()} == {
         "ops": (True, "answered 204", ""),
         "night": (False, "answered 401", "as the receiver says"),
     }
@@ -97,9 +97,9 @@ async def test_a_named_target_is_tested_alone(starter: Starter, receiver: Receiv
 
 async def test_an_unset_notifications_file_is_an_error_with_a_remedy(starter: Starter) -> None:
     starter.environment["NOTIFICATIONS_FILE"] = ""
-    done = await starter("test")
-    assert done.code == 2
-    assert "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file" in done.stderr
+    result = await starter("test")
+    assert result.code == 2
+    assert "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file" in result.stderr
 
 
 async def add_events(database: Database, *lines: tuple[str, str]) -> None:
@@ -123,10 +123,10 @@ async def test_notifications_are_listed_within_80_columns(database: Database, st
         "Require MFA for all administrators of the northern districts (Conditional Access policies) was weakened: state"
     )
     await add_events(database, (long, "sent"), ("run failed: auth_failed", "pending"), ("\x1b[31mred\x1b[0m", "failed"))
-    done = await starter("list", "contoso", "--json")
-    assert done.code == 0, done.stderr
-    assert [record_of(line, "notify list") for line in done.objects()] == ["notification"] * 3
-    assert {line["state"] for line in done.objects()} == {"sent", "pending", "failed"}
+    result = await starter("list", "contoso", "--json")
+    assert result.code == 0, result.stderr
+    assert [record_of(line, "notify list") for line in result.objects()] == ["notification"] * 3
+    assert {line["state"] for line in result.objects()} == {"sent", "pending", "failed"}
     table = await starter("list", "contoso", columns=80)
     assert max(map(len, table.stdout.splitlines())) <= 80
     assert "answered 503" in table.stdout
@@ -172,6 +172,6 @@ async def test_an_invalid_snooze_is_refused_with_its_problem(
     database: Database, starter: Starter, words: tuple[str, ...], problem: str
 ) -> None:
     await add_events(database)
-    done = await starter("snooze", "contoso", *words)
-    assert done.code == 2
-    assert problem in done.stderr
+    result = await starter("snooze", "contoso", *words)
+    assert result.code == 2
+    assert problem in result.stderr

@@ -204,12 +204,12 @@ def test_every_kind_of_line_is_covered() -> None:
 async def test_every_line_matches_its_schema(starter: CommandLine) -> None:
     wrong: dict[tuple[str, ...], object] = {}
     for command, arguments, records in CALLS:
-        done = await starter(command, *arguments, "--json")
-        lines = done.objects()
+        result = await starter(command, *arguments, "--json")
+        lines = result.objects()
         kinds = [record_of(line, row_of(command)) for line in lines]
         if set(kinds) != records:
             invalid = [line for line, kind in zip(lines, kinds, strict=True) if kind == "none"]
-            wrong[command, *arguments] = (set(kinds), done.stderr, invalid)
+            wrong[command, *arguments] = (set(kinds), result.stderr, invalid)
     assert not wrong
 
 

@@ -108,14 +108,14 @@ def test_a_closed_pipe_ends_a_command_without_error(tmp_path: Path, options: tup
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as closed:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, CHECKOUT / "starter.py", "catalog", *options],
             stdout=closed,
             stderr=subprocess.PIPE,
             env={"TENANT_INVENTORY_STATE": str(tmp_path)},
             check=False,
         )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 def test_a_failed_answer_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,11 +41,11 @@ for command in sys.argv[1:]:
 
 
 def test_a_command_loads_only_the_heavy_modules_it_needs() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", LOADED, *NEEDED], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
-    loaded = {command: HEAVY & set(modules) for command, *modules in map(str.split, done.stdout.splitlines())}
-    assert loaded.keys() == NEEDED.keys(), done.stderr
+    loaded = {command: HEAVY & set(modules) for command, *modules in map(str.split, result.stdout.splitlines())}
+    assert loaded.keys() == NEEDED.keys(), result.stderr
     assert {command: modules for command, modules in loaded.items() if not modules <= NEEDED[command]} == {}
 
 
@@ -60,8 +60,8 @@ try:
 except SystemExit:
     print(len(sys.modules), gc.get_stats()[1]["collections"] - before, gc.isenabled(), gc.get_freeze_count())
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    modules, looks, is_enabled, frozen = done.stdout.split()
+    result = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    modules, looks, is_enabled, frozen = result.stdout.split()
     assert int(modules) > 1000
     assert int(looks) == 0
     assert is_enabled == "True"
@@ -93,10 +93,10 @@ asyncio.run(cli.sync.sync_tenant(settings, sync_input, "Contoso", wait=True, qui
 
 
 def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", UNTIL_THE_START], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
-    modules = set(done.stdout.split())
+    modules = set(result.stdout.split())
     assert {"temporalio.client", "psycopg"} <= modules
     later = {"answers", "cli.output", "cli.started_run", "inventory.records", "rich", "sqlalchemy", "storage.models"}
     assert not modules & {*later, "workflows.sync"}
@@ -105,7 +105,7 @@ def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])
 def test_help_loads_no_command(words: str) -> None:
     code = "import starter, sys; sys.argv = sys.argv[1:]; starter._run(); print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code, "starter.py", *words.split(), "--help"],
         cwd=CHECKOUT,
         env={**os.environ, "COLUMNS": "80"},
@@ -113,8 +113,8 @@ def test_help_loads_no_command(words: str) -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(" ".join(["Usage: starter.py", *words.split()]))
-    modules = set(done.stderr.split())
+    assert result.stdout.startswith(" ".join(["Usage: starter.py", *words.split()]))
+    modules = set(result.stderr.split())
     assert not modules & {*HEAVY, "typer", "pydantic", "rich", "asyncio"}
     assert {name for name in modules if name.startswith("cli.") or name.endswith("command")} == {"cli.stored_help"}
 
@@ -146,15 +146,15 @@ def test_a_command_line_without_a_command_is_a_usage_error(words: str) -> None:
     assert found is not None
     assert found.is_usage_error
     assert found.text.startswith(f"Usage: tenant-inventory {words}".rstrip())
-    done = CliRunner().invoke(app, words.split(), prog_name="tenant-inventory")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[0] == found.text.splitlines()[0]
+    result = CliRunner().invoke(app, words.split(), prog_name="tenant-inventory")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[0] == found.text.splitlines()[0]
 
 
 def test_a_mistyped_command_gets_a_suggestion() -> None:
-    done = CliRunner().invoke(app, ["itms"])
-    assert done.exit_code == 2
-    assert "No such command 'itms'. Did you mean 'items'" in done.stderr
+    result = CliRunner().invoke(app, ["itms"])
+    assert result.exit_code == 2
+    assert "No such command 'itms'. Did you mean 'items'" in result.stderr
 
 
 COMPLETED = """
@@ -169,7 +169,7 @@ except SystemExit:
 
 def test_completion_of_a_commands_name_loads_no_command() -> None:
     environment = {"_STARTER.PY_COMPLETE": "complete_bash", "COMP_WORDS": "starter.py ", "COMP_CWORD": "1"}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.argv = ['starter.py']{COMPLETED}"],
         cwd=CHECKOUT,
         env={**os.environ, **environment},
@@ -177,8 +177,8 @@ def test_completion_of_a_commands_name_loads_no_command() -> None:
         text=True,
         check=True,
     )
-    assert done.stdout.split() == list(COMMANDS)
-    modules = set(done.stderr.split())
+    assert result.stdout.split() == list(COMMANDS)
+    modules = set(result.stderr.split())
     assert not modules & {*HEAVY, "asyncio", "rich"}
     assert not modules & {target.partition(":")[0] for target in COMMANDS.values()}
 

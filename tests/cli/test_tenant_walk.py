@@ -49,8 +49,8 @@ class Portfolio:
         }
 
     async def __call__(self, *arguments: str) -> CommandResult:
-        done = await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=self._environment)
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = await asyncio.to_thread(CliRunner().invoke, app, list(arguments), env=self._environment)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture
@@ -80,19 +80,19 @@ TWO, THREE = pytest.mark.filled.with_args(two), pytest.mark.filled.with_args(thr
 @pytest.mark.parametrize("question", QUESTIONS)
 @TWO
 async def test_each_tenant_answers_under_its_name_or_as_never_read(portfolio: Portfolio, question: str) -> None:
-    done = await portfolio(question, "--all-tenants")
-    assert [line for line in done.stdout.splitlines() if line in NAMES.values()] == ["Alpha", "gamma"]
-    assert "beta: this tenant was never read: no run has completed" in done.stderr
-    assert done.stderr.splitlines()[-1] == "3 tenants, 1 never read"
-    assert done.code == 3
+    result = await portfolio(question, "--all-tenants")
+    assert [line for line in result.stdout.splitlines() if line in NAMES.values()] == ["Alpha", "gamma"]
+    assert "beta: this tenant was never read: no run has completed" in result.stderr
+    assert result.stderr.splitlines()[-1] == "3 tenants, 1 never read"
+    assert result.code == 3
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
 @THREE
 async def test_each_line_of_json_names_its_tenant(portfolio: Portfolio, question: str) -> None:
-    done = await portfolio(question, "--all-tenants", "--json")
-    assert done.code == 0
-    tenant_ids = [(line.get("summary") or line)["tenant_id"] for line in done.objects()]
+    result = await portfolio(question, "--all-tenants", "--json")
+    assert result.code == 0
+    tenant_ids = [(line.get("summary") or line)["tenant_id"] for line in result.objects()]
     assert list(dict.fromkeys(tenant_ids)) == [str(ALPHA), str(BETA), str(GAMMA)]
 
 
@@ -106,8 +106,8 @@ async def test_csv_of_several_tenants_has_a_single_header(portfolio: Portfolio, 
 
 @THREE
 async def test_a_tag_chooses_tenants(portfolio: Portfolio) -> None:
-    done = await portfolio("unassigned", "--tag", "emea", "--json")
-    assert {line["tenant_id"] for line in done.objects()} == {str(ALPHA), str(BETA)}
+    result = await portfolio("unassigned", "--tag", "emea", "--json")
+    assert {line["tenant_id"] for line in result.objects()} == {str(ALPHA), str(BETA)}
 
 
 async def sync_profiles(database: Database, names: dict[UUID, str]) -> None:
@@ -154,17 +154,17 @@ async def test_a_limit_holds_over_all_tenants(database: Database, portfolio: Por
     if question == "changes":
         await sync_profiles(database, {ALPHA: "abx", BETA: "cdxy", GAMMA: "efx"})
     for limit, answered in ((1, [ALPHA]), (3, [ALPHA, BETA]), (100, [ALPHA, BETA, GAMMA])):
-        done = await portfolio(question, "--all-tenants", "--limit", str(limit), "--json")
-        rows = [line["tenant_id"] for line in done.objects() if "summary" not in line]
+        result = await portfolio(question, "--all-tenants", "--limit", str(limit), "--json")
+        rows = [line["tenant_id"] for line in result.objects() if "summary" not in line]
         assert len(rows) == min(limit, {"items": 6, "changes": 4}[question])
-        assert done.code == 0
+        assert result.code == 0
         not_asked = {
             1: "--limit 1 is reached: 2 tenants were not asked",
             3: "--limit 3 is reached: 1 tenant was not asked",
         }
         if question == "items":
             assert list(dict.fromkeys(rows)) == list(map(str, answered))
-            assert done.stderr.splitlines()[-1] == not_asked.get(limit, "3 tenants")
+            assert result.stderr.splitlines()[-1] == not_asked.get(limit, "3 tenants")
 
 
 @pytest.mark.parametrize("question", ["dangling", "unassigned"])
@@ -192,14 +192,14 @@ async def test_a_limit_reports_the_number_of_omitted_rows(
 
 async def test_rows_of_all_tenants_are_sorted_together(database: Database, portfolio: Portfolio) -> None:
     await sync_profiles(database, {ALPHA: "adf", BETA: "be", GAMMA: "c"})
-    done = await portfolio("items", "--all-tenants", "--sort", "-name", "--limit", "4", "--csv")
-    header, *rows = csv.reader(done.stdout.splitlines())
+    result = await portfolio("items", "--all-tenants", "--sort", "-name", "--limit", "4", "--csv")
+    header, *rows = csv.reader(result.stdout.splitlines())
     assert [row[header.index("display_name")] for row in rows] == ["f", "e", "d", "c"]
-    assert "--limit 4 leaves out 2 more rows" in done.stderr
-    done = await portfolio("items", "--all-tenants", "--sort", "-name")
-    assert any(line.split()[:2] == ["name", "tenant"] for line in done.stdout.splitlines())
-    done = await portfolio("items", "--all-tenants", "--sort", "tenant,-name", "--columns", "name")
-    answers, table = done.stdout.split("name  tenant\n")
+    assert "--limit 4 leaves out 2 more rows" in result.stderr
+    result = await portfolio("items", "--all-tenants", "--sort", "-name")
+    assert any(line.split()[:2] == ["name", "tenant"] for line in result.stdout.splitlines())
+    result = await portfolio("items", "--all-tenants", "--sort", "tenant,-name", "--columns", "name")
+    answers, table = result.stdout.split("name  tenant\n")
     assert [line.split() for line in table.splitlines()] == [
         ["f", "Alpha"], ["d", "Alpha"], ["a", "Alpha"], ["e", "beta"], ["b", "beta"], ["c", "gamma"]
     ]  # fmt: skip
@@ -208,10 +208,10 @@ async def test_rows_of_all_tenants_are_sorted_together(database: Database, portf
 
 async def test_rows_of_a_tenant_are_sorted_before_they_are_limited(database: Database, portfolio: Portfolio) -> None:
     await sync_profiles(database, {ALPHA: "abcd"})
-    done = await portfolio("items", "alpha", "--sort", "-name", "--limit", "1", "--columns", "name")
-    assert done.stdout.splitlines()[-1] == "d"
-    assert "--limit 1 leaves out 3 more rows" in done.stderr
-    assert "--after" not in done.stderr
+    result = await portfolio("items", "alpha", "--sort", "-name", "--limit", "1", "--columns", "name")
+    assert result.stdout.splitlines()[-1] == "d"
+    assert "--limit 1 leaves out 3 more rows" in result.stderr
+    assert "--after" not in result.stderr
     found = await portfolio("search", "d", "--sort", "-name", "--limit", "1", "--csv", "--columns", "name,tenant")
     assert found.stdout.splitlines() == ["title,tenant", "d,Alpha"]
 
@@ -220,15 +220,15 @@ async def test_changes_are_sorted_in_csv(database: Database, portfolio: Portfoli
     for words in ({ALPHA: "a", BETA: "a"}, {ALPHA: "axz", BETA: "ay"}):
         await sync_profiles(database, words)
     for arguments, expected in ((("alpha",), ["z", "x"]), (("--all-tenants",), ["z", "y", "x"])):
-        done = await portfolio("changes", *arguments, "--csv", "--sort", "-display_name", "--columns", "display_name")
-        assert done.stdout.splitlines() == ["display_name", *expected]
+        result = await portfolio("changes", *arguments, "--csv", "--sort", "-display_name", "--columns", "display_name")
+        assert result.stdout.splitlines() == ["display_name", *expected]
 
 
 async def test_an_unknown_column_is_refused_once(database: Database, portfolio: Portfolio) -> None:
     await sync_profiles(database, {ALPHA: "a", BETA: "b"})
-    done = await portfolio("items", "--all-tenants", "--sort", "nonsense")
-    assert (done.code, done.stdout) == (2, "")
-    assert done.stderr.count("there is no column 'nonsense'") == 1
+    result = await portfolio("items", "--all-tenants", "--sort", "nonsense")
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr.count("there is no column 'nonsense'") == 1
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,9 @@ async def test_an_unknown_column_is_refused_once(database: Database, portfolio: 
 async def test_an_invalid_choice_of_tenants_is_refused(
     portfolio: Portfolio, arguments: Sequence[str], words: str
 ) -> None:
-    done = await portfolio("changes", *arguments)
-    assert (done.code, done.stdout) == (2, "")
-    assert words in done.stderr
+    result = await portfolio("changes", *arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert words in result.stderr
 
 
 def walk(

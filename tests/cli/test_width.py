@@ -144,9 +144,9 @@ class Answer(NamedTuple):
 def ask(system: System, words: list[str], width: int | None = None) -> Answer:
     """Runs a command in this process, since there are many, in a window of this width or in a pipe."""
     environment = {**system.environment, "COLUMNS": str(width or "")}
-    done = CliRunner().invoke(app, words, env=environment)
-    assert done.exit_code in (0, 3), (words, done.stderr, done.exception)
-    return Answer(done.exit_code, done.stdout, done.stderr)
+    result = CliRunner().invoke(app, words, env=environment)
+    assert result.exit_code in (0, 3), (words, result.stderr, result.exception)
+    return Answer(result.exit_code, result.stdout, result.stderr)
 
 
 async def sign_in_a_person(system: System) -> None:

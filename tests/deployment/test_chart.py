@@ -32,14 +32,14 @@ def rendered() -> Mapping[str, Sequence[Manifest]]:
     with (TOOLS.parent / "chart.lock").open("w") as lock:
         # Processes of a parallel run would install into the same folder.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
+        result = subprocess.run(
             ["make", "--no-print-directory", "chart"],
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
             timeout=DEADLINE_SECONDS,
         )
-        assert done.returncode == 0, done.stderr
+        assert result.returncode == 0, result.stderr
         found: Mapping[str, Sequence[Manifest]] = json.loads((TOOLS / "rendered.json").read_text())
     assert set(found) == {"least", "all"}
     return found
@@ -192,7 +192,7 @@ def test_a_missing_value_is_named_in_the_error(
         "del part[last]\n"
         "check.rendered(check.ALL)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [TOOLS / "bin" / "python", "-B", "-c", program, path],
         cwd=CHECKOUT,
         env={**os.environ, "PYTHONPATH": ""},
@@ -200,8 +200,8 @@ def test_a_missing_value_is_named_in_the_error(
         text=True,
         timeout=DEADLINE_SECONDS,
     )
-    assert done.returncode == 1
-    assert message in done.stderr
+    assert result.returncode == 1
+    assert message in result.stderr
 
 
 def test_the_chart_has_the_version_of_this_release() -> None:

@@ -84,8 +84,8 @@ def make_databases(
 
 
 def create(server: EmbeddedPostgres, passwords: Mapping[str, str] = PASSWORDS) -> None:
-    done = make_databases(server, passwords)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = make_databases(server, passwords)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 def url(server: EmbeddedPostgres, login: str, database: str = "tenant_inventory") -> str:
@@ -119,10 +119,10 @@ async def test_each_login_does_its_work_with_an_awkward_password(
     server: EmbeddedPostgres, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(server)
-    done = starter(server, "inventory_owner", "database", "upgrade")
-    assert done.returncode == 0, done.stderr
-    assert f"from empty to revision {head()}" in done.stdout
-    assert "it works under two roles" in done.stdout
+    result = starter(server, "inventory_owner", "database", "upgrade")
+    assert result.returncode == 0, result.stderr
+    assert f"from empty to revision {head()}" in result.stdout
+    assert "it works under two roles" in result.stdout
     assert starter(server, "inventory_worker", "runs").returncode == 0
 
     monkeypatch.setenv("PGPASSWORD", PASSWORDS["INVENTORY_WORKER_PASSWORD"])
@@ -183,9 +183,9 @@ async def test_an_existing_volume_gets_its_new_owners_and_keeps_its_rows(
         connection.execute("CREATE TABLE executions_visibility (id bigserial, at int GENERATED ALWAYS AS IDENTITY)")
 
     create(server)
-    done = starter(server, "inventory_owner", "database", "upgrade")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"at revision {head()} already" in done.stdout
+    result = starter(server, "inventory_owner", "database", "upgrade")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"at revision {head()} already" in result.stdout
     assert owned_by_the_superuser(server, "tenant_inventory") == []
     assert owned_by_the_superuser(server, "temporal_visibility") == []
     monkeypatch.setenv("PGPASSWORD", PASSWORDS["INVENTORY_WORKER_PASSWORD"])
@@ -226,10 +226,10 @@ def test_a_new_password_applies_at_the_next_start(server: EmbeddedPostgres) -> N
 
 
 def test_an_unsendable_temporal_password_is_refused_before_any_role_is_made(server: EmbeddedPostgres) -> None:
-    done = make_databases(server, {**PASSWORDS, "TEMPORAL_PASSWORD": "two words"})
-    assert done.returncode == 3
-    assert "ERROR:  TEMPORAL_PASSWORD has a space, which Temporal cannot send; choose one without" in done.stderr
-    assert "two words" not in done.stderr
+    result = make_databases(server, {**PASSWORDS, "TEMPORAL_PASSWORD": "two words"})
+    assert result.returncode == 3
+    assert "ERROR:  TEMPORAL_PASSWORD has a space, which Temporal cannot send; choose one without" in result.stderr
+    assert "two words" not in result.stderr
     with psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT count(*) FROM pg_roles WHERE rolname = 'temporal'").fetchone() == (0,)
 
@@ -240,13 +240,13 @@ def test_the_temporal_server_reads_awkward_passwords_unchanged(tmp_path: Path, p
     printing.write_text('#!/bin/sh\nprintf %s "$POSTGRES_PWD"\n')
     printing.chmod(0o755)
     script = (CHECKOUT / "deploy" / "temporal-server.sh").read_text()
-    done = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", script.replace("/etc/temporal/entrypoint.sh", str(printing))],
         env={"PATH": os.environ["PATH"], "POSTGRES_PWD": password},
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
     # common/config/config_template_embedded.yaml of temporalio/temporal: password: "{{ … (env "POSTGRES_PWD") }}"
-    assert yaml.safe_load(f'password: "{done.stdout}"') == {"password": password}
+    assert yaml.safe_load(f'password: "{result.stdout}"') == {"password": password}

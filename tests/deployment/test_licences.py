@@ -31,8 +31,8 @@ def licences(folder: Path) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     with TemporaryDirectory() as folder:
-        done = licences(Path(folder))
-        assert done.returncode == 0, done.stderr
+        result = licences(Path(folder))
+        assert result.returncode == 0, result.stderr
         yield Path(folder)
 
 
@@ -46,9 +46,9 @@ def installed_names() -> set[str]:
 
 
 def test_each_shipped_package_has_a_row_that_fits_a_terminal(folder: Path) -> None:
-    done = licences(folder)
-    assert done.returncode == 0, done.stderr
-    heading, *rows, last = done.stdout.splitlines()
+    result = licences(folder)
+    assert result.returncode == 0, result.stderr
+    heading, *rows, last = result.stdout.splitlines()
     assert heading.split() == ["Name", "Version", "License"]
     assert last == f"SBOM (CycloneDX): {folder}/sbom.json"
     assert {row.split()[0].lower().replace("_", "-") for row in rows} == installed_names()
@@ -77,20 +77,20 @@ def test_an_unaccepted_licence_fails_by_name_and_leaves_no_sbom(folder: Path, de
     try:
         (planted / "METADATA").write_text(f"Metadata-Version: 2.4\nName: planted\nVersion: 1.2.3\n{declared}")
         (folder / "sbom.json").unlink(missing_ok=True)
-        done = licences(folder)
+        result = licences(folder)
     finally:
         shutil.rmtree(planted)
-    assert done.returncode != 0
+    assert result.returncode != 0
     name = declared.partition(": ")[2].strip() or "UNKNOWN"
-    assert f"license {name} not in allow-only licenses was found for package planted:1.2.3" in done.stderr
+    assert f"license {name} not in allow-only licenses was found for package planted:1.2.3" in result.stderr
     assert not (folder / "sbom.json").exists()
 
 
 def test_an_audit_without_an_answer_does_not_pass() -> None:
     """The tests' environment has no pip-audit, which looks like a network without a way out."""
     command = [sys.executable, "deploy/audit"]
-    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
-    assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.startswith("NOT AUDITED: ")
+    result = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("NOT AUDITED: ")
     tolerant = subprocess.run([*command, "--may-be-offline"], cwd=CHECKOUT, capture_output=True, text=True)
-    assert (tolerant.returncode, tolerant.stderr) == (0, done.stderr)
+    assert (tolerant.returncode, tolerant.stderr) == (0, result.stderr)

@@ -27,11 +27,11 @@ def install(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_make_prints_the_size_first_and_then_each_package(tmp_path: Path) -> None:
-    done = install(
+    result = install(
         tmp_path, "echo 'Collecting alembic==1 (from -r x)'; echo '  Downloading y'; echo 'Collecting mypy>=2'"
     )
-    assert done.returncode == 0, done.stderr
-    first, second, named = done.stdout.splitlines()[:3]
+    assert result.returncode == 0, result.stderr
+    first, second, named = result.stdout.splitlines()[:3]
     assert first.startswith("Installing ")
     assert " packages into " in first
     assert "MB on disk" in second
@@ -41,7 +41,9 @@ def test_make_prints_the_size_first_and_then_each_package(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("code", [1, 2])
 def test_make_shows_pips_errors_and_fails(tmp_path: Path, code: int) -> None:
-    done = install(tmp_path, f"echo 'Collecting alembic==1'; echo 'ERROR: no hash' >&2; echo 'as wanted'; exit {code}")
-    assert done.returncode != 0
-    assert "ERROR: no hash\nas wanted" in done.stdout
+    result = install(
+        tmp_path, f"echo 'Collecting alembic==1'; echo 'ERROR: no hash' >&2; echo 'as wanted'; exit {code}"
+    )
+    assert result.returncode != 0
+    assert "ERROR: no hash\nas wanted" in result.stdout
     assert not (tmp_path / "venv" / ".installed").exists()

@@ -35,8 +35,8 @@ def names(expression: str) -> set[str]:
 
 
 def promtool(*arguments: str | Path) -> None:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(["promtool", *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @needs_promtool

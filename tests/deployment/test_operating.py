@@ -61,7 +61,7 @@ def run(folder: Path) -> Run:
 
     def runs(name: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         path = os.pathsep.join([str(temporal_program().parent), str(_binaries()), os.environ["PATH"]])
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", blocks()[name]],
             cwd=folder,
             env={**os.environ, "PATH": path, "TENANT_INVENTORY_STATE": str(folder / "no-stack"), **environment},
@@ -69,8 +69,8 @@ def run(folder: Path) -> Run:
             text=True,
             timeout=DEADLINE_SECONDS,
         )
-        assert done.returncode == 0, done.stderr
-        return done
+        assert result.returncode == 0, result.stderr
+        return result
 
     return runs
 
@@ -163,13 +163,13 @@ def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
         (tmp_path / path.name).write_text(
             path.read_text().replace("/opt/tenant-inventory/.venv/bin/python", sys.executable)
         )
-    done = subprocess.run(
+    result = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", tmp_path / unit.name],
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)

@@ -48,8 +48,8 @@ def test_each_image_gets_the_digest_that_docker_names(tmp_path: Path, pinned: bo
         expected[name] = IMAGE.sub(lambda image: f"{image[1]}@sha256:{sha256(image[1].encode()).hexdigest()}", written)
         (tmp_path / name).write_text(written if pinned else IMAGE.sub(r"\1", written))
     assert len(images) == 5
-    done = pin(tmp_path, ANSWER)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = pin(tmp_path, ANSWER)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert {name: (tmp_path / name).read_text() for name in FILES} == expected
 
 
@@ -66,7 +66,7 @@ def test_each_image_gets_the_digest_that_docker_names(tmp_path: Path, pinned: bo
 def test_answers_without_a_digest_are_refused_and_change_no_file(tmp_path: Path, docker: str) -> None:
     for name in FILES:
         shutil.copy(CHECKOUT / name, tmp_path / name)
-    done = pin(tmp_path, docker)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"error: docker (knows no|names no digest of) \S+:\S+.*\n", done.stderr)
+    result = pin(tmp_path, docker)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch(r"error: docker (knows no|names no digest of) \S+:\S+.*\n", result.stderr)
     assert all((tmp_path / name).read_text() == (CHECKOUT / name).read_text() for name in FILES)

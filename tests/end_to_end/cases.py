@@ -100,9 +100,9 @@ class TenantPair:
 
     def sync(self, type_keys: Iterable[str], *options: str) -> RunRecord:
         """Syncs the first tenant."""
-        done = self.command("sync", *_types(type_keys), *options, "--json")
-        assert done.stdout, done.stderr
-        return done.run()
+        result = self.command("sync", *_types(type_keys), *options, "--json")
+        assert result.stdout, result.stderr
+        return result.run()
 
     def play(self, case: Case, *options: str, baseline: bool = False) -> tuple[RunRecord, RunRecord]:
         """Syncs the case's documents before and after its change; with `baseline`, sets a baseline in between."""
@@ -110,8 +110,8 @@ class TenantPair:
         self.answer(case, "before")
         before = self.sync(case.type_keys, *options)
         if baseline:
-            done = self.command("baseline", "set", "golden", "--run", str(before.run_id), "--reason", "the case")
-            assert done.code == 0, done.stderr
+            result = self.command("baseline", "set", "golden", "--run", str(before.run_id), "--reason", "the case")
+            assert result.code == 0, result.stderr
         self.hold(case.after)
         self.answer(case, "after")
         return before, self.sync(case.type_keys, *options)
@@ -124,45 +124,45 @@ class TenantPair:
 
     def changes(self, *type_keys: str) -> list[ChangeRecord]:
         """The changes since the first sync, which itself reports none."""
-        done = self.command("changes", *_types(type_keys), "--json")
-        assert done.code == 0, done.stderr
-        return [ChangeRecord.model_validate(line) for line in done.objects() if "external_id" in line]
+        result = self.command("changes", *_types(type_keys), "--json")
+        assert result.code == 0, result.stderr
+        return [ChangeRecord.model_validate(line) for line in result.objects() if "external_id" in line]
 
     def versions(self, type_key: str, external_id: str) -> list[VersionRecord]:
         """The versions of an item, newest first."""
-        done = self.command("versions", type_key, external_id, "--json")
-        assert done.code == 0, done.stderr
-        return [VersionRecord.model_validate(line) for line in done.objects()]
+        result = self.command("versions", type_key, external_id, "--json")
+        assert result.code == 0, result.stderr
+        return [VersionRecord.model_validate(line) for line in result.objects()]
 
     def show(self, type_key: str, external_id: str) -> dict[str, Any]:
         """The document that `show` shows."""
-        done = self.command("show", type_key, external_id, "--json")
-        assert done.code == 0, done.stderr
-        shown: dict[str, Any] = done.objects()[0]["document"]
+        result = self.command("show", type_key, external_id, "--json")
+        assert result.code == 0, result.stderr
+        shown: dict[str, Any] = result.objects()[0]["document"]
         return shown
 
     def diff(self, type_key: str, external_id: str) -> list[DifferenceRecord]:
         """The differences of the last two versions."""
-        done = self.command("diff", type_key, external_id, "--json")
-        assert done.code == 0, done.stderr
-        return [DifferenceRecord.model_validate(line) for line in done.objects() if "path" in line]
+        result = self.command("diff", type_key, external_id, "--json")
+        assert result.code == 0, result.stderr
+        return [DifferenceRecord.model_validate(line) for line in result.objects() if "path" in line]
 
     def drift(self) -> list[DriftFindingRecord]:
         """The findings against the baseline."""
-        done = self.command("drift", "--json")
-        assert done.code == 0, done.stderr
-        return [DriftFindingRecord.model_validate(line) for line in done.objects() if "fingerprint" in line]
+        result = self.command("drift", "--json")
+        assert result.code == 0, result.stderr
+        return [DriftFindingRecord.model_validate(line) for line in result.objects() if "fingerprint" in line]
 
     def compare(self, case: Case) -> tuple[list[ItemComparison], ComparisonRecord]:
         """Compares the case before, in the first tenant, with the case after, in the other, by its first collection."""
         for tenant, documents in ((self.tenant, case.before), (self.other, case.after)):
             self.hold(documents, tenant)
-            done = self.system.starter("sync", tenant.name, *_types(case.type_keys), "--json")
-            assert done.code == 0, done.stderr
+            result = self.system.starter("sync", tenant.name, *_types(case.type_keys), "--json")
+            assert result.code == 0, result.stderr
         names = self.tenant.name, self.other.name
-        done = self.system.starter("compare", *names, "--type", case.type_keys[0], "--json")
-        assert done.code == 0, done.stderr
-        *items, last = done.objects()
+        result = self.system.starter("compare", *names, "--type", case.type_keys[0], "--json")
+        assert result.code == 0, result.stderr
+        *items, last = result.objects()
         return [ItemComparison.model_validate(item) for item in items], ComparisonRecord.model_validate(last)
 
 

@@ -166,12 +166,12 @@ class System:
 
     def sync(self, *selection: str) -> RunRecord:
         """Syncs the first tenant with a running worker; returns the run's record."""
-        done = self.starter("sync", self.tenant.name, *(selection or ("--all",)), "--json")
-        assert done.stdout, done.stderr
-        return done.run()
+        result = self.starter("sync", self.tenant.name, *(selection or ("--all",)), "--json")
+        assert result.stdout, result.stderr
+        return result.run()
 
     def items(self, *arguments: str) -> list[ItemRecord]:
         """The first tenant's inventory."""
-        done = self.starter("items", self.tenant.name, *arguments, "--json")
-        assert done.code == 0, done.stderr
-        return [ItemRecord.model_validate(record) for record in done.objects()]
+        result = self.starter("items", self.tenant.name, *arguments, "--json")
+        assert result.code == 0, result.stderr
+        return [ItemRecord.model_validate(record) for record in result.objects()]

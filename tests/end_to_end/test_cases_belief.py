@@ -28,9 +28,9 @@ def test_06_app_permission_granted(pair: TenantPair) -> None:
     (type_key,) = case.type_keys
     _, after = pair.play(case)
     assert (after.status, after.counts.changed) == ("success", 0)
-    done = pair.command("changes", "--type", type_key)
-    assert done.code == 0, done.stderr
-    warnings = " ".join(done.stderr.split())
+    result = pair.command("changes", "--type", type_key)
+    assert result.code == 0, result.stderr
+    warnings = " ".join(result.stderr.split())
     assert f"{type_key}: rests on details read " in warnings
     assert "so changes of appRoleAssignedTo, appRoleAssignments, " in warnings
     assert "since then may still come" in warnings
@@ -87,9 +87,9 @@ def test_22_uninstall_reaches_an_excluded_group(pair: TenantPair) -> None:
     pair.hold(case.before)
     pair.sync(case.type_keys)
     excluded, reached = (str(group["id"]) for group in case.before["groups"])
-    done = pair.command("dependencies", "--reaches", excluded)
-    assert done.code == 0, done.stderr
-    assert "1 item reaches group" in done.stdout
+    result = pair.command("dependencies", "--reaches", excluded)
+    assert result.code == 0, result.stderr
+    assert "1 item reaches group" in result.stdout
     (record,) = reaching(pair, excluded)
     assert record["reaches"] is True
     assert {parts(assignment) for assignment in record["assignments"]} == {
@@ -119,26 +119,26 @@ def test_25_no_licence_said_by_the_code(pair: TenantPair) -> None:
             **dict.fromkeys(governance, ("skipped", "graph_not_licensed")),
             "groups": ("complete", "None"),
         }
-    done = pair.command("missing", "--type", "groups", "--json")
-    (missing,) = (line for line in done.objects() if "external_id" in line)
+    result = pair.command("missing", "--type", "groups", "--json")
+    (missing,) = (line for line in result.objects() if "external_id" in line)
     assert (missing["display_name"], missing["confidence"], missing["evidence"]) == ("Goes", "high", "confirmed")
     types = [argument for key in case.type_keys for argument in ("--type", key)]
-    done = pair.command("check", *types)
-    assert done.code == 0, done.stderr
-    assert "grant" not in done.stdout
-    assert done.stdout.count("needs Entra ID P2") == len(governance)
+    result = pair.command("check", *types)
+    assert result.code == 0, result.stderr
+    assert "grant" not in result.stdout
+    assert result.stdout.count("needs Entra ID P2") == len(governance)
 
 
 def unassigned(pair: TenantPair, type_key: str) -> list[dict[str, Any]]:
-    done = pair.command("unassigned", "--type", type_key, "--json")
-    assert done.code == 0, done.stderr
-    return [record for record in done.objects() if record["answer"] == "unassigned"]
+    result = pair.command("unassigned", "--type", type_key, "--json")
+    assert result.code == 0, result.stderr
+    return [record for record in result.objects() if record["answer"] == "unassigned"]
 
 
 def reaching(pair: TenantPair, group_id: str) -> list[dict[str, Any]]:
-    done = pair.command("dependencies", "--reaches", group_id, "--json")
-    assert done.code == 0, done.stderr
-    return [record for record in done.objects() if record["answer"] == "reach"]
+    result = pair.command("dependencies", "--reaches", group_id, "--json")
+    assert result.code == 0, result.stderr
+    return [record for record in result.objects() if record["answer"] == "reach"]
 
 
 def parts(assignment: dict[str, Any]) -> tuple[object, ...]:

@@ -56,10 +56,10 @@ def test_hidden_value_of_an_edited_object_may_have_changed(pair: TenantPair, nam
     (difference,) = pair.diff(type_key, external_id)
     assert (difference.path, difference.kind, difference.hidden) == (path, kind, True)
     for command in (("changes",), ("drift",)):
-        done = pair.command(*command)
-        assert f"hidden, {kind.replace('_', ' ')}" in " ".join(done.stdout.split()), done.stdout
+        result = pair.command(*command)
+        assert f"hidden, {kind.replace('_', ' ')}" in " ".join(result.stdout.split()), result.stdout
         for secret in ("****", "30000000-0000-4000-8000-000000000080_", "sensitive"):
-            assert secret not in done.stdout + done.stderr
+            assert secret not in result.stdout + result.stderr
     # Values that move without an edit are not reported.
     (served,) = case.after[type_key]
     for setting in served.get("omaSettings", ()):
@@ -115,8 +115,8 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair:
     external_id = held[type_key][0]["id"]
     pair.hold(held)
     first = pair.sync([type_key])
-    done = pair.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
-    assert done.code == 0, done.stderr
+    result = pair.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
+    assert result.code == 0, result.stderr
     again = pair.sync([type_key], "--deep")
     assert (again.counts.changed, pair.changes(type_key)[1:]) == (0, []), "another token is no edit"
 
@@ -139,10 +139,10 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair:
     assert pair.sync([type_key], "--deep").counts.changed == 0
 
     pair.hold(catalog_policy("2026-03-01T08:00:00Z"), pair.other)
-    done = pair.system.starter("sync", pair.other.name, "--type", type_key, "--json")
-    assert done.code == 0, done.stderr
-    done = pair.system.starter("compare", pair.tenant.name, pair.other.name, "--type", type_key, "--json")
-    (compared,) = [line for line in done.objects() if "matched_by" in line]
+    result = pair.system.starter("sync", pair.other.name, "--type", type_key, "--json")
+    assert result.code == 0, result.stderr
+    result = pair.system.starter("compare", pair.tenant.name, pair.other.name, "--type", type_key, "--json")
+    (compared,) = [line for line in result.objects() if "matched_by" in line]
     assert (compared["status"], compared["fields"]) == ("undecided", [])
     assert "secret_not_shown" in compared["uncertain"]
 

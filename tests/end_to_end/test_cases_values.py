@@ -48,14 +48,14 @@ class Situation:
         """Syncs the other tenant as before; returns its name."""
         self._stage.hold(self.case.before, self._stage.other)
         types = [word for type_key in self.case.type_keys for word in ("--type", type_key)]
-        done = self._stage.system.starter("sync", self._stage.other.name, *types, "--json")
-        assert done.code == 0, done.stderr
+        result = self._stage.system.starter("sync", self._stage.other.name, *types, "--json")
+        assert result.code == 0, result.stderr
         return self._stage.other.name
 
     def set_baseline(self, name: str, other: str) -> None:
         """Makes another tenant a baseline."""
-        done = self._stage.command("baseline", "set", name, "--tenant", other)
-        assert done.code == 0, done.stderr
+        result = self._stage.command("baseline", "set", name, "--tenant", other)
+        assert result.code == 0, result.stderr
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ def test_policies_of_two_tenants_are_compared_by_content(system: System) -> None
         policy(tenant, "Baseline elsewhere", group)
     policy(golden, "Baseline golden", "Golden ring")
     system.start_worker()
-    done = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
-    assert done.code == 0, done.stderr
+    result = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
+    assert result.code == 0, result.stderr
 
     compared = system.starter("compare", golden.name, other.name, *TYPES, "--json")
     assert (compared.code, compared.stderr) == (0, "")

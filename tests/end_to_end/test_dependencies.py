@@ -93,8 +93,8 @@ def test_run_reads_references_and_deleted_group_is_dangling(graph: SimulatedGrap
 
     picture = referring.folder / "group.dot"
     words = ("dependencies", referring.tenant.name, "groups", group, "--format", "dot", "--output", str(picture))
-    done = referring.starter(*words)
-    assert done.code == 0, done.stderr
+    result = referring.starter(*words)
+    assert result.code == 0, result.stderr
     assert picture.read_text().startswith("digraph dependencies {")
 
     referring.tenant.remove("groups", group)

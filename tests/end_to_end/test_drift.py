@@ -15,9 +15,9 @@ SELECTION = ("--type", "deviceCompliancePolicies", "--type", "conditionalAccessP
 
 def drift(system: System, *options: str, code: int = 0) -> tuple[DriftReport, dict[tuple[str, str], Any]]:
     """The report, and the findings by item and field."""
-    done = system.starter("drift", system.tenant.name, *options, "--json")
-    assert done.code == code, done.stderr
-    report, *lines = done.objects()
+    result = system.starter("drift", system.tenant.name, *options, "--json")
+    assert result.code == code, result.stderr
+    report, *lines = result.objects()
     findings = [DriftFindingRecord.model_validate(line) for line in lines]
     return DriftReport.model_validate(report), {
         (finding.external_id, finding.path or finding.kind): finding for finding in findings

@@ -13,30 +13,30 @@ from tests.end_to_end.system import SEEDS, CommandResult, System
 SECRET = "hunter2-hunter2"
 
 
-def assert_one_line(done: CommandResult, code: int, *words: str) -> None:
+def assert_one_line(result: CommandResult, code: int, *words: str) -> None:
     """Exactly one line of stderr is the error, and nothing shows a traceback or a secret."""
-    assert done.code == code, (done.code, done.stderr)
-    assert done.stdout == ""
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert result.code == code, (result.code, result.stderr)
+    assert result.stdout == ""
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     for word in words:
         assert word in line
-    assert "Traceback" not in done.stderr
-    assert SECRET not in done.stderr
+    assert "Traceback" not in result.stderr
+    assert SECRET not in result.stderr
 
 
 def test_wrong_secret_is_explained_once_and_never_shown(system: System) -> None:
     secret_file = system.folder / "secrets" / str(system.tenant.id)
     secret_file.write_text(SECRET)
     system.start_worker()
-    done = system.starter("sync", system.tenant.name, "--all")
-    assert done.code == 4
-    assert done.stdout.count("auth_failed") == 1
-    assert len(done.stdout.splitlines() + done.stderr.splitlines()) < 20
-    words = " ".join(done.stdout.split())
+    result = system.starter("sync", system.tenant.name, "--all")
+    assert result.code == 4
+    assert result.stdout.count("auth_failed") == 1
+    assert len(result.stdout.splitlines() + result.stderr.splitlines()) < 20
+    words = " ".join(result.stdout.split())
     assert words.count("the client secret is wrong") == 1
     assert words.count("Check the tenant's entry in the tenants file") == 1
-    assert max(len(line) for line in done.stdout.splitlines()) <= 80
-    for text in (done.stdout, done.stderr, system.logs()):
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+    for text in (result.stdout, result.stderr, system.logs()):
         assert SECRET not in text
         assert "Traceback" not in text
     again = system.starter("sync", system.tenant.name, "--type", "groups", "--json")
@@ -49,8 +49,8 @@ def test_unknown_tenant_is_refused_with_the_known_names(system: System) -> None:
 
 
 def test_unknown_type_key_is_refused_with_a_suggestion(system: System) -> None:
-    done = system.starter("sync", system.tenant.name, "--type", "deviceConfiguration")
-    assert_one_line(done, 2, "unknown type key 'deviceConfiguration'", "did you mean 'deviceConfigurations'?")
+    result = system.starter("sync", system.tenant.name, "--type", "deviceConfiguration")
+    assert_one_line(result, 2, "unknown type key 'deviceConfiguration'", "did you mean 'deviceConfigurations'?")
 
 
 def test_unknown_category_is_refused(system: System) -> None:
@@ -72,14 +72,14 @@ def test_unreachable_database_is_one_error_line(system: System, command: list[st
 
 
 def test_empty_database_error_names_the_upgrade_command(system: System, empty_database_url: str) -> None:
-    done = system.starter("runs", DATABASE_URL=empty_database_url)
-    assert_one_line(done, 1, "python starter.py database upgrade")
+    result = system.starter("runs", DATABASE_URL=empty_database_url)
+    assert_one_line(result, 1, "python starter.py database upgrade")
 
 
 def test_unreachable_temporal_error_names_its_address(system: System) -> None:
     address = f"127.0.0.1:{free_port()}"
-    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
-    assert_one_line(done, 1, f"Temporal does not answer at {address}", "TEMPORAL_ADDRESS")
+    result = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
+    assert_one_line(result, 1, f"Temporal does not answer at {address}", "TEMPORAL_ADDRESS")
 
 
 def test_unreachable_graph_fails_the_run_with_a_remedy(
@@ -92,11 +92,11 @@ def test_unreachable_graph_fails_the_run_with_a_remedy(
         system.environment["GRAPH_BASE_URL"] = f"https://127.0.0.1:{free_port()}"
         system.environment["GRAPH_PATIENCE_SECONDS"] = "2"
         system.start_worker()
-        done = system.starter("sync", system.tenant.name, "--type", "groups")
-    assert done.code == 4
-    assert "graph_unavailable: 1 failed" in done.stdout
-    assert "Check the network" in " ".join(done.stdout.split())
-    assert "Traceback" not in done.stderr
+        result = system.starter("sync", system.tenant.name, "--type", "groups")
+    assert result.code == 4
+    assert "graph_unavailable: 1 failed" in result.stdout
+    assert "Check the network" in " ".join(result.stdout.split())
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_unknown_selection_hash_is_refused(system: System) -> None:
 
 
 def test_unknown_option_is_a_usage_error(system: System) -> None:
-    done = system.starter("runs", "--nonsense")
-    assert done.code == 2
-    assert "--nonsense" in done.stderr
+    result = system.starter("runs", "--nonsense")
+    assert result.code == 2
+    assert "--nonsense" in result.stderr
 
 
 def test_follower_reports_that_no_worker_is_polling(system: System) -> None:

@@ -106,8 +106,8 @@ def test_interrupted_sync_prints_commands_that_follow_and_cancel_its_run(system:
 
 
 def test_follow_command_of_sync_no_wait_works_at_once(system: System) -> None:
-    done = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
-    follow = system.begin(*offered_command(done.stdout, "follow it"))
+    result = system.starter("sync", system.tenant.name, *GROUPS, "--no-wait")
+    follow = system.begin(*offered_command(result.stdout, "follow it"))
     system.start_worker()
     assert follow.finished().code == 0
 

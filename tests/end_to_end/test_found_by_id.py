@@ -21,9 +21,9 @@ TOKENS = "deviceManagement/depOnboardingSettings"
 
 
 def items(pair: TenantPair, type_key: str) -> dict[str, dict[str, Any]]:
-    done = pair.command("items", "--type", type_key, "--json")
-    assert done.code == 0, done.stderr
-    return {record["external_id"]: record for record in done.objects()}
+    result = pair.command("items", "--type", type_key, "--json")
+    assert result.code == 0, result.stderr
+    return {record["external_id"]: record for record in result.objects()}
 
 
 def state(pair: TenantPair, type_key: str, external_id: str) -> tuple[str, str, str]:

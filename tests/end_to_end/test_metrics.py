@@ -97,9 +97,9 @@ def test_metrics_tenants_setting_adds_tenant_labels(system: System, addresses_of
 def test_taken_metrics_address_is_one_error_line(system: System) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = system.starter("web", "--port=0", WEB_METRICS_ADDRESS=address)
-    assert (done.code, done.stdout) == (2, "")
-    assert done.stderr == f"error: metrics cannot be served at {address}: Address already in use (os error 98)\n"
+        result = system.starter("web", "--port=0", WEB_METRICS_ADDRESS=address)
+    assert (result.code, result.stdout) == (2, "")
+    assert result.stderr == f"error: metrics cannot be served at {address}: Address already in use (os error 98)\n"
 
 
 async def break_a_workflow_task(system: System) -> None:

@@ -114,8 +114,8 @@ def test_schedule_in_clear_stays_readable_after_encryption_is_switched_on(system
 
 def test_malformed_payload_keys_are_refused_without_repeating_them(system: System) -> None:
     for text in ("hunter2", f"{ring(NEW)},hunter2", f"{ring(NEW)},"):
-        done = system.starter("schedule", "list", PAYLOAD_KEYS=text)
-        assert done.code == 2
-        assert done.stderr.startswith("error: PAYLOAD_KEYS: must be 32 random bytes"), done.stderr
-        assert "hunter2" not in done.stderr
-        assert NEW.hex() not in done.stderr
+        result = system.starter("schedule", "list", PAYLOAD_KEYS=text)
+        assert result.code == 2
+        assert result.stderr.startswith("error: PAYLOAD_KEYS: must be 32 random bytes"), result.stderr
+        assert "hunter2" not in result.stderr
+        assert NEW.hex() not in result.stderr

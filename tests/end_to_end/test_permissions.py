@@ -31,8 +31,8 @@ def system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -> Ite
 
 
 def printed(system: System) -> set[str]:
-    done = system.starter("permissions", "--all", "--json")
-    return {row["permission"] for row in done.objects()}
+    result = system.starter("permissions", "--all", "--json")
+    return {row["permission"] for row in result.objects()}
 
 
 def codes(record: RunRecord) -> dict[str, str]:

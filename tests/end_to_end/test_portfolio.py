@@ -51,9 +51,9 @@ def slow_system(temporal: EmbeddedTemporal, database_url: str, tmp_path: Path) -
         yield system
 
 
-def portfolio_of(done: CommandResult) -> PortfolioRecord:
-    assert done.stdout, done.stderr
-    return PortfolioRecord.model_validate_json(done.stdout)
+def portfolio_of(result: CommandResult) -> PortfolioRecord:
+    assert result.stdout, result.stderr
+    return PortfolioRecord.model_validate_json(result.stdout)
 
 
 def runs_of(system: System) -> list[RunRecord]:
@@ -78,9 +78,9 @@ def tag(system: System, tags: dict[int, list[str]]) -> None:
 
 def test_portfolio_run_syncs_and_records_every_tenant_once(system: System) -> None:
     system.start_worker()
-    done = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", "3", "--json")
-    assert done.code == 0, done.stderr
-    record = portfolio_of(done)
+    result = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--at-once", "3", "--json")
+    assert result.code == 0, result.stderr
+    record = portfolio_of(result)
     assert record.status is RunStatus.SUCCESS
     assert (record.counts.tenants, record.counts.success, record.counts.joined) == (TENANTS, TENANTS, 0)
     assert {str(tenant.tenant_id) for tenant in record.tenants} == {tenant.id for tenant in system.graph.tenants}
@@ -103,10 +103,10 @@ def test_portfolio_run_syncs_and_records_every_tenant_once(system: System) -> No
 def test_tenants_are_chosen_by_name_and_by_tag(system: System) -> None:
     tag(system, {0: ["emea", "pilot"], 1: ["emea"], 2: ["apac"]})
     system.start_worker()
-    done = system.starter(
+    result = system.starter(
         "portfolio", "sync", "--tag", "emea", "--tenant", system.graph.tenants[3].name, *SELECTION, "--json"
     )
-    record = portfolio_of(done)
+    record = portfolio_of(result)
     assert {str(tenant.tenant_id) for tenant in record.tenants} == {system.graph.tenants[n].id for n in (0, 1, 3)}
     for arguments, words in (
         ((), "say which tenants"),
@@ -125,9 +125,9 @@ def test_revoked_app_fails_its_tenant_and_makes_the_portfolio_partial(system: Sy
     revoked = system.graph.tenants[2].id
     system.graph.faults.add(Fault(FaultKind.APP_REVOKED, tenant_id=revoked))
     system.start_worker()
-    done = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
-    assert done.code == 3, done.stderr
-    record = portfolio_of(done)
+    result = system.starter("portfolio", "sync", "--all-tenants", *SELECTION, "--json")
+    assert result.code == 3, result.stderr
+    record = portfolio_of(result)
     assert record.status is RunStatus.PARTIAL
     assert record.error_codes == [ErrorCode.AUTH_FAILED]
     assert (record.counts.success, record.counts.failed) == (TENANTS - 1, 1)
@@ -147,8 +147,8 @@ def test_cancelling_a_portfolio_run_cancels_its_runs(system: System) -> None:
     )
     until(lambda: len(system.graph.requests(Kind.INNER)) >= 2)
     run_id = str(started.portfolio_run_id)
-    done = system.starter("portfolio", "cancel", run_id, "--reason", "wrong tag")
-    assert done.code == 0, done.stderr
+    result = system.starter("portfolio", "cancel", run_id, "--reason", "wrong tag")
+    assert result.code == 0, result.stderr
 
     def ended() -> PortfolioRecord | None:
         shown = system.starter("portfolio", "run", run_id, "--json")
@@ -212,10 +212,10 @@ def test_portfolio_run_joins_a_run_under_way(system: System) -> None:
 @pytest.mark.slow
 async def test_portfolio_history_has_few_events_per_tenant(system: System, temporal: EmbeddedTemporal) -> None:
     await asyncio.to_thread(system.start_worker)
-    done = await asyncio.to_thread(
+    result = await asyncio.to_thread(
         system.starter, "portfolio", "sync", "--all-tenants", *SELECTION, "--name", "groups", "--at-once", "1", "--json"
     )
-    record = portfolio_of(done)
+    record = portfolio_of(result)
     assert record.selection_name == "groups"
     assert {run.selection_name for run in await asyncio.to_thread(runs_of, system)} == {"groups"}
     assert record.workflow_id == portfolio_workflow_id(record.selection, record.chosen)
@@ -248,8 +248,8 @@ async def test_sweep_closes_a_terminated_portfolio_run(system: System, temporal:
     await client.get_workflow_handle(started.workflow_id).terminate()
 
     def closed() -> PortfolioRecord | None:
-        done = system.starter("portfolio", "run", str(started.portfolio_run_id), "--json")
-        return portfolio_of(done) if done.code == 4 else None
+        result = system.starter("portfolio", "run", str(started.portfolio_run_id), "--json")
+        return portfolio_of(result) if result.code == 4 else None
 
     record = await asyncio.to_thread(lambda: until(closed))
     assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])

@@ -45,8 +45,8 @@ def test_purge_removes_a_tenant_everywhere_and_keeps_the_others(system: System) 
     name, other = first.name, second.name
     tenant_id = UUID(str(first.id))
     system.start_worker()
-    done = system.starter("portfolio", "sync", "--tenant", name, "--tenant", other, *SELECTION, "--json")
-    assert done.code == 0, done.stderr
+    result = system.starter("portfolio", "sync", "--tenant", name, "--tenant", other, *SELECTION, "--json")
+    assert result.code == 0, result.stderr
     for schedule, tenants in {"alone": [name], "both": [name, other]}.items():
         chosen = [word for tenant in tenants for word in ("--tenant", tenant)]
         assert system.starter("schedule", "set", schedule, *chosen, *SELECTION, "--every", "1d").code == 0
@@ -106,8 +106,8 @@ def test_removal_without_purge_keeps_the_inventory(system: System) -> None:
     system.start_worker()
     assert system.sync(*SELECTION).status == "success"
     known = system.items(*SELECTION)
-    done = system.starter("tenant", "remove", system.tenant.name, "--yes")
-    assert done.code == 0, done.stderr
-    assert f"python starter.py tenant remove {system.tenant.id} --purge" in done.stdout
+    result = system.starter("tenant", "remove", system.tenant.name, "--yes")
+    assert result.code == 0, result.stderr
+    assert f"python starter.py tenant remove {system.tenant.id} --purge" in result.stdout
     items = system.starter("items", str(system.tenant.id), *SELECTION, "--json")
     assert len(items.objects()) == len(known) > 0

@@ -79,8 +79,10 @@ def server() -> Iterator[Server]:
 
 
 def _run(program: str, *arguments: str | Path) -> None:
-    done = subprocess.run([_binaries() / program, *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
-    assert (done.returncode, done.stderr) == (0, "")
+    result = subprocess.run(
+        [_binaries() / program, *arguments], capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def dump(system: System) -> Path:

@@ -40,8 +40,8 @@ def test_retention_command_deletes_now_and_prints_counts(system: System) -> None
     assert system.starter("retention", "--days", "1", "--json").objects() == [
         {"tenant_id": system.tenant.id, "versions": 0, "documents": 0, "runs": 0, "plans": 0}
     ]
-    done = system.starter("retention", system.tenant.name, "--count", "2", "--json")
-    assert done.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0, "plans": 0}]
+    result = system.starter("retention", system.tenant.name, "--count", "2", "--json")
+    assert result.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0, "plans": 0}]
     shown = system.starter("retention", VERSION_RETENTION_COUNT="1")
     assert shown.code == 0, shown.stderr
     assert system.tenant.name in shown.stdout

@@ -43,11 +43,11 @@ def test_commands_and_workers_refuse_older_and_newer_databases_in_one_line(stale
     for revision, words in ((LAST_RELEASE, "python starter.py database upgrade"), ("9999", "update the program")):
         stamp(stale.environment["DATABASE_URL"], revision)
         for command in (("runs",), ("sync", stale.tenant.name, "--all")):
-            done = stale.starter(*command)
-            (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-            assert (done.code, done.stdout) == (1, "")
+            result = stale.starter(*command)
+            (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+            assert (result.code, result.stdout) == (1, "")
             assert line.startswith(f"error: the database is at revision {revision} ")
-            assert "Traceback" not in done.stderr
+            assert "Traceback" not in result.stderr
             assert line.endswith(words)
         for arguments in (("--check",), ()):
             code, stderr = worker(stale, *arguments)

@@ -267,9 +267,9 @@ def printed(system: System, record: RunRecord) -> Iterator[str]:
     tenant = system.tenant.name
     for arguments in (["runs"], ["run", str(record.run_id)], ["items", tenant], ["missing", tenant]):
         for form in ([], ["--json"]):
-            done = system.starter(*arguments, *form)
-            assert done.code in (0, 3), done.stderr
-            yield done.stdout + done.stderr
+            result = system.starter(*arguments, *form)
+            assert result.code in (0, 3), result.stderr
+            yield result.stdout + result.stderr
 
 
 async def kept_texts(system: System, client: Client, database_url: str, record: RunRecord) -> list[bytes]:
@@ -289,8 +289,8 @@ async def synced(
         id=sync_workflow_id(UUID(system.tenant.id), selection),
         task_queue=system.environment["TEMPORAL_TASK_QUEUE"],
     )
-    done = await asyncio.to_thread(system.starter, "run", str(result.run_id), "--json")
-    return done.run()
+    command = await asyncio.to_thread(system.starter, "run", str(result.run_id), "--json")
+    return command.run()
 
 
 def script_bodies(value: Any) -> Iterator[str]:

@@ -45,19 +45,19 @@ def wifi(key: str) -> dict[str, object]:
 def compare_wifi(system: System) -> ItemComparison:
     """The comparison of the two tenants' Wi-Fi profile."""
     one, other = (tenant.name for tenant in system.graph.tenants)
-    done = system.starter("compare", one, other, *TYPES, "--json")
-    assert (done.code, done.stderr) == (0, "")
+    result = system.starter("compare", one, other, *TYPES, "--json")
+    assert (result.code, result.stderr) == (0, "")
     (found,) = (
         item
-        for item in map(ItemComparison.model_validate, done.objects()[:-1])
+        for item in map(ItemComparison.model_validate, result.objects()[:-1])
         if (item.here or item.there)[0].display_name == "Wi-Fi of the test"
     )
     return found
 
 
 def read_all(system: System) -> None:
-    done = system.starter("portfolio", "sync", "--all-tenants", *TYPES, "--json")
-    assert done.code == 0, done.stderr
+    result = system.starter("portfolio", "sync", "--all-tenants", *TYPES, "--json")
+    assert result.code == 0, result.stderr
 
 
 def restarted(system: System, worker: Fork, **settings: str) -> Fork:
@@ -105,9 +105,9 @@ def test_key_rotation_reports_no_change_and_still_detects_edited_secrets(system:
 def test_rotation_with_a_wrong_key_names_each_tenant(system: System) -> None:
     system.start_worker()
     read_all(system)
-    done = system.starter("database", "rotate-key", SENSITIVE_FIELDS_KEY=NEW)
-    assert done.code == 1
-    assert [line.split(":")[0] for line in done.stderr.splitlines()] == sorted(
+    result = system.starter("database", "rotate-key", SENSITIVE_FIELDS_KEY=NEW)
+    assert result.code == 1
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == sorted(
         str(tenant.id) for tenant in system.graph.tenants
     )
 

@@ -32,14 +32,14 @@ def system(graph: SimulatedGraph, temporal: EmbeddedTemporal, database_url: str,
 
 
 def ask(system: System, command: str, *arguments: str, code: int = 0) -> CommandResult:
-    done = system.starter(command, system.tenant.name, *arguments, COLUMNS="80")
-    assert done.code == code, (done.stdout, done.stderr)
-    return done
+    result = system.starter(command, system.tenant.name, *arguments, COLUMNS="80")
+    assert result.code == code, (result.stdout, result.stderr)
+    return result
 
 
-def terminal_text(done: CommandResult) -> str:
+def terminal_text(result: CommandResult) -> str:
     """The whole terminal output, without line breaks."""
-    return " ".join(f"{done.stdout} {done.stderr}".split())
+    return " ".join(f"{result.stdout} {result.stderr}".split())
 
 
 def own_documents(system: System, path: str, *under: str) -> list[dict[str, Any]]:
@@ -69,8 +69,8 @@ def two_values(system: System) -> tuple[dict[str, Any], str, dict[str, Any], dic
 @pytest.mark.slow
 def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: SimulatedGraph, system: System) -> None:
     assert system.sync(*TYPES).status == "success"
-    done = system.starter("baseline", "set", system.tenant.name, "golden")
-    assert done.code == 0, done.stderr
+    result = system.starter("baseline", "set", system.tenant.name, "golden")
+    assert result.code == 0, result.stderr
     policy = next(document for document in own_documents(system, OF_POLICIES) if document["settingCount"])
     broken = f"{OF_POLICIES}/{policy['id']}/settings"
     [setting, *_] = own_documents(system, broken)
@@ -240,8 +240,8 @@ def test_stale_policy_is_compared_by_its_readable_fields(graph: SimulatedGraph, 
     graph.faults.add(Fault(FaultKind.SERVER_ERROR, tenant_id=str(one.id), path=f"{policy['id']}/settings"))
     system.tenant.change(OF_POLICIES, policy["id"], {"description": "edited meanwhile"})
     assert system.sync("--type", POLICIES).counts.stale == 1
-    done = system.starter("compare", one.name, other.name, "--type", POLICIES, "--json")
-    (stale,) = [record for record in done.objects() if record.get("stale_here")]
+    result = system.starter("compare", one.name, other.name, "--type", POLICIES, "--json")
+    (stale,) = [record for record in result.objects() if record.get("stale_here")]
     assert "stale" in stale["uncertain"]
     assert {"description"} <= {field["path"] for field in stale["fields"] if field["is_certain"]}
     assert not any(field["is_certain"] for field in stale["fields"] if field["path"].startswith("settings"))

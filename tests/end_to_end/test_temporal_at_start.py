@@ -32,15 +32,15 @@ ADDING_BY_HAND = " ".join(f"--name {key.name} --type {type_name(key)}" for key i
 LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) \S+ ")
 
 
-def assert_one_line(done: CommandResult, code: int, *words: str) -> None:
+def assert_one_line(result: CommandResult, code: int, *words: str) -> None:
     """The command's whole output is one line, without colours."""
-    assert done.code == code, (done.code, done.stderr)
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: ")
-    assert "\x1b" not in done.stderr
+    assert result.code == code, (result.code, result.stderr)
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("error: ")
+    assert "\x1b" not in result.stderr
     for word in words:
-        assert word in done.stderr
+        assert word in result.stderr
 
 
 def worker(system: System, *arguments: str, **environment: str) -> CommandResult:
@@ -69,8 +69,8 @@ async def test_start_adds_missing_search_attributes(
     system: System, temporal: EmbeddedTemporal, command: list[str]
 ) -> None:
     namespace = await new_namespace(temporal)
-    done = system.starter(*command, TEMPORAL_NAMESPACE=namespace, SENSITIVE_FIELDS_KEY="")
-    assert (done.code, done.stderr) == (0, "")
+    result = system.starter(*command, TEMPORAL_NAMESPACE=namespace, SENSITIVE_FIELDS_KEY="")
+    assert (result.code, result.stderr) == (0, "")
     client = await Client.connect(temporal.address, namespace=namespace)
     assert await search_attributes_of(client) == {key.name for key in ALL}
 
@@ -83,16 +83,16 @@ async def test_search_attribute_of_another_type_is_refused(system: System, tempo
             namespace=namespace, search_attributes={"RunStatus": IndexedValueType.INDEXED_VALUE_TYPE_INT}
         )
     )
-    done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_NAMESPACE=namespace)
-    assert_one_line(done, 1, "has search attributes of other types: RunStatus", "TEMPORAL_NAMESPACE")
+    result = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_NAMESPACE=namespace)
+    assert_one_line(result, 1, "has search attributes of other types: RunStatus", "TEMPORAL_NAMESPACE")
 
 
 def test_permission_error_names_the_commands_that_add_search_attributes(system: System) -> None:
     # GetSystemInfo, DescribeNamespace and ListSearchAttributes, which lists none, succeed.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=3) as refusing:
-        done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+        result = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
     assert_one_line(
-        done,
+        result,
         1,
         "lacks the search attributes TenantId, TenantName, Selection, SelectionHash, RunStatus, ErrorCodes",
         f"temporal operator search-attribute create --namespace default {ADDING_BY_HAND}",
@@ -106,13 +106,13 @@ def test_start_continues_if_search_attributes_cannot_be_listed(system: System) -
     assert f"temporal operator search-attribute create --namespace inv {ADDING_BY_HAND}" in refusal(error, "a", "inv")
     # A refused ListSearchAttributes does not stop the command; the next refusal is that of the start itself.
     with RefusingTemporal(RPCStatusCode.UNIMPLEMENTED, accepted=2) as refusing:
-        done = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
-    assert_one_line(done, 1, f"Temporal at {refusing.address} does not know the request")
+        result = system.starter("sync", system.tenant.name, "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(result, 1, f"Temporal at {refusing.address} does not know the request")
 
 
 def test_unknown_namespace_error_names_the_create_command(system: System) -> None:
-    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_NAMESPACE="none")
-    assert_one_line(done, 1, "has no namespace 'none'", "temporal operator namespace create --namespace none")
+    result = system.starter("sync", system.tenant.name, "--all", TEMPORAL_NAMESPACE="none")
+    assert_one_line(result, 1, "has no namespace 'none'", "temporal operator namespace create --namespace none")
 
 
 @pytest.mark.parametrize("accepted", [0, 1])
@@ -140,16 +140,16 @@ async def test_each_rpc_status_is_one_short_line(status: RPCStatusCode, accepted
 )
 def test_refused_call_is_one_error_line(system: System, command: list[str]) -> None:
     with RefusingTemporal(RPCStatusCode.UNAUTHENTICATED, accepted=2) as refusing:
-        done = system.starter(*command, TEMPORAL_ADDRESS=refusing.address, TENANT_INVENTORY_DEBUG="1")
-    assert_one_line(done, 1, f"Temporal at {refusing.address} does not accept the credentials")
+        result = system.starter(*command, TEMPORAL_ADDRESS=refusing.address, TENANT_INVENTORY_DEBUG="1")
+    assert_one_line(result, 1, f"Temporal at {refusing.address} does not accept the credentials")
 
 
 @pytest.mark.slow
 def test_command_does_not_print_retries_of_a_call(system: System) -> None:
     # The SDK retries a passing error for ten seconds, and logs each retry from the fifth on.
     with RefusingTemporal(RPCStatusCode.UNAVAILABLE, accepted=2) as refusing:
-        done = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
-    assert_one_line(done, 1, f"Temporal at {refusing.address} is unavailable")
+        result = system.starter("cancel", "Contoso", "--type", "groups", TEMPORAL_ADDRESS=refusing.address)
+    assert_one_line(result, 1, f"Temporal at {refusing.address} is unavailable")
 
 
 def test_server_message_becomes_one_printable_line() -> None:
@@ -211,22 +211,22 @@ def test_tls_mismatch_is_one_error_line(system: System, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["http://localhost:7233", "localhost", "localhost:port", "a b:7233"])
 def test_malformed_address_is_refused(system: System, address: str) -> None:
-    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
-    assert_one_line(done, 2, f"TEMPORAL_ADDRESS: {address!r} is not an address", "host:port")
+    result = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS=address)
+    assert_one_line(result, 2, f"TEMPORAL_ADDRESS: {address!r} is not an address", "host:port")
 
 
 def test_unknown_host_is_one_error_line(system: System) -> None:
-    done = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS="temporal.invalid:7233")
-    assert_one_line(done, 1, "Temporal's host is not known: temporal.invalid:7233")
+    result = system.starter("sync", system.tenant.name, "--all", TEMPORAL_ADDRESS="temporal.invalid:7233")
+    assert_one_line(result, 1, "Temporal's host is not known: temporal.invalid:7233")
 
 
 def test_worker_without_permission_for_schedules_ends_with_an_error(system: System) -> None:
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=2) as refusing:
-        done = worker(system, TEMPORAL_ADDRESS=refusing.address, SWEEP_INTERVAL_SECONDS="300")
-    assert done.code == 1
-    *logged, line = done.stderr.splitlines()
+        result = worker(system, TEMPORAL_ADDRESS=refusing.address, SWEEP_INTERVAL_SECONDS="300")
+    assert result.code == 1
+    *logged, line = result.stderr.splitlines()
     assert line.startswith("worker: Temporal does not let this worker keep a schedule (PERMISSION_DENIED)")
-    assert all(LOGGED.match(log_line) for log_line in logged), done.stderr
+    assert all(LOGGED.match(log_line) for log_line in logged), result.stderr
 
 
 @pytest.mark.slow
@@ -234,13 +234,13 @@ def test_worker_without_permission_for_schedules_ends_with_an_error(system: Syst
 def test_worker_ends_with_an_error_if_its_polls_are_refused(system: System) -> None:
     # The SDK retries refused polls for a minute.
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
-        done = worker(system, TEMPORAL_ADDRESS=refusing.address)
-    assert done.code == 1
-    *logged, line = done.stderr.splitlines()
+        result = worker(system, TEMPORAL_ADDRESS=refusing.address)
+    assert result.code == 1
+    *logged, line = result.stderr.splitlines()
     assert line.startswith(f"worker: Temporal at {refusing.address} denies access to namespace 'default'")
     assert any("temporalio.core" in log_line for log_line in logged), "the SDK's own lines are logged as all others are"
-    assert all(LOGGED.match(log_line) for log_line in logged), done.stderr
-    assert "\x1b" not in done.stderr
+    assert all(LOGGED.match(log_line) for log_line in logged), result.stderr
+    assert "\x1b" not in result.stderr
 
 
 async def test_a_worker_ends_after_a_fatal_error_even_if_its_shutdown_hangs() -> None:
@@ -260,17 +260,17 @@ async def test_check_builds_the_workers_parts_and_starts_nothing(
     system: System, temporal: EmbeddedTemporal, tmp_path: Path
 ) -> None:
     namespace = await new_namespace(temporal)
-    done = worker(system, "--check", TEMPORAL_NAMESPACE=namespace, SWEEP_INTERVAL_SECONDS="300")
-    assert (done.code, done.stderr) == (0, "")
+    result = worker(system, "--check", TEMPORAL_NAMESPACE=namespace, SWEEP_INTERVAL_SECONDS="300")
+    assert (result.code, result.stderr) == (0, "")
     client = await Client.connect(temporal.address, namespace=namespace)
     assert await search_attributes_of(client) == set()
     assert [listed.id async for listed in await client.list_schedules()] == []
 
     nonsense = tmp_path / "nonsense.pem"
     nonsense.write_text("nonsense")
-    done = worker(system, "--check", GRAPH_CA_FILE=str(nonsense))
-    assert done.code == 2, "the client for Graph is built"
-    assert done.stderr.startswith("worker: ")
+    result = worker(system, "--check", GRAPH_CA_FILE=str(nonsense))
+    assert result.code == 2, "the client for Graph is built"
+    assert result.stderr.startswith("worker: ")
 
 
 async def test_a_check_builds_the_worker_itself(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,9 +38,9 @@ def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
     command.wait_for_line("the client secret is wrong")
     assert path.read_text().startswith(before + "\n[[tenant]]\n"), "what was there stays"
     secret.write_text(second.client_secret)
-    done = command.finished()
-    assert done.code == 0, done.stderr
-    added, checked = done.objects()
+    result = command.finished()
+    assert result.code == 0, result.stderr
+    added, checked = result.objects()
     assert (added["name"], added["tags"], added["credential"]) == ("fabrikam", ["emea"], "client_secret_file")
     assert added["consent_url"] == (
         f"{system.graph.authority_url}/{second.id}/adminconsent?client_id={entry.client_id}"
@@ -48,31 +48,31 @@ def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
     assert added["manifest"] == orjson.loads(system.starter("permissions", *SELECTION, "--manifest").stdout)
     assert (checked["tenant"], checked["verdict"], checked["message"]) == ("fabrikam", "ok", "signs in and reads")
     assert first.name in {tenant.name for tenant in load_tenants(path)}
-    for text in (done.stdout, done.stderr, path.read_text()):
+    for text in (result.stdout, result.stderr, path.read_text()):
         assert second.client_secret not in text
         assert "not yet the one" not in text
     assert system.starter("sync", "fabrikam", *SELECTION, "--json").run().status == "success"
 
 
 def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system: System) -> None:
-    done = system.starter(
+    result = system.starter(
         *("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abcd", "--managed-identity"),
         *(*SELECTION, "--wait", "1s"),
     )
-    assert done.code == 3, done.stderr
+    assert result.code == 3, result.stderr
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     message = f"tailspin: no worker is polling task queue {queue!r}; start one: python worker.py"
-    assert done.stdout.splitlines()[-1] == message
-    assert "\n\ngrant them to the managed identity\n\n" in done.stdout
+    assert result.stdout.splitlines()[-1] == message
+    assert "\n\ngrant them to the managed identity\n\n" in result.stdout
     assert [entry["name"] for entry in tenant_entries(system)][-1] == "tailspin"
     again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")
     assert again.code == 2, "neither a credential nor a name of its own"
 
 
 def tenant_entries(system: System) -> list[dict[str, Any]]:
-    done = system.starter("tenant", "list", "--json")
-    assert done.code == 0, done.stderr
-    return done.objects()
+    result = system.starter("tenant", "list", "--json")
+    assert result.code == 0, result.stderr
+    return result.objects()
 
 
 @pytest.mark.slow
@@ -82,9 +82,9 @@ def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> No
     assert system.sync(*SELECTION).status == "success"
     known = system.items(*SELECTION)
 
-    done = system.starter("tenant", "disable", name)
-    assert (done.code, done.stderr) == (0, "")
-    assert f"{name} is disabled" in done.stdout
+    result = system.starter("tenant", "disable", name)
+    assert (result.code, result.stderr) == (0, "")
+    assert f"{name} is disabled" in result.stdout
     assert [entry["disabled"] for entry in tenant_entries(system)] == [True, False]
     assert "disabled" in system.starter("tenant", "list").stdout
     system.graph.clear_requests()

@@ -29,8 +29,8 @@ def in_the_table(system: System) -> System:
     assert "TENANTS_FROM=table" in refused.stderr
     system.environment |= {"TENANTS_FROM": "table", "TENANT_SECRETS_FOLDER": str(folder)}
     system.environment["TENANTS_FILE"] = str(system.folder / "nothing.toml")
-    done = system.starter("tenant", "import", "to-import.toml", "--json")
-    assert done.objects() == [{"added": [tenant.name for tenant in system.graph.tenants], "kept": []}], done.stderr
+    result = system.starter("tenant", "import", "to-import.toml", "--json")
+    assert result.objects() == [{"added": [tenant.name for tenant in system.graph.tenants], "kept": []}], result.stderr
     again = system.starter("tenant", "import", "to-import.toml")
     assert "0 tenants added" in again.stdout
     return system
@@ -55,11 +55,11 @@ def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_
     removed = system.starter("tenant", "remove", second.name, "--yes")
     assert "no longer in the table of tenants" in removed.stdout, removed.stderr
     assert "unknown tenant" in system.starter("sync", second.name, *SELECTION).stderr
-    done = system.starter(
+    result = system.starter(
         *("tenant", "add", second.name, "--id", str(second.id), "--client-id", second.client_id),
         *("--client-secret-file", second.name, *SELECTION),
     )
-    assert "signs in and reads" in done.stdout, done.stderr
+    assert "signs in and reads" in result.stdout, result.stderr
     assert system.starter("sync", second.name, *SELECTION, "--json").run().status == "success"
 
 
@@ -75,13 +75,13 @@ def test_a_worker_reads_the_tenants_of_the_table_and_follows_its_changes(in_the_
 def test_entry_may_not_refer_to_the_workers_own_secrets(
     in_the_table: System, credential: tuple[str, str], line: str
 ) -> None:
-    done = in_the_table.starter(
+    result = in_the_table.starter(
         *("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abcd", "--client-id", "x"),
         *credential,
         "--no-wait",
     )
-    assert done.code == 2
-    assert line in done.stderr
+    assert result.code == 2
+    assert line in result.stderr
     assert "tailspin" not in in_the_table.starter("tenant", "list").stdout
 
 
@@ -96,14 +96,14 @@ def test_table_refuses_duplicate_and_malformed_tenants(in_the_table: System) -> 
         (("tailspin", "--id", str(first.id)), "another tenant has the same id or name"),
         (("tail\nspin", "--id", "00000000-0000-0000-0000-00000000abcd"), "NAME"),
     ):
-        done = system.starter("tenant", "add", *arguments, "--managed-identity", "--no-wait")
-        assert done.code == 2, done.stdout
-        assert line in done.stderr
+        result = system.starter("tenant", "add", *arguments, "--managed-identity", "--no-wait")
+        assert result.code == 2, result.stdout
+        assert line in result.stderr
     assert len(system.starter("tenant", "list", "--json").objects()) == len(system.graph.tenants)
 
 
 def test_unreachable_postgresql_is_one_error_line(in_the_table: System) -> None:
-    done = in_the_table.starter("tenant", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
-    assert done.code == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "Traceback" not in done.stderr
+    result = in_the_table.starter("tenant", "list", DATABASE_URL="postgresql://nobody@127.0.0.1:1/nothing")
+    assert result.code == 1
+    assert len(result.stderr.splitlines()) == 1
+    assert "Traceback" not in result.stderr

@@ -49,8 +49,8 @@ async def test_runs_of_unknown_tenants_leave_no_row_and_block_no_tenant(
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
     made_up = asyncio.gather(*(refusal_code(client, queue, uuid4()) for _ in range(40)))
     # A worker refuses them only once the tenants file cannot have just changed; meanwhile it reads a real tenant.
-    done = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
-    assert done.run().status is RunStatus.SUCCESS
+    result = await asyncio.to_thread(system.starter, "sync", system.tenant.name, *FEW, "--json")
+    assert result.run().status is RunStatus.SUCCESS
     assert set(await made_up) == {ErrorCode.AUTH_FAILED}
     async with system.database() as database, database.portfolio() as session:
         for table in ("tenant", "sync_run"):
@@ -65,9 +65,9 @@ def test_run_of_a_tenant_unknown_to_the_worker_fails(system: System) -> None:
     of_the_command = system.environment["TENANTS_FILE"]
     system.environment["TENANTS_FILE"] = str(of_the_worker)
     system.start_worker()
-    done = system.starter("sync", system.tenant.name, *FEW, "--json", TENANTS_FILE=of_the_command)
-    assert done.code == 4, done.stderr
-    record = done.run()
+    result = system.starter("sync", system.tenant.name, *FEW, "--json", TENANTS_FILE=of_the_command)
+    assert result.code == 4, result.stderr
+    record = result.run()
     assert (record.status, record.error_codes, record.collections) == (RunStatus.FAILED, [ErrorCode.AUTH_FAILED], {})
     assert system.starter("runs", "--json").objects() == []
 
@@ -90,9 +90,9 @@ async def test_collection_of_a_later_release_fails_alone(system: System, tempora
         assert (shown.status, shown.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
         (mine,) = [tenant for tenant in shown.tenants if str(tenant.tenant_id) == system.tenant.id]
         assert (mine.status, mine.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
-        done = system.starter("run", str(mine.run_id), "--json")
-        assert done.code == 3
-        run = done.run()
+        result = system.starter("run", str(mine.run_id), "--json")
+        assert result.code == 3
+        run = result.run()
         unknown = run.collections["ofALaterRelease"]
         assert (unknown.outcome, unknown.error_code) == (Outcome.FAILED, ErrorCode.UNKNOWN_COLLECTION)
         assert {run.collections[key].outcome for key in ("assignmentFilters", "groups")} == {Outcome.COMPLETE}

@@ -97,9 +97,11 @@ async def assert_no_reported_change(system: System, since: datetime) -> None:
 
 def reported(system: System, command: str, *arguments: str) -> list[tuple[str, str]]:
     """The items that a command reports, each with the kind of change or the path of its finding."""
-    done = system.starter(command, system.tenant.name, *arguments, "--json")
-    assert done.code == 0, done.stderr
-    return [(line["external_id"], line.get("path", line.get("kind"))) for line in done.objects() if "type_key" in line]
+    result = system.starter(command, system.tenant.name, *arguments, "--json")
+    assert result.code == 0, result.stderr
+    return [
+        (line["external_id"], line.get("path", line.get("kind"))) for line in result.objects() if "type_key" in line
+    ]
 
 
 @pytest.mark.slow

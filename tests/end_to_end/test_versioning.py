@@ -42,7 +42,7 @@ class Deployment:
         worker.wait_until(lambda: self._command("set-current-version", build_id, "--yes"))
 
     def _command(self, command: str, build_id: str, *arguments: str) -> bool:
-        done = subprocess.run(
+        result = subprocess.run(
             [
                 temporal_program(),
                 *("worker", "deployment", command, "--address", self._temporal.address),
@@ -52,7 +52,7 @@ class Deployment:
             capture_output=True,
             timeout=DEADLINE_SECONDS,
         )
-        return done.returncode == 0
+        return result.returncode == 0
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def test_starter_names_the_remedy_if_no_version_is_current(deployment: Deploymen
     remedy = f"set-current-version --deployment-name {deployment.name} --build-id 1"
     follower.wait_for_line("none of their versions is current", remedy)
     deployment.make_current("1", worker)
-    done = follower.finished()
-    assert done.code == 0, done.stderr
-    assert done.run().status is RunStatus.SUCCESS
+    result = follower.finished()
+    assert result.code == 0, result.stderr
+    assert result.run().status is RunStatus.SUCCESS
 
 
 def test_worker_without_a_version_logs_that_it_is_unversioned(system: System) -> None:

@@ -243,8 +243,8 @@ def test_refused_audit_log_does_not_affect_other_tenants(system: System) -> None
     system.start_worker()
     healthy, refused = system.graph.tenants
     for tenant in (healthy, refused):
-        done = system.starter("sync", tenant.name, "--type", "deviceCompliancePolicies")
-        assert done.code == 0, done.stderr
+        result = system.starter("sync", tenant.name, "--type", "deviceCompliancePolicies")
+        assert result.code == 0, result.stderr
     edited = healthy.documents(PATH)[0]["id"]
     healthy.rename(PATH, edited, "Renamed")
     system.tenant.log_event(INTUNE_LOG, edited, "Patch")

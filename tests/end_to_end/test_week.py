@@ -44,9 +44,9 @@ def test_outputs_of_the_week_match_the_page(tenants: System) -> None:
         if words[:2] == ("portfolio", "sync"):
             tenants.graph.set_generation(syncs)
             syncs += 1
-        done = tenants.starter(*words)
-        assert done.code in (0, 3), (words, done.stdout, done.stderr)
-        return week.shown(done.stdout)
+        result = tenants.starter(*words)
+        assert result.code in (0, 3), (words, result.stdout, result.stderr)
+        return week.shown(result.stdout)
 
     if os.environ.get(WRITE):
         week.write(output_of)

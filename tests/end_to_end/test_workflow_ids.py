@@ -56,11 +56,11 @@ async def run_command(system: System, *arguments: str) -> CommandResult:
     return await asyncio.to_thread(system.starter, *arguments)
 
 
-def assert_refused(done: CommandResult, *words: str) -> None:
-    assert done.code == 2, done.stdout + done.stderr
-    assert done.stderr.count("\n") == 1
+def assert_refused(result: CommandResult, *words: str) -> None:
+    assert result.code == 2, result.stdout + result.stderr
+    assert result.stderr.count("\n") == 1
     for word in words:
-        assert word in done.stderr
+        assert word in result.stderr
 
 
 def in_words(kind: Kind) -> str:
@@ -75,8 +75,8 @@ async def test_sync_and_cancel_refuse_a_foreign_workflow_with_the_runs_id(
     workflow_id = sync_workflow_id(UUID(system.tenant.id), SELECTION)
     async with squatting(client, workflow_id, kind):
         for command in ("sync", "cancel"):
-            done = await run_command(system, command, system.tenant.name, *FEW)
-            assert_refused(done, workflow_id, in_words(kind), "namespace 'default'")
+            result = await run_command(system, command, system.tenant.name, *FEW)
+            assert_refused(result, workflow_id, in_words(kind), "namespace 'default'")
 
 
 @HOLDERS
@@ -92,8 +92,8 @@ async def test_recorded_run_with_a_foreign_workflow_is_not_followed(
         assert_refused(await run_command(system, "run", str(run_id), "--follow"), workflow_id, in_words(kind))
         looked = await run_command(system, "run", str(run_id))
         assert workflow_id in looked.stderr, "the counts are not taken from somebody else's workflow"
-        done = await run_command(system, "cancel", system.tenant.name, "--run", str(run_id))
-        assert_refused(done, workflow_id, in_words(kind))
+        result = await run_command(system, "cancel", system.tenant.name, "--run", str(run_id))
+        assert_refused(result, workflow_id, in_words(kind))
 
 
 @HOLDERS
@@ -104,8 +104,8 @@ async def test_portfolio_sync_refuses_a_foreign_workflow_with_its_id(
     chosen = TenantChoice(tenant_ids=(UUID(system.tenant.id),))
     workflow_id = portfolio_workflow_id(SELECTION, chosen)
     async with squatting(client, workflow_id, kind):
-        done = await run_command(system, "portfolio", "sync", "--tenant", system.tenant.name, *FEW)
-        assert_refused(done, workflow_id, in_words(kind))
+        result = await run_command(system, "portfolio", "sync", "--tenant", system.tenant.name, *FEW)
+        assert_refused(result, workflow_id, in_words(kind))
 
 
 @HOLDERS
@@ -115,9 +115,9 @@ async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
     kind = held_by(holder, "SyncWorkflow", system)
     async with squatting(client, sync_workflow_id(UUID(system.tenant.id), SELECTION), kind):
         await asyncio.to_thread(system.start_worker)
-        done = await run_command(system, "portfolio", "sync", "--all-tenants", *FEW, "--json")
-    record = PortfolioRecord.model_validate_json(done.stdout)
-    assert (done.code, record.status) == (3, RunStatus.PARTIAL)
+        result = await run_command(system, "portfolio", "sync", "--all-tenants", *FEW, "--json")
+    record = PortfolioRecord.model_validate_json(result.stdout)
+    assert (result.code, record.status) == (3, RunStatus.PARTIAL)
     assert record.error_codes == [ErrorCode.WORKFLOW_ID_HELD]
     assert (record.counts.success, record.counts.failed, record.counts.joined) == (1, 1, 0)
     (failed,) = [tenant for tenant in record.tenants if tenant.status is RunStatus.FAILED]
@@ -161,8 +161,8 @@ async def test_portfolio_of_other_tenants_under_this_portfolios_id_is_refused(sy
     refused = await joined_and_refused(system, client, portfolio_workflow_id(SELECTION, ours), given, *command)
     record = PortfolioRecord.model_validate_json(refused.stdout)
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
-    done = await run_command(system, *command, "--json")
-    assert PortfolioRecord.model_validate_json(done.stdout).status is RunStatus.SUCCESS
+    result = await run_command(system, *command, "--json")
+    assert PortfolioRecord.model_validate_json(result.stdout).status is RunStatus.SUCCESS
 
 
 async def create_schedule_of(client: Client, schedule_id: str, kind: Kind) -> None:

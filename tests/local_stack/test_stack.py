@@ -306,18 +306,18 @@ def demo_with_fault(state: State, fault: Callable[[StackInfo], None], *arguments
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PARTS)
 def test_demo_succeeds_although_a_part_is_killed(state: State, name: str) -> None:
-    done = demo_with_fault(state, lambda info: os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL), "--json")
-    assert done.code == 0, done.stderr
-    assert f"{name} was ended by SIGKILL; it is started again" in done.stderr
-    assert [orjson.loads(line)["status"] for line in done.stdout.splitlines()] == ["success"] * 3
+    result = demo_with_fault(state, lambda info: os.kill(process_of(info.pid, PARTS[name]), signal.SIGKILL), "--json")
+    assert result.code == 0, result.stderr
+    assert f"{name} was ended by SIGKILL; it is started again" in result.stderr
+    assert [orjson.loads(line)["status"] for line in result.stdout.splitlines()] == ["success"] * 3
 
 
 @needs_proc
 @pytest.mark.slow
 def test_demo_fails_with_one_line_if_its_supervisor_is_killed(state: State) -> None:
-    done = demo_with_fault(state, lambda info: os.kill(info.pid, signal.SIGKILL))
-    assert (done.code, done.stdout) == (1, "")
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    result = demo_with_fault(state, lambda info: os.kill(info.pid, signal.SIGKILL))
+    assert (result.code, result.stdout) == (1, "")
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error:")]
     assert "the supervisor is gone" in line
     assert str(state.folder) in line
 

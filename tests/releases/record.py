@@ -93,8 +93,8 @@ def record(folder: Path) -> dict[str, Any]:
                 tenant.set_generation(number)
             run = system.sync("--all", "--deep")
             assert run.status == "success", run
-            done = system.starter("baseline", "set", tenant.name, "golden")
-            assert done.code == 0, done.stderr
+            result = system.starter("baseline", "set", tenant.name, "golden")
+            assert result.code == 0, result.stderr
         return {
             "tenant_id": str(tenant.id),
             "type_keys": sorted(run.collections),

@@ -69,17 +69,17 @@ def test_unexpected_error_is_logged_without_stored_values(database_url: str, tmp
 def test_used_port_is_a_one_line_error(environment: dict[str, str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = starter("web", f"--port={port}", environment=environment, folder=tmp_path)
-    assert done.code == 2
-    assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
-    assert done.stderr.count("\n") == 1
+        result = starter("web", f"--port={port}", environment=environment, folder=tmp_path)
+    assert result.code == 2
+    assert f"port {port} of 127.0.0.1 cannot be used" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_listening_on_all_interfaces_requires_sign_in(environment: dict[str, str], tmp_path: Path) -> None:
-    done = starter("web", "--listen=0.0.0.0", "--port=0", environment=environment, folder=tmp_path)
-    assert done.code == 2
-    assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in done.stderr
-    assert done.stderr.count("\n") == 1
+    result = starter("web", "--listen=0.0.0.0", "--port=0", environment=environment, folder=tmp_path)
+    assert result.code == 2
+    assert "could sign in with the printed link; set WEB_SIGN_IN_CLIENT_ID" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -195,8 +195,8 @@ async def test_sign_in_replaces_a_planted_session(
 
 async def test_cookies_are_host_only_http_only_and_secure(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
     begun = await client.get("/sign-in")
-    done = await client.get(await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN]))
-    set_cookies = [*begun.headers.get_list("set-cookie"), *done.headers.get_list("set-cookie")]
+    response = await client.get(await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN]))
+    set_cookies = [*begun.headers.get_list("set-cookie"), *response.headers.get_list("set-cookie")]
     assert len(set_cookies) == 3
     for cookie in set_cookies:
         assert cookie.startswith("__Host-")

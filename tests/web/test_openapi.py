@@ -76,5 +76,5 @@ async def test_no_request_breaks_the_page_or_its_schema(
     with running(environment, "--port=0", "--json") as process:
         url = addresses(process)["url"]
         cookie = await signed_in(database, url, role)
-        done = await asyncio.to_thread(attack, url, cookie, PHASES.get(role, "fuzzing"), tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
+        result = await asyncio.to_thread(attack, url, cookie, PHASES.get(role, "fuzzing"), tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr

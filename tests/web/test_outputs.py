@@ -108,9 +108,9 @@ class Starter:
         }
 
     async def __call__(self, command: str, *arguments: str) -> str:
-        done = await asyncio.to_thread(CliRunner().invoke, app, [*command.split(), *arguments], env=self._environment)
-        assert done.exit_code in (0, 3), done.stderr
-        return done.stdout
+        result = await asyncio.to_thread(CliRunner().invoke, app, [*command.split(), *arguments], env=self._environment)
+        assert result.exit_code in (0, 3), result.stderr
+        return result.stdout
 
     async def lines(self, command: str, *arguments: str) -> list[Any]:
         return [orjson.loads(line) for line in (await self(command, *arguments, "--json")).splitlines()]

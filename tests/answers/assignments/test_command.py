@@ -40,13 +40,13 @@ pytestmark = pytest.mark.filled.with_args(assigned)
 
 async def assignment_texts(starter: CommandLine, *arguments: str) -> tuple[dict[str, list[str]], list[Any]]:
     """The texts of the assignments by item, and the `cannot_say` records."""
-    done = await starter("assignments", *arguments, "--json")
-    assert done.code == 0, done.stderr
+    result = await starter("assignments", *arguments, "--json")
+    assert result.code == 0, result.stderr
     texts: dict[str, list[str]] = {}
-    for line in done.objects():
+    for line in result.objects():
         if line.get("record") == "assignment":
             texts.setdefault(line["external_id"], []).append(line["text"])
-    return texts, [record for record in done.objects() if record.get("answer") == "cannot_say"]
+    return texts, [record for record in result.objects() if record.get("answer") == "cannot_say"]
 
 
 async def test_assignments_show_names(starter: CommandLine) -> None:
@@ -61,11 +61,11 @@ async def test_assignments_show_names(starter: CommandLine) -> None:
 
 
 async def test_table_shows_the_last_known_name_of_a_deleted_group(starter: CommandLine) -> None:
-    done = await starter("assignments", "Profile c")
-    assert 'exclude  "Group gone" (deleted)' in done.stdout
-    assert 'include  "Group g"' in done.stdout
-    assert 'include "Windows 11"' in done.stdout
-    assert "Viewer" not in done.stdout
+    result = await starter("assignments", "Profile c")
+    assert 'exclude  "Group gone" (deleted)' in result.stdout
+    assert 'include  "Group g"' in result.stdout
+    assert 'include "Windows 11"' in result.stdout
+    assert "Viewer" not in result.stdout
 
 
 async def test_table_shows_intent_and_policy_set(starter: CommandLine) -> None:
@@ -79,8 +79,8 @@ async def test_collections_with_unknown_assignments_are_named(starter: CommandLi
     reasons = {(record["type_key"], record["reason"], record["references"]) for record in open_ones}
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
-    done = await starter("assignments")
-    assert f"not all assignments are known of {CONFIGURATIONS} (1 item): assignments not shown" in done.stderr
+    result = await starter("assignments")
+    assert f"not all assignments are known of {CONFIGURATIONS} (1 item): assignments not shown" in result.stderr
 
 
 async def test_collection_unread_by_the_latest_run_is_named(starter: CommandLine, database: Database) -> None:
@@ -88,30 +88,30 @@ async def test_collection_unread_by_the_latest_run_is_named(starter: CommandLine
     await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
     _, open_ones = await assignment_texts(starter, "Viewer")
     assert [(record["type_key"], record["reason"]) for record in open_ones] == [(APPS, "failed:graph_throttled")]
-    done = await starter("assignments", "Viewer")
-    assert "Viewer" in done.stdout, "as an earlier run listed it"
-    assert f"not all assignments are known of {APPS}: failed: graph throttled" in done.stderr
+    result = await starter("assignments", "Viewer")
+    assert "Viewer" in result.stdout, "as an earlier run listed it"
+    assert f"not all assignments are known of {APPS}: failed: graph throttled" in result.stderr
 
 
 async def test_old_details_are_reported_on_their_own_line(starter: CommandLine, database: Database) -> None:
     await age_details(database, TENANT, timedelta(days=3), APPS)
-    done = await starter("assignments", "Viewer")
-    assert f"{APPS}: rests on details of 1 item read from " in done.stderr
-    assert "not known" not in done.stderr
+    result = await starter("assignments", "Viewer")
+    assert f"{APPS}: rests on details of 1 item read from " in result.stderr
+    assert "not known" not in result.stderr
 
 
 async def test_unknown_item_is_refused(starter: CommandLine) -> None:
-    done = await starter("assignments", "Nothing of the kind")
-    assert done.code == 2
-    assert "nothing that can be assigned has the id or name 'Nothing of the kind'" in done.stderr
+    result = await starter("assignments", "Nothing of the kind")
+    assert result.code == 2
+    assert "nothing that can be assigned has the id or name 'Nothing of the kind'" in result.stderr
 
 
 async def test_reaches_option_names_the_policy_set(starter: CommandLine) -> None:
-    done = await starter("dependencies", "--reaches", "Group g")
-    assert 'required: group through policy set "Office"' in done.stdout
-    assert '2 items reach group "Group g", 0 exclude it' in done.stdout
+    result = await starter("dependencies", "--reaches", "Group g")
+    assert 'required: group through policy set "Office"' in result.stdout
+    assert '2 items reach group "Group g", 0 exclude it' in result.stdout
 
 
 async def test_dangling_names_a_deleted_group(starter: CommandLine) -> None:
-    done = await starter("dangling", "--type", CONFIGURATIONS)
-    assert "Group gone" in done.stdout
+    result = await starter("dangling", "--type", CONFIGURATIONS)
+    assert "Group gone" in result.stdout

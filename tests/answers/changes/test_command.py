@@ -57,9 +57,9 @@ THIRD = {("changed", "a"), ("came_back", "d"), ("changed", "g")}
 async def test_json_has_a_line_for_each_change_and_ends_with_the_summary(
     starter: CommandLine, filled: list[runs.RunIdentity]
 ) -> None:
-    done = await starter("changes", "--json")
-    assert (done.code, done.stderr) == (0, "")
-    *lines, last = done.objects()
+    result = await starter("changes", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    *lines, last = result.objects()
     assert set(kinds_and_ids(lines)) == SECOND | THIRD
     assert [line["run_id"] for line in lines] == [
         str(run.run_id) for run, some in ((filled[1], SECOND), (filled[2], THIRD)) for _ in some
@@ -75,15 +75,15 @@ async def test_json_has_a_line_for_each_change_and_ends_with_the_summary(
 
 
 async def test_text_shows_changes_field_by_field(starter: CommandLine) -> None:
-    done = await starter("changes", "--type", POLICIES)
-    assert done.code == 0, done.stderr
-    assert 'renamed from "Policy a"  Compliance policy: Other' in done.stdout
-    assert '    displayName: "Policy a" → "Other"' in done.stdout
-    assert "missing (high, not listed)  Compliance policy: Policy d" in done.stdout
-    assert "came back  Compliance policy: Policy d" in done.stdout
-    assert "\x1b" not in done.stdout, "a name does not steer a terminal"
-    assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in done.stderr
-    assert "groups" not in done.stdout
+    result = await starter("changes", "--type", POLICIES)
+    assert result.code == 0, result.stderr
+    assert 'renamed from "Policy a"  Compliance policy: Other' in result.stdout
+    assert '    displayName: "Policy a" → "Other"' in result.stdout
+    assert "missing (high, not listed)  Compliance policy: Policy d" in result.stdout
+    assert "came back  Compliance policy: Policy d" in result.stdout
+    assert "\x1b" not in result.stdout, "a name does not steer a terminal"
+    assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in result.stderr
+    assert "groups" not in result.stdout
 
 
 async def test_text_names_the_actor_of_a_change(starter: CommandLine, database: Database) -> None:
@@ -166,10 +166,10 @@ async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) 
     ],
 )
 async def test_wrong_usage_is_reported_in_one_line(starter: CommandLine, arguments: list[str], message: str) -> None:
-    done = await starter("changes", *arguments)
-    assert (done.code, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    result = await starter("changes", *arguments)
+    assert (result.code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 async def test_times_are_local_unless_utc_is_requested(

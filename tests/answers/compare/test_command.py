@@ -54,9 +54,9 @@ def run(database_url: str, tmp_path: Path) -> Terminal:
 
 
 async def test_json_has_a_line_for_each_item_and_a_final_record(run: Terminal) -> None:
-    done = await run("alpha", "beta", "--json")
-    assert (done.code, done.stderr) == (0, "")
-    *lines, last = done.objects()
+    result = await run("alpha", "beta", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    *lines, last = result.objects()
     items = {(item.here or item.there)[0].display_name: item for item in map(ItemComparison.model_validate, lines)}
     assert {name: str(item.status) for name, item in items.items()} == {
         "One": "same",
@@ -69,11 +69,11 @@ async def test_json_has_a_line_for_each_item_and_a_final_record(run: Terminal) -
 
 
 async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> None:
-    done = await run("alpha", "beta", "--fields")
-    assert done.code == 0
-    assert "different in 1 field  " in done.stdout
-    assert "level: 1 | 2" in done.stdout
-    assert "One" not in done.stdout, "what is the same is counted, and not listed"
+    result = await run("alpha", "beta", "--fields")
+    assert result.code == 0
+    assert "different in 1 field  " in result.stdout
+    assert "level: 1 | 2" in result.stdout
+    assert "One" not in result.stdout, "what is the same is counted, and not listed"
     only = await run("alpha", "beta", "--only", "only_there")
     assert "Theirs" in only.stdout
     assert "Mine" not in only.stdout
@@ -81,9 +81,9 @@ async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> No
 
 @pytest.mark.parametrize("others", [("--all-tenants",), ("--all",), ("--tag", "emea"), ("beta", "gamma")])
 async def test_a_golden_tenant_is_compared_with_others(run: Terminal, others: tuple[str, ...]) -> None:
-    done = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
-    assert done.code == 0, done.stderr
-    *lines, last = done.objects()
+    result = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
+    assert result.code == 0, result.stderr
+    *lines, last = result.objects()
     rows = {row.display_name: [str(cell.status) for cell in row.cells] for row in map(MatrixRow.model_validate, lines)}
     assert rows == {"One": ["same", "same"], "Two": ["different", "missing"], "Mine": ["missing", "missing"]}
     record = MatrixRecord.model_validate(last)
@@ -107,8 +107,8 @@ async def test_an_unread_collection_is_named_and_makes_the_exit_code_3(run: Term
 
 
 async def test_only_here_shows_items_that_the_other_tenants_lack(run: Terminal) -> None:
-    done = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
-    *lines, _ = done.objects()
+    result = await run("--golden", "alpha", "beta", "--type", POLICIES, "--only", "only_here", "--json")
+    *lines, _ = result.objects()
     assert [line["display_name"] for line in lines] == ["Mine"]
 
 
@@ -120,8 +120,8 @@ async def test_unread_tenants_are_not_reported_as_equal(run: Terminal, options: 
         (("alpha", unread), f"{unread} was {reason}"),
         ((unread, other), f"{unread} and {other} were {reason}"),
     ):
-        done = await run(*tenants, *options)
-        assert (done.code, done.stdout, done.stderr) == (3, "", line)
+        result = await run(*tenants, *options)
+        assert (result.code, result.stdout, result.stderr) == (3, "", line)
         assert (await run(*tenants, *options, "--json")).code == 3
 
 
@@ -129,24 +129,24 @@ async def test_by_setting_compares_nothing_without_read_policy_collections(run: 
     delta, epsilon = UUID(int=34), UUID(int=35)
     for tenant_id in (delta, epsilon):
         await sync(database, tenant_id, [], "groups")
-    done = await run(str(delta), str(epsilon), "--by-setting")
-    assert (done.code, done.stdout) == (3, "")
-    assert done.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
+    result = await run(str(delta), str(epsilon), "--by-setting")
+    assert (result.code, result.stdout) == (3, "")
+    assert result.stderr.startswith("nothing is compared: neither tenant has read one of compliancePolicies, ")
 
 
 async def test_zero_counts_are_not_printed(run: Terminal) -> None:
     assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
     assert "the same" not in (await run("alpha", "beta")).stdout, "there are no groups"
-    done = await run("alpha", "beta", "--type", "groups")
-    assert done.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
+    result = await run("alpha", "beta", "--type", "groups")
+    assert result.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
 
 
 async def test_the_last_line_counts_only_collections_with_items(database: Database, run: Terminal) -> None:
     one, other = UUID(int=36), UUID(int=37)
     for tenant_id in (one, other):
         await sync(database, tenant_id, [policy("p", "P")], POLICIES, "groups")
-    done = await run(str(one), str(other))
-    assert done.stdout.splitlines()[-1] == "no differences: 1 item of 1 collection is the same"
+    result = await run(str(one), str(other))
+    assert result.stdout.splitlines()[-1] == "no differences: 1 item of 1 collection is the same"
 
 
 WRONG: list[tuple[str, ...]] = [
@@ -167,8 +167,8 @@ WRONG: list[tuple[str, ...]] = [
 
 async def test_wrong_usage_is_reported_in_one_line(run: Terminal) -> None:
     for words in WRONG:
-        done = await run(*words)
-        assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
+        result = await run(*words)
+        assert (result.code, result.stdout, result.stderr.count("\n")) == (2, "", 1), (words, result.stderr)
 
 
 async def test_settings_and_applications_are_shown_by_name(database: Database, run: Terminal) -> None:
@@ -188,11 +188,11 @@ async def test_settings_and_applications_are_shown_by_name(database: Database, r
             conditions={"applications": {"includeApplications": apps}},
         )
         await sync(database, tenant, [policy, access], "configurationPolicies", "conditionalAccessPolicies")
-    done = await run(
+    result = await run(
         "alpha", "beta", "--type", "configurationPolicies", "--type", "conditionalAccessPolicies", "--fields"
     )
-    assert "    Allow Telemetry: Off | Basic\n" in done.stdout
-    assert '    conditions.applications.includeApplications: nothing | "Exchange Online"\n' in done.stdout
+    assert "    Allow Telemetry: Off | Basic\n" in result.stdout
+    assert '    conditions.applications.includeApplications: nothing | "Exchange Online"\n' in result.stdout
 
 
 async def stale(database: Database, tenant_id: UUID, external_id: str) -> None:
@@ -238,20 +238,20 @@ async def test_two_tenants_are_compared_by_setting(database: Database, run: Term
         kind = "#microsoft.graph.windows10CompliancePolicy"
         document = {"displayName": name, "@odata.type": kind, "osMinimumVersion": minimum, "assignments": []}
         await sync(database, tenant_id, [observation(POLICIES, f"{name} id", **document)], POLICIES, "groups")
-    done = await run("alpha", "beta", "--by-setting")
-    assert (done.code, done.stderr) == (0, "")
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert done.stdout.index("in conflict") < done.stdout.index("osMinimumVersion (windows10CompliancePolicy)")
-    assert 'in alpha: "Alpha baseline" (assigned to nobody)' in done.stdout
-    done = await run(
+    result = await run("alpha", "beta", "--by-setting")
+    assert (result.code, result.stderr) == (0, "")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert result.stdout.index("in conflict") < result.stdout.index("osMinimumVersion (windows10CompliancePolicy)")
+    assert 'in alpha: "Alpha baseline" (assigned to nobody)' in result.stdout
+    result = await run(
         "alpha", "beta", "--by-setting", "--csv", "--columns", "label,values_here,values_there,policies_here"
     )
-    assert done.stdout.splitlines() == [
+    assert result.stdout.splitlines() == [
         "label,values_here,values_there,policies_here",
         'osMinimumVersion (windows10CompliancePolicy),10.1,10.2,"""Alpha baseline"" (assigned to nobody)"',
     ]
-    done = await run("alpha", "beta", "--by-setting", "--json", "--only", "different")
-    setting, last = done.objects()
+    result = await run("alpha", "beta", "--by-setting", "--json", "--only", "different")
+    setting, last = result.objects()
     assert SettingComparison.model_validate(setting).key == "windows10CompliancePolicy/osMinimumVersion"
     record = SettingsComparisonRecord.model_validate(last)
     assert (record.counts.different, record.counts.shared) == (1, 1)
@@ -305,9 +305,9 @@ async def test_a_golden_tenant_is_compared_with_others_by_setting(
     for tenant_id, document in settings.items():
         named = {"displayName": f"Of {tenant_id}", "@odata.type": kind, "assignments": []}
         await sync(database, tenant_id, [observation(POLICIES, "p", **named, **document)], POLICIES, "groups")
-    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
-    assert (done.code, done.stderr) == (0, "")
-    *lines, last = done.objects()
+    result = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert (result.code, result.stderr) == (0, "")
+    *lines, last = result.objects()
     rows = {row.label.split()[0]: row for row in map(SettingRow.model_validate, lines)}
     assert list(rows) == ["osMinimumVersion", "secureBootEnabled", "bitLockerEnabled"], "most conflicts first"
     assert {name: [str(cell.status) for cell in row.cells] for name, row in rows.items()} == {
@@ -334,18 +334,18 @@ async def test_golden_by_setting_names_unread_tenants_and_collections(database: 
     unread = str(UUID(int=41))
     kind = "#microsoft.graph.windows10CompliancePolicy"
     await sync(database, A, [observation(POLICIES, "p", **{"@odata.type": kind, "osMinimumVersion": "1"})], POLICIES)
-    done = await run("--golden", "alpha", "beta", unread, "--by-setting")
-    assert done.code == 3
-    assert f"{unread} was never read: no run has completed, so it has no column" in done.stderr
+    result = await run("--golden", "alpha", "beta", unread, "--by-setting")
+    assert result.code == 3
+    assert f"{unread} was never read: no run has completed, so it has no column" in result.stderr
     failed: dict[str, tuple[Outcome, ErrorCode | None]] = {POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, B, [], POLICIES, status=RunStatus.FAILED, outcomes=failed)
-    done = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
-    assert done.code == 3
-    row, _ = done.objects()
+    result = await run("--golden", "alpha", "beta", "gamma", "--by-setting", "--json")
+    assert result.code == 3
+    row, _ = result.objects()
     assert [cell["status"] for cell in row["cells"]] == ["not_covered", "missing"]
-    done = await run("--golden", unread, "alpha", "--by-setting")
-    assert (done.code, done.stdout) == (3, "")
-    assert done.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
+    result = await run("--golden", unread, "alpha", "--by-setting")
+    assert (result.code, result.stdout) == (3, "")
+    assert result.stderr == f"{unread} was never read: no run has completed, so nothing is compared\n"
 
 
 async def test_the_page_by_setting_shows_conflicts_and_escapes_values(
@@ -358,8 +358,8 @@ async def test_the_page_by_setting_shows_conflicts_and_escapes_values(
             database, tenant_id, [observation(POLICIES, "x", displayName=hostile, **document)], POLICIES, "groups"
         )
     page = tmp_path / "settings.html"
-    done = await run("alpha", "beta", "--by-setting", "--html", str(page))
-    assert done.code == 0
+    result = await run("alpha", "beta", "--by-setting", "--html", str(page))
+    assert result.code == 0
     written = page.read_text()
     assert "In conflict" in written
     assert "osMinimumVersion" in written
@@ -376,6 +376,6 @@ async def test_the_page_by_setting_shows_conflicts_and_escapes_values(
     ],
 )
 async def test_by_setting_refuses_unsupported_options(run: Terminal, words: tuple[str, ...], message: str) -> None:
-    done = await run(*words, "--by-setting")
-    assert done.code == 2
-    assert message in " ".join(done.stderr.split())
+    result = await run(*words, "--by-setting")
+    assert result.code == 2
+    assert message in " ".join(result.stderr.split())

@@ -49,11 +49,11 @@ pytestmark = pytest.mark.filled.with_args(assigned)
 
 
 async def test_dependencies_accept_an_items_name(starter: CommandLine) -> None:
-    done = await starter("dependencies", "groups", f"Group {GROUP_ID}")
-    assert done.code == 0, done.stderr
-    assert f"Group {GROUP_ID} needs nothing" in done.stdout
-    assert f"Group {GROUP_ID} is needed by 2" in done.stdout
-    assert "more items that need it may be in" in done.stderr
+    result = await starter("dependencies", "groups", f"Group {GROUP_ID}")
+    assert result.code == 0, result.stderr
+    assert f"Group {GROUP_ID} needs nothing" in result.stdout
+    assert f"Group {GROUP_ID} is needed by 2" in result.stdout
+    assert "more items that need it may be in" in result.stderr
     records = (await starter("dependencies", "groups", GROUP_ID, "--json")).objects()
     needed = [record for record in records if record["answer"] == "dependency"]
     assert [(record["item"]["external_id"], record["role"]) for record in needed] == [
@@ -77,8 +77,8 @@ async def test_graph_is_written_to_stdout_or_a_file(starter: CommandLine, tmp_pa
 
 async def test_all_option_exports_the_whole_tenant(starter: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "tenant.graphml"
-    done = await starter("dependencies", "--all", "--format", "graphml", "--output", str(file))
-    assert done.code == 0, done.stderr
+    result = await starter("dependencies", "--all", "--format", "graphml", "--output", str(file))
+    assert result.code == 0, result.stderr
     graph = networkx.read_graphml(file, force_multigraph=True)
     assert set(graph) == {
         f"groups/{GROUP_ID}",
@@ -95,9 +95,9 @@ async def test_all_option_exports_the_whole_tenant(starter: CommandLine, tmp_pat
 
 
 async def test_reaches_option_warns_that_nested_groups_are_not_read(starter: CommandLine) -> None:
-    done = await starter("dependencies", "--reaches", f"Group {GROUP_ID}")
-    assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in done.stdout
-    assert "groups within groups are not read" in done.stderr
+    result = await starter("dependencies", "--reaches", f"Group {GROUP_ID}")
+    assert f'1 item reaches group "Group {GROUP_ID}", 1 excludes it' in result.stdout
+    assert "groups within groups are not read" in result.stderr
     records = (await starter("dependencies", "--reaches", GROUP_ID, "--json")).objects()
     reach = {record["item"]["external_id"]: record["reaches"] for record in records if record["answer"] == "reach"}
     assert reach == {"c": True, "d": False}
@@ -107,10 +107,10 @@ async def test_dangling_shows_its_confidence(starter: CommandLine) -> None:
     (record,) = (await starter("dangling", "--json", "--type", ACCESS)).objects()
     assert (record["answer"], record["item"]["external_id"]) == ("dangling", "p")
     assert (record["target"]["external_id"], record["target"]["confidence"]) == ("gone", "high")
-    done = await starter("dangling")
-    assert "1 dangling reference\n" in done.stdout
-    assert "never listed" in done.stdout
-    assert "target id" not in done.stdout, "the id stands for the name"
+    result = await starter("dangling")
+    assert "1 dangling reference\n" in result.stdout
+    assert "never listed" in result.stdout
+    assert "target id" not in result.stdout, "the id stands for the name"
     assert (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects() == []
 
 
@@ -119,9 +119,9 @@ async def test_empty_dangling_names_collections_that_were_not_read(starter: Comm
         CONFIGURATIONS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     }
     await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes=outcomes)
-    done = await starter("dangling", "--type", CONFIGURATIONS)
-    assert done.stdout.startswith("no dangling references: 3 collections read to their end since ")
-    assert done.stderr == f"more may be in {CONFIGURATIONS}: failed: graph permission missing\n"
+    result = await starter("dangling", "--type", CONFIGURATIONS)
+    assert result.stdout.startswith("no dangling references: 3 collections read to their end since ")
+    assert result.stderr == f"more may be in {CONFIGURATIONS}: failed: graph permission missing\n"
     (record,) = (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects()
     assert (record["answer"], record["type_key"], record["reason"], record["references"]) == (
         "cannot_say",
@@ -158,17 +158,17 @@ async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine)
 async def test_wrong_usage_prints_a_single_error_line(
     starter: CommandLine, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = await starter("dependencies", *arguments)
-    assert done.code == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    result = await starter("dependencies", *arguments)
+    assert result.code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
 
 
 async def test_unknown_id_is_accepted_and_shown_as_never_seen(starter: CommandLine) -> None:
-    done = await starter("dependencies", "groups", str(uuid4()), "--format", "dot")
-    assert done.code == 0, done.stderr
-    assert "never seen" in done.stdout
+    result = await starter("dependencies", "groups", str(uuid4()), "--format", "dot")
+    assert result.code == 0, result.stderr
+    assert "never seen" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])

@@ -117,8 +117,8 @@ async def test_decisions_about_items_and_fields_are_made_listed_and_revoked(run:
     async def decide(*about: str, decision: str = "accepted") -> CommandResult:
         return await run("drift", "decide", TENANT, *about, "--as", decision, "--why", "pilot", "--until", "2999-12-31")
 
-    done = await decide("--item", "Policy 1", "--field", "assign*")
-    assert (done.code, done.stdout.endswith("; 1 finding closed by it now\n")) == (0, True), done.stderr
+    result = await decide("--item", "Policy 1", "--field", "assign*")
+    assert (result.code, result.stdout.endswith("; 1 finding closed by it now\n")) == (0, True), result.stderr
     whole = DriftDecisionRecord.model_validate_json((await decide("--field", "*", "--type", A, "--json")).stdout)
     assert (whole.covers, whole.state) == (2, "holds")
     people = await run("drift", TENANT)
@@ -154,9 +154,9 @@ async def test_a_threshold_makes_the_exit_code_4(
     await sync(database, TENANT, [policy("1", passwordMinimumLength=8)], A, "groups")
     await run("baseline", "set", TENANT, "golden")
     await sync(database, TENANT, [policy("1", passwordMinimumLength=4)], A, "groups")
-    done = await run("drift", TENANT, *options)
-    assert done.code == code, done.stderr
-    assert "1 open" in done.stdout or "nothing open" in done.stdout, "the answer is printed whatever the exit code"
+    result = await run("drift", TENANT, *options)
+    assert result.code == code, result.stderr
+    assert "1 open" in result.stdout or "nothing open" in result.stdout, "the answer is printed whatever the exit code"
     if options:
         await run("drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed")
         assert (await run("drift", TENANT, *options)).code == 0
@@ -250,8 +250,8 @@ WRONG = [
 
 async def test_wrong_usage_is_reported_in_one_line(run: Terminal, drifted: Any) -> None:
     for words in WRONG:
-        done = await run(*words)
-        assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done.stderr)
+        result = await run(*words)
+        assert (result.code, result.stdout, result.stderr.count("\n")) == (2, "", 1), (words, result.stderr)
 
 
 async def test_a_tenant_may_stand_in_place_of_a_subcommand(
@@ -272,8 +272,8 @@ async def test_a_tenant_may_stand_in_place_of_a_subcommand(
         "TENANTS_FILE": str(tmp_path / "tenants.toml"),
         "DATABASE_URL": database_url,
     }
-    done = await asyncio.to_thread(CliRunner().invoke, app, [], env=completing, prog_name="starter")
-    assert {"decide", "decadent"} <= set(done.stdout.replace('"', " ").split())
+    result = await asyncio.to_thread(CliRunner().invoke, app, [], env=completing, prog_name="starter")
+    assert {"decide", "decadent"} <= set(result.stdout.replace('"', " ").split())
 
 
 def test_items_that_cannot_be_compared_are_counted_by_collection_and_reason() -> None:

@@ -106,8 +106,8 @@ async def test_a_missing_items_evidence_is_shown_in_words(
     assert (await command_line("baseline set", "golden")).code == 0
     await sync(database, TENANT, ALL[1:], ACCESS)
     words = "not found in its list, which was read to the end; in the baseline state: enabled"
-    done = await command_line("drift", "--fail-on", "weakened")
-    assert (done.code, words in done.stdout) == (4, True), done.stdout
+    result = await command_line("drift", "--fail-on", "weakened")
+    assert (result.code, words in result.stdout) == (4, True), result.stdout
     assert (await command_line("drift", "--html", str(tmp_path / "drift.html"))).code == 0
     assert f"<b>Missing:</b> {words}." in (tmp_path / "drift.html").read_text()
 

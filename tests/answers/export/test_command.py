@@ -91,8 +91,8 @@ async def test_repeated_export_writes_only_changed_files(
     assert [name for name in after if after[name] != before[name]] == [path]
 
     await sync(database, TENANT, [observation("groups", "0", displayName="Crew"), *wave[2:]], "groups")
-    done = await starter("export", str(folder))
-    assert done.stdout == f"1 written, 2 unchanged, 2 removed in {folder}\n"
+    result = await starter("export", str(folder))
+    assert result.stdout == f"1 written, 2 unchanged, 2 removed in {folder}\n"
     moved = file_path("directory", "groups", "Crew", "0")
     assert _files(folder).keys() == before.keys() - {path, file_path("directory", "groups", "Staff", "1")} | {moved}
 
@@ -174,9 +174,9 @@ async def test_export_of_unread_data_is_refused_and_removes_nothing(
     await sync(database, TENANT, [observation("groups", "1", displayName="Staff")], "groups")
     await starter("export", str(folder))
     before = _files(folder)
-    done = await starter("export", str(folder), *arguments)
-    assert (done.code, done.stdout) == (3 if message.endswith("yet") else 2, "")
-    assert message in done.stderr
+    result = await starter("export", str(folder), *arguments)
+    assert (result.code, result.stdout) == (3 if message.endswith("yet") else 2, "")
+    assert message in result.stderr
     assert _files(folder) == before != {}
 
 
@@ -188,9 +188,9 @@ async def test_export_names_versions_deleted_by_retention_and_exits_with_3(
     first = min(record["finished_at"] for record in (await starter("runs", "--json")).objects())
     async with database.tenant(TENANT) as session:
         await versions.forget(session, older_than=None, kept=1, most=10)
-    done = await starter("export", str(folder), "--at", first, "--json")
-    (summary,) = done.objects()
-    assert (done.code, _counts(summary)) == (3, (0, 0, 0))
+    result = await starter("export", str(folder), "--at", first, "--json")
+    (summary,) = result.objects()
+    assert (result.code, _counts(summary)) == (3, (0, 0, 0))
     (forgotten,) = summary["forgotten"]
     item = {"type_key": "groups", "external_id": "1", "display_name": "Staff", "kind": "Groups"}
     assert forgotten == {**item, "title": "Staff"}
@@ -211,9 +211,9 @@ async def test_summary_counts_incomplete_and_unread_items(
     await end(database, TENANT, run, RunStatus.CANCELLED)
     run = await begin(database, TENANT, "mobileApps")
     await land(database, TENANT, run, [list_document("mobileApps", "3", displayName="App")])
-    done = await starter("export", str(folder), "--json")
-    (summary,) = done.objects()
-    assert (done.code, _counts(summary)) == (0, (2, 0, 0))
+    result = await starter("export", str(folder), "--json")
+    (summary,) = result.objects()
+    assert (result.code, _counts(summary)) == (0, (2, 0, 0))
     assert (summary["incomplete"], summary["unread"], summary["types_not_read"]) == (2, 1, ["mobileApps"])
     assert "not read to the end, so their files stay: mobileApps" in (await starter("export", str(folder))).stderr
 

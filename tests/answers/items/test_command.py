@@ -40,9 +40,9 @@ async def pages(command: CommandLine, name: str, limit: int, *options: str) -> l
     found: list[list[tuple[str, str]]] = []
     after: list[str] = []
     while not found or found[-1]:
-        done = await command(name, "--limit", str(limit), "--json", *options, *after)
-        assert done.code == 0, done.stderr
-        found.append([(line["type_key"], line["external_id"]) for line in done.objects()])
+        result = await command(name, "--limit", str(limit), "--json", *options, *after)
+        assert result.code == 0, result.stderr
+        found.append([(line["type_key"], line["external_id"]) for line in result.objects()])
         if found[-1]:
             after = ["--after", "/".join(found[-1][-1])]
     return found[:-1]
@@ -102,14 +102,14 @@ async def test_page_continues_after_the_new_name_of_a_renamed_item(command: Comm
         *(named_item(*key) for key in KEYS if key[1] != "d d"),
     ]
     await sync(database, TENANT, renamed, *types)
-    done = await command("items", "--json", "--type", "groups", "--after", "groups/d d")
-    assert [line["external_id"] for line in done.objects()] == ["a", "b/c"]
+    result = await command("items", "--json", "--type", "groups", "--after", "groups/d d")
+    assert [line["external_id"] for line in result.objects()] == ["a", "b/c"]
 
 
 async def test_cut_table_shows_how_to_continue(command: CommandLine) -> None:
-    done = await command("items", "--limit", "2")
-    assert "the first by collection and name; there may be more: --after groups/é" in done.stderr
-    assert "beta" not in done.stdout
+    result = await command("items", "--limit", "2")
+    assert "the first by collection and name; there may be more: --after groups/é" in result.stderr
+    assert "beta" not in result.stdout
     assert "may be more" not in (await command("items")).stderr
 
 
@@ -124,9 +124,9 @@ async def test_cut_table_shows_how_to_continue(command: CommandLine) -> None:
     ],
 )
 async def test_after_must_name_an_item(command: CommandLine, name: str, after: str, words: str) -> None:
-    done = await command(name, "--after", after)
-    assert done.code == 2
-    assert words in done.stderr
+    result = await command(name, "--after", after)
+    assert result.code == 2
+    assert words in result.stderr
 
 
 OTHER = UUID(int=8)
@@ -146,8 +146,8 @@ async def test_revoked_app_makes_no_items_missing(database: Database, other: Com
     await sync(database, OTHER, wave[1:], "groups", "namedLocations")
     outcomes = dict.fromkeys(("groups", "namedLocations"), REFUSED)
     await sync(database, OTHER, [], "groups", "namedLocations", status=RunStatus.FAILED, outcomes=outcomes)
-    done = await other("missing")
-    table, unread = done.stdout.split("not read to their end: ", 1)
+    result = await other("missing")
+    table, unread = result.stdout.split("not read to their end: ", 1)
     assert "not_listed" in table
     assert " d d " in table
     assert "namedLocations" not in table
@@ -187,8 +187,8 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
     assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"
     selection = str((await other("runs", "--json")).objects()[0]["selection_hash"])
     for options in ((), ("--selection", selection)):
-        done = await other("items", *options)
-        groups, others = done.stdout.split("Named locations", 1)
+        result = await other("items", *options)
+        groups, others = result.stdout.split("Named locations", 1)
         assert groups.count("not read") == len(IDS)
         assert groups.count("failed:graph_permission_missing") == len(IDS)
         assert "missing " not in groups.replace("permission_missing", "")
@@ -219,9 +219,9 @@ async def test_sync_of_another_collection_keeps_the_answers(database: Database, 
 
 async def test_empty_answer_states_its_coverage(database: Database, other: CommandLine) -> None:
     for command in ("items", "missing"):
-        done = await other(command)
-        assert (done.code, done.stdout) == (3, "")
-        assert "this tenant was never read: no run has completed" in done.stderr
+        result = await other(command)
+        assert (result.code, result.stdout) == (3, "")
+        assert "this tenant was never read: no run has completed" in result.stderr
     await sync(database, OTHER, [], "groups", "namedLocations")
     assert (await other("items")).stdout.startswith("no items: 2 collections read to their end since 20")
     assert (await other("missing")).stdout.startswith("nothing is missing: 2 collections read to their end since 20")
@@ -241,8 +241,8 @@ async def test_selection_is_found_by_its_name(command: CommandLine, database: Da
     async with database.tenant(TENANT) as session:
         await runs.open_run(session, run, SLOTS)
     await end(database, TENANT, run)
-    done = await command("missing", "--selection", "people", "--json")
-    assert {line["type_key"] for line in done.objects()} == {"groups"}
+    result = await command("missing", "--selection", "people", "--json")
+    assert {line["type_key"] for line in result.objects()} == {"groups"}
     refused = await command("missing", "--selection", "nobody")
     assert (refused.code, "no run of this tenant has a selection named 'nobody'" in refused.stderr) == (2, True)
 

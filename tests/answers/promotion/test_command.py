@@ -79,8 +79,8 @@ def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
 
 
 async def plan_items(promote: Terminal, *options: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    done = await promote("plan", "golden", "branch", *options, "--json")
-    *items, record = done.objects()
+    result = await promote("plan", "golden", "branch", *options, "--json")
+    *items, record = result.objects()
     return items, record
 
 
@@ -109,10 +109,10 @@ async def test_a_plan_names_each_items_action_and_requests(promote: Terminal) ->
 
 
 async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
-    done = await promote("plan", "golden", "branch")
-    assert done.code == 3
-    assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in done.stdout
-    assert "reference unresolved" in done.stderr
+    result = await promote("plan", "golden", "branch")
+    assert result.code == 3
+    assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in result.stdout
+    assert "reference unresolved" in result.stderr
     _, record = await plan_items(promote)
     shown = await promote("show", "branch", record["plan_id"][:13], "--fields", "--requests")
     assert "4 → 8" in shown.stdout
@@ -138,8 +138,8 @@ async def test_only_another_person_approves_a_plan_and_only_once(promote: Termin
     _, record = await plan_items(promote)
     own = await promote("approve", "branch", record["plan_id"], "--reason", "mine")
     assert (own.code, "somebody else approves it" in own.stderr) == (4, True)
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", LOGNAME="grace")
-    (approved,) = done.objects()
+    result = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", "--json", LOGNAME="grace")
+    (approved,) = result.objects()
     assert (approved["state"], approved["decided"]["decided_by"]) == ("approved", "grace")
     assert approved["decided"]["plan_hash"] == record["plan_hash"]
     again = await promote("reject", "branch", record["plan_id"], "--reason", "too late", LOGNAME="grace")
@@ -161,8 +161,8 @@ async def test_a_rejected_plan_is_never_approved(promote: Terminal) -> None:
     _, record = await plan_items(promote)
     rejected = await promote("reject", "branch", record["plan_id"], "--reason", "too wide", "--json", LOGNAME="grace")
     assert rejected.objects()[0]["state"] == "rejected"
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "after all", LOGNAME="grace")
-    assert done.code == 2
+    result = await promote("approve", "branch", record["plan_id"], "--reason", "after all", LOGNAME="grace")
+    assert result.code == 2
 
 
 async def approve(promote: Terminal, record: dict[str, Any]) -> CommandResult:
@@ -172,8 +172,8 @@ async def approve(promote: Terminal, record: dict[str, Any]) -> CommandResult:
 async def test_an_approval_is_refused_if_the_target_has_changed(promote: Terminal) -> None:
     _, record = await plan_items(promote)
     await read_later(promote, description="edited meanwhile")
-    done = await approve(promote, record)
-    assert (done.code, '"Changed" was changed in the target' in done.stderr) == (4, True)
+    result = await approve(promote, record)
+    assert (result.code, '"Changed" was changed in the target' in result.stderr) == (4, True)
 
 
 async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote: Terminal) -> None:
@@ -183,8 +183,8 @@ async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote
     there[POLICIES].append(policy("22222222-0000-4000-8000-00000000000f", "New"))
     await read(database, TARGET, there)
     await database.close()
-    done = await approve(promote, record)
-    assert (done.code, '"New" was made in the target' in done.stderr) == (4, True)
+    result = await approve(promote, record)
+    assert (result.code, '"New" was made in the target' in result.stderr) == (4, True)
 
 
 async def test_an_approval_is_refused_if_a_referenced_group_is_gone(promote: Terminal) -> None:
@@ -192,23 +192,23 @@ async def test_an_approval_is_refused_if_a_referenced_group_is_gone(promote: Ter
     database = Database(promote.environment["DATABASE_URL"])
     await read(database, TARGET, {**branch(), "groups": []})
     await database.close()
-    done = await approve(promote, record)
-    assert (done.code, '"Pilot" was gone from the target' in done.stderr) == (4, True)
+    result = await approve(promote, record)
+    assert (result.code, '"Pilot" was gone from the target' in result.stderr) == (4, True)
 
 
 async def test_an_approval_is_refused_if_the_plan_has_expired(promote: Terminal, database_url: str) -> None:
     _, record = await plan_items(promote)
     as_owner(database_url, "UPDATE promotion_plan SET expires_at = clock_timestamp()")
-    done = await approve(promote, record)
-    assert (done.code, "the plan has expired" in done.stderr) == (4, True)
+    result = await approve(promote, record)
+    assert (result.code, "the plan has expired" in result.stderr) == (4, True)
 
 
 async def test_a_tampered_plan_is_neither_shown_nor_approved(promote: Terminal, database_url: str) -> None:
     _, record = await plan_items(promote)
     as_owner(database_url, "UPDATE promotion_plan SET content_hash = sha256('x')")
     for words in (("show", "branch", record["plan_id"]), ("approve", "branch", record["plan_id"], "--reason", "x")):
-        done = await promote(*words, LOGNAME="grace")
-        assert (done.code, "does not match its hash" in done.stderr) == (2, True)
+        result = await promote(*words, LOGNAME="grace")
+        assert (result.code, "does not match its hash" in result.stderr) == (2, True)
 
 
 def as_owner(database_url: str, statement: str) -> None:
@@ -235,8 +235,8 @@ async def test_plans_and_decisions_never_change(promote: Terminal, database: Dat
 async def test_only_named_items_are_planned(promote: Terminal) -> None:
     items, _ = await plan_items(promote, "--item", "new", "--type", POLICIES)
     assert [item["title"] for item in items] == ["New"]
-    done = await promote("plan", "golden", "branch", "--item", "nobody")
-    assert (done.code, "no item 'nobody'" in done.stderr) == (2, True)
+    result = await promote("plan", "golden", "branch", "--item", "nobody")
+    assert (result.code, "no item 'nobody'" in result.stderr) == (2, True)
 
 
 async def test_an_earlier_version_is_restored(promote: Terminal) -> None:
@@ -249,13 +249,13 @@ async def test_an_earlier_version_is_restored(promote: Terminal) -> None:
 
 
 async def test_a_tenant_is_not_promoted_into_itself(promote: Terminal) -> None:
-    done = await promote("plan", "branch", "branch")
-    assert (done.code, "name two different tenants" in done.stderr) == (2, True)
+    result = await promote("plan", "branch", "branch")
+    assert (result.code, "name two different tenants" in result.stderr) == (2, True)
 
 
 async def test_a_plan_for_an_unread_tenant_is_refused(promote: Terminal) -> None:
-    done = await promote("plan", "golden", str(UUID(int=99)))
-    assert (done.code, "was never read" in done.stderr) == (3, True)
+    result = await promote("plan", "golden", str(UUID(int=99)))
+    assert (result.code, "was never read" in result.stderr) == (3, True)
 
 
 async def test_the_list_of_a_tenant_without_plans_is_empty(promote: Terminal) -> None:
@@ -274,8 +274,8 @@ async def test_an_operator_maps_objects_with_different_names(promote: Terminal, 
     assert PILOT_THERE in str(planned["requests"])
     listed = await promote("map", "golden", "branch", "--json")
     assert listed.objects() == [mapped]
-    done = await promote("map", *words[:6], "--remove", "--reason", "CHG-8", "--json")
-    assert done.objects() == [{"type_key": "groups", "source_id": STAFF, "mapped": False}]
+    result = await promote("map", *words[:6], "--remove", "--reason", "CHG-8", "--json")
+    assert result.objects() == [{"type_key": "groups", "source_id": STAFF, "mapped": False}]
     again = await promote("map", *words[:6], "--remove", "--reason", "CHG-8")
     assert (again.code, "groups Staff is not mapped" in again.stderr) == (2, True)
     assert [action for _, action, _ in await audited(database)] == [
@@ -297,15 +297,15 @@ async def test_a_mapping_to_a_missing_object_blocks_the_item(promote: Terminal) 
 
 
 async def test_a_mapping_of_unknown_objects_is_refused(promote: Terminal) -> None:
-    done = await promote("map", "golden", "branch", "--type", "groups", "--from", "x", "--to", "y", "--reason", "z")
-    assert (done.code, "groups has no item 'x'" in done.stderr) == (2, True)
+    result = await promote("map", "golden", "branch", "--type", "groups", "--from", "x", "--to", "y", "--reason", "z")
+    assert (result.code, "groups has no item 'x'" in result.stderr) == (2, True)
 
 
 async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Database) -> None:
     _, record = await plan_items(promote)
     before = await rows_of(database)
-    done = await promote("simulate", "branch", record["plan_id"])
-    assert (done.code, "2 of 2 items became as in golden, by 3 requests; 1 blocked" in done.stdout) == (3, True)
+    result = await promote("simulate", "branch", record["plan_id"])
+    assert (result.code, "2 of 2 items became as in golden, by 3 requests; 1 blocked" in result.stdout) == (3, True)
     *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
     assert {(item["title"], item["compared"], item["again"]) for item in items} == {
         ("New", "same", "nothing_to_do"),
@@ -318,9 +318,9 @@ async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Dat
 async def test_a_simulation_names_fields_that_still_differ(promote: Terminal, database_url: str) -> None:
     _, record = await plan_items(promote)
     with_other_body(database_url, b'"passcodeMinimumLength":8', b'"passcodeMinimumLength":7')
-    done = await promote("simulate", "branch", record["plan_id"])
-    assert "1 of 2 items became" in done.stdout
-    assert "passcodeMinimumLength" in done.stdout
+    result = await promote("simulate", "branch", record["plan_id"])
+    assert "1 of 2 items became" in result.stdout
+    assert "passcodeMinimumLength" in result.stdout
 
 
 def with_other_body(database_url: str, old: bytes, new: bytes) -> None:

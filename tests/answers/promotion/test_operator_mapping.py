@@ -62,9 +62,9 @@ pytestmark = pytest.mark.filled.with_args(two_tenants)
 
 async def mapping(promote: Terminal, type_key: str, source: str, target: str) -> dict[str, Any]:
     words = ("--type", type_key, "--from", source, "--to", target, "--reason", "CHG-7", "--json")
-    done = await promote("map", "golden", "branch", *words)
-    assert done.code == 0, done.stderr
-    (record,) = done.objects()
+    result = await promote("map", "golden", "branch", *words)
+    assert result.code == 0, result.stderr
+    (record,) = result.objects()
     return dict(record)
 
 
@@ -108,8 +108,8 @@ async def test_objects_known_only_from_references_are_mapped(promote: Terminal) 
 async def test_a_mapping_of_an_unknown_id_is_refused(promote: Terminal) -> None:
     for source, target in ((OWN_APP_THERE, OWN_APP_THERE), (UNREAD_APP, UNREAD_APP)):
         words = ("--type", PRINCIPALS, "--from", source, "--to", target, "--reason", "z")
-        done = await promote("map", "golden", "branch", *words)
-        assert (done.code, f"servicePrincipals has no item '{source}'" in done.stderr) == (2, True)
+        result = await promote("map", "golden", "branch", *words)
+        assert (result.code, f"servicePrincipals has no item '{source}'" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("source", [OWN_APP_HERE, "portal", OWN_APP_HERE.upper(), principal(1, "", "")["id"].upper()])
@@ -140,8 +140,8 @@ async def test_an_approval_is_refused_if_the_mapped_app_is_gone(promote: Termina
     database = Database(promote.environment["DATABASE_URL"])
     await run(database, TARGET, {ACCESS: [], PRINCIPALS: [], "groups": []})
     await database.close()
-    done = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
-    assert (done.code, "was gone from the target" in done.stderr) == (4, True)
+    result = await promote("approve", "branch", record["plan_id"], "--reason", "CHG-1", LOGNAME="grace")
+    assert (result.code, "was gone from the target" in result.stderr) == (4, True)
     again = await planned(promote, "Own app")
     assert (again["action"], again["reasons"][0]["code"]) == ("blocked", "reference_unresolved")
 

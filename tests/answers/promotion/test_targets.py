@@ -60,9 +60,9 @@ def promote(filled: None, database_url: str, tmp_path: Path) -> Terminal:
 
 @pytest.mark.filled.with_args(many_tenants)
 async def test_one_command_plans_a_golden_tenant_into_ten_others(promote: Terminal) -> None:
-    done = await promote("plan", "golden", "--tag", "branch", "--json")
-    assert done.code == 3
-    *rows, plans = done.objects()
+    result = await promote("plan", "golden", "--tag", "branch", "--json")
+    assert result.code == 3
+    *rows, plans = result.objects()
     plan_items = {outcome["target"]["name"]: outcome["plan"] for outcome in plans["targets"]}
     assert len(plan_items) == 11
     assert plan_items.pop("unread") is None
@@ -84,11 +84,11 @@ async def test_one_command_plans_a_golden_tenant_into_ten_others(promote: Termin
 
 @pytest.mark.filled.with_args(many_tenants)
 async def test_the_matrix_of_ten_tenants_fits_80_columns(promote: Terminal) -> None:
-    done = await promote("plan", "golden", "--tag", "branch")
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "10 plans from golden" in done.stdout
-    assert "unread was never read" in done.stderr
-    (row,) = [line for line in done.stdout.splitlines() if '"Staff" of groups' in line]
+    result = await promote("plan", "golden", "--tag", "branch")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "10 plans from golden" in result.stdout
+    assert "unread was never read" in result.stderr
+    (row,) = [line for line in result.stdout.splitlines() if '"Staff" of groups' in line]
     assert row.split()[-7:] == ["5", "5", "1", "1", "1", "1", "1"]
     table = await promote("plan", "golden", "branch-0", "branch-1", "--csv")
     assert table.stdout.startswith("record,code,about,unblocked_by,items,tenants,cells")
@@ -163,6 +163,6 @@ async def half_a_baseline(database: Database) -> None:
 
 @pytest.mark.filled.with_args(half_a_baseline)
 async def test_collections_outside_a_baselines_coverage_are_not_planned(promote: Terminal) -> None:
-    done = await promote("plan", "golden", "branch-1", "--baseline", "march", "--type", FILTERS)
-    assert done.code == 3
-    assert f"not planned: {FILTERS}" in " ".join(done.stderr.split())
+    result = await promote("plan", "golden", "branch-1", "--baseline", "march", "--type", FILTERS)
+    assert result.code == 3
+    assert f"not planned: {FILTERS}" in " ".join(result.stderr.split())

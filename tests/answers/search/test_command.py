@@ -50,8 +50,8 @@ class Starter:
         }
 
     async def __call__(self, *words: str) -> CommandResult:
-        done = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
-        return CommandResult(done.exit_code, done.stdout, done.stderr)
+        result = await asyncio.to_thread(CliRunner().invoke, app, words, env=self._environment)
+        return CommandResult(result.exit_code, result.stdout, result.stderr)
 
 
 def compliance(external_id: str, name: str, **properties: Any) -> Any:
@@ -84,14 +84,14 @@ def starter(database_url: str, tmp_path: Path) -> Starter:
 
 
 async def test_each_tenant_has_a_state_for_a_setting(starter: Starter) -> None:
-    done = await starter("settings", "bitLockerEnabled=false", "--json")
-    assert done.code == 3, "a tenant was never read"
-    states = {UUID(line["tenant_id"]): line["state"] for line in done.objects()}
+    result = await starter("settings", "bitLockerEnabled=false", "--json")
+    assert result.code == 3, "a tenant was never read"
+    states = {UUID(line["tenant_id"]): line["state"] for line in result.objects()}
     assert states == {
         OFF: "set", HIDDEN: "hidden", ON: "other_value", NEITHER: "not_set", UNREAD: "unknown", NEVER: "unknown"
     }  # fmt: skip
     assert list(states) == [OFF, HIDDEN, ON, NEITHER, UNREAD, NEVER], "in the order of the states"
-    by_tenant = {UUID(line["tenant_id"]): line for line in done.objects()}
+    by_tenant = {UUID(line["tenant_id"]): line for line in result.objects()}
     assert by_tenant[OFF]["values"] == [
         {"value": "false", "items": 1, "name": None},
         {"value": "true", "items": 1, "name": None},
@@ -114,27 +114,27 @@ async def test_settings_and_choices_have_display_names(starter: Starter, databas
         await sync(database, tenant_id, [policy], "configurationPolicies")
         await references.catch_up(database, tenant_id, load_catalog().reading_rules())
     tenants = ("--tenant", "Adatum", "--tenant", "Bellows")
-    done = await starter("settings", "allow telemetry=1", *tenants)
-    rows = [line.split("  ") for line in done.stdout.splitlines()]
+    result = await starter("settings", "allow telemetry=1", *tenants)
+    rows = [line.split("  ") for line in result.stdout.splitlines()]
     assert [[cell.strip() for cell in row if cell][:3] for row in rows if row[0] in NAMES.values()] == [
         ["Bellows", "set", "Basic (1): 1 policy"],
         ["Adatum", "set to another value", "Off (0): 1 policy"],
     ]
-    assert f'this means "Allow Telemetry" ({telemetry})' in " ".join(done.stdout.split())
+    assert f'this means "Allow Telemetry" ({telemetry})' in " ".join(result.stdout.split())
     on, _ = (await starter("settings", telemetry, *tenants, "--json")).objects()
     assert on["values"] == [{"value": "0", "items": 1, "name": "Off"}]
 
 
 async def test_setting_without_a_value_matches_any_value(starter: Starter) -> None:
-    done = await starter("settings", "BITLOCKERENABLED", "--json", "--state", "set")
-    assert [UUID(line["tenant_id"]) for line in done.objects()] == [OFF, ON, HIDDEN]
+    result = await starter("settings", "BITLOCKERENABLED", "--json", "--state", "set")
+    assert [UUID(line["tenant_id"]) for line in result.objects()] == [OFF, ON, HIDDEN]
 
 
 async def test_settings_table_states_its_coverage(starter: Starter) -> None:
-    done = await starter("settings", "bitLockerEnabled=false")
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "Adatum" in done.stdout
-    output = " ".join(done.stdout.split())
+    result = await starter("settings", "bitLockerEnabled=false")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "Adatum" in result.stdout
+    output = " ".join(result.stdout.split())
     assert (
         "bitLockerEnabled=false: 6 tenants: 1 set, 1 set to a hidden value, 1 set to another value, 1 not set,"
         " 2 unknown; readings since" in output
@@ -172,19 +172,19 @@ async def test_removed_setting_is_not_set_in_completely_read_tenants(starter: St
 
 
 async def test_unknown_setting_is_refused_with_a_suggestion(starter: Starter) -> None:
-    done = await starter("settings", "bitLokerEnabled=false")
-    assert done.code == 2
+    result = await starter("settings", "bitLokerEnabled=false")
+    assert result.code == 2
     assert (
         "no item that has been read sets 'bitLokerEnabled'; did you mean 'windows10CompliancePolicy/bitLockerEnabled'?"
-        in done.stderr
+        in result.stderr
     )
     for wrong in ("=false", "bitLockerEnabled="):
         assert (await starter("settings", wrong)).code == 2
 
 
-def found(done: CommandResult) -> list[tuple[UUID, str]]:
-    assert done.code in (0, 3), done.stderr
-    return [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()]
+def found(result: CommandResult) -> list[tuple[UUID, str]]:
+    assert result.code in (0, 3), result.stderr
+    return [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()]
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ def found(done: CommandResult) -> list[tuple[UUID, str]]:
 async def test_search_finds_items_over_tenants(
     starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
 ) -> None:
-    done = await starter("search", *words, "--json")
-    assert done.code == (0 if {"--tag", "--tenant"} & set(words) else 3), "Eastern was never read"
-    assert found(done) == expected
+    result = await starter("search", *words, "--json")
+    assert result.code == (0 if {"--tag", "--tenant"} & set(words) else 3), "Eastern was never read"
+    assert found(result) == expected
 
 
 async def test_table_and_json_have_the_same_order(starter: Starter, database: Database) -> None:
@@ -237,15 +237,15 @@ async def test_unread_items_are_not_missing(starter: Starter, database: Database
 
 async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Database) -> None:
     await sync(database, ON, [observation("sharePointSettings", "s", displayName=None)], "sharePointSettings")
-    done = await starter("search", "sharepoint settings", "--json")
-    assert [(line["external_id"], line["title"]) for line in done.objects()] == [("s", "SharePoint settings")]
+    result = await starter("search", "sharepoint settings", "--json")
+    assert [(line["external_id"], line["title"]) for line in result.objects()] == [("s", "SharePoint settings")]
     assert found(await starter("search", "sharepoint", "--tenant", "Contoso", "--json")) == []
 
 
 async def test_search_states_its_coverage(starter: Starter) -> None:
-    done = await starter("search", "baseline")
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    output = " ".join(done.stdout.split())
+    result = await starter("search", "baseline")
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    output = " ".join(result.stdout.split())
     assert "2 items of 2 tenants; 6 tenants searched, readings since" in output
     assert "1 tenant never read, 1 tenant not read to the end" in output
     nothing = await starter("search", "nobody calls it so")
@@ -286,9 +286,9 @@ async def test_csv_has_the_fields_of_the_json(starter: Starter) -> None:
 async def test_items_are_filtered_over_tenants(
     starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
 ) -> None:
-    done = await starter("items", *words, "--json")
-    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == expected
-    assert done.code == (3 if "--all-tenants" in words else 0), done.stderr
+    result = await starter("items", *words, "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()] == expected
+    assert result.code == (3 if "--all-tenants" in words else 0), result.stderr
 
 
 async def test_filtered_items_keep_to_the_selection(starter: Starter, database: Database) -> None:
@@ -299,9 +299,9 @@ async def test_filtered_items_keep_to_the_selection(starter: Starter, database: 
 
 
 async def test_missing_items_of_all_tenants(starter: Starter) -> None:
-    done = await starter("missing", "--all-tenants", "--json")
-    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in done.objects()] == [(ON, "gone")]
-    assert done.code == 3, "a tenant was never read"
+    result = await starter("missing", "--all-tenants", "--json")
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()] == [(ON, "gone")]
+    assert result.code == 3, "a tenant was never read"
     shown = await starter("missing", "--all-tenants")
     assert "Bellows" in shown.stdout
     assert "nothing is missing: 2 collections read to their end" in shown.stdout

@@ -207,17 +207,17 @@ async def test_status_table_lists_reasons_for_attention(database: Database, envi
     async with database.tenant(CALM) as session:
         refused = text("INSERT INTO audit_log_position (type_key, error_code) VALUES ('directoryAudits', :code)")
         await session.execute(refused, {"code": ErrorCode.GRAPH_PERMISSION_MISSING})
-    done = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env=environment)
-    assert done.exit_code == 0, done.stderr
-    head, *rows = done.stdout.splitlines()
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env=environment)
+    assert result.exit_code == 0, result.stderr
+    head, *rows = result.stdout.splitlines()
     assert head.split("  ")[0] == "tenant"
     assert [row.split("  ")[0] for row in rows] == ["Never read", "Worried", "Calm"]
     assert "1 of 1" in rows[2]
     assert "run failed, not read" in rows[1]
     assert "not watched" in rows[2]
-    assert "3 of 3 tenants need attention" in done.stderr
-    assert "watch:graph_permission_missing: 1 audit log of Calm" in done.stderr
-    assert "failed:graph_permission_missing: 1 collection of Worried" in done.stderr
+    assert "3 of 3 tenants need attention" in result.stderr
+    assert "watch:graph_permission_missing: 1 audit log of Calm" in result.stderr
+    assert "failed:graph_permission_missing: 1 collection of Worried" in result.stderr
 
     some = await asyncio.to_thread(CliRunner().invoke, app, ["status", "--tag", "c", "--json"], env=environment)
     (only,) = map(TenantStatus.model_validate_json, some.stdout.splitlines())
