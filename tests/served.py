@@ -19,15 +19,15 @@ def listing_documents(tenant: SimulatedTenant, collection: Collection) -> list[d
     if collection.singleton:
         return [tenant.get(collection.first_url(UUID(tenant.id)), version)]
     if collection.parent is None:
-        shown = tenant.documents(collection.first_url(UUID(tenant.id)), version)
+        documents = tenant.documents(collection.first_url(UUID(tenant.id)), version)
     else:
         parents = tenant.documents(load_catalog().collections[collection.parent].path, version)
-        shown = [
+        documents = [
             document
             for parent in parents
             for document in tenant.documents(collection.child_url(str(parent["id"])), version)
         ]
-    return [document for document in shown if not _left_out(document, collection)]
+    return [document for document in documents if not _left_out(document, collection)]
 
 
 def whole_document(tenant: SimulatedTenant, collection: Collection, document: dict[str, Any]) -> dict[str, Any]:

@@ -81,10 +81,10 @@ class DirectRuns:
             workflow_id="sync/test",
             selection=Selection(type_keys=tuple(type_keys)),
         )
-        begun = await ActivityEnvironment().run(self.records.begin_run, run)
+        result = await ActivityEnvironment().run(self.records.begin_run, run)
         counts: Counter[str] = Counter()
         results = {}
-        for planned in begun.plan:
+        for planned in result.plan:
             own = await self._collection(run, planned, short=short, options=options)
             counts += own
             results[planned.type_key] = CollectionResult(
@@ -156,16 +156,16 @@ class DirectRuns:
         is_last: bool,
     ) -> bool:
         """Merges some pages; False if their waves were lost."""
-        ended = [planned.type_key] if is_last else []
-        more = [PromisedWave(fetch_token=wave.fetch_token, rows=wave.rows) for wave in waves[1:]]
+        completed = [planned.type_key] if is_last else []
+        more_waves = [PromisedWave(fetch_token=wave.fetch_token, rows=wave.rows) for wave in waves[1:]]
         merge = UpsertItems(
             tenant_id=run.tenant_id,
             run_id=run.run_id,
             fetch_token=waves[0].fetch_token,
             promised_rows=waves[0].rows,
-            more_waves=more + [wave for fetched in waves for wave in fetched.more_waves],
-            ended=ended if planned.confirmable else [],
-            detailed=ended if planned.detailed else [],
+            more_waves=more_waves + [wave for fetched in waves for wave in fetched.more_waves],
+            ended=completed if planned.confirmable else [],
+            detailed=completed if planned.detailed else [],
             detail_refresh=options.detail_refresh,
             refreshes={planned.type_key: planned.refresh} if planned.refresh and not options.detail_refresh else {},
             deep=options.deep,
@@ -258,14 +258,14 @@ DIGESTS = {"raw_digest", "raw_digest_at", "list_hash"}
 def rows(database_url: str) -> dict[str, list[dict[str, Any]]]:
     """The rows of these tables, without raw digests; runs by their number, moments by the last run begun."""
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
-        begun = connection.execute("SELECT run_id, started_at FROM sync_run ORDER BY started_at").fetchall()
-        run_of = {run["run_id"]: number for number, run in enumerate(begun)}
+        runs = connection.execute("SELECT run_id, started_at FROM sync_run ORDER BY started_at").fetchall()
+        run_of = {run["run_id"]: number for number, run in enumerate(runs)}
 
         def plain(value: Any) -> Any:
             if isinstance(value, UUID):
                 return run_of.get(value, str(value))
             if hasattr(value, "tzinfo"):
-                return f"in run {sum(run['started_at'] <= value for run in begun)}"
+                return f"in run {sum(run['started_at'] <= value for run in runs)}"
             return value
 
         found = {}

@@ -23,6 +23,6 @@ async def intercepted(
     """The activity's result. Raises the exception that Temporal would get."""
     environment.info = replace(environment.info, activity_type=method.__name__)
     outermost = ActivityInterceptor().intercept_activity(_Innermost(cast("ActivityInboundInterceptor", None)))
-    given = ExecuteActivityInput(fn=method, args=arguments, executor=None, headers={})
-    answer: ResultT = await environment.run(outermost.execute_activity, given)
+    activity_input = ExecuteActivityInput(fn=method, args=arguments, executor=None, headers={})
+    answer: ResultT = await environment.run(outermost.execute_activity, activity_input)
     return answer

@@ -83,5 +83,5 @@ async def test_a_tenant_of_an_earlier_release_keeps_its_marks(
 async def test_no_key_is_made_without_a_wrapping_key(database: Database) -> None:
     await record_tenants(database)
     assert await key(database, ONE, SensitivityRules()) is None
-    made = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
-    assert made is not None
+    data_key = await key(database, ONE, SensitivityRules(WrappingKeys(OLD)))
+    assert data_key is not None

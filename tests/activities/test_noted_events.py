@@ -61,14 +61,14 @@ class Worker:
         self,
         *observations: Observation,
         outcomes: dict[str, tuple[Outcome, ErrorCode | None]] | None = None,
-        gone: tuple[UnlistedItem, ...] = (),
+        missing: tuple[UnlistedItem, ...] = (),
     ) -> list[str]:
         """Runs both collections; returns the new lines in the outbox."""
         run = await begin(self.database, TENANT, POLICIES, GROUPS)
         await land(self.database, TENANT, run, observations)
-        if gone:
+        if missing:
             async with self.database.tenant(TENANT) as session:
-                await record_gone(session, run.run_id, gone)
+                await record_gone(session, run.run_id, missing)
         await end(self.database, TENANT, run, RunStatus.PARTIAL if outcomes else RunStatus.SUCCESS, outcomes)
         return await self.note(run.run_id)
 
@@ -95,8 +95,8 @@ def worker(database: Database, tmp_path: Path) -> Worker:
     return Worker(database, tmp_path)
 
 
-def policy(state: str = "enabled", name: str = "Require MFA", **more: object) -> Observation:
-    return observation(POLICIES, "p", displayName=name, state=state, **more)
+def policy(state: str = "enabled", name: str = "Require MFA", **properties: object) -> Observation:
+    return observation(POLICIES, "p", displayName=name, state=state, **properties)
 
 
 GROUP = observation(GROUPS, "g", displayName="Pilot")
@@ -156,7 +156,7 @@ async def test_only_confirmed_items_are_gone(worker: Worker) -> None:
     assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
     await worker.run(policy(), GROUP)
     item = UnlistedItem(POLICIES, "p", "", None)
-    assert await worker.run(GROUP, gone=(item,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
+    assert await worker.run(GROUP, missing=(item,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
 
 
 async def test_a_run_that_ends_late_notes_its_changes(worker: Worker, database: Database) -> None:
@@ -195,8 +195,8 @@ async def test_message_about_a_hostile_name_has_no_control_characters(worker: Wo
     worker.activities._send = send
     request = DeliverEvents(tenant_id=TENANT, target="ops")
     assert (await ActivityEnvironment().run(worker.activities.deliver_events, request)).sent == 1
-    shown = 'Evil Bcc: a@b\N{REPLACEMENT CHARACTER}[31m<script>"{{'
-    event = f"{shown} (Conditional Access policy) was weakened: state, displayName"
+    clean_name = 'Evil Bcc: a@b\N{REPLACEMENT CHARACTER}[31m<script>"{{'
+    event = f"{clean_name} (Conditional Access policy) was weakened: state, displayName"
     assert [(sent.subject, sent.lines) for sent in messages] == [(f"Contoso: {event}", [event])]
 
 

@@ -202,7 +202,7 @@ def test_skipping_unchanged_objects_makes_the_same_inventory(pair: Pair) -> None
 
 
 @pytest.mark.parametrize(
-    ("key", "more"),
+    ("key", "extra_keys"),
     [
         (KEY, ()),
         pytest.param(KEY, MORE, marks=pytest.mark.slow),
@@ -210,11 +210,11 @@ def test_skipping_unchanged_objects_makes_the_same_inventory(pair: Pair) -> None
     ],
     ids=["key", "key, more collections", "no key, more collections"],
 )
-def test_unchanged_objects_are_skipped(pair: Pair, key: str | None, more: tuple[str, ...]) -> None:
+def test_unchanged_objects_are_skipped(pair: Pair, key: str | None, extra_keys: tuple[str, ...]) -> None:
     """An item with details is skipped from its second unchanged listing on, any other from its first."""
     edit = ("rename", "deviceCompliancePolicies", 0, 1)
-    digested = ("configurationPolicies", "deviceCompliancePolicies", *more[:1])
-    type_keys = (*digested, *more[1:], "directoryRoleAssignments")
+    digested = ("configurationPolicies", "deviceCompliancePolicies", *extra_keys[:1])
+    type_keys = (*digested, *extra_keys[1:], "directoryRoleAssignments")
     steps: list[Step] = [([], ReadOptions(), type_keys)] * 3 + [
         ([edit], ReadOptions(), digested),
         ([], ReadOptions(deep=True), digested),

@@ -167,9 +167,9 @@ async def test_a_run_begun_by_0_3_0_needs_no_records_of_its_pages(database: Data
 async def test_begin_run_names_unknown_collections_and_plans_the_others(database: Database, tmp_path: Path) -> None:
     await read_before(database)
     run = new_run("groups", "ofALaterRelease")
-    begun = await ActivityEnvironment().run(activities(database, tmp_path / "none").begin_run, run)
-    assert [planned.type_key for planned in begun.plan] == ["groups"]
-    assert begun.unknown == ["ofALaterRelease"]
+    result = await ActivityEnvironment().run(activities(database, tmp_path / "none").begin_run, run)
+    assert [planned.type_key for planned in result.plan] == ["groups"]
+    assert result.unknown == ["ofALaterRelease"]
 
 
 async def test_a_run_ends_although_its_references_cannot_be_read(
@@ -277,8 +277,8 @@ async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Databas
 async def test_the_plan_says_when_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:
     records = activities(database, write_tenants_file(tmp_path / "tenants.toml"))
     run = new_run("mobileApps", "roleScopeTags", "configurationPolicies", "groups", "assignmentFilters")
-    begun = await ActivityEnvironment().run(records.begin_run, run)
-    due = {planned.type_key: planned.refresh for planned in begun.plan}
+    result = await ActivityEnvironment().run(records.begin_run, run)
+    due = {planned.type_key: planned.refresh for planned in result.plan}
     assert {key: refresh.period for key, refresh in due.items() if refresh is not None} == {
         "mobileApps": timedelta(hours=6),
         "roleScopeTags": timedelta(hours=24),

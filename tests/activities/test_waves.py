@@ -45,8 +45,8 @@ def listing(pages: int, **page: object) -> Answer:
         results = []
         for cursor in request.cursors:
             number = int(cursor.url.partition("?")[2] or 1)
-            more = f"/{cursor.type_key}?{number + 1}" if number < pages else None
-            results.append(PageResult.model_validate({"type_key": cursor.type_key, "next_url": more, **page}))
+            next_url = f"/{cursor.type_key}?{number + 1}" if number < pages else None
+            results.append(PageResult.model_validate({"type_key": cursor.type_key, "next_url": next_url, **page}))
         return fetched(*results)
 
     return answer
@@ -221,8 +221,8 @@ async def test_a_wave_waits_for_the_turns_of_its_family() -> None:
             return fetched(paced=timedelta(milliseconds=1))
         return await listing(1)(request)
 
-    taken = await read(answer, batch("a", limit=1), batch("b", limit=1), in_turn=True)
-    assert [chain[0].fetched is not None and chain[0].fetched.paced for chain in taken.pages] == [None, None]
+    result = await read(answer, batch("a", limit=1), batch("b", limit=1), in_turn=True)
+    assert [chain[0].fetched is not None and chain[0].fetched.paced for chain in result.pages] == [None, None]
     assert requests == {"/a": 2, "/b": 2}
     requests.clear()
     ((back,),) = (await read(answer, batch("a"))).pages

@@ -125,10 +125,10 @@ async def test_changes_name_damaged_versions_and_omit_their_fields(
     assert [field["path"] for field in of_policies["q"]["fields"]] == ["state"]
     assert [document["version"] for document in last["summary"]["damaged"]] == [version]
     assert result.code == 3
-    shown = await starter("changes")
-    assert names_version(shown, version)
-    assert f"not known: the stored document of version {version} is damaged" in shown.stdout
-    assert "is forgotten" not in shown.stdout
+    printed = await starter("changes")
+    assert names_version(printed, version)
+    assert f"not known: the stored document of version {version} is damaged" in printed.stdout
+    assert "is forgotten" not in printed.stdout
     assert (await starter("changes", "--html", "page.html")).code == 3
     page = (tmp_path / "page.html").read_text()
     assert f"The stored document of version {version} is damaged" in page

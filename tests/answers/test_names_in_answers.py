@@ -99,8 +99,8 @@ async def test_application_is_named_by_its_app_id(database: Database, starter: C
     await catch_up(database, tenant_id, load_catalog().reading_rules())
     await sync(database, tenant_id, [access("All")], ACCESS)
     await sync(database, tenant_id, [access("All", EXCHANGE)], ACCESS)
-    shown = (await starter("changes", "--type", ACCESS)).stdout
-    assert 'conditions.applications.includeApplications: + "Exchange Online"\n' in shown
+    output = (await starter("changes", "--type", ACCESS)).stdout
+    assert 'conditions.applications.includeApplications: + "Exchange Online"\n' in output
     read = (await starter("show", ACCESS, "a")).stdout
     assert '"Exchange Online"' in read
     assert '"Break glass"' in read
@@ -182,5 +182,5 @@ async def test_unnamed_item_shows_its_title_and_is_never_renamed(
     assert changed["title"].startswith("Reader · Staff")
     history = (await starter("versions", assignments, EXCHANGE, "--json")).objects()
     assert [version["renamed_from"] for version in history] == [None, None]
-    (shown,) = (await starter("show", assignments, EXCHANGE, "--json")).objects()
-    assert shown["title"].startswith("Reader · Staff")
+    (record,) = (await starter("show", assignments, EXCHANGE, "--json")).objects()
+    assert record["title"].startswith("Reader · Staff")

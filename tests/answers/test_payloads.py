@@ -179,9 +179,9 @@ async def test_oma_uri_values_are_shown_and_compared_as_text(starter: CommandLin
 async def test_profile_is_shown_by_lines_with_secrets_hidden(starter: CommandLine) -> None:
     assert (await starter("show", PROFILES, "mac")).stdout.partition("payload:\n")[2] == MAC_SHOWN
     assert (await starter("diff", PROFILES, "mac")).stdout == MAC_DIFFERS
-    shown = (await starter("show", PROFILES, "ios")).stdout
-    assert "payload:\n  binary property list\n  | <?xml" in shown
-    assert "\n  |     <key>allowCamera</key>\n  |     <false/>\n" in shown
+    output = (await starter("show", PROFILES, "ios")).stdout
+    assert "payload:\n  binary property list\n  | <?xml" in output
+    assert "\n  |     <key>allowCamera</key>\n  |     <false/>\n" in output
     differs = (await starter("diff", PROFILES, "ios")).stdout
     assert "\n      <key>allowCamera</key>\n  -   <true/>\n  +   <false/>\n" in differs
 
@@ -211,7 +211,7 @@ async def test_drift_shows_the_lines_around_a_secret(
     assert (await starter("drift", "--html", str(tmp_path / "drift.html"))).code == 0
     page = (tmp_path / "drift.html").read_text()
     assert "AutoJoin" in page
-    assert not any("hidden-" in shown for shown in (table, str(report), str(finding), page))
+    assert not any("hidden-" in output for output in (table, str(report), str(finding), page))
     async with database.tenant(TENANT) as session:
         stored = (await session.execute(text("SELECT before, after FROM drift_finding"))).all()
     assert [tuple(row) for row in stored] == [(None, None)], "a hidden value is not kept"

@@ -22,8 +22,8 @@ def week(system: System) -> System:
     """The product after a simulated week; its tenants are in the database, where the page's forms can change them."""
     live_a_week(system)
     secrets = system.folder / "secrets"
-    there = (system.folder / "tenants.toml").read_text().replace(f"{secrets}/", "")
-    (system.folder / "to-import.toml").write_text(there)
+    content = (system.folder / "tenants.toml").read_text().replace(f"{secrets}/", "")
+    (system.folder / "to-import.toml").write_text(content)
     system.environment |= {"TENANTS_FROM": "table", "TENANT_SECRETS_FOLDER": str(secrets)}
     result = system.starter("tenant", "import", "to-import.toml")
     assert result.code == 0, result.stderr

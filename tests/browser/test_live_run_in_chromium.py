@@ -41,12 +41,12 @@ async def test_page_updates_until_its_run_ends(database: Database, page: dict[st
         await visitor.page.goto(page["sign_in_url"])
         await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
         await visitor.page.evaluate("window.isTheSame = true")
-        shown = visitor.page.locator("main")
-        await expect(shown).to_contain_text("0 items")
+        main = visitor.page.locator("main")
+        await expect(main).to_contain_text("0 items")
         await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
-        await expect(shown).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
+        await expect(main).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
         await end(database, CONTOSO, run)
-        await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
+        await expect(main).to_contain_text("success", timeout=MILLISECONDS)
         assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
         assert visitor.complaints == []
 
@@ -98,16 +98,16 @@ async def test_page_retries_a_failed_stream_and_stops_after_the_run(
         await visitor.page.goto(page["sign_in_url"])
         await visitor.page.goto(f"{page['url']}/tenants/{CONTOSO}/runs/{run.run_id}")
         await until_async(lambda: _soon(len(requests) == 1))
-        shown = visitor.page.locator("main")
-        await expect(shown).to_contain_text("0 items")
+        main = visitor.page.locator("main")
+        await expect(main).to_contain_text("0 items")
         await visitor.page.clock.run_for(20_000)
         assert len(requests) == 1, "it asks again calmly"
         await visitor.page.clock.run_for(15_000)
         await until_async(lambda: _soon(len(requests) == 2))
         await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
-        await expect(shown).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
+        await expect(main).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
         await end(database, CONTOSO, run)
-        await expect(shown).to_contain_text("success", timeout=MILLISECONDS)
+        await expect(main).to_contain_text("success", timeout=MILLISECONDS)
         await visitor.page.clock.run_for(300_000)
         assert len(requests) == 2, "a run that has ended changes no more"
 
@@ -131,17 +131,17 @@ async def test_portfolio_run_page_updates_until_the_run_ends(database: Database,
         await visitor.page.goto(page["sign_in_url"])
         await visitor.page.goto(f"{page['url']}/portfolio-runs/{run_id}")
         await visitor.page.evaluate("window.isTheSame = true")
-        shown = visitor.page.locator("main")
-        await expect(shown).to_contain_text("1 tenant: none has ended")
+        main = visitor.page.locator("main")
+        await expect(main).to_contain_text("1 tenant: none has ended")
         async with database.tenant(CONTOSO) as session:
             outcome = portfolio.TenantRunOutcome(of_tenant, RunStatus.FAILED, False, [])
             await portfolio.record_tenant(session, run_id, outcome)
-        await expect(shown).to_contain_text("1 tenant: 1 failed", timeout=MILLISECONDS)
+        await expect(main).to_contain_text("1 tenant: 1 failed", timeout=MILLISECONDS)
         async with database.no_tenant() as session:
             counts = PortfolioCounts(tenants=1)
             counts.count(RunStatus.FAILED)
             await portfolio.close_portfolio(session, run_id, portfolio.PortfolioEnd(RunStatus.FAILED, counts, []))
-        await expect(shown).not_to_contain_text("So far", timeout=MILLISECONDS)
+        await expect(main).not_to_contain_text("So far", timeout=MILLISECONDS)
         assert await visitor.page.locator("#live").count() == 0
         assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
         assert visitor.complaints == []

@@ -40,12 +40,12 @@ def reports(week: System) -> dict[str, Path]:
             "namedLocations",
         ),
     }
-    made = {}
+    files = {}
     for name, words in commands.items():
-        made[name] = week.folder / f"{name}.html"
-        result = week.starter(*words, "--html", str(made[name]))
+        files[name] = week.folder / f"{name}.html"
+        result = week.starter(*words, "--html", str(files[name]))
         assert result.code in (0, 3), result.stderr
-    return made
+    return files
 
 
 async def test_reports_open_without_errors_or_requests(reports: dict[str, Path], pictures: Path) -> None:

@@ -122,10 +122,10 @@ async def _start_a_run(page: Page, *, script: bool) -> None:
     await page.get_by_role("link", name=re.compile("Start a run")).click()
     await page.get_by_role("textbox", name="Reason").fill("after the change")
     await page.get_by_role("button", name="Start the run").click()
-    ended = page.get_by_role("main").get_by_text(re.compile("success|partial"))
-    while not script and not await ended.count():
+    status = page.get_by_role("main").get_by_text(re.compile("success|partial"))
+    while not script and not await status.count():
         await page.reload()
-    await expect(ended.first).to_be_visible(timeout=PATIENCE_MS)
+    await expect(status.first).to_be_visible(timeout=PATIENCE_MS)
 
 
 async def _read_the_audit_records(page: Page) -> None:

@@ -24,15 +24,15 @@ def main() -> None:
     if arguments.show:
         print("\n".join(schedule.describe() for schedule in schedules))
         return
-    ended = 0
+    played = 0
 
     def on_end(play: Play) -> None:
-        nonlocal ended
-        ended += 1
+        nonlocal played
+        played += 1
         for violation in play.violations:
             print(f"seed {play.schedule.seed}: {violation}", flush=True)
-        if ended % 20 == 0:
-            print(f"{ended} of {len(schedules)} seeds played", file=sys.stderr, flush=True)
+        if played % 20 == 0:
+            print(f"{played} of {len(schedules)} seeds played", file=sys.stderr, flush=True)
 
     with TemporaryDirectory() as folder:
         report = play_all(schedules, arguments.keep or Path(folder), at_once=arguments.at_once, on_end=on_end)

@@ -67,13 +67,13 @@ async def inventory_equals_tenant(
 ) -> list[str]:
     """After a clean run, items and hashes equal the tenant's, and all other items are missing with high confidence."""
     expected = await content_hashes(tenant, selection)
-    wrong: list[str] = []
+    violations: list[str] = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         record = await queries.run_record(session, run_id)
         question = await queries.question(session, selection.hash())
         items = [item async for item in queries.items(session, question)]
         marks = {"type_keys": list(selection.type_keys), "run_id": run_id}
-        wrong += [f"the absence of {tuple(row)} is wrong" for row in await session.execute(_BAD_ABSENCES, marks)]
+        violations += [f"the absence of {tuple(row)} is wrong" for row in await session.execute(_BAD_ABSENCES, marks)]
     if record is None or record.status is not RunStatus.SUCCESS or record.error_codes:
         return [f"the clean run did not succeed: {_in_short(record)}"]
     if question is None or question.latest.run_id != run_id:
@@ -82,32 +82,32 @@ async def inventory_equals_tenant(
     for key, content_hash in expected.items():
         item = stored.pop(key, None)
         if item is None:
-            wrong.append(f"{key} is not in the inventory")
+            violations.append(f"{key} is not in the inventory")
         elif item.content_hash != content_hash:
-            wrong.append(f"{key} has another content than the tenant")
+            violations.append(f"{key} has another content than the tenant")
         elif (item.state, item.confidence) != (State.PRESENT, Confidence.HIGH):
-            wrong.append(f"{key} exists and is {item.state} ({item.confidence}, {item.evidence})")
+            violations.append(f"{key} exists and is {item.state} ({item.confidence}, {item.evidence})")
     for key, item in stored.items():
         known = "confirmed" if load_catalog().collections[key[0]].confirmable else item.evidence
         if (item.state, item.confidence, item.evidence) != (State.MISSING, Confidence.HIGH, known):
-            wrong.append(f"{key} does not exist and is {item.state} ({item.confidence}, {item.evidence})")
+            violations.append(f"{key} does not exist and is {item.state} ({item.confidence}, {item.evidence})")
     counts = record.counts
     if counts.observed != len(expected) or counts.observed != counts.created + counts.changed + counts.unchanged:
-        wrong.append(f"counts do not add up to {len(expected)}: {counts}")
-    return wrong
+        violations.append(f"counts do not add up to {len(expected)}: {counts}")
+    return violations
 
 
 async def records_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
     """Every run is closed, a cancelled run names its canceller, and runs of one selection never overlap."""
-    wrong = []
+    violations = []
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
         records = await queries.recent_runs(session, 1000)
         cancels = {
             row.run_id: row.cancel_requested_by
             for row in await session.execute(text("SELECT run_id, cancel_requested_by FROM sync_run"))
         }
-    wrong += [f"run {_in_short(record)} was left open" for record in records if record.finished_at is None]
-    wrong += [
+    violations += [f"run {_in_short(record)} was left open" for record in records if record.finished_at is None]
+    violations += [
         f"run {record.run_id} is cancelled and does not say by whom"
         for record in records
         if record.status is RunStatus.CANCELLED and not cancels[record.run_id]
@@ -120,8 +120,8 @@ async def records_are_sound(database: Database, tenant: SimulatedTenant) -> list
         if earlier.selection_hash == later.selection_hash and earlier.finished_at is not None:
             assert later.started_at is not None
             if later.started_at < earlier.finished_at:
-                wrong.append(f"runs {earlier.run_id} and {later.run_id} of one selection overlap")
-    return wrong
+                violations.append(f"runs {earlier.run_id} and {later.run_id} of one selection overlap")
+    return violations
 
 
 _BAD_VERSIONS = text("""
@@ -160,13 +160,13 @@ SELECT (SELECT count(*) FROM staged_observation) AS staged, (SELECT count(*) FRO
 async def versions_are_sound(database: Database, tenant: SimulatedTenant) -> list[str]:
     """Versions count from 1 without a gap, consecutive versions differ, and staging is empty."""
     async with database.tenant(UUID(tenant.id), read_only=True) as session:
-        bad = [f"the versions of {tuple(row)} are wrong" for row in await session.execute(_BAD_VERSIONS)]
+        violations = [f"the versions of {tuple(row)} are wrong" for row in await session.execute(_BAD_VERSIONS)]
         rest = (await session.execute(_LEFT_OVERS)).one()
     if any(rest):
-        bad.append(
+        violations.append(
             f"{rest.staged} staged rows, {rest.waves} merged waves, {rest.pending} pending items are left behind"
         )
-    return bad
+    return violations
 
 
 def _in_short(record: RunRecord | None) -> str:

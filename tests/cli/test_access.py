@@ -61,9 +61,9 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
         "access revoke": await starter("revoke", "--role", "reader", "--tag", "emea", "--json"),
     }
     assert lines.keys() == OF_ACCESS
-    for command, ended in lines.items():
-        assert ended.objects(), (command, ended)
-        for line in ended.objects():
+    for command, result in lines.items():
+        assert result.objects(), (command, result)
+        for line in result.objects():
             assert record_of(line, command) in ("access-rule", "person"), command
     assert [rule["tag"] for rule in lines["access list"].objects()] == ["emea", None]
     (excluded,) = (await starter("list", "--json")).objects()
@@ -72,8 +72,8 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
         str(CONTOSO),
         True,
     )
-    shown = (await starter("list")).stdout
-    assert all(word in shown for word in ("ada@msp.example", "not", "Contoso", getpass.getuser()))
+    table = (await starter("list")).stdout
+    assert all(word in table for word in ("ada@msp.example", "not", "Contoso", getpass.getuser()))
     async with database.no_tenant() as session:
         acts = await session.execute(
             text("SELECT person_id, subject FROM audit_record WHERE action = 'access_changed' ORDER BY at")
@@ -124,8 +124,8 @@ async def test_ending_sessions_signs_out_everywhere(database: Database, starter:
     ],
 )
 async def test_a_usage_error_is_a_single_line(starter: Starter, words: tuple[str, ...], line: str) -> None:
-    ended = await starter(*words)
-    assert ended.code == 2
-    assert line in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    result = await starter(*words)
+    assert result.code == 2
+    assert line in result.stderr
+    assert result.stderr.count("\n") == 1
     assert (await starter("list", "--json")).stdout == ""

@@ -99,16 +99,16 @@ def test_every_text_parameter_refuses_control_characters(text: tuple[tuple[str, 
     words, parameter = text
     typed = "a\x1b[31m"
     command = COMMANDS[words]
-    given: list[str] = []
+    arguments: list[str] = []
     for param in command.params:
         value = typed if param is parameter else "1"
         if param.param_type_name == "argument" and (param.required or param is parameter):
-            given.append(value)
+            arguments.append(value)
         elif param is parameter:
-            given += [param.opts[0], value]
+            arguments += [param.opts[0], value]
         elif param.required:
-            given += [param.opts[0], OTHERS.get(kind_of(param), value)]
-    result = CliRunner().invoke(app, [*words, *given])
+            arguments += [param.opts[0], OTHERS.get(kind_of(param), value)]
+    result = CliRunner().invoke(app, [*words, *arguments])
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
@@ -139,13 +139,13 @@ BEYOND_TIME = (
 
 @pytest.mark.parametrize(("command", "option"), TIMES)
 async def test_every_time_parameter_has_bounds(tmp_path: Path, command: str, option: str, database_url: str) -> None:
-    more = {"export": [str(tmp_path / "out")], "baseline set": ["golden"]}.get(command, [])
+    arguments = {"export": [str(tmp_path / "out")], "baseline set": ["golden"]}.get(command, [])
     if command == "drift decide":
-        more = ["abcdef", "--as", "accepted", "--why", "because"]
+        arguments = ["abcdef", "--as", "accepted", "--why", "because"]
     run = CommandLine(database_url, tmp_path, TENANT)
     for typed in BEYOND_TIME:
         value = f"{typed}/appeared/groups/1" if option == "--after" else typed
-        result = await run(command, *more, option, value)
+        result = await run(command, *arguments, option, value)
         assert result.code == 2, typed
         (line,) = result.stderr.splitlines()
         assert line.startswith("error: ")
@@ -225,8 +225,8 @@ async def test_commands_accept_id_prefixes_and_list_ambiguous_ids(
     first, second = [await begin(database, TENANT, key) for key in ("groups", "namedLocations")]
     command = CommandLine(database_url, tmp_path, TENANT)
 
-    shown = await command("show", "groups", "bbbb", "--json")
-    assert shown.code == 0, shown.stderr
+    found = await command("show", "groups", "bbbb", "--json")
+    assert found.code == 0, found.stderr
     for words in (("show", "groups"), ("versions", "groups"), ("diff", "groups"), ("dependencies", "groups")):
         several = await command(words[0], words[1], "aaaa")
         assert several.code == 2

@@ -35,8 +35,8 @@ def test_an_upgrade_reports_its_roles(
             f"the database is at revision {head()} already",
             f"it works under one role, its owner {OWNER}",
         ]
-        (shown,) = run(tmp_path, url, "upgrade", "--json").objects()
-        assert shown == {"before": head(), "after": head(), "roles": [OWNER]}
+        (record,) = run(tmp_path, url, "upgrade", "--json").objects()
+        assert record == {"before": head(), "after": head(), "roles": [OWNER]}
 
 
 def test_a_refused_upgrade_names_the_owner_in_a_single_line(

@@ -56,9 +56,9 @@ def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None
     for tenant in system.graph.tenants:
         assert found["worker", tenant.name]["message"] == "signs in and reads"
         assert found["worker", tenant.name]["tenant_id"] == str(tenant.id)
-    shown = system.starter("doctor")
-    assert shown.code == 0
-    assert "0 failed" in shown.stdout
+    table = system.starter("doctor")
+    assert table.code == 0
+    assert "0 failed" in table.stdout
 
 
 def test_a_wrong_secret_fails_only_its_tenant_despite_a_token(system: System) -> None:

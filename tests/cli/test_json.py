@@ -88,8 +88,8 @@ def test_each_command_prints_the_fields_of_its_contract(system: System) -> None:
     assert list(record["collections"]["groups"]) == COLLECTION_FIELDS
     assert record["counts"]["created"] == len(groups)
 
-    shown = system.starter("run", record["run_id"], "--json")
-    assert (shown.code, shown.objects()) == (0, [record])
+    reprinted = system.starter("run", record["run_id"], "--json")
+    assert (reprinted.code, reprinted.objects()) == (0, [record])
     assert system.starter("runs", "--json").objects() == [record]
     assert system.starter("runs", tenant, "--limit", "1", "--json").objects() == [record]
     assert system.starter("runs", system.graph.tenants[1].name, "--json").objects() == []
@@ -137,10 +137,10 @@ def test_the_catalog_lists_every_collection(system: System) -> None:
 def test_help_of_every_command_has_an_example_and_json(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(app, [*words, "--help"])
     assert result.exit_code == 0
-    shown = " ".join(result.stdout.split())
-    assert "--json Print JSON, and nothing else, on stdout." in shown
+    output = " ".join(result.stdout.split())
+    assert "--json Print JSON, and nothing else, on stdout." in output
     typed = ("drift",) if words == ("drift", "show") else words  # `drift TENANT` is `drift show TENANT`
-    assert "Example: python starter.py " + " ".join(typed) in shown
+    assert "Example: python starter.py " + " ".join(typed) in output
 
 
 def test_tables_go_to_stdout_and_errors_to_stderr(system: System) -> None:

@@ -75,13 +75,13 @@ def test_limits_are_compared_in_temporals_precision(one: float | None, other: fl
 def test_limits_are_shown_applied_and_removed(system: System) -> None:
     configured = {"ACTIVITIES_PER_SECOND": "30", "ACTIVITIES_PER_SECOND_PER_TENANT": "2.5", "RUNS_PER_TENANT": "7"}
 
-    (shown,) = system.starter("limits", "--json", **configured).objects()
-    assert list(shown) == FIELDS
-    assert (shown["applied"], shown["in_step"], shown["partitions"]) == (False, False, 1)
-    assert shown["task_queue"] == system.environment["TEMPORAL_TASK_QUEUE"]
-    assert (shown["runs_per_tenant"], shown["runs_overall"], shown["waves_in_flight"]) == (7, 20, 16)
-    assert (shown["worker_activities"], shown["worker_database_connections"]) == (20, 20)
-    assert shown["activities_per_second"] == {**dict.fromkeys(RATE_FIELDS), "configured": 30}
+    (limits,) = system.starter("limits", "--json", **configured).objects()
+    assert list(limits) == FIELDS
+    assert (limits["applied"], limits["in_step"], limits["partitions"]) == (False, False, 1)
+    assert limits["task_queue"] == system.environment["TEMPORAL_TASK_QUEUE"]
+    assert (limits["runs_per_tenant"], limits["runs_overall"], limits["waves_in_flight"]) == (7, 20, 16)
+    assert (limits["worker_activities"], limits["worker_database_connections"]) == (20, 20)
+    assert limits["activities_per_second"] == {**dict.fromkeys(RATE_FIELDS), "configured": 30}
 
     (applied,) = system.starter("limits", "--apply", "--json", **configured).objects()
     assert (applied["applied"], applied["in_step"]) == (True, True)
@@ -101,9 +101,9 @@ def test_limits_are_shown_applied_and_removed(system: System) -> None:
 
 
 def test_a_difference_is_shown_with_the_command_to_apply_it(system: System) -> None:
-    shown = system.starter("limits", ACTIVITIES_PER_SECOND="30")
-    assert shown.code == 0
-    assert "apply these: python starter.py limits --apply" in shown.stdout
+    result = system.starter("limits", ACTIVITIES_PER_SECOND="30")
+    assert result.code == 0
+    assert "apply these: python starter.py limits --apply" in result.stdout
     applied = system.starter("limits", "--apply", ACTIVITIES_PER_SECOND="30")
     assert "ACTIVITIES_PER_SECOND: none before, 30 now" in applied.stdout
     assert "apply these" not in applied.stdout

@@ -137,12 +137,12 @@ async def test_notifications_are_listed_within_80_columns(database: Database, st
 
 async def test_a_snooze_is_created_listed_and_ended(database: Database, starter: Starter) -> None:
     await add_events(database)
-    begun = await starter(
+    created = await starter(
         *("snooze", "contoso", "--kind", "change", "--type", "groups", "--item", GROUP.upper()),
         *("--until", "2d", "--why", "x", "--json"),
     )
-    assert begun.code == 0, begun.stderr
-    (record,) = begun.objects()
+    assert created.code == 0, created.stderr
+    (record,) = created.objects()
     assert record_of(record, "notify snooze") == "snooze"
     (listed,) = (await starter("snoozes", "contoso", "--json")).objects()
     assert listed == record
@@ -152,8 +152,8 @@ async def test_a_snooze_is_created_listed_and_ended(database: Database, starter:
     assert "change groups" in table.stdout
     assert GROUP in table.stdout
     assert max(map(len, table.stdout.splitlines())) <= 80
-    ended = await starter("unsnooze", "contoso", listed["snooze_id"][:8], "--json")
-    assert record_of(ended.objects()[0], "notify unsnooze") == "snooze"
+    deleted = await starter("unsnooze", "contoso", listed["snooze_id"][:8], "--json")
+    assert record_of(deleted.objects()[0], "notify unsnooze") == "snooze"
     assert (await starter("snoozes", "contoso", "--json")).objects() == []
     assert (await starter("unsnooze", "contoso", listed["snooze_id"])).code == 2
 

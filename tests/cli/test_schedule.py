@@ -29,9 +29,11 @@ from inventory.user_errors import UserError
     ],
 )
 def test_an_invalid_schedule_is_refused(options: dict[str, str], words: str) -> None:
-    given: dict[str, str | None] = {"every": None, "cron": None, "calendar": None, "time_zone": None} | options
+    values: dict[str, str | None] = {"every": None, "cron": None, "calendar": None, "time_zone": None} | options
     with pytest.raises(UserError) as refused:
-        schedule_spec(given["every"], given["cron"], given["calendar"], given["time_zone"], options.get("jitter", "0s"))
+        schedule_spec(
+            values["every"], values["cron"], values["calendar"], values["time_zone"], options.get("jitter", "0s")
+        )
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 

@@ -226,10 +226,10 @@ async def test_decision_records_match_their_schemas(starter: CommandLine) -> Non
 
 
 async def test_plan_records_match_their_schemas(starter: CommandLine) -> None:
-    *_, made = (await starter("promote plan", str(OTHER), "--json")).objects()
-    plan_id = made["plan_id"]
-    shown = (await CommandLine.of(starter, OTHER)("promote show", plan_id, "--json")).objects()
-    printed = {"promote show": shown[-1:]}
+    *_, plan = (await starter("promote plan", str(OTHER), "--json")).objects()
+    plan_id = plan["plan_id"]
+    records = (await CommandLine.of(starter, OTHER)("promote show", plan_id, "--json")).objects()
+    printed = {"promote show": records[-1:]}
     for command, words in {
         "promote simulate": (plan_id,),
         "promote list": (),

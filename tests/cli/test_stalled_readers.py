@@ -82,7 +82,7 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
         "TENANTS_FILE": str(folder / "no-tenants.toml"),
         "TENANT_INVENTORY_STATE": str(folder / "no-stack"),
     }
-    open_ones = (
+    open_files = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND application_name = 'tenant-inventory' AND xact_start IS NOT NULL"
     )
@@ -92,7 +92,7 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
         with pipe.open("rb") as answer:
             assert select.select([answer], [], [], DEADLINE_SECONDS)[0], "it writes"
             with psycopg.connect(database_url, autocommit=True) as onlooker:
-                until(lambda: onlooker.execute(open_ones).fetchone() == (0,), f"{command}: a transaction is open")
+                until(lambda: onlooker.execute(open_files).fetchone() == (0,), f"{command}: a transaction is open")
             assert run.running(), f"{command} still waits for its reader"
             written = answer.read()
             assert len(written) > PIPE_BYTES, command

@@ -103,8 +103,8 @@ def test_a_table_has_headings_and_shows_common_values_once(capsys: pytest.Captur
 def test_chosen_columns_are_shown_in_the_given_order(capsys: pytest.CaptureFixture[str]) -> None:
     with using(OutputOptions(columns=("state", "NAME", "collection"), sort=("-read", "name"), ids=True)):
         print_table(COLUMNS, THINGS, record=Thing)
-    shown = capsys.readouterr().out
-    assert shown.splitlines() == [
+    table = capsys.readouterr().out
+    assert table.splitlines() == [
         "state    name         collection",
         "present  a long name  apps",
         "present  A            groups",
@@ -134,9 +134,9 @@ def test_an_unknown_column_is_refused_with_the_known_names(capsys: pytest.Captur
 def test_a_word_too_wide_for_its_column_has_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
     long = "n" * 60
     evidence = "collection_failed:" + "e" * 40
-    shown = printed(capsys, [Thing(name=long, state=evidence), *THINGS])
-    assert f"  {long}\n" in shown
-    assert f"    state: {evidence}\n" in shown
+    table = printed(capsys, [Thing(name=long, state=evidence), *THINGS])
+    assert f"  {long}\n" in table
+    assert f"    state: {evidence}\n" in table
 
 
 def test_a_cell_that_would_wrap_often_is_below_its_row(
@@ -149,14 +149,14 @@ def test_a_cell_that_would_wrap_often_is_below_its_row(
         Column("id", "external_id", shape=Shape.ID, is_kept=True),
         Column("codes", "codes"),
     )
-    shown, long = ["a" * 15, "b" * 8], "Android work profile compliance policy"
-    things = [Thing(name=f"Policy {number} of all", state="group", codes=shown[number % 2 :]) for number in range(3)]
+    codes, long = ["a" * 15, "b" * 8], "Android work profile compliance policy"
+    things = [Thing(name=f"Policy {number} of all", state="group", codes=codes[number % 2 :]) for number in range(3)]
     print_table(columns, [*things, Thing(name="Android", state=long)])
     printed = capsys.readouterr().out
     assert f"\n  kind: {long}\n" in printed
     assert printed.count("  group ") == len(things), "short kinds stay in their column"
     longer = "macOS enterprise work profile compliance policies"
-    alike = [Thing(name=f"Policy {digit}", state=f"{longer} {digit}", codes=[*shown, f"c{digit}"]) for digit in "12"]
+    alike = [Thing(name=f"Policy {digit}", state=f"{longer} {digit}", codes=[*codes, f"c{digit}"]) for digit in "12"]
     print_table(columns, alike)
     head, first, below, *_ = capsys.readouterr().out.splitlines()
     assert "kind" not in head, "a column of such cells has no room of its own"
@@ -173,9 +173,9 @@ def test_a_cell_that_would_wrap_often_is_below_its_row(
 )
 def test_a_word_wider_than_its_line_keeps_its_last_parts(capsys: pytest.CaptureFixture[str], long: str) -> None:
     for thing in (Thing(name=f"{long} b"), Thing(name="a", state=f"a {long}")):
-        shown = printed(capsys, [thing, *THINGS])
-        assert max(map(len, shown.splitlines())) <= 80
-        (word,) = (word for word in shown.split() if "…" in word)
+        table = printed(capsys, [thing, *THINGS])
+        assert max(map(len, table.splitlines())) <= 80
+        (word,) = (word for word in table.split() if "…" in word)
         assert word[0] == "…"
         assert word[1] in "/_~.:?&"
         assert long.endswith(word[1:])
@@ -189,10 +189,10 @@ def test_a_long_field_label_keeps_its_last_parts(capsys: pytest.CaptureFixture[s
     field = FieldText(label, "changed", before="0", after="1")
     with using(OutputOptions()):
         output.print_field(field, indent="  ")
-    shown = capsys.readouterr().out
-    assert max(map(len, shown.splitlines())) <= 80
-    assert shown.startswith("  …/Long/")
-    assert " ".join(shown.split()).endswith("/Long/AllowTelemetry: 0 → 1")
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.startswith("  …/Long/")
+    assert " ".join(text.split()).endswith("/Long/AllowTelemetry: 0 → 1")
 
 
 def test_ids_are_shown_whole_on_request(capsys: pytest.CaptureFixture[str]) -> None:
@@ -318,9 +318,9 @@ LINES = "".join(f"line {number}\n" for number in range(200))
 )
 def test_a_pager_shows_text_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
     program = "import sys; from cli.pager import paged\nwith paged(): sys.stdout.write(sys.argv[1])"
-    code, shown = on_a_terminal(program, text, PAGER=pager)
+    code, screen = on_a_terminal(program, text, PAGER=pager)
     assert code == 0
-    assert shown == (text.replace("line", "paged") if is_paged else text)
+    assert screen == (text.replace("line", "paged") if is_paged else text)
 
 
 def on_a_terminal(program: str, *arguments: str, **variables: str) -> tuple[int, str]:
@@ -330,12 +330,12 @@ def on_a_terminal(program: str, *arguments: str, **variables: str) -> tuple[int,
     command = [sys.executable, "-c", program, *arguments]
     process = subprocess.Popen(command, stdout=terminal, stdin=terminal, env=environment)
     os.close(terminal)
-    shown = b""
+    screen = b""
     with suppress(OSError):  # Linux raises it once the other end is closed
         while chunk := os.read(master, 65536):
-            shown += chunk
+            screen += chunk
     os.close(master)
-    return process.wait(), shown.decode().replace("\r\n", "\n")
+    return process.wait(), screen.decode().replace("\r\n", "\n")
 
 
 ENDLESS = """
@@ -351,5 +351,5 @@ except BrokenPipeError:
 
 
 def test_a_pager_streams_an_answer_and_ends_it_on_quitting() -> None:
-    code, shown = on_a_terminal(ENDLESS, PAGER="head -2")
-    assert (code, shown) == (7, "line 0\nline 1\n")
+    code, screen = on_a_terminal(ENDLESS, PAGER="head -2")
+    assert (code, screen) == (7, "line 0\nline 1\n")

@@ -225,8 +225,8 @@ def assert_lines_fit_and_no_word_is_cut(
     system: System, tried: dict[str, list[list[str]]], widths: tuple[int, ...]
 ) -> None:
     for command, arguments in tried.items():
-        for given in arguments:
-            words = [*command.split(), *given]
+        for options in arguments:
+            words = [*command.split(), *options]
             wide = ask(system, words)
             assert wide.stdout, words
             for width in widths:
@@ -235,16 +235,16 @@ def assert_lines_fit_and_no_word_is_cut(
 
 def assert_csv_has_the_fields_of_json_and_no_formula(system: System, tried: dict[str, list[list[str]]]) -> None:
     group = typer.main.get_command(app)
-    for command, (given, *_) in tried.items():
+    for command, (options, *_) in tried.items():
         words = command.split()
         if not has_csv(group, words):
             continue
-        header, *rows = csv.reader(ask(system, [*words, *given, "--csv"]).stdout.splitlines(keepends=True))
+        header, *rows = csv.reader(ask(system, [*words, *options, "--csv"]).stdout.splitlines(keepends=True))
         assert all(len(row) == len(header) for row in rows)
         assert not [cell for row in rows for cell in row if cell.startswith(FORMULA_STARTS) and not is_number(cell)]
         if command in OTHER_FIELDS:
             continue
-        records = [orjson.loads(line) for line in ask(system, [*words, *given, "--json"]).stdout.splitlines()]
+        records = [orjson.loads(line) for line in ask(system, [*words, *options, "--json"]).stdout.splitlines()]
         fitting = [record for record in records if {name.partition(".")[0] for name in header} == record.keys()]
         assert len(fitting) == len(rows) > 0, (command, header)
 

@@ -24,7 +24,7 @@ def message(text: str = "run failed: auth_failed", name: str = "Contoso") -> Mes
     return message_of(DELIVERY, TENANT, name, RUN, [event])
 
 
-def mailbox(server: MailServer, **more: object) -> EmailTarget:
+def mailbox(server: MailServer, **options: object) -> EmailTarget:
     return EmailTarget.model_validate(
         {
             "name": "people",
@@ -34,7 +34,7 @@ def mailbox(server: MailServer, **more: object) -> EmailTarget:
             "security": "none",
             "sender": "inventory@msp.example",
             "recipients": ["ada@msp.example", "grace@msp.example"],
-            **more,
+            **options,
         }
     )
 

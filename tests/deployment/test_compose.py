@@ -170,16 +170,24 @@ def test_the_page_is_served_only_behind_a_proxy_with_a_health_check() -> None:
     assert (program, script, command) == ("python", "starter.py", "web")
     written = [option.replace("${WEB_HOSTNAME:-}", "inventory.example") for option in options]
     filled = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", option) for option in written]
-    given = dict(option.removeprefix("--").split("=") for option in filled)
-    assert given.keys() == {"listen", "behind-proxy", "proxy-address"}
+    place_options = dict(option.removeprefix("--").split("=") for option in filled)
+    assert place_options.keys() == {"listen", "behind-proxy", "proxy-address"}
     served = place(
-        given["listen"], behind_proxy=given["behind-proxy"], proxies=[given["proxy-address"]], has_sign_in=True
+        place_options["listen"],
+        behind_proxy=place_options["behind-proxy"],
+        proxies=[place_options["proxy-address"]],
+        has_sign_in=True,
     )
     assert served.lets_in("172.18.0.1"), "the gateway of a network that Docker makes"
     assert not served.lets_in("203.0.113.1")
     for name, has_sign_in in (("", True), ("inventory.example", False)):
         with pytest.raises(PlaceError):
-            place(given["listen"], behind_proxy=name, proxies=[given["proxy-address"]], has_sign_in=has_sign_in)
+            place(
+                place_options["listen"],
+                behind_proxy=name,
+                proxies=[place_options["proxy-address"]],
+                has_sign_in=has_sign_in,
+            )
     assert HEALTH in SERVICES["web"]["healthcheck"]["test"][-1]
     assert {name for name in SERVICES["web"]["environment"] if name.startswith("WEB_")} == {
         name for name in known_names() if name.startswith("WEB_") and "FEDERATED" not in name

@@ -94,8 +94,8 @@ def take_steps(folder: Path, there: Servers) -> Installed:
     """
     clone, home, filled = folder / "clone", folder / "home", folder / "filled"
     shutil.copytree(CHECKOUT, clone, ignore=NOT_CLONED)
-    for made in (home, filled):
-        made.mkdir()
+    for directory in (home, filled):
+        directory.mkdir()
     (filled / ".env").write_text(filled_in((CHECKOUT / ".env.example").read_text(), there.settings))
     shutil.copy(there.tenants_file, filled / "tenants.toml")
     script = ["set -e"]

@@ -57,9 +57,9 @@ class Case:
         for answer in self.content.get("answers", ()):
             if answer.get("when", when) == when:
                 address = str(answer["request"]).removeprefix("GET ")
-                begun = address.removesuffix("…")
-                rest = ".*" if begun.endswith("/") or "?" in begun else r"(\?.*)?"
-                pattern = re.escape(begun) + (rest if address.endswith("…") else "")
+                prefix = address.removesuffix("…")
+                rest = ".*" if prefix.endswith("/") or "?" in prefix else r"(\?.*)?"
+                pattern = re.escape(prefix) + (rest if address.endswith("…") else "")
                 yield re.compile(pattern), int(answer["status"]), answer["body"]
 
 
@@ -138,8 +138,8 @@ class TenantPair:
         """The document that `show` shows."""
         result = self.command("show", type_key, external_id, "--json")
         assert result.code == 0, result.stderr
-        shown: dict[str, Any] = result.objects()[0]["document"]
-        return shown
+        document: dict[str, Any] = result.objects()[0]["document"]
+        return document
 
     def diff(self, type_key: str, external_id: str) -> list[DifferenceRecord]:
         """The differences of the last two versions."""

@@ -102,8 +102,8 @@ class System:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        for begun in self._begun:
-            begun.fork.stop()
+        for running in self._begun:
+            running.fork.stop()
         for command in self._commands:
             command.kill()
             command.__exit__(None, None, None)
@@ -137,9 +137,9 @@ class System:
     def begin(self, *arguments: str) -> RunningCommand:
         """Starts one command. The system stops it at the end of the test."""
         outputs = Path(mkdtemp(dir=self.folder))
-        begun = RunningCommand(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
-        self._begun.append(begun)
-        return begun
+        running = RunningCommand(*arguments, environment=self.environment, folder=self.folder, outputs=outputs)
+        self._begun.append(running)
+        return running
 
     def popen(self, *arguments: str, log: Path | None = None) -> "subprocess.Popen[str]":
         """Starts one command as a shell would. The system kills it at the end of the test.

@@ -35,9 +35,9 @@ def test_02_order_of_home_screen(pair: TenantPair) -> None:
         "homeScreenPages[Work].icons[order]",
         "homeScreenPages[order]",
     ]
-    shown, (served,) = pair.show(type_key, external_id), case.after[type_key]
+    document, (served,) = pair.show(type_key, external_id), case.after[type_key]
     for name in ("homeScreenPages", "homeScreenDockIcons"):
-        assert shown[name] == served[name]
+        assert document[name] == served[name]
 
 
 @pytest.mark.slow

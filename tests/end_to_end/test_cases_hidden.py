@@ -111,9 +111,9 @@ def catalog_policy(changed_at: str, **properties: Any) -> Documents:
 
 @pytest.mark.slow
 def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair: TenantPair) -> None:
-    (type_key,) = held = catalog_policy("2026-01-01T08:00:00Z")
-    external_id = held[type_key][0]["id"]
-    pair.hold(held)
+    (type_key,) = documents = catalog_policy("2026-01-01T08:00:00Z")
+    external_id = documents[type_key][0]["id"]
+    pair.hold(documents)
     first = pair.sync([type_key])
     result = pair.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
     assert result.code == 0, result.stderr
@@ -130,9 +130,9 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair:
     assert (finding.path, finding.hidden, finding.evidence) == (CATALOG_SECRET, True, "edited")
     (difference,) = pair.diff(type_key, external_id)
     assert (difference.path, difference.kind, difference.hidden) == expected
-    shown: Any = pair.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
-    assert shown["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
-    assert shown["valueState"] == "encryptedValueToken"
+    setting: Any = pair.show(type_key, external_id)["settings"][0]["settingInstance"]["simpleSettingValue"]
+    assert setting["value"] == {"edited": "2026-02-01T08:00:00.1230000Z", "sensitive": True}
+    assert setting["valueState"] == "encryptedValueToken"
 
     # A new token, or another spelling of the same time, is no edit.
     pair.hold(catalog_policy("2026-02-01T08:00:00.123Z"))
@@ -177,9 +177,9 @@ def test_no_secret_is_stored_shown_exported_or_logged(pair: TenantPair) -> None:
     first = pair.sync(type_keys)
     kept = [pair.system.logs().encode(), asyncio.run(history(pair, first)).encode()]
     for name, case in cases.items():
-        shown = pair.show(case.type_keys[0], case.ids[0])
-        assert "sensitive" in hidden_value(shown, SECRETS[name][0]), name
-        kept.append(repr(shown).encode())
+        document = pair.show(case.type_keys[0], case.ids[0])
+        assert "sensitive" in hidden_value(document, SECRETS[name][0]), name
+        kept.append(repr(document).encode())
     exported = pair.system.folder / f"exported-{is_keyed(pair)}"
     assert pair.command("export", str(exported)).code == 0
     kept += [file.read_bytes() for file in exported.rglob("*") if file.is_file()]
@@ -198,15 +198,15 @@ def test_no_secret_is_stored_shown_exported_or_logged(pair: TenantPair) -> None:
         assert (field.path.startswith(SECRETS[name][0]), field.hidden, field.kind) == (True, True, "changed"), name
 
 
-def hidden_value(shown: dict[str, Any], path: str) -> Any:
+def hidden_value(document: dict[str, Any], path: str) -> Any:
     """The value that replaces a secret; in a list of configurations, the value that replaces its token."""
-    held: Any = shown
+    part: Any = document
     for step in path.split("."):
-        held = held[step]
+        part = part[step]
     if path.endswith("configurations"):
-        assert [value["key"] for value in held] == ["endpoint", "token"]
-        held = held[1]["value"]
-    return held
+        assert [value["key"] for value in part] == ["endpoint", "token"]
+        part = part[1]["value"]
+    return part
 
 
 async def history(pair: TenantPair, record: RunRecord) -> str:

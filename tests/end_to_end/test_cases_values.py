@@ -68,9 +68,9 @@ def case(number: int) -> Case:
     return Case(path.stem)
 
 
-def lines_about(shown: str, words: str) -> list[str]:
+def lines_about(output: str, words: str) -> list[str]:
     """The stripped lines of an output that contain these words."""
-    return [line.strip() for line in shown.splitlines() if words in line]
+    return [line.strip() for line in output.splitlines() if words in line]
 
 
 def people_read(situation: Situation) -> dict[str, str]:
@@ -93,22 +93,22 @@ def test_encoding_change_with_equal_text_is_shown_in_one_line(
     situation: Situation, number: int, encodings: str
 ) -> None:
     situation.become(case(number))
-    for name, shown in people_read(situation).items():
-        assert len(lines_about(shown, "scriptContent")) == 1, name
-        assert len(lines_about(shown, f"{encodings}; the text is the same")) == 1, name
-        assert "Write-Host" not in shown
-        assert "IyDDpMO2" not in shown, "base64"
-        assert "//4jACAA" not in shown
+    for name, output in people_read(situation).items():
+        assert len(lines_about(output, "scriptContent")) == 1, name
+        assert len(lines_about(output, f"{encodings}; the text is the same")) == 1, name
+        assert "Write-Host" not in output
+        assert "IyDDpMO2" not in output, "base64"
+        assert "//4jACAA" not in output
 
 
 def test_script_change_shows_removed_and_added_lines(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(16))
-    for name, shown in people_read(situation).items():
-        assert "- Write-Host $text" in shown, name
-        assert "+ Remove-Item $text" in shown, name
-        assert "//4jACAA" not in shown, name
-    shown = situation.changes()
-    assert lines_about(shown, "naïve") == ['$text = "naïve café"'], "what stays is no change"
+    for name, output in people_read(situation).items():
+        assert "- Write-Host $text" in output, name
+        assert "+ Remove-Item $text" in output, name
+        assert "//4jACAA" not in output, name
+    output = situation.changes()
+    assert lines_about(output, "naïve") == ['$text = "naïve café"'], "what stays is no change"
     page = tmp_path / "page.html"
     situation.changes("--html", str(page))
     html = page.read_text()
@@ -128,11 +128,11 @@ def test_added_or_removed_setting_shows_its_definition_and_choice(situation: Sit
         played.before, played.after = played.after, played.before
     situation.become(played)
     definition = "device_vendor_example_policy_config_protection_blockatfirstseen"
-    for name, shown in people_read(situation).items():
-        (line,) = lines_about(shown, "protection_blockatfirstseen: ") or lines_about(shown, f"{definition}_0")
+    for name, output in people_read(situation).items():
+        (line,) = lines_about(output, "protection_blockatfirstseen: ") or lines_about(output, f"{definition}_0")
         assert f"0 ({definition}_0)" in line, name
-        assert not lines_about(shown, "@odata.type"), name
-        assert not lines_about(shown, "TemplateReference"), name
+        assert not lines_about(output, "@odata.type"), name
+        assert not lines_about(output, "TemplateReference"), name
     fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     (setting,) = [field for field in fields if field["path"] == f"settings[{definition}]"]
     assert setting["before" if back else "after"]["settingInstance"]["settingDefinitionId"] == definition
@@ -143,15 +143,15 @@ def test_added_or_removed_setting_shows_its_definition_and_choice(situation: Sit
 def test_added_assignment_is_shown_with_group_and_filter_names(situation: Situation, tmp_path: Path) -> None:
     situation.become(case(18))
     text = 'include group "Pilot" · filter "Company devices" (include) · direct'
-    shown = people_read(situation)
+    outputs = people_read(situation)
     for name in ("changes", "diff", "drift"):
-        (line,) = lines_about(shown[name], text)
+        (line,) = lines_about(outputs[name], text)
         assert "@odata" not in line, name
         assert "_20000000" not in line, name
     for page in (situation.changes, situation.drift):
         page("--html", str(tmp_path / "page.html"))
         assert text in unescape((tmp_path / "page.html").read_text())
-    assert lines_about(shown["diff"], "20000000-0000-4000-8000-000000000018, include filter 30000000-0000-4000-8000")
+    assert lines_about(outputs["diff"], "20000000-0000-4000-8000-000000000018, include filter 30000000-0000-4000-8000")
     (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     assert field["after"]["target"]["groupId"] == "20000000-0000-4000-8000-000000000018", "the whole object"
 
@@ -159,8 +159,8 @@ def test_added_assignment_is_shown_with_group_and_filter_names(situation: Situat
 @pytest.mark.slow
 def test_text_that_becomes_a_number_is_shown_with_unsplit_odata_type(situation: Situation) -> None:
     situation.become(case(19))
-    for name, shown in people_read(situation).items():
-        assert "@odata → type" not in shown, name
+    for name, output in people_read(situation).items():
+        assert "@odata → type" not in output, name
     assert lines_about(situation.changes(), "retentiondays") == [
         'protection_retentiondays: "8" → 8 (device_vendor_example_policy_config_protection_retentiondays)'
     ]
@@ -173,10 +173,10 @@ def test_text_that_becomes_a_number_is_shown_with_unsplit_odata_type(situation: 
 def test_removed_exclusion_is_shown_with_its_own_intent(situation: Situation) -> None:
     situation.become(case(20))
     text = 'exclude group "Without the archiver" · available · direct'
-    shown = people_read(situation)
+    outputs = people_read(situation)
     for name in ("changes", "diff", "drift", "compare"):
-        assert len(lines_about(shown[name], text)) == 1, name
-        assert "· required ·" not in shown[name], name
+        assert len(lines_about(outputs[name], text)) == 1, name
+        assert "· required ·" not in outputs[name], name
     (field,) = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     group = "20000000-0000-4000-8000-000000000020"
     assert (field["path"], field["kind"]) == (f"assignments[exclusion group {group}, available]", "removed")
@@ -188,10 +188,10 @@ def test_exclusion_with_changed_intent_shows_both_intents_without_assignment_id(
     situation: Situation,
 ) -> None:
     situation.become(case(21))
-    for shown in (situation.changes(), situation.diff(), situation.compare()):
-        assert "required" in shown
-        assert "available" in shown
-        assert "_1_0" not in shown
+    for output in (situation.changes(), situation.diff(), situation.compare()):
+        assert "required" in output
+        assert "available" in output
+        assert "_1_0" not in output
     fields = json.loads(situation.changes("--json").splitlines()[0])["fields"]
     excluded = "assignments[exclusion group 20000000-0000-4000-8000-000000000020"
     assert [(field["path"], field["kind"]) for field in fields] == [

@@ -92,16 +92,16 @@ class Editor:
         ))  # fmt: skip
         self._number += 1
         edit = action()
-        made, self._added = [edit, *self._added], []
-        return made
+        edits, self._added = [edit, *self._added], []
+        return edits
 
     def _pick(self, *type_keys: str) -> tuple[str, dict[str, Any]]:
         type_key = self._random.choice(type_keys or tuple(PATHS))
-        there = [entry for entry in self._listed(type_key) if entry["id"] not in self._touched]
-        if len(there) < 3:
+        candidates = [entry for entry in self._listed(type_key) if entry["id"] not in self._touched]
+        if len(candidates) < 3:
             self._added.append(self._add(type_key))
             return self._pick(*type_keys)
-        document = self._random.choice(there)
+        document = self._random.choice(candidates)
         self._touched.add(document["id"])
         return type_key, document
 
@@ -150,9 +150,9 @@ class Editor:
     def _setting(self) -> Edit:
         type_key, document = self._pick("configurationPolicies")
         below = f"{PATHS[type_key]}/{document['id']}/settings"
-        there = self._tenant.documents(below)
-        if there:
-            self._tenant.remove(below, there[0]["id"])
+        settings = self._tenant.documents(below)
+        if settings:
+            self._tenant.remove(below, settings[0]["id"])
         else:
             definition = {"settingInstance": {"settingDefinitionId": f"device_{self._number}"}}
             self._tenant.add(below, definition)
@@ -205,7 +205,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
     random, tenant, graph = Random(seed), system.tenant, system.graph
     tenant_id, editor = UUID(tenant.id), Editor(system.tenant, Random(seed))
     client = await connect_temporal({"target_host": temporal.address})
-    ended: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
 
     async def sync() -> str:
         queue = system.environment["TEMPORAL_TASK_QUEUE"]
@@ -214,7 +214,7 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
             status = str((await run.handle.result())["status"])
         except WorkflowFailureError:
             status = "failed"
-        ended[status] += 1
+        statuses[status] += 1
         return status
 
     async def noticed(since: datetime, *, is_noisy: bool) -> tuple[list[ChangeRecord], datetime]:
@@ -253,13 +253,13 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
         editor.settled()
         found, since = await noticed(since, is_noisy=FaultKind.NOISE in kinds)
         assert Counter(reported_edit(change, expected) for change in found) == expected
-    return ended
+    return statuses
 
 
 @pytest.mark.slow
 async def test_change_feed_equals_the_list_of_edits(system: System, temporal: EmbeddedTemporal) -> None:
-    ended = await replay(system, temporal, seed=1, rounds=4, edits=8)
-    assert ended["success"] >= 5
+    statuses = await replay(system, temporal, seed=1, rounds=4, edits=8)
+    assert statuses["success"] >= 5
 
 
 @pytest.mark.slow
@@ -267,5 +267,5 @@ async def test_change_feed_equals_the_list_of_edits(system: System, temporal: Em
 async def test_change_feed_reports_each_of_hundreds_of_edits(
     system: System, temporal: EmbeddedTemporal, seed: int
 ) -> None:
-    ended = await replay(system, temporal, seed=seed, rounds=20, edits=12)
-    assert ended["partial"] + ended["failed"] > 3, "there were bad runs in between"
+    statuses = await replay(system, temporal, seed=seed, rounds=20, edits=12)
+    assert statuses["partial"] + statuses["failed"] > 3, "there were bad runs in between"

@@ -49,12 +49,12 @@ def test_list_truncated_inside_an_expansion_is_read_to_its_end(pair: TenantPair)
     ]
     pair.tenant.change(COMPLIANCE, key, {"scheduledActionsForRule": actions})
     assert pair.sync(["deviceCompliancePolicies"]).status == "success"
-    whole = pair.show("deviceCompliancePolicies", key)
+    document = pair.show("deviceCompliancePolicies", key)
     pair.tenant.cut_expansions(2)
     record = pair.sync(["deviceCompliancePolicies"])
     assert (record.status, record.counts.changed) == ("success", 0)
-    assert pair.show("deviceCompliancePolicies", key) == whole
-    assert [len(rule["scheduledActionConfigurations"]) for rule in whole["scheduledActionsForRule"]] == [5, 5, 5]
+    assert pair.show("deviceCompliancePolicies", key) == document
+    assert [len(rule["scheduledActionConfigurations"]) for rule in document["scheduledActionsForRule"]] == [5, 5, 5]
 
 
 def test_unreadable_rest_of_a_list_is_reported_as_incomplete_details(pair: TenantPair) -> None:

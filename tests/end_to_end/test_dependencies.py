@@ -82,8 +82,8 @@ def test_run_reads_references_and_deleted_group_is_dangling(graph: SimulatedGrap
     first = referring.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
     assert asyncio.run(unread(referring)) == 0, "the run has read what it found"
-    there = {document["id"] for document in referring.tenant.documents("groups")}
-    uses = Counter({key: times for key, times in uses_of_groups(referring).items() if key in there})
+    group_ids = {document["id"] for document in referring.tenant.documents("groups")}
+    uses = Counter({key: times for key, times in uses_of_groups(referring).items() if key in group_ids})
     group, times = uses.most_common(1)[0]
 
     needed = referring.starter("dependencies", referring.tenant.name, "groups", group, "--json").objects()

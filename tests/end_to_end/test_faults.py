@@ -99,11 +99,11 @@ ENDINGS: dict[FaultKind, tuple[Ending, Ending]] = {
 AIMED = frozenset(kind for kind in FaultKind if not kind.startswith(("batch_", "token_", "reset_", "slow_")))
 
 
-def fault(kind: FaultKind, **more: Any) -> Fault:
+def fault(kind: FaultKind, **options: Any) -> Fault:
     connection = kind.startswith(("reset_", "slow_"))
     aimed = kind in AIMED and kind is not FaultKind.APP_REVOKED
     path = PATH if aimed else r"\$batch" if connection else ""
-    return Fault(kind, path=path, retry_after="1", seconds=0.2, **more)
+    return Fault(kind, path=path, retry_after="1", seconds=0.2, **options)
 
 
 def test_endings_cover_every_fault() -> None:

@@ -173,10 +173,10 @@ def test_a_running_run_shows_its_counts(system: System, graph: SimulatedGraph) -
 
     def shows_workflow_counts() -> bool:
         # The workflow learns of a merge after the database, and of the collection's end with the merge.
-        shown = system.starter("run", run_id, "--json")
-        if "the counts come from the workflow" not in shown.stderr:
+        result = system.starter("run", run_id, "--json")
+        if "the counts come from the workflow" not in result.stderr:
             return False
-        run = shown.run()
+        run = result.run()
         return run.counts.requests >= 2 and run.collections["groups"].outcome == "complete"
 
     worker.wait_until(merged)

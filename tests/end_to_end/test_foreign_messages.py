@@ -94,8 +94,8 @@ async def test_run_that_read_nothing_proves_no_item_missing(synced: System, *, o
     run = new_run(synced)
     async with stranger(synced) as foreign:
         if opened:
-            begun = await foreign.call("begin_run", run, BeginRunResult)
-            assert begun.opening == RunStatus.RUNNING
+            result = await foreign.call("begin_run", run, BeginRunResult)
+            assert result.opening == RunStatus.RUNNING
         finished = await foreign.call("finish_run", claim(run), FinishRunResult)
     assert (finished.status, finished.error_codes) == (RunStatus.FAILED, [ErrorCode.LISTING_UNPROVEN])
     record = (await asyncio.to_thread(synced.starter, "run", str(run.run_id), "--json")).run()
@@ -153,8 +153,8 @@ async def test_foreign_url_is_refused_beside_a_valid_page(synced: System, graph:
 async def test_listing_without_a_merge_is_no_evidence(synced: System) -> None:
     run = new_run(synced)
     async with stranger(synced) as foreign:
-        begun = await foreign.call("begin_run", run, BeginRunResult)
-        (planned,) = begun.plan
+        result = await foreign.call("begin_run", run, BeginRunResult)
+        (planned,) = result.plan
         fetched = await foreign.call("fetch_pages", page_of(run, planned.first_url), FetchPagesResult)
         assert fetched.rows
         finished = await foreign.call("finish_run", claim(run), FinishRunResult)

@@ -63,13 +63,13 @@ def test_unlisted_object_is_read_again_by_id(pair: TenantPair, type_key: str, pa
 def test_properties_shown_only_by_id_are_no_change(pair: TenantPair, type_key: str, path: str, expand: str) -> None:
     pair.sync([type_key])
     key = next(iter(items(pair, type_key)))
-    shown = pair.tenant.get(f"{path}/{key}{expand}")
+    answer = pair.tenant.get(f"{path}/{key}{expand}")
     pair.tenant.unlist(path, key)
     address = rf"/(beta|v1\.0)/{path}/{key}(\?.*)?"
-    pair.answer_with(address, 200, {**shown, "shownByIdAlone": "x"})
+    pair.answer_with(address, 200, {**answer, "shownByIdAlone": "x"})
     assert pair.sync([type_key]).counts.changed == 0
     assert state(pair, type_key, key) == ("present", "high", "found_by_id")
-    pair.answer_with(address, 200, {**shown, "shownByIdAlone": "x", "description": "edited"})
+    pair.answer_with(address, 200, {**answer, "shownByIdAlone": "x", "description": "edited"})
     assert pair.sync([type_key]).counts.changed == 1
     document = pair.show(type_key, key)
     assert (document["description"], "shownByIdAlone" in document) == ("edited", False)

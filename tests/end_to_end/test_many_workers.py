@@ -157,13 +157,13 @@ async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
     assert len(runs) == TENANTS, "no tenant was synced twice"
 
     run_of = {run.tenant_id: run.run_id for run in runs}
-    wrong: list[str] = []
+    violations: list[str] = []
     async with system.database() as database:
         for tenant in graph.tenants:
-            wrong += await inventory_equals_tenant(database, tenant, SELECTION, run_of[UUID(tenant.id)])
-            wrong += await records_are_sound(database, tenant)
-            wrong += await versions_are_sound(database, tenant)
-    assert not wrong
+            violations += await inventory_equals_tenant(database, tenant, SELECTION, run_of[UUID(tenant.id)])
+            violations += await records_are_sound(database, tenant)
+            violations += await versions_are_sound(database, tenant)
+    assert not violations
 
     work = await Work.of(client, runs)
     assert work.lost_attempts > 0, "the workers died over something"

@@ -59,12 +59,12 @@ async def store_earlier_run(system: System) -> None:
             had = tuple(detail for detail in now.details if detail.property == FEWER.get(type_key, ""))
             collection = now.model_copy(update={"details": had})
             observer = Observer(collection.observation_rules())
-            shown = listing_documents(system.tenant, collection)
-            lists, _ = observer.observe_page(shown)
+            documents_listed = listing_documents(system.tenant, collection)
+            lists, _ = observer.observe_page(documents_listed)
             await land(database, tenant_id, run, lists)
             if had:
                 documents, _ = observer.observe_page(
-                    [whole_document(system.tenant, collection, entry) for entry in shown]
+                    [whole_document(system.tenant, collection, entry) for entry in documents_listed]
                 )
                 pairs = zip(lists, documents, strict=True)
                 async with database.tenant(tenant_id) as session:

@@ -39,12 +39,12 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def configure_receiver(system: System, receiver: Receiver, more: str = "") -> None:
+def configure_receiver(system: System, receiver: Receiver, conditions: str = "") -> None:
     """Makes the system's workers notify the receiver."""
     secret = system.folder / "hook-secret"
     secret.write_text(SECRET)
     file = system.folder / "notifications.toml"
-    file.write_text(FILE.format(url=receiver.url(), secret=secret) + more)
+    file.write_text(FILE.format(url=receiver.url(), secret=secret) + conditions)
     system.environment["NOTIFICATIONS_FILE"] = str(file)
 
 

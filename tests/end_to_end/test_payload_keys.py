@@ -97,8 +97,8 @@ async def history(system: System, run: RunRecord) -> tuple[set[bytes], bytes]:
 
 def test_schedule_in_clear_stays_readable_after_encryption_is_switched_on(system: System) -> None:
     """A command without the key is refused once the schedule is encrypted."""
-    made = system.starter("schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "24h", *TYPES)
-    assert made.code == 0, made.stderr
+    created = system.starter("schedule", "set", "nightly", "--tenant", system.tenant.name, "--every", "24h", *TYPES)
+    assert created.code == 0, created.stderr
     in_clear = until(lambda: system.starter("schedule", "list", "--json").stdout)
     listed = system.starter("schedule", "list", "--json", PAYLOAD_KEYS=ring(NEW))
     assert (listed.code, listed.stdout) == (0, in_clear), listed.stderr

@@ -147,8 +147,8 @@ def needs_beyond(granted: set[str]) -> CollectionNeeds:
 
 
 def test_without_one_permission_only_its_collections_fail_and_name_it(system: System) -> None:
-    taken = "DeviceManagementScripts.Read.All"
-    granted = printed(system) - {taken}
+    revoked = "DeviceManagementScripts.Read.All"
+    granted = printed(system) - {revoked}
     system.tenant.grant(granted)
     record = system.sync("--all")
     needing = needs_beyond(granted)
@@ -156,7 +156,7 @@ def test_without_one_permission_only_its_collections_fail_and_name_it(system: Sy
     assert record.status is RunStatus.PARTIAL
     assert codes(record) == needing.codes() | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     for key in needing.all:
-        assert taken in record.collections[key].context.values(), key
+        assert revoked in record.collections[key].context.values(), key
 
 
 @pytest.mark.slow
@@ -166,19 +166,19 @@ def test_each_revoked_permission_fails_only_its_collections_in_runs_and_check(sy
         name for key, collection in COLLECTIONS.items() if key not in DELEGATED_ONLY for name in collection.permissions
     }
     assert len(everything) > 50
-    for taken in sorted(everything & opened_to_apps):
-        granted = everything - {taken}
+    for revoked in sorted(everything & opened_to_apps):
+        granted = everything - {revoked}
         system.tenant.grant(granted)
         needing = needs_beyond(granted)
-        assert needing.all, f"nothing needs {taken}, and yet it is printed"
+        assert needing.all, f"nothing needs {revoked}, and yet it is printed"
         others = [key for key in COLLECTIONS if key not in needing.all | DELEGATED_ONLY][:3]
         record = system.sync(*(f"--type={key}" for key in (*sorted(needing.all), *others)), "--deep")
-        assert record.status is RunStatus.PARTIAL, taken
-        assert codes(record) == needing.codes(), taken
+        assert record.status is RunStatus.PARTIAL, revoked
+        assert codes(record) == needing.codes(), revoked
         for key in needing.all:
             # Not always the revoked permission: the least may be another, which was never granted.
             lacked = {permission for entry in line_of(key) for permission in entry.permissions} - granted
-            assert lacked & set(record.collections[key].context.values()), (taken, key)
+            assert lacked & set(record.collections[key].context.values()), (revoked, key)
         checked = system.starter("check", system.tenant.name, "--all", "--json").objects()
         missing = {probe["type_key"] for probe in checked if probe["readability"] == "permission_missing"}
         assert missing == needing.lists | {

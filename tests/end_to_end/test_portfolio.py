@@ -150,11 +150,11 @@ def test_cancelling_a_portfolio_run_cancels_its_runs(system: System) -> None:
     result = system.starter("portfolio", "cancel", run_id, "--reason", "wrong tag")
     assert result.code == 0, result.stderr
 
-    def ended() -> PortfolioRecord | None:
-        shown = system.starter("portfolio", "run", run_id, "--json")
-        return portfolio_of(shown) if shown.code == 5 else None
+    def cancelled_record() -> PortfolioRecord | None:
+        printed = system.starter("portfolio", "run", run_id, "--json")
+        return portfolio_of(printed) if printed.code == 5 else None
 
-    record = until(ended)
+    record = until(cancelled_record)
     assert record.status is RunStatus.CANCELLED
     assert record.cancel_reason == "wrong tag"
     assert record.cancel_requested_by
@@ -288,8 +288,8 @@ def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temp
         records = system.starter("portfolio", "runs", "--json").objects()
         return [record for record in records if record["schedule"] == "nightly" and record["status"] != "running"]
 
-    (ended,) = until(scheduled)
-    second = portfolio_of(system.starter("portfolio", "run", ended["portfolio_run_id"], "--json"))
+    (portfolio_run,) = until(scheduled)
+    second = portfolio_of(system.starter("portfolio", "run", portfolio_run["portfolio_run_id"], "--json"))
     assert second.status is RunStatus.SUCCESS
     joined = {tenant.tenant_id: tenant.run_id for tenant in second.tenants if tenant.joined}
     assert joined == {tenant.tenant_id: tenant.run_id for tenant in first.tenants}, (

@@ -42,9 +42,9 @@ def test_retention_command_deletes_now_and_prints_counts(system: System) -> None
     ]
     result = system.starter("retention", system.tenant.name, "--count", "2", "--json")
     assert result.objects() == [{"tenant_id": system.tenant.id, "versions": 1, "documents": 1, "runs": 0, "plans": 0}]
-    shown = system.starter("retention", VERSION_RETENTION_COUNT="1")
-    assert shown.code == 0, shown.stderr
-    assert system.tenant.name in shown.stdout
+    counts = system.starter("retention", VERSION_RETENTION_COUNT="1")
+    assert counts.code == 0, counts.stderr
+    assert system.tenant.name in counts.stdout
     assert system.starter("retention", "--count", "1", "--json").objects()[0]["versions"] == 0
     assert system.items() == before
     assert system.sync("--type", "groups").counts.changed == 0
@@ -64,8 +64,8 @@ async def test_worker_keeps_the_retention_schedule_and_deletes_by_its_limits(
     assert [interval.every for interval in description.schedule.spec.intervals] == [timedelta(hours=7)]
     assert description.schedule.policy.overlap is ScheduleOverlapPolicy.SKIP
     action = cast("ScheduleActionStartWorkflow", description.schedule.action)
-    given = await client.data_converter.decode(cast("list[Payload]", action.args), [RetentionInput])
-    assert given == [RetentionInput.within(days=0, count=1, run_days=30)]
+    inputs = await client.data_converter.decode(cast("list[Payload]", action.args), [RetentionInput])
+    assert inputs == [RetentionInput.within(days=0, count=1, run_days=30)]
 
     limits = RetentionInput.within(days=0, count=1, run_days=1)
     result = await client.execute_workflow(RetentionWorkflow.run, limits, id=f"retention/{queue}", task_queue=queue)

@@ -65,9 +65,9 @@ def test_upgrade_during_a_sync_does_not_block_it(stale: System, selection: tuple
     stamp(url, head())
     stale.start_worker()
     assert stale.starter("sync", stale.tenant.name, *selection, "--no-wait").code == 0
-    ended = "SELECT status, observed, errors FROM sync_run WHERE finished_at IS NOT NULL"
+    query = "SELECT status, observed, errors FROM sync_run WHERE finished_at IS NOT NULL"
     with psycopg.connect(url, autocommit=True) as connection:
-        while (run := connection.execute(ended).fetchone()) is None:
+        while (run := connection.execute(query).fetchone()) is None:
             stamp(url, LAST_RELEASE)
             assert upgrade(url).before == LAST_RELEASE
         items = connection.execute("SELECT count(*) FROM inventory_item").fetchone()

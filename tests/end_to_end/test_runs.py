@@ -297,8 +297,8 @@ async def test_serial_throttle_family_gets_one_request_per_collection(
     ]
     assert names.count("read_wave") == 1, "one wave waits for both turns"
     assert len(system.graph.requests(Kind.INNER, system.tenant.id)) == 2
-    begun = next(event for event in events if event.HasField("activity_task_completed_event_attributes"))
-    (payload,) = begun.activity_task_completed_event_attributes.result.payloads
+    completion = next(event for event in events if event.HasField("activity_task_completed_event_attributes"))
+    (payload,) = completion.activity_task_completed_event_attributes.result.payloads
     assert BeginRunResult.model_validate_json(payload.data).policy.detail_items == DETAIL_ITEMS
 
 
@@ -320,10 +320,10 @@ async def test_temporal_shows_search_attributes_and_holds_no_document(
     assert attributes["RunStatus"] == "success"
     assert record.workflow_id == sync_workflow_id(record.tenant_id, record.selection)
     history = await handle.fetch_history()
-    shown = readable(history)
-    assert system.tenant.id in shown, "payloads are readable, or nothing would be found"
-    assert "Top secret" not in shown
-    assert system.tenant.client_secret not in shown + system.logs()
+    text = readable(history)
+    assert system.tenant.id in text, "payloads are readable, or nothing would be found"
+    assert "Top secret" not in text
+    assert system.tenant.client_secret not in text + system.logs()
     assert len(history.events) < 120, "all collections and their details in a few waves"
 
 

@@ -104,10 +104,10 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
     assert [field["path"] for field in change["fields"]] == ["name"], "the settings have not been read"
     (part,) = change["stale"]["parts"]
     assert (part["detail"], part["error_code"], part["http_status"]) == ("settings", "graph_unavailable", 500)
-    shown = ask(system, "show", *item, "--json").objects()[0]
-    assert shown["document"]["name"] == "Renamed meanwhile"
-    assert len(shown["document"]["settings"]) == policy["settingCount"]
-    assert shown["stale"]["since"] == part["read_at"] == change["stale"]["since"]
+    record = ask(system, "show", *item, "--json").objects()[0]
+    assert record["document"]["name"] == "Renamed meanwhile"
+    assert len(record["document"]["settings"]) == policy["settingCount"]
+    assert record["stale"]["since"] == part["read_at"] == change["stale"]["since"]
 
     again = system.sync(*TYPES)
     assert (again.status, again.counts.changed, again.counts.stale) == ("partial", 0, 1)
@@ -141,14 +141,14 @@ def test_suddenly_unlicensed_settings_are_kept_and_requested_again(graph: Simula
     assert len(kept["document"]["settings"]) == known["settingCount"]
     assert "settings" not in lacking["document"]
     assert (kept["details_complete"], lacking["details_complete"]) == (True, False)
-    for shown in (kept, lacking):
-        (part,) = shown["stale"]["parts"]
+    for record in (kept, lacking):
+        (part,) = record["stale"]["parts"]
         assert (part["detail"], part["error_code"], part["http_status"]) == ("settings", "graph_not_licensed", 403)
 
     mended = system.sync("--type", POLICIES)
     assert (mended.status, mended.counts.changed, mended.counts.stale) == ("success", 0, 0)
-    shown = ask(system, "show", POLICIES, new, "--json").objects()[0]
-    assert len(shown["document"].get("settings", [])) == len(own_documents(system, OF_POLICIES, new, "settings"))
+    record = ask(system, "show", POLICIES, new, "--json").objects()[0]
+    assert len(record["document"].get("settings", [])) == len(own_documents(system, OF_POLICIES, new, "settings"))
 
 
 def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, system: System) -> None:
@@ -163,9 +163,9 @@ def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, sys
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=below, count=1))
     run = system.sync("--type", PARTNERS, "--deep")
     assert (run.status, run.error_codes, run.counts.stale, run.counts.changed) == ("success", [], 1, 0)
-    shown = ask(system, "show", PARTNERS, partner, "--json").objects()[0]
-    assert shown["document"][SYNCHRONIZATION]
-    (part,) = shown["stale"]["parts"]
+    record = ask(system, "show", PARTNERS, partner, "--json").objects()[0]
+    assert record["document"][SYNCHRONIZATION]
+    (part,) = record["stale"]["parts"]
     assert (part["detail"], part["error_code"]) == (SYNCHRONIZATION, "graph_not_found")
     again = system.sync("--type", PARTNERS)
     assert (again.status, again.counts.stale, again.counts.changed) == ("success", 0, 0), "it was there all the time"
@@ -215,9 +215,9 @@ def test_completing_unread_details_of_a_new_item_is_no_change(graph: SimulatedGr
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=f"{below}/{lost['id']}/presentationValues"))
     first = system.sync(*TYPES)
     assert (first.status, first.counts.stale) == ("partial", 1)
-    shown = ask(system, "show", TEMPLATES, template["id"], "--json").objects()[0]
-    assert (shown["details_complete"], shown["stale"]["parts"][0]["read_at"]) == (False, None)
-    assert len(shown["document"]["definitionValues"]) == len(own_documents(system, below))
+    record = ask(system, "show", TEMPLATES, template["id"], "--json").objects()[0]
+    assert (record["details_complete"], record["stale"]["parts"][0]["read_at"]) == (False, None)
+    assert len(record["document"]["definitionValues"]) == len(own_documents(system, below))
 
     graph.faults.clear()
     system.tenant.change(below, other["id"], {"enabled": not other["enabled"]})

@@ -24,9 +24,9 @@ def tenants_file(system: System) -> Path:
 def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
     path = tenants_file(system)
     first, second = system.graph.tenants
-    whole = path.read_text()
+    content = path.read_text()
     entry = next(tenant for tenant in load_tenants(path) if str(tenant.id) == str(second.id))
-    before = whole[: whole.rindex("[[tenant]]")] + "# more to come\n"
+    before = content[: content.rindex("[[tenant]]")] + "# more to come\n"
     path.write_text(before)
     system.start_worker()
     secret = system.folder / "new-secret"

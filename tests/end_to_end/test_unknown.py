@@ -59,9 +59,9 @@ async def test_runs_of_unknown_tenants_leave_no_row_and_block_no_tenant(
 
 @pytest.mark.slow
 def test_run_of_a_tenant_unknown_to_the_worker_fails(system: System) -> None:
-    whole = Path(system.environment["TENANTS_FILE"]).read_text()
+    content = Path(system.environment["TENANTS_FILE"]).read_text()
     of_the_worker = system.folder / "of-the-worker.toml"
-    of_the_worker.write_text(whole.replace(str(system.tenant.id), str(uuid4())))
+    of_the_worker.write_text(content.replace(str(system.tenant.id), str(uuid4())))
     of_the_command = system.environment["TENANTS_FILE"]
     system.environment["TENANTS_FILE"] = str(of_the_worker)
     system.start_worker()
@@ -86,9 +86,9 @@ async def test_collection_of_a_later_release_fails_alone(system: System, tempora
 
     def look() -> None:
         (listed,) = system.starter("portfolio", "runs", "--json").objects()
-        shown = portfolio_of(system.starter("portfolio", "run", listed["portfolio_run_id"], "--json"))
-        assert (shown.status, shown.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
-        (mine,) = [tenant for tenant in shown.tenants if str(tenant.tenant_id) == system.tenant.id]
+        portfolio_run = portfolio_of(system.starter("portfolio", "run", listed["portfolio_run_id"], "--json"))
+        assert (portfolio_run.status, portfolio_run.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
+        (mine,) = [tenant for tenant in portfolio_run.tenants if str(tenant.tenant_id) == system.tenant.id]
         assert (mine.status, mine.error_codes) == (RunStatus.PARTIAL, [ErrorCode.UNKNOWN_COLLECTION])
         result = system.starter("run", str(mine.run_id), "--json")
         assert result.code == 3

@@ -80,13 +80,13 @@ def test_look_reports_a_deleted_item_and_the_next_run_confirms_it(system: System
 def test_look_reports_a_new_item_as_its_listing_shows_it(system: System) -> None:
     system.start_worker()
     system.sync("--type", "deviceCompliancePolicies", "--type", "deviceConfigurations", "--type", "groups")
-    made = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
-    system.tenant.log_event(INTUNE_LOG, made, "Create")
+    item_id = system.tenant.add(PATH, {**system.tenant.documents(PATH)[0], "id": str(uuid4()), "displayName": "New"})
+    system.tenant.log_event(INTUNE_LOG, item_id, "Create")
 
     counts = look(system)
     assert (counts.created, counts.changed, counts.unknown_events) == (1, 0, 0)
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
-    assert [(line["external_id"], line["kind"]) for line in lines] == [(made, "appeared")]
+    assert [(line["external_id"], line["kind"]) for line in lines] == [(item_id, "appeared")]
     assert lines[0]["audit"]["events"][0]["actor"] == "ada@contoso.example"
     again = look(system)
     assert (again.requests, again.created) == (2, 0), "the event is handled"
@@ -100,8 +100,8 @@ def test_new_items_over_the_limit_are_found_by_the_next_look(system: System) -> 
     system.sync("--type", "deviceCompliancePolicies")
     policy = system.tenant.documents(PATH)[0]
     for number in range(MOST_NEW + 1):
-        made = system.tenant.add(PATH, {**policy, "id": str(uuid4()), "displayName": str(number)})
-        system.tenant.log_event(INTUNE_LOG, made, "Create")
+        item_id = system.tenant.add(PATH, {**policy, "id": str(uuid4()), "displayName": str(number)})
+        system.tenant.log_event(INTUNE_LOG, item_id, "Create")
     assert [look(system).created for _ in range(3)] == [MOST_NEW, 1, 0]
 
 
@@ -139,8 +139,8 @@ def test_look_leaves_items_with_unlicensed_settings_to_the_next_run(system: Syst
     fault = system.graph.faults.add(Fault(FaultKind.NOT_SET_UP, path=f"{edited}/settings"))
     counts = look(system)
     assert (counts.read, counts.changed) == (0, 0)
-    shown = system.starter("show", system.tenant.name, "configurationPolicies", edited, "--json").objects()[0]
-    assert shown["document"]["settings"]
+    record = system.starter("show", system.tenant.name, "configurationPolicies", edited, "--json").objects()[0]
+    assert record["document"]["settings"]
     system.graph.faults.remove(fault)
     full = system.sync("--type", "configurationPolicies")
     assert (full.counts.changed, full.counts.stale) == (1, 0)
@@ -156,9 +156,9 @@ def test_look_reports_an_edit_without_never_licensed_details(system: System) -> 
     system.tenant.log_event(ENTRA_LOG, edited, "Update")
     counts = look(system)
     assert (counts.read, counts.changed) == (1, 1)
-    shown = system.starter("show", system.tenant.name, "administrativeUnits", edited, "--json").objects()[0]
-    assert (shown["details_complete"], shown["stale"]) == (True, None)
-    assert "scopedRoleMembers" not in shown["document"]
+    record = system.starter("show", system.tenant.name, "administrativeUnits", edited, "--json").objects()[0]
+    assert (record["details_complete"], record["stale"]) == (True, None)
+    assert "scopedRoleMembers" not in record["document"]
 
 
 def test_look_reads_once_for_repeated_late_events_and_counts_foreign_events(system: System) -> None:

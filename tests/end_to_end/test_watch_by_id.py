@@ -43,9 +43,9 @@ def test_look_finds_new_items_as_their_listing_shows_them(system: System) -> Non
             continue
         path = collection.path.strip("/")
         try:
-            shown = system.tenant.get(path, collection.api_version)["value"]
+            documents = system.tenant.get(path, collection.api_version)["value"]
             key = system.tenant.add(
-                path, {name: value for name, value in shown[0].items() if name != collection.id_field}
+                path, {name: value for name, value in documents[0].items() if name != collection.id_field}
             )
         except (LookupError, IndexError, KeyError):
             continue

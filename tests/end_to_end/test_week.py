@@ -46,7 +46,7 @@ def test_outputs_of_the_week_match_the_page(tenants: System) -> None:
             syncs += 1
         result = tenants.starter(*words)
         assert result.code in (0, 3), (words, result.stdout, result.stderr)
-        return week.shown(result.stdout)
+        return week.first_lines(result.stdout)
 
     if os.environ.get(WRITE):
         week.write(output_of)

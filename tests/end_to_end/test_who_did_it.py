@@ -41,9 +41,9 @@ def test_changes_name_the_actor_of_an_intune_change(system: System) -> None:
     assert audit[unknown] == {"status": "not_in_audit_log", "log": "auditEvents", "events": []}
     assert last["summary"]["audit"] == {"found": 1, "not_in_audit_log": 1}
 
-    shown = system.starter("changes", system.tenant.name)
-    assert shown.stdout.count("by ada@contoso.example at ") == 1
-    assert shown.stdout.count("not in the audit log") == 1
+    result = system.starter("changes", system.tenant.name)
+    assert result.stdout.count("by ada@contoso.example at ") == 1
+    assert result.stdout.count("not in the audit log") == 1
 
 
 @pytest.mark.slow
@@ -78,9 +78,9 @@ def test_changes_name_the_actor_of_an_entra_change(system: System) -> None:
     assert (event["actor"], event["operation"]) == ("grace@contoso.example", "Update")
     assert audit[group] == {"status": "not_in_audit_log", "log": "directoryAudits", "events": []}
     assert last["summary"]["audit_logs"]["directoryAudits"]["not_read"] == 0
-    shown = system.starter("changes", system.tenant.name)
-    assert shown.stdout.count("by grace@contoso.example at ") == 1
-    assert "audit log was" not in shown.stderr
+    result = system.starter("changes", system.tenant.name)
+    assert result.stdout.count("by grace@contoso.example at ") == 1
+    assert "audit log was" not in result.stderr
 
 
 def directory_audit(object_id: str, activity: str) -> dict[str, Any]:

@@ -126,12 +126,12 @@ async def test_foreign_workflow_with_a_runs_id_fails_only_its_tenant(
 
 
 async def joined_and_refused(
-    system: System, client: Client, workflow_id: str, given: SyncInput | PortfolioInput, *command: str
+    system: System, client: Client, workflow_id: str, workflow_input: SyncInput | PortfolioInput, *command: str
 ) -> CommandResult:
     """Runs a command that joins a workflow with that id but another input, which a worker then refuses."""
-    workflow_type = "SyncWorkflow" if isinstance(given, SyncInput) else "PortfolioWorkflow"
+    workflow_type = "SyncWorkflow" if isinstance(workflow_input, SyncInput) else "PortfolioWorkflow"
     queue = system.environment["TEMPORAL_TASK_QUEUE"]
-    await client.start_workflow(workflow_type, given, id=workflow_id, task_queue=queue)
+    await client.start_workflow(workflow_type, workflow_input, id=workflow_id, task_queue=queue)
     following = system.popen(*command, "--json")
     assert following.stderr is not None
     line = await asyncio.to_thread(following.stderr.readline)
@@ -145,9 +145,9 @@ async def joined_and_refused(
 @pytest.mark.slow
 async def test_run_of_another_tenant_under_this_tenants_id_is_refused(system: System, client: Client) -> None:
     ours, theirs = (UUID(tenant.id) for tenant in system.graph.tenants)
-    given = SyncInput(tenant_id=theirs, selection=SELECTION)
+    workflow_input = SyncInput(tenant_id=theirs, selection=SELECTION)
     command = ("sync", system.tenant.name, *FEW)
-    refused = await joined_and_refused(system, client, sync_workflow_id(ours, SELECTION), given, *command)
+    refused = await joined_and_refused(system, client, sync_workflow_id(ours, SELECTION), workflow_input, *command)
     record = refused.run()
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
     assert (await asyncio.to_thread(system.sync, *FEW)).status is RunStatus.SUCCESS
@@ -156,9 +156,9 @@ async def test_run_of_another_tenant_under_this_tenants_id_is_refused(system: Sy
 @pytest.mark.slow
 async def test_portfolio_of_other_tenants_under_this_portfolios_id_is_refused(system: System, client: Client) -> None:
     ours, theirs = (TenantChoice(tenant_ids=(UUID(tenant.id),)) for tenant in system.graph.tenants)
-    given = PortfolioInput(selection=SELECTION, chosen=theirs)
+    workflow_input = PortfolioInput(selection=SELECTION, chosen=theirs)
     command = ("portfolio", "sync", "--tenant", system.tenant.name, *FEW)
-    refused = await joined_and_refused(system, client, portfolio_workflow_id(SELECTION, ours), given, *command)
+    refused = await joined_and_refused(system, client, portfolio_workflow_id(SELECTION, ours), workflow_input, *command)
     record = PortfolioRecord.model_validate_json(refused.stdout)
     assert (refused.code, record.status, record.error_codes) == (4, RunStatus.FAILED, [ErrorCode.WORKFLOW_ID_HELD])
     result = await run_command(system, *command, "--json")

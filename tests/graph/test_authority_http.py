@@ -85,10 +85,10 @@ def serving(context: ssl.SSLContext | None) -> Iterator[Server]:
             self.send_response(200)
             self.end_headers()
             with socket.create_connection((host, int(port))) as target:
-                there = Thread(target=relay, args=(self.connection, target))
-                there.start()
+                upstream = Thread(target=relay, args=(self.connection, target))
+                upstream.start()
                 relay(target, self.connection)
-                there.join()
+                upstream.join()
             self.close_connection = True
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so

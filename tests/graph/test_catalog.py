@@ -374,8 +374,8 @@ def test_payloads_are_shown_on_request_without_secrets() -> None:
             "@odata.type": "#microsoft.graph.macOSCustomConfiguration", "id": "i", "payload": payload,
             "omaSettings": [*settings], "preSharedKey": "hidden-3",
         }  # fmt: skip
-        shown = Observer(entry.observation_rules(show_payloads=True)).observe(document).document
-        assert (payload.encode() in shown, b"strict" in shown, b"hidden-" in shown) == (is_shown, True, False)
+        stored = Observer(entry.observation_rules(show_payloads=True)).observe(document).document
+        assert (payload.encode() in stored, b"strict" in stored, b"hidden-" in stored) == (is_shown, True, False)
         hidden = Observer(entry.observation_rules()).observe(document).document
         assert (payload.encode() in hidden, b"strict" in hidden, b"hidden-" in hidden) == (False, False, False)
 

@@ -96,12 +96,12 @@ def test_every_remark_is_mended_or_refuted() -> None:
     remarks = [(row["type_key"], remark) for row in rows() for remark in remarks_of(row)]
     assert len(remarks) >= 90
     assert [remark for _, remark in remarks if answer_to(remark) is None] == []
-    open_ones = {}
+    unmet = {}
     for type_key, remark in remarks:
-        answer, shown = answer_to(remark), set(aspects(COLLECTIONS[type_key]))
-        if answer is not None and (set(answer.has) - shown or set(answer.lacks) & shown):
-            open_ones[remark] = (set(answer.has) - shown, set(answer.lacks) & shown)
-    assert open_ones == {}
+        answer, present = answer_to(remark), set(aspects(COLLECTIONS[type_key]))
+        if answer is not None and (set(answer.has) - present or set(answer.lacks) & present):
+            unmet[remark] = (set(answer.has) - present, set(answer.lacks) & present)
+    assert unmet == {}
 
 
 def test_each_answer_has_a_remark() -> None:

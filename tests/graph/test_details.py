@@ -82,8 +82,8 @@ def test_pages_are_followed_to_the_end_and_joined_in_order() -> None:
         f"{ROOT}{PATH}/one/settings?$skiptoken=a": page(after="b"),
         f"{ROOT}{PATH}/one/settings?$skiptoken=b": page({"id": "2"}),
     }
-    whole = read(reading(entry), lambda call: pages[call.url], entry).whole()
-    assert whole == {"id": "one", "displayName": "One", "settings": [{"id": "0"}, {"id": "1"}, {"id": "2"}]}
+    document = read(reading(entry), lambda call: pages[call.url], entry).whole()
+    assert document == {"id": "one", "displayName": "One", "settings": [{"id": "0"}, {"id": "1"}, {"id": "2"}]}
 
 
 def test_progress_between_calls_hides_secrets() -> None:
@@ -108,8 +108,8 @@ def test_members_of_a_detail_have_their_own_calls() -> None:
         f"{PATH}/one/values/v%2F1/presented": ok({"value": [{"id": "p"}]}),
         f"{PATH}/one/values/v2/presented": ok({"value": []}),
     }
-    whole = read(reading(entry), lambda call: answers[call.url], entry).whole()
-    assert whole["values"] == [{"id": "v/1", "presented": [{"id": "p"}]}, {"id": "v2", "presented": []}]
+    document = read(reading(entry), lambda call: answers[call.url], entry).whole()
+    assert document["values"] == [{"id": "v/1", "presented": [{"id": "p"}]}, {"id": "v2", "presented": []}]
 
 
 def test_calls_of_a_type_are_made_only_for_it() -> None:
@@ -241,10 +241,10 @@ def test_restarted_listing_drops_the_details_of_its_members() -> None:
     assert item.take(member, ok({"value": [{"id": "stale"}]})) is None
     assert item.take(following, EXPIRED) is None
     assert len(item.open) == 1
-    whole = read(
+    document = read(
         item, lambda call: ok({"value": [{"id": "v"}] if call.child is None else [{"id": "p"}]}), entry
     ).whole()
-    assert whole["values"] == [{"id": "v", "presented": [{"id": "p"}]}]
+    assert document["values"] == [{"id": "v", "presented": [{"id": "p"}]}]
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])
@@ -341,8 +341,8 @@ def test_next_link_in_an_answer_is_followed_and_hides_secrets() -> None:
     item = reading(entry, item.progress())
     assert item.take(item.open[0], page({"id": "1", "secret": "second"})) is None
     assert b"second" not in item.progress()
-    whole: Any = reading(entry, item.progress()).whole()
-    (group,) = whole["groups"]
+    document: Any = reading(entry, item.progress()).whole()
+    (group,) = document["groups"]
     assert [setting["id"] for setting in group["settings"]] == ["0", "1"]
     assert "settings@odata.nextLink" not in group
 

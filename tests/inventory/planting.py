@@ -18,9 +18,9 @@ def leaf_paths(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[s
 
 def edited(document: dict[str, Any], path: tuple[str | int, ...], leaf: Any) -> dict[str, Any]:
     """A copy of the document with `leaf` at the path."""
-    whole = copy.deepcopy(document)
-    place: Any = whole
+    copied = copy.deepcopy(document)
+    place: Any = copied
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = leaf
-    return whole
+    return copied

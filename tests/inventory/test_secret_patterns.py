@@ -185,8 +185,8 @@ def test_readable_lines_do_not_count_as_content() -> None:
     assert NormalForm().hash(before) == NormalForm().hash(stored)
     assert exact_differences(before, stored) == []
     (found,) = differences(stored, SHOWN.canonical_value({"payload": "Write-Host 'a'\n$password = 'another'\n"}))
-    shown = {"sensitive": True, "readable": f"Write-Host 'a'\n{LEFT_OUT}"}
-    assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, shown, shown)
+    masked = {"sensitive": True, "readable": f"Write-Host 'a'\n{LEFT_OUT}"}
+    assert (found.kind, found.hidden, found.before, found.after) == (DifferenceKind.CHANGED, True, masked, masked)
 
 
 @of_each(HARMLESS)

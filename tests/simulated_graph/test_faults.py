@@ -323,29 +323,29 @@ def test_reset_cuts_the_connection(
 
 def test_reset_in_the_body_comes_after_half_of_it(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
-    whole = client.get(GROUPS).content
+    body = client.get(GROUPS).content
     graph.faults.add(Fault(FaultKind.RESET_IN_BODY))
     got = bytearray()
     with (
         pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)),
         client.stream("GET", GROUPS) as answer,
     ):
-        assert int(answer.headers["Content-Length"]) == len(whole)
+        assert int(answer.headers["Content-Length"]) == len(body)
         for piece in answer.iter_raw():
             got += piece
-    assert bytes(got) == whole[: len(whole) // 2]
+    assert bytes(got) == body[: len(body) // 2]
 
 
 @pytest.mark.parametrize("kind", [FaultKind.SLOW_FIRST_BYTE, FaultKind.SLOW_DRIP])
 def test_slow_answers_are_complete(graph: SimulatedGraph, connect: Connect, kind: FaultKind) -> None:
     client = connect(graph)
-    whole = client.get(GROUPS).content
+    body = client.get(GROUPS).content
     graph.faults.add(Fault(kind, seconds=0.05))
     began = time.monotonic()
     with client.stream("GET", GROUPS) as answer:
         pieces = list(answer.iter_raw())
     assert time.monotonic() - began >= 0.05
-    assert b"".join(pieces) == whole
+    assert b"".join(pieces) == body
 
 
 def test_faults_affect_their_tenant_and_path(connect: Connect) -> None:

@@ -165,6 +165,6 @@ def test_cut_expansion_has_a_link_to_the_rest(graph: SimulatedGraph, tenant: Sim
 def test_directory_expansion_stops_at_twenty_without_a_link(tenant: SimulatedTenant) -> None:
     key = tenant.documents("applications")[0]["id"]
     tenant.change("applications", key, {"owners": [{"id": str(number)} for number in range(25)]})
-    shown = tenant.get(f"applications/{key}?$expand=owners")
-    assert (len(shown["owners"]), "owners@odata.nextLink" in shown) == (20, False)
+    application = tenant.get(f"applications/{key}?$expand=owners")
+    assert (len(application["owners"]), "owners@odata.nextLink" in application) == (20, False)
     assert len(tenant.documents(f"applications/{key}/owners")) == 25

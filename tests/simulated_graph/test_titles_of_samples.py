@@ -34,12 +34,12 @@ def observed(tenant: SimulatedTenant) -> Iterator[Observation]:
 
 def test_every_sample_object_has_a_title_without_a_guid() -> None:
     with SimulatedGraph(tenants=1, alike=True) as graph:
-        shown = [item for tenant in graph.tenants for item in observed(tenant)]
-    assert {item.type_key for item in shown} >= {key for key, entry in COLLECTIONS.items() if entry.singleton}
-    assert len(shown) > 700
+        items = [item for tenant in graph.tenants for item in observed(tenant)]
+    assert {item.type_key for item in items} >= {key for key, entry in COLLECTIONS.items() if entry.singleton}
+    assert len(items) > 700
     unnamed = {
         (item.type_key, title)
-        for item in shown
+        for item in items
         for title in [item_title(item.type_key, item.external_id, item.display_name, kind_of(item.type_key, item.meta))]
         if not title.strip() or GUID.search(title)
     }

@@ -192,11 +192,11 @@ def test_certificate_names_localhost(sample: SimulatedGraph, connect: Any) -> No
 
 
 def test_token_shows_only_its_tenant(sample: SimulatedGraph, connect: Any) -> None:
-    shown = [
+    listings = [
         connect(sample, tenant).get("/beta/deviceManagement/deviceConfigurations").json()["value"]
         for tenant in sample.tenants
     ]
-    ids = [{document["id"] for document in documents} for documents in shown]
+    ids = [{document["id"] for document in documents} for documents in listings]
     assert ids[0]
     assert ids[1]
     assert not ids[0] & ids[1]

@@ -113,8 +113,8 @@ async def test_changed_list_document_makes_a_version_only_with_its_details(datab
     assert await pending(database, run) == ["1"]
     await end(database, TENANT, run)
     assert await rows(database, VERSIONS) == [(1, True, False, first.run_id)]
-    shown = "SELECT display_name, version_number, details_complete, content_observed_run_id FROM inventory_item"
-    assert await rows(database, shown) == [("renamed", 1, False, first.run_id)]
+    query = "SELECT display_name, version_number, details_complete, content_observed_run_id FROM inventory_item"
+    assert await rows(database, query) == [("renamed", 1, False, first.run_id)]
 
     again = await begin(database, TENANT, "a")
     await land_list(database, again, [list_document("a", "1", displayName="renamed")])
@@ -123,7 +123,7 @@ async def test_changed_list_document_makes_a_version_only_with_its_details(datab
     assert await rows(database, VERSIONS) == [(1, True, True, first.run_id), (2, True, False, again.run_id)]
     observed = "SELECT last_observed_run_id FROM item_version WHERE version_number = 1"
     assert await rows(database, observed) == [(first.run_id,)]
-    assert await rows(database, shown) == [("renamed", 2, True, None)]
+    assert await rows(database, query) == [("renamed", 2, True, None)]
 
 
 async def test_item_that_reverts_before_its_details_are_read_is_read_again(database: Database) -> None:
@@ -179,15 +179,15 @@ async def test_refreshes_of_details_are_spread_over_the_period(database: Databas
 
 async def test_item_without_details_gets_a_version_of_its_list_document_at_run_end(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    shown = list_document("a", "1", displayName="one")
-    await land_list(database, run, [shown])
+    item = list_document("a", "1", displayName="one")
+    await land_list(database, run, [item])
     await end(database, TENANT, run)
     assert await rows(database, VERSIONS) == [(1, False, False, run.run_id)]
     [(body, size, content_hash)] = await rows(database, "SELECT body, size, content_hash FROM document")
-    assert (decompress(body), size, bytes(content_hash)) == (shown.document, len(shown.document), shown.content_hash)
+    assert (decompress(body), size, bytes(content_hash)) == (item.document, len(item.document), item.content_hash)
 
     later = await begin(database, TENANT, "a")
-    await land_list(database, later, [shown])
+    await land_list(database, later, [item])
     assert await land_whole(database, later, "1", displayName="one", settings=[1]) == 0, "the tenant has not changed"
     assert await rows(database, VERSIONS) == [(1, False, True, run.run_id), (2, True, False, later.run_id)]
 
@@ -293,10 +293,10 @@ async def test_run_refreshes_the_oldest_details_up_to_its_limit(database: Databa
 LOST = [StalePart(detail="settings", error_code=ErrorCode.GRAPH_NOT_FOUND, http_status=404)]
 
 
-async def requests_unreadable_detail(database: Database, shown: Observation, *, deep: bool = False) -> bool:
+async def requests_unreadable_detail(database: Database, listed: Observation, *, deep: bool = False) -> bool:
     """A run that lists an item with an unreadable detail. Returns whether it requests the details."""
     run = await begin(database, TENANT, "a")
-    await land_list(database, run, [shown], deep=deep)
+    await land_list(database, run, [listed], deep=deep)
     async with database.tenant(TENANT) as session:
         some = await details.some_pending(session, run.run_id, [Share("a")], 1000)
         for item in some:
@@ -316,24 +316,24 @@ async def age_latest_request(database: Database, ago: timedelta) -> None:
 
 
 async def test_unreadable_detail_is_retried_with_backoff(database: Database) -> None:
-    shown = list_document("a", "1", name="A")
-    assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
+    listed = list_document("a", "1", name="A")
+    assert [await requests_unreadable_detail(database, listed) for _ in range(4)] == [True, True, True, False]
     async with database.tenant(TENANT, read_only=True) as session:
         item = (await session.execute(text("SELECT * FROM inventory_item"))).one()
     assert (item.stale_since is not None, item.content_observed_at, item.stale_asks) == (True, None, 3)
     for waits, asks in ((timedelta(minutes=79), False), (timedelta(minutes=1), True), (timedelta(minutes=81), False)):
         await age_latest_request(database, waits)
-        assert await requests_unreadable_detail(database, shown) == asks
+        assert await requests_unreadable_detail(database, listed) == asks
     for _ in range(20):
         await age_latest_request(database, DAY)
-        assert await requests_unreadable_detail(database, shown), "at the latest after the refresh period"
+        assert await requests_unreadable_detail(database, listed), "at the latest after the refresh period"
 
 
 async def test_unreadable_detail_is_retried_at_once_after_an_edit_or_deep_run(database: Database) -> None:
-    shown = list_document("a", "1", name="A")
-    assert [await requests_unreadable_detail(database, shown) for _ in range(4)] == [True, True, True, False]
-    assert await requests_unreadable_detail(database, shown, deep=True)
-    assert not await requests_unreadable_detail(database, shown)
+    listed = list_document("a", "1", name="A")
+    assert [await requests_unreadable_detail(database, listed) for _ in range(4)] == [True, True, True, False]
+    assert await requests_unreadable_detail(database, listed, deep=True)
+    assert not await requests_unreadable_detail(database, listed)
     edited = list_document("a", "1", name="B")
     assert [await requests_unreadable_detail(database, edited) for _ in range(4)] == [True, True, True, False]
     run = await begin(database, TENANT, "a")

@@ -172,8 +172,8 @@ async def test_a_deadlock_is_a_collision(database: Database) -> None:
             await meeting.wait()
             await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": then})
 
-    ended = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
-    assert [type(error) for error in ended if error is not None] == [StorageCollisionError]
+    errors = await asyncio.gather(lock(1, 2), lock(2, 1), return_exceptions=True)
+    assert [type(error) for error in errors if error is not None] == [StorageCollisionError]
 
 
 async def test_missing_privilege_is_named(postgres: EmbeddedPostgres, one_role_template: str) -> None:

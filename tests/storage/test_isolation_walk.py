@@ -327,5 +327,5 @@ async def test_two_tenants_may_use_the_same_run_id(database: Database, filled: t
 
 def test_switch_schemas_are_empty(catalog: psycopg.Connection[dict[str, Any]]) -> None:
     for switch in (ALL_TENANTS, VISIBLE_TENANTS):
-        there = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [switch])
-        assert there.fetchone() == {"count": 0}
+        count = catalog.execute("SELECT count(*) FROM pg_class WHERE relnamespace = %s::regnamespace", [switch])
+        assert count.fetchone() == {"count": 0}

@@ -42,9 +42,9 @@ async def stage(
 
 
 async def merge(database: Database, run: RunIdentity, *waves: tuple[UUID, int]) -> merging.MergeResult:
-    (token, rows), *more = waves
+    (token, rows), *others = waves
     async with database.tenant(TENANT) as session:
-        return await merging.merge(session, run.run_id, token, promised_rows=rows, together_with=dict(more))
+        return await merging.merge(session, run.run_id, token, promised_rows=rows, together_with=dict(others))
 
 
 async def known_ids(database: Database, page: SameItems) -> set[str]:

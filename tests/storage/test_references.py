@@ -119,10 +119,10 @@ async def test_changed_rules_read_only_their_own_collections_again(database: Dat
     async with database.tenant(TENANT) as session:
         await references.follow_rules(session, both)
         assert await references.count_unread(session, both) == 0
-        more = {**both, "policies": ReadingRules({"other": ("groups",)}, assignable=False)}
-        await references.follow_rules(session, more)
-        assert await references.count_unread(session, more) == 1
-    await catch_up(database, more)
+        changed_rules = {**both, "policies": ReadingRules({"other": ("groups",)}, assignable=False)}
+        await references.follow_rules(session, changed_rules)
+        assert await references.count_unread(session, changed_rules) == 1
+    await catch_up(database, changed_rules)
     assert await stored_references(database) == [(1, "x")]
 
 

@@ -38,11 +38,19 @@ def head(file: Path, title: str) -> list[str]:
 def test_psql_runs_the_file_with_the_variables_and_parts_of_its_head(file: Path, database_url: str) -> None:
     parts = PARTS.get(str(file), {})
     types = dict(variable.split() for variable in head(file, "Variables"))
-    given = [f"--set={variable}=CAST(NULL AS {kind})" for variable, kind in types.items()]
-    given += [f"--set={name}={part}" for name, part in parts.items()]
+    variables = [f"--set={variable}=CAST(NULL AS {kind})" for variable, kind in types.items()]
+    variables += [f"--set={name}={part}" for name, part in parts.items()]
 
     ran = subprocess.run(
-        [_binaries() / "psql", database_url, "--no-psqlrc", "--set=ON_ERROR_STOP=1", *given, "--file", CHECKOUT / file],
+        [
+            _binaries() / "psql",
+            database_url,
+            "--no-psqlrc",
+            "--set=ON_ERROR_STOP=1",
+            *variables,
+            "--file",
+            CHECKOUT / file,
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -48,13 +48,13 @@ async def test_assignment_is_titled_by_its_role_and_holder(database: Database) -
     tenant_id = uuid4()
     admins, readers = (observation(ROLES, name, displayName=name.title()) for name in ("admin", "reader"))
     group = observation(GROUPS, "g", displayName="Break glass")
-    shown = [admins, readers, group, assignment("a", "admin", "g"), assignment("p", "reader", PERSON)]
+    listing = [admins, readers, group, assignment("a", "admin", "g"), assignment("p", "reader", PERSON)]
     expected = {"a": "Admin · Break glass", "p": "Reader · 3f2a1c4d…"}
-    assert await titles(database, tenant_id, *shown) == expected
-    assert await titles(database, tenant_id, *shown) == expected, "an unchanged item keeps its title"
+    assert await titles(database, tenant_id, *listing) == expected
+    assert await titles(database, tenant_id, *listing) == expected, "an unchanged item keeps its title"
 
     renamed = observation(GROUPS, "g", displayName="Emergency")
-    assert await titles(database, tenant_id, admins, readers, renamed, *shown[3:]) == {
+    assert await titles(database, tenant_id, admins, readers, renamed, *listing[3:]) == {
         **expected,
         "a": "Admin · Emergency",
     }
@@ -62,10 +62,10 @@ async def test_assignment_is_titled_by_its_role_and_holder(database: Database) -
 
 async def test_present_object_gives_the_title_if_two_share_an_id(database: Database) -> None:
     tenant_id, admin = uuid4(), observation(ROLES, "admin", displayName="Admin")
-    shown = [admin, assignment("a", "admin", "g")]
+    listing = [admin, assignment("a", "admin", "g")]
     group, app = observation(GROUPS, "g", displayName="Group"), observation("servicePrincipals", "g", displayName="App")
-    assert await titles(database, tenant_id, *shown, group, app) == {"a": "Admin · Group"}
-    assert await titles(database, tenant_id, *shown, app) == {"a": "Admin · App"}
+    assert await titles(database, tenant_id, *listing, group, app) == {"a": "Admin · Group"}
+    assert await titles(database, tenant_id, *listing, app) == {"a": "Admin · App"}
 
 
 def catalog_item(type_key: str, external_id: str, **properties: object) -> Observation:
@@ -84,15 +84,15 @@ async def test_policy_is_titled_by_the_role_of_its_assignment(database: Database
         return catalog_item(POLICY_ASSIGNMENTS, external_id, policyId=policy_id, roleDefinitionId=role)
 
     roles = [observation(ROLES, name, displayName=name.title()) for name in ("admin", "reader")]
-    shown = [*roles, policy("p1"), policy("p2"), policy("p3"), assigned("a1", "p1", "admin")]
+    listing = [*roles, policy("p1"), policy("p2"), policy("p3"), assigned("a1", "p1", "admin")]
     expected = {"p1": "Admin", "p2": "Reader", "p3": "p3"}
-    first = [*shown, assigned("a2", "p2", "reader"), assigned("of no role", "p3", "")]
+    first = [*listing, assigned("a2", "p2", "reader"), assigned("of no role", "p3", "")]
     assert await titles(database, tenant_id, *first, type_key=POLICIES) == expected
     changed = [observed for observed in first if observed.external_id != "p1"]
     again = await titles(database, tenant_id, *changed, policy("p1", description="edited"), type_key=POLICIES)
     assert again == expected, "an edited policy keeps its title"
 
-    moved = [*shown, assigned("a3", "p2", "admin")]
+    moved = [*listing, assigned("a3", "p2", "admin")]
     assert await titles(database, tenant_id, *moved, type_key=POLICIES) == {**expected, "p2": "Admin"}, (
         "an assignment that is gone gives its title only where no other does"
     )

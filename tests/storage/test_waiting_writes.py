@@ -71,16 +71,16 @@ async def write_beside_a_move(
     await writing
     async with database.tenant(TENANT) as session:
         statement = text(f"SELECT {expected} AND graph_id = 'X' FROM inventory_item WHERE external_id = '1'")
-        given = {"run_id": run.run_id} if ":run_id" in expected else {}
-        return bool((await session.execute(statement, given)).scalar_one())
+        parameters = {"run_id": run.run_id} if ":run_id" in expected else {}
+        return bool((await session.execute(statement, parameters)).scalar_one())
 
 
 @pytest.mark.parametrize(("write", "expected"), WRITES.values(), ids=WRITES)
 async def test_write_is_not_lost_if_its_row_moves_while_it_waits(
     database: Database, database_url: str, write: Write, expected: str
 ) -> None:
-    shown = [observation(ROLES, "admin", displayName="Admin"), assignment("1", "admin", str(uuid4()))]
-    await sync(database, TENANT, shown, ROLES, ASSIGNMENTS)
+    listing = [observation(ROLES, "admin", displayName="Admin"), assignment("1", "admin", str(uuid4()))]
+    await sync(database, TENANT, listing, ROLES, ASSIGNMENTS)
     await catch_up(database, TENANT, load_catalog().reading_rules())
     run = await begin(database, TENANT, ROLES, ASSIGNMENTS)
     async with database.tenant(TENANT) as session:

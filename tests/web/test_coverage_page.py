@@ -32,9 +32,9 @@ async def test_failing_collections_are_grouped_by_missing_permission(
     assert to_do.count("<caption") == 1, "one permission mends both"
     assert "Grant <code>Policy.Read.All</code></b>: 2 collections" in to_do
     assert "Named locations" in to_do
-    cannot_have, _, whole = rest.partition("<h2>Read to their end</h2>")
+    cannot_have, _, complete = rest.partition("<h2>Read to their end</h2>")
     assert "graph not licensed: " in cannot_have
-    assert "Compliance policies" in whole.partition("<h2>")[0]
+    assert "Compliance policies" in complete.partition("<h2>")[0]
     assert len((await signed_in.get(f"{PAGE}.csv")).text.splitlines()) == 5
     assert len(page) < 100_000
 

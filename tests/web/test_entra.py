@@ -86,9 +86,9 @@ async def at_entra(graph: SimulatedGraph, address: str, person: SimulatedPerson)
 async def sign_in(
     graph: SimulatedGraph, client: httpx.AsyncClient, person: SimulatedPerson, goes_to: str = "/"
 ) -> httpx.Response:
-    begun = await client.get(f"/sign-in?next={quote(goes_to, safe='')}")
-    assert begun.status_code == 303, begun.text
-    return await client.get(await at_entra(graph, begun.headers["location"], person))
+    redirect = await client.get(f"/sign-in?next={quote(goes_to, safe='')}")
+    assert redirect.status_code == 303, redirect.text
+    return await client.get(await at_entra(graph, redirect.headers["location"], person))
 
 
 async def test_sign_in_returns_to_the_requested_page(
@@ -115,8 +115,8 @@ async def test_sign_in_returns_to_the_requested_page(
 async def test_sign_in_finishes_at_another_process(
     apps: list[FastAPI], graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
-    begun = await client.get("/sign-in?next=/runs")
-    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    redirect = await client.get("/sign-in?next=/runs")
+    back = await at_entra(graph, redirect.headers["location"], PEOPLE[Role.ADMIN])
     async with browser(apps[1]) as other:
         other.cookies = client.cookies
         assert (await other.get(back)).headers["location"] == "/runs"
@@ -157,8 +157,8 @@ async def test_invalid_token_is_refused(graph: SimulatedGraph, client: httpx.Asy
 async def test_code_works_once_and_only_in_its_browser(
     app: FastAPI, graph: SimulatedGraph, client: httpx.AsyncClient
 ) -> None:
-    begun = await client.get("/sign-in")
-    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    redirect = await client.get("/sign-in")
+    back = await at_entra(graph, redirect.headers["location"], PEOPLE[Role.ADMIN])
     async with browser(app) as other:
         assert "begun no sign-in" in await words_of(other, back, 403)
         assert (await other.get("/sign-in")).status_code == 303
@@ -172,8 +172,8 @@ async def test_code_works_once_and_only_in_its_browser(
 async def test_expired_sign_in_flow_is_refused(
     graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
 ) -> None:
-    begun = await client.get("/sign-in")
-    back = await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN])
+    redirect = await client.get("/sign-in")
+    back = await at_entra(graph, redirect.headers["location"], PEOPLE[Role.ADMIN])
     async with database.no_tenant() as session:
         await session.execute(text("RESET ROLE"))
         await session.execute(text("UPDATE sign_in_flow SET expires_at = clock_timestamp()"))
@@ -194,15 +194,15 @@ async def test_sign_in_replaces_a_planted_session(
 
 
 async def test_cookies_are_host_only_http_only_and_secure(graph: SimulatedGraph, client: httpx.AsyncClient) -> None:
-    begun = await client.get("/sign-in")
-    response = await client.get(await at_entra(graph, begun.headers["location"], PEOPLE[Role.ADMIN]))
-    set_cookies = [*begun.headers.get_list("set-cookie"), *response.headers.get_list("set-cookie")]
+    redirect = await client.get("/sign-in")
+    response = await client.get(await at_entra(graph, redirect.headers["location"], PEOPLE[Role.ADMIN]))
+    set_cookies = [*redirect.headers.get_list("set-cookie"), *response.headers.get_list("set-cookie")]
     assert len(set_cookies) == 3
     for cookie in set_cookies:
         assert cookie.startswith("__Host-")
         assert all(part in cookie for part in ("; HttpOnly", "; Secure", "; SameSite=lax", "; Path=/"))
         assert "Domain" not in cookie
-    query = dict(parse_qsl(urlsplit(begun.headers["location"]).query))
+    query = dict(parse_qsl(urlsplit(redirect.headers["location"]).query))
     assert query["code_challenge_method"] == "S256"
     assert {"state", "nonce", "code_challenge"} <= query.keys()
 

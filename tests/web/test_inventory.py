@@ -55,9 +55,9 @@ async def names_on(client: httpx.AsyncClient, query: str) -> list[str]:
     """The names of the items that the page shows; checks that the JSON has the same names."""
     page = await words_of(client, f"{ITEMS}?{query}")
     known = ("Windows baseline", "Mac baseline", "Block legacy", "Head office")
-    shown = [name for name in known if f">{name}<" in page]
-    assert sorted(item["display_name"] for item in await json_of(client, f"/api{ITEMS}?{query}")) == sorted(shown)
-    return shown
+    names = [name for name in known if f">{name}<" in page]
+    assert sorted(item["display_name"] for item in await json_of(client, f"/api{ITEMS}?{query}")) == sorted(names)
+    return names
 
 
 async def test_filters_show_only_matching_items(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -123,8 +123,8 @@ async def test_facet_counts_equal_the_linked_items(database: Database, signed_in
         assert facets, query
         for values in facets.values():
             for value, (count, link) in values.items():
-                shown = await json_of(signed_in, f"/api{ITEMS}{link}")
-                assert len(shown) == count, (query, value, link)
+                items = await json_of(signed_in, f"/api{ITEMS}{link}")
+                assert len(items) == count, (query, value, link)
 
 
 async def test_facet_ignores_only_its_own_filter(database: Database, signed_in: httpx.AsyncClient) -> None:

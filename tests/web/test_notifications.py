@@ -49,9 +49,9 @@ async def record_attempt(database: Database, state: NotificationState, answer: s
         await notifications.mark(session, group, state, answer, patience=timedelta(days=1))
 
 
-def form(**more: str) -> dict[str, str]:
+def form(**fields: str) -> dict[str, str]:
     until = (datetime.now(UTC) + timedelta(days=3)).isoformat()
-    return {"request_id": str(uuid4()), "confirmed": "yes", "until": until, "reason": "migration", **more}
+    return {"request_id": str(uuid4()), "confirmed": "yes", "until": until, "reason": "migration", **fields}
 
 
 async def acts(database: Database) -> list[tuple[Any, ...]]:

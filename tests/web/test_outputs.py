@@ -208,8 +208,8 @@ def in_csv(value: Any) -> Any:
         case bool():
             return str(value).lower()
         case str():
-            shown = value.translate(INVISIBLE)
-            return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+            visible = value.translate(INVISIBLE)
+            return f"'{visible}" if visible.startswith(("=", "+", "-", "@")) else visible
         case int() | float():
             return str(value)
         case _:

@@ -53,11 +53,11 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     ],
 )
 def test_unsafe_place_is_a_one_line_error(options: dict[str, Any], line: str, tls: Tls) -> None:
-    given = {"address": "127.0.0.1", "has_sign_in": True, **options}
-    if given.pop("tls", False):
-        given |= tls._asdict()
+    arguments = {"address": "127.0.0.1", "has_sign_in": True, **options}
+    if arguments.pop("tls", False):
+        arguments |= tls._asdict()
     with pytest.raises(PlaceError, match=line) as refused:
-        place(given.pop("address"), **given)
+        place(arguments.pop("address"), **arguments)
     assert "\n" not in str(refused.value)
 
 

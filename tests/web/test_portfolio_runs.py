@@ -164,10 +164,10 @@ async def test_concurrent_readers_share_one_look() -> None:
 
 
 async def test_portfolio_run_is_hidden_unless_all_its_tenants_are_visible(app: FastAPI, database: Database) -> None:
-    ended: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {CONTOSO: (RunStatus.SUCCESS, [])}
-    ours = await record_run(database, TenantChoice(tenant_ids=(CONTOSO,)), ended, ended=None, tenants=1)
+    outcomes: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {CONTOSO: (RunStatus.SUCCESS, [])}
+    ours = await record_run(database, TenantChoice(tenant_ids=(CONTOSO,)), outcomes, ended=None, tenants=1)
     shared = await record_run(database, TenantChoice(tenant_ids=(CONTOSO, FABRIKAM)), FAILED_AT_FABRIKAM, ended=None)
-    everybody = await record_run(database, TenantChoice(everyone=True), ended, ended=RunStatus.PARTIAL)
+    everybody = await record_run(database, TenantChoice(everyone=True), outcomes, ended=RunStatus.PARTIAL)
     sent = {"request_id": str(uuid4()), "confirmed": "yes"}
     async with signed_in_as(app, database, person_of(Role.OPERATOR), [CONTOSO]) as client:
         (record,) = await json_of(client, "/api/portfolio-runs")
@@ -189,8 +189,8 @@ async def test_portfolio_runs_are_paginated_and_filtered_by_status(
     reader = clients[Role.READER]
     of_three: dict[UUID, tuple[RunStatus, list[ErrorCode]]] = {**FAILED_AT_FABRIKAM, UNREAD: (RunStatus.SUCCESS, [])}
     for number in range(5):
-        ended = RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS
-        await record_run(database, TenantChoice(everyone=True), of_three, ended=ended)
+        status = RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS
+        await record_run(database, TenantChoice(everyone=True), of_three, ended=status)
     await _give_equal_start_times(database)
     for address, expected in (("/portfolio-runs?", 5), ("/portfolio-runs?status=partial", 2)):
         listed: list[str] = []

@@ -196,11 +196,11 @@ async def browser(proxy: Proxy, files: Files, page: str) -> AsyncIterator[httpx.
 
 
 async def sign_in(client: httpx.AsyncClient, authority: SimulatedGraph) -> httpx.Response:
-    begun = await client.get("/sign-in")
-    assert begun.status_code == 303, begun.text
+    redirect = await client.get("/sign-in")
+    assert redirect.status_code == 303, redirect.text
     trust = ssl_context(authority.ca_file)
     async with httpx.AsyncClient(verify=trust, timeout=DEADLINE_SECONDS, trust_env=False) as entra:
-        back = (await entra.get(f"{begun.headers['location']}&login_hint={ADA.name}")).headers["location"]
+        back = (await entra.get(f"{redirect.headers['location']}&login_hint={ADA.name}")).headers["location"]
     assert back.startswith(f"https://{HOST}/sign-in/entra?")
     return await client.get(urlsplit(back)._replace(scheme="", netloc="").geturl())
 

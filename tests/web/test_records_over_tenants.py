@@ -115,9 +115,9 @@ async def test_json_reads_tenants_after_the_first_together_and_only_if_needed(
     first = await signed_in.get(f"/api/{question}?limit=2")
     assert len(row_names(first.json())) == 2
     assert reads == [], "the first tenant fills the part"
-    whole = await json_of(signed_in, f"/api/{question}")
+    records = await json_of(signed_in, f"/api/{question}")
     assert reads == [{FABRIKAM, UNREAD}]
-    assert {tenant_id for tenant_id, _ in row_names(whole)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
+    assert {tenant_id for tenant_id, _ in row_names(records)} == {str(CONTOSO), str(FABRIKAM), str(UNREAD)}
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -136,8 +136,10 @@ async def test_list_over_tenants_has_the_rows_of_each_tenants_list(
         parts = [part async for part in in_parts(signed_in, f"/api/{question}?limit={limit}")]
         assert [row for part in parts for row in row_names(part)] == expected
         assert max(len(row_names(part)) for part in parts) <= limit
-        open_ones = {record["tenant_id"] for part in parts for record in part if record.get("answer") == "cannot_say"}
-        assert str(UNREAD) in open_ones, "a tenant that was never read is no tenant without a finding"
+        unread_tenants = {
+            record["tenant_id"] for part in parts for record in part if record.get("answer") == "cannot_say"
+        }
+        assert str(UNREAD) in unread_tenants, "a tenant that was never read is no tenant without a finding"
     lines = (await words_of(signed_in, f"/{question}.csv")).splitlines()
     assert len(lines) == 1 + len(expected)
 

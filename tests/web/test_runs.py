@@ -265,8 +265,8 @@ async def test_second_form_joins_the_run_and_repeated_form_does_nothing(
     record = await json_of(operator, f"/api{first}")
     events = [event async for event in client.get_workflow_handle(record["workflow_id"]).fetch_history_events()]
     payloads = events[0].workflow_execution_started_event_attributes.input.payloads
-    (given,) = await client.data_converter.decode(payloads, [SyncInput])
-    assert (given.deep, given.tenant_id) == (True, CONTOSO)
+    (sync_input,) = await client.data_converter.decode(payloads, [SyncInput])
+    assert (sync_input.deep, sync_input.tenant_id) == (True, CONTOSO)
 
 
 async def test_start_without_temporal_is_recorded_as_not_done(database: Database, clients: Clients) -> None:

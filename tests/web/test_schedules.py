@@ -87,9 +87,9 @@ async def test_schedule_is_created_changed_paused_triggered_and_deleted(
 
     assert "\r\nnightly,all tenants," in await words_of(operator, "/schedules.csv")
     edit = "/schedules/edit?name=nightly"
-    shown = await words_of(operator, edit)
-    assert 'value="mon-fri 06:30"' in shown
-    assert 'value="Europe/Berlin"' in shown
+    edit_page = await words_of(operator, edit)
+    assert 'value="mon-fri 06:30"' in edit_page
+    assert 'value="Europe/Berlin"' in edit_page
     await operator.post("/schedules/act", data=act("nightly", "pause", reason="maintenance"))
     assert "It is paused: nothing starts" in await words_of(operator, edit)
     changed = form(is_new="false", how="every", every="2h", time_zone="", whom="some", tenant=str(CONTOSO))

@@ -144,13 +144,13 @@ async def test_search_words_and_values_are_escaped(database: Database, signed_in
     hostile = observation(COMPLIANCE, HOSTILE, **WINDOWS, displayName=HOSTILE, passwordMinimumLength=HOSTILE)
     await sync(database, CONTOSO, [hostile], COMPLIANCE)
     await references.catch_up(database, CONTOSO, load_catalog().reading_rules())
-    for address, given in (
+    for address, query in (
         ("/search", {"name": HOSTILE}),
         ("/search", {"name": "alert", "tag": HOSTILE}),
         ("/settings", {"setting": HOSTILE}),
         ("/settings", {"setting": "passwordMinimumLength", "value": HOSTILE}),
         ("/settings", {"setting": "passwordMinimumLength"}),
     ):
-        page = await signed_in.get(address, params=given)
+        page = await signed_in.get(address, params=query)
         assert page.status_code == 200
-        assert "<script" not in page.text, given
+        assert "<script" not in page.text, query

@@ -74,16 +74,16 @@ async def test_acts_sessions_and_rules_hold_at_both_processes(
     run = identity(POLICIES, run_id=UUID(started.rpartition("/")[2]))
     async with first.stream("GET", f"{started}/live") as stream:
         parts = stream.aiter_text()
-        shown = await anext(parts)
-        assert "queued" in shown
+        streamed = await anext(parts)
+        assert "queued" in streamed
         async with database.tenant(TENANT) as session:
             await open_run(session, run, SLOTS)
         await land(database, TENANT, run, [observation(POLICIES, "p1")])
-        while "1 item: 1 created" not in shown:
-            shown += await anext(parts)
+        while "1 item: 1 created" not in streamed:
+            streamed += await anext(parts)
         await end(database, TENANT, run)
-        while "success" not in shown:
-            shown += await anext(parts)
+        while "success" not in streamed:
+            streamed += await anext(parts)
     client = await Client.connect(temporal.address)
     await client.get_workflow_handle(sync_workflow_id(TENANT, Selection(type_keys=(POLICIES,)))).terminate()
 

@@ -136,11 +136,11 @@ class Script:
             return PageResult(type_key=type_key, more_urls=[f"/{type_key}/{number}" for number in range(parents)])
         if type_key in self.under_parents:
             return PageResult(type_key=type_key, items=page)
-        more = self.loops or any(not isinstance(later, CursorFailure) for later in script)
+        has_next = self.loops or any(not isinstance(later, CursorFailure) for later in script)
         return PageResult(
             type_key=type_key,
             items=page,
-            next_url=f"/{type_key}?token={'same' if self.loops else len(script)}" if more else None,
+            next_url=f"/{type_key}?token={'same' if self.loops else len(script)}" if has_next else None,
             size_bytes=WAVE_BYTES if self.one_page_a_wave else 0,
         )
 

@@ -66,7 +66,7 @@ async def cancelled_as_it_ends(
     held: HeldActivity,
     activities: Activities,
     workflow: Any,
-    given: Any,
+    workflow_input: Any,
     *,
     by_signal: bool,
 ) -> WorkflowHandle[Any, Any]:
@@ -80,7 +80,7 @@ async def cancelled_as_it_ends(
     async with Worker(environment.client, task_queue=task_queue, activities=activities, interceptors=[held]):
         async with deciding():
             handle = await environment.client.start_workflow(
-                workflow, given, id=given.workflow_id, task_queue=task_queue
+                workflow, workflow_input, id=workflow_input.workflow_id, task_queue=task_queue
             )
             await held.entered.wait()
         await (handle.signal("cancel", CancelRequest(reason="enough")) if by_signal else handle.cancel())
@@ -118,9 +118,9 @@ async def test_a_run_is_cancelled_before_its_next_step(
     short_history: WorkflowEnvironment, name: str, script: dict[str, Any], fetches: int, by_signal: bool
 ) -> None:
     played = Script({"a": list(script["pages"])}, openings=list(script.get("openings", [])))
-    given = SyncInput(tenant_id=uuid4(), selection=SELECTION)
+    workflow_input = SyncInput(tenant_id=uuid4(), selection=SELECTION)
     await cancelled_as_it_ends(
-        short_history, HeldActivity(name), played.activities(), SyncWorkflow.run, given, by_signal=by_signal
+        short_history, HeldActivity(name), played.activities(), SyncWorkflow.run, workflow_input, by_signal=by_signal
     )
     (closed,) = played.finished
     assert closed.status is RunStatus.CANCELLED
@@ -134,9 +134,14 @@ async def test_a_portfolio_run_is_cancelled_before_any_tenants_run(
 ) -> None:
     portfolio = Portfolio(short_history.client, [uuid4()])
     activities: Activities = [portfolio.open_portfolio, portfolio.follow_runs, portfolio.record_portfolio]
-    given = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(portfolio.tenants)))
+    workflow_input = PortfolioInput(selection=SELECTION, chosen=TenantChoice(tenant_ids=tuple(portfolio.tenants)))
     await cancelled_as_it_ends(
-        short_history, HeldActivity("open_portfolio"), activities, PortfolioWorkflow.run, given, by_signal=by_signal
+        short_history,
+        HeldActivity("open_portfolio"),
+        activities,
+        PortfolioWorkflow.run,
+        workflow_input,
+        by_signal=by_signal,
     )
     (closed,) = portfolio.recorded
     assert closed.ending is not None

@@ -31,7 +31,7 @@ MALFORMED = CursorFailure(code=ErrorCode.GRAPH_MALFORMED_RESPONSE, retryable=Tru
 SECOND = timedelta(seconds=1)
 
 
-def frontier(
+def new_frontier(
     *type_keys: str,
     families: Sequence[str] = (),
     wave_limit: int = 20,
@@ -52,65 +52,65 @@ def frontier(
     return Frontier.of(plan, RunPolicy())
 
 
-def due_of(front: Frontier, now: datetime) -> datetime | None:
-    wait = front.next_wait(now)
+def due_of(frontier: Frontier, now: datetime) -> datetime | None:
+    wait = frontier.next_wait(now)
     return None if wait is None else wait.due
 
 
 def test_a_batch_holds_several_pages_of_one_collection() -> None:
-    front = frontier("a")
-    parents = front.take_wave(NOW)
+    frontier = new_frontier("a")
+    parents = frontier.take_wave(NOW)
     page = PageResult(type_key="a", more_urls=["/a/1", "/a/2", "/a/3"])
-    front.fold_page(parents[0], page, NOW, Random(1))
-    (batch,) = front.take_batches(NOW)
+    frontier.fold_page(parents[0], page, NOW, Random(1))
+    (batch,) = frontier.take_batches(NOW)
     assert [cursor.url for cursor in batch] == ["/a/1", "/a/2", "/a/3"]
 
 
 def test_a_batch_of_confirmations_holds_a_collection_once() -> None:
-    front = frontier("a")
-    front.cursors = [Cursor(type_key="a", url="", confirming=True, part=part) for part in (0, 1)]
-    assert [len(batch) for batch in front.take_batches(NOW)] == [1, 1]
+    frontier = new_frontier("a")
+    frontier.cursors = [Cursor(type_key="a", url="", confirming=True, part=part) for part in (0, 1)]
+    assert [len(batch) for batch in frontier.take_batches(NOW)] == [1, 1]
 
 
 def test_a_wave_of_an_earlier_release_never_holds_two_pages_of_one_collection() -> None:
-    front = frontier("a", "b")
-    wave = front.take_wave(NOW)
+    frontier = new_frontier("a", "b")
+    wave = frontier.take_wave(NOW)
     page = PageResult(type_key="a", items=3, next_url="/a?2")
-    front.fold_page(wave[0], page, NOW, Random(1))
-    front.begin_merging(wave)
-    front.fold_lost(wave[:1], [page], limit=3)
-    assert [cursor.losses for cursor in front.cursors] == [0, 1], "what follows, and the page that was lost"
-    assert len(front.take_wave(NOW)) == 1
-    assert len(front.take_wave(NOW)) == 1
+    frontier.fold_page(wave[0], page, NOW, Random(1))
+    frontier.begin_merging(wave)
+    frontier.fold_lost(wave[:1], [page], limit=3)
+    assert [cursor.losses for cursor in frontier.cursors] == [0, 1], "what follows, and the page that was lost"
+    assert len(frontier.take_wave(NOW)) == 1
+    assert len(frontier.take_wave(NOW)) == 1
 
 
 def test_a_collection_is_not_complete_while_a_lost_page_is_read_again() -> None:
-    front = frontier("a")
-    (cursor,) = front.take_wave(NOW)
+    frontier = new_frontier("a")
+    (cursor,) = frontier.take_wave(NOW)
     last = PageResult(type_key="a", items=3)
-    front.fold_page(cursor, last, NOW, Random(1))
-    front.begin_merging([cursor])
-    front.fold_lost([cursor], [last], limit=3)
-    (again,) = front.take_wave(NOW)
-    front.fold_page(again, last, NOW, Random(1))
-    front.begin_merging([again])
-    before = front.results["a"].outcome
-    front.end_merging([again])
-    assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
-    assert (front.results["a"].items, front.results["a"].pages) == (3, 1)
+    frontier.fold_page(cursor, last, NOW, Random(1))
+    frontier.begin_merging([cursor])
+    frontier.fold_lost([cursor], [last], limit=3)
+    (again,) = frontier.take_wave(NOW)
+    frontier.fold_page(again, last, NOW, Random(1))
+    frontier.begin_merging([again])
+    before = frontier.results["a"].outcome
+    frontier.end_merging([again])
+    assert (before, frontier.results["a"].outcome) == (None, Outcome.COMPLETE)
+    assert (frontier.results["a"].items, frontier.results["a"].pages) == (3, 1)
 
 
 @given(sizes=st.lists(st.integers(0, WAVE_BYTES * 2), min_size=1, max_size=30))
 def test_waves_take_every_cursor_once_and_stay_within_the_size_limit(sizes: list[int]) -> None:
     keys = [f"c{number}" for number in range(len(sizes))]
-    front = frontier(*keys)
-    front.cursors = [Cursor(type_key=key, url="/", size_bytes=size) for key, size in zip(keys, sizes, strict=True)]
-    taken = []
-    while wave := front.take_wave(NOW):
+    frontier = new_frontier(*keys)
+    frontier.cursors = [Cursor(type_key=key, url="/", size_bytes=size) for key, size in zip(keys, sizes, strict=True)]
+    type_keys = []
+    while wave := frontier.take_wave(NOW):
         assert len(wave) == 1 or sum(cursor.size_bytes for cursor in wave) <= WAVE_BYTES
         assert len(wave) <= 20
-        taken += [cursor.type_key for cursor in wave]
-    assert sorted(taken) == sorted(keys)
+        type_keys += [cursor.type_key for cursor in wave]
+    assert sorted(type_keys) == sorted(keys)
 
 
 FAMILIES = ("wide", "other", "slow", "slower")
@@ -132,50 +132,50 @@ def test_batches_take_every_cursor_once_and_separate_families_with_turns(
     cursors: list[tuple[str, str, int]],
 ) -> None:
     keys = [f"c{number}" for number in range(len(cursors))]
-    front = frontier(*keys, families=[family for family, _, _ in cursors], intervals=INTERVALS)
-    front.cursors = [
+    frontier = new_frontier(*keys, families=[family for family, _, _ in cursors], intervals=INTERVALS)
+    frontier.cursors = [
         Cursor(type_key=key, url="/", size_bytes=size, confirming=kind == "confirming", detailing=kind == "detailing")
         for key, (_, kind, size) in zip(keys, cursors, strict=True)
     ]
-    taken: list[str] = []
+    type_keys: list[str] = []
     now = NOW
-    while front.cursors:
-        batches = front.take_batches(now)
+    while frontier.cursors:
+        batches = frontier.take_batches(now)
         if not batches:
-            now = due_of(front, now) or now
+            now = due_of(frontier, now) or now
             continue
         wave = [cursor for batch in batches for cursor in batch]
-        families = {front.plan[cursor.type_key].throttle_family for cursor in wave}
+        families = {frontier.plan[cursor.type_key].throttle_family for cursor in wave}
         assert len({(cursor.confirming, cursor.detailing) for cursor in wave}) == 1
         assert families <= {"wide", "other"} or len(families) == 1
         assert len(batches) == 1 or families != {"slower"}, "a long wait for a turn is a timer's"
         assert len(batches) == 1 or sum(cursor.size_bytes for cursor in wave) <= WAVE_BYTES
-        assert all(len({front.plan[cursor.type_key].throttle_family for cursor in batch}) == 1 for batch in batches)
-        front.give_back(batches[0], now)
-        taken += [cursor.type_key for cursor in wave]
-    assert sorted(taken) == sorted(keys)
-    assert front.taken == []
+        assert all(len({frontier.plan[cursor.type_key].throttle_family for cursor in batch}) == 1 for batch in batches)
+        frontier.give_back(batches[0], now)
+        type_keys += [cursor.type_key for cursor in wave]
+    assert sorted(type_keys) == sorted(keys)
+    assert frontier.taken == []
 
 
 def test_followed_pages_leave_the_frontier_and_revive_no_failed_collection() -> None:
-    front = frontier("a")
-    (first,) = front.take_wave(NOW)
-    front.fold_page(first, PageResult(type_key="a", items=1, next_url="/a?2"), NOW, Random(1))
-    second = front.take_page("a", "/a?2")
-    assert (second.page, front.cursors) == (2, [])
-    front.fail("a", ErrorCode.GRAPH_PAGING_LOOP, {})
-    front.fold_page(front.take_page("a", "/a?3"), PageResult(type_key="a", next_url="/a?4"), NOW, Random(1))
-    assert (front.cursors, front.results["a"].error_code) == ([], ErrorCode.GRAPH_PAGING_LOOP)
+    frontier = new_frontier("a")
+    (first,) = frontier.take_wave(NOW)
+    frontier.fold_page(first, PageResult(type_key="a", items=1, next_url="/a?2"), NOW, Random(1))
+    second = frontier.take_page("a", "/a?2")
+    assert (second.page, frontier.cursors) == (2, [])
+    frontier.fail("a", ErrorCode.GRAPH_PAGING_LOOP, {})
+    frontier.fold_page(frontier.take_page("a", "/a?3"), PageResult(type_key="a", next_url="/a?4"), NOW, Random(1))
+    assert (frontier.cursors, frontier.results["a"].error_code) == ([], ErrorCode.GRAPH_PAGING_LOOP)
 
 
 @given(pages=st.integers(2, 20), fitting=st.integers(1, 20))
 def test_pages_that_are_too_large_together_are_read_in_smaller_waves(pages: int, fitting: int) -> None:
-    front = frontier(*(f"c{number}" for number in range(pages)))
+    frontier = new_frontier(*(f"c{number}" for number in range(pages)))
     attempts, read = 0, 0
-    while wave := front.take_wave(NOW):
+    while wave := frontier.take_wave(NOW):
         attempts += 1
         if len(wave) > fitting:
-            front.fold_too_large(wave)
+            frontier.fold_too_large(wave)
         else:
             read += len(wave)
     assert read == pages
@@ -183,101 +183,101 @@ def test_pages_that_are_too_large_together_are_read_in_smaller_waves(pages: int,
 
 
 def test_a_pause_holds_only_its_family_until_its_exact_end() -> None:
-    front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1)
-    (cursor,) = front.take_wave(NOW)
-    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
-    assert [entry.type_key for entry in front.take_wave(NOW)] == ["c"]
-    assert front.take_wave(NOW + timedelta(seconds=29.9)) == []
-    assert due_of(front, NOW) == NOW + timedelta(seconds=30)
-    assert due_of(front, NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
-    assert [entry.type_key for entry in front.take_wave(NOW + timedelta(seconds=30))] == ["b"]
+    frontier = new_frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1)
+    (cursor,) = frontier.take_wave(NOW)
+    frontier.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    assert [entry.type_key for entry in frontier.take_wave(NOW)] == ["c"]
+    assert frontier.take_wave(NOW + timedelta(seconds=29.9)) == []
+    assert due_of(frontier, NOW) == NOW + timedelta(seconds=30)
+    assert due_of(frontier, NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
+    assert [entry.type_key for entry in frontier.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
 def test_a_family_with_turns_has_one_wave_in_flight_and_then_waits() -> None:
-    front = frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
-    (cursor,) = front.take_wave(NOW)
-    assert [entry.type_key for entry in front.take_wave(NOW)] == ["c"]
-    assert front.take_wave(NOW) == []
-    assert due_of(front, NOW) is None, "it waits for the wave in flight"
-    front.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
-    ended = NOW + timedelta(seconds=5)
-    front.give_back([cursor], ended)
-    assert front.take_wave(ended) == []
-    assert due_of(front, ended) == ended + SECOND
-    assert [entry.type_key for entry in front.take_wave(ended + SECOND)] == ["b"]
+    frontier = new_frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
+    (cursor,) = frontier.take_wave(NOW)
+    assert [entry.type_key for entry in frontier.take_wave(NOW)] == ["c"]
+    assert frontier.take_wave(NOW) == []
+    assert due_of(frontier, NOW) is None, "it waits for the wave in flight"
+    frontier.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
+    ended_at = NOW + timedelta(seconds=5)
+    frontier.give_back([cursor], ended_at)
+    assert frontier.take_wave(ended_at) == []
+    assert due_of(frontier, ended_at) == ended_at + SECOND
+    assert [entry.type_key for entry in frontier.take_wave(ended_at + SECOND)] == ["b"]
 
 
 def test_giving_back_a_turn_does_not_shorten_a_pause() -> None:
-    front = frontier("a", "b", families=["slow", "slow"], wave_limit=1, intervals={"slow": SECOND})
-    (cursor,) = front.take_wave(NOW)
-    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
-    front.give_back([cursor], NOW)
-    assert due_of(front, NOW) == NOW + timedelta(seconds=30)
+    frontier = new_frontier("a", "b", families=["slow", "slow"], wave_limit=1, intervals={"slow": SECOND})
+    (cursor,) = frontier.take_wave(NOW)
+    frontier.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    frontier.give_back([cursor], NOW)
+    assert due_of(frontier, NOW) == NOW + timedelta(seconds=30)
 
 
 @given(
-    left=st.lists(st.integers(0, 400), min_size=1, max_size=30),
+    remaining=st.lists(st.integers(0, 400), min_size=1, max_size=30),
     most=st.one_of(st.none(), st.integers(1, 400)),
 )
 def test_a_wave_of_details_stays_within_its_item_limit(remaining: list[int], most: int | None) -> None:
     keys = [f"c{number}" for number in range(len(remaining))]
-    front = frontier(*keys)
-    front.policy = RunPolicy(detail_items=most)
-    front.cursors = [
+    frontier = new_frontier(*keys)
+    frontier.policy = RunPolicy(detail_items=most)
+    frontier.cursors = [
         Cursor(type_key=key, url="", detailing=True, left=items) for key, items in zip(keys, remaining, strict=True)
     ]
-    taken = []
-    while wave := front.take_wave(NOW):
+    waves = []
+    while wave := frontier.take_wave(NOW):
         items = sum(cursor.left for cursor in wave)
         assert len(wave) == 1 or most is None or items <= most
-        taken.append(wave)
-    assert sorted(cursor.type_key for wave in taken for cursor in wave) == sorted(keys)
+        waves.append(wave)
+    assert sorted(cursor.type_key for wave in waves for cursor in wave) == sorted(keys)
     if most is None:
-        assert len(taken) == -(-len(keys) // 20)
+        assert len(waves) == -(-len(keys) // 20)
 
 
 def test_the_last_wave_sets_the_remaining_items_of_a_part() -> None:
-    front = frontier("a")
-    front.policy = RunPolicy(waves_in_flight=2)
-    front.pending, front.listed = {"a": 101}, ["a"]
-    front.merging = {"a": 1}
-    front.end_merging(front.take_wave(NOW))
-    assert [cursor.left for cursor in front.cursors] == [51, 51]
-    (cursor,) = front.take_wave(NOW)
+    frontier = new_frontier("a")
+    frontier.policy = RunPolicy(waves_in_flight=2)
+    frontier.pending, frontier.listed = {"a": 101}, ["a"]
+    frontier.merging = {"a": 1}
+    frontier.end_merging(frontier.take_wave(NOW))
+    assert [cursor.left for cursor in frontier.cursors] == [51, 51]
+    (cursor,) = frontier.take_wave(NOW)
     result = FetchDetailsResult(collections={"a": DetailProgress(read=20, left=31, moved=True)})
-    front.fold_details(cursor, result, NOW, Random(1))
-    assert [cursor.left for cursor in front.cursors] == [51, 31]
+    frontier.fold_details(cursor, result, NOW, Random(1))
+    assert [cursor.left for cursor in frontier.cursors] == [51, 31]
 
 
 def test_a_frontier_survives_a_json_round_trip() -> None:
-    front = frontier("a", "b")
-    (cursor, _) = front.take_wave(NOW)
-    front.fold_failure(cursor, THROTTLED, NOW, Random(1))
-    front.begin_merging([cursor])
-    assert Frontier.model_validate_json(front.model_dump_json()) == front
+    frontier = new_frontier("a", "b")
+    (cursor, _) = frontier.take_wave(NOW)
+    frontier.fold_failure(cursor, THROTTLED, NOW, Random(1))
+    frontier.begin_merging([cursor])
+    assert Frontier.model_validate_json(frontier.model_dump_json()) == frontier
 
 
 def test_a_restarted_listing_keeps_nothing_of_the_old_listing() -> None:
-    front = frontier("a")
-    (first,) = front.take_wave(NOW)
+    frontier = new_frontier("a")
+    (first,) = frontier.take_wave(NOW)
     page = PageResult(type_key="a", items=3, next_url="/a?2")
-    front.fold_page(first, page, NOW, Random(1))
-    front.begin_merging([first])
-    front.fold_lost([first], [page], limit=3)
-    (second,) = front.take_wave(NOW)
-    (lost,) = front.take_wave(NOW)
+    frontier.fold_page(first, page, NOW, Random(1))
+    frontier.begin_merging([first])
+    frontier.fold_lost([first], [page], limit=3)
+    (second,) = frontier.take_wave(NOW)
+    (lost,) = frontier.take_wave(NOW)
     expired = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, restart=True)
-    front.fold_failure(lost, expired, NOW, Random(1))
-    front.fold_page(second, PageResult(type_key="a", items=1, next_url="/a?3"), NOW, Random(1))
-    (anew,) = front.take_wave(NOW)
+    frontier.fold_failure(lost, expired, NOW, Random(1))
+    frontier.fold_page(second, PageResult(type_key="a", items=1, next_url="/a?3"), NOW, Random(1))
+    (anew,) = frontier.take_wave(NOW)
     assert (anew.url, anew.restarts, anew.losses) == ("/a", 1, 0)
-    assert front.take_wave(NOW) == []
-    front.begin_merging([second, anew])
-    front.fold_page(anew, PageResult(type_key="a", items=4), NOW, Random(1))
-    front.end_merging([second])
-    before = front.results["a"].outcome
-    front.end_merging([anew])
-    assert (before, front.results["a"].outcome) == (None, Outcome.COMPLETE)
+    assert frontier.take_wave(NOW) == []
+    frontier.begin_merging([second, anew])
+    frontier.fold_page(anew, PageResult(type_key="a", items=4), NOW, Random(1))
+    frontier.end_merging([second])
+    before = frontier.results["a"].outcome
+    frontier.end_merging([anew])
+    assert (before, frontier.results["a"].outcome) == (None, Outcome.COMPLETE)
 
 
 def known_failure(
@@ -287,78 +287,78 @@ def known_failure(
 
 
 def remembering(failure: KnownFailure | None, **policy: Any) -> Frontier:
-    front = frontier("a")
-    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": failure})
-    front.policy = RunPolicy(malformed_attempts=3, **policy)
-    return front
+    frontier = new_frontier("a")
+    frontier.plan["a"] = frontier.plan["a"].model_copy(update={"known_failure": failure})
+    frontier.policy = RunPolicy(malformed_attempts=3, **policy)
+    return frontier
 
 
-def attempts_until_the_end(front: Frontier, failures: Iterable[CursorFailure]) -> int:
+def attempts_until_the_end(frontier: Frontier, failures: Iterable[CursorFailure]) -> int:
     """The page's number of attempts, each as soon as it is due, until its collection ends."""
     now = NOW
     for attempts, failure in enumerate(failures, start=1):
-        (cursor,) = front.take_wave(now)
-        front.fold_failure(cursor, failure, now, Random(1))
-        if not front.cursors:
+        (cursor,) = frontier.take_wave(now)
+        frontier.fold_failure(cursor, failure, now, Random(1))
+        if not frontier.cursors:
             return attempts
-        now = due_of(front, now) or now
+        now = due_of(frontier, now) or now
     raise AssertionError("the collection has not ended")
 
 
 def test_a_known_failure_is_tried_three_times_and_counted() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
-    assert front.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
+    frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 3
+    assert frontier.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
 
 
 def test_a_failure_with_another_code_has_full_patience() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_THROTTLED))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
-    assert "failing_runs" not in front.results["a"].context
+    frontier = remembering(known_failure(ErrorCode.GRAPH_THROTTLED))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
+    assert "failing_runs" not in frontier.results["a"].context
 
 
 def test_a_known_failure_of_details_leaves_listings_full_patience() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
+    frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
 
 
 def test_a_failure_known_from_one_run_is_counted_with_full_patience() -> None:
-    front = remembering(KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=1))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
-    assert front.results["a"].context["failing_runs"] == 2
+    frontier = remembering(KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=1))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
+    assert frontier.results["a"].context["failing_runs"] == 2
 
 
 def test_only_failures_with_the_known_code_use_up_the_brief_patience() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
+    frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     unhinted = THROTTLED.model_copy(update={"retry_after": None})
     failures = [unhinted, unhinted, UNAVAILABLE, unhinted, UNAVAILABLE, UNAVAILABLE]
-    assert attempts_until_the_end(front, failures) == len(failures)
+    assert attempts_until_the_end(frontier, failures) == len(failures)
 
 
 def test_a_successful_page_restores_full_patience_after_a_known_failure() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
-    (cursor,) = front.take_wave(NOW)
-    front.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
-    later = due_of(front, NOW) or NOW
-    (cursor,) = front.take_wave(later)
-    front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), later, Random(1))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 20
-    assert "failing_runs" not in front.results["a"].context
+    frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
+    (cursor,) = frontier.take_wave(NOW)
+    frontier.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
+    later = due_of(frontier, NOW) or NOW
+    (cursor,) = frontier.take_wave(later)
+    frontier.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), later, Random(1))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
+    assert "failing_runs" not in frontier.results["a"].context
 
 
 def test_pages_before_the_failing_page_do_not_restore_full_patience() -> None:
-    front = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
-    (cursor,) = front.take_wave(NOW)
-    front.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))
-    assert attempts_until_the_end(front, repeat(UNAVAILABLE)) == 3
-    assert front.results["a"].outcome is Outcome.INCOMPLETE
+    frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
+    (cursor,) = frontier.take_wave(NOW)
+    frontier.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))
+    assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 3
+    assert frontier.results["a"].outcome is Outcome.INCOMPLETE
 
 
 def test_a_known_throttle_waits_as_long_as_graph_asks() -> None:
     minutes = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
-    front = remembering(known_failure(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
-    assert attempts_until_the_end(front, repeat(minutes)) == 3
-    assert front.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
+    frontier = remembering(known_failure(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
+    assert attempts_until_the_end(frontier, repeat(minutes)) == 3
+    assert frontier.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
 
 
 def test_malformed_answers_have_three_attempts_beside_other_failures() -> None:
@@ -368,28 +368,30 @@ def test_malformed_answers_have_three_attempts_beside_other_failures() -> None:
 
 
 def test_malformed_answers_in_runs_of_an_earlier_release_have_all_attempts() -> None:
-    front = frontier("a")
-    assert attempts_until_the_end(front, repeat(MALFORMED)) == 20
+    frontier = new_frontier("a")
+    assert attempts_until_the_end(frontier, repeat(MALFORMED)) == 20
 
 
 def test_a_server_error_does_not_pause_its_family() -> None:
-    front = frontier("a", "b", wave_limit=1)
-    (cursor,) = front.take_wave(NOW)
+    frontier = new_frontier("a", "b", wave_limit=1)
+    (cursor,) = frontier.take_wave(NOW)
     slow = UNAVAILABLE.model_copy(update={"retry_after": timedelta(minutes=5)})
-    front.fold_failure(cursor, slow, NOW, Random(1))
-    assert [entry.type_key for entry in front.take_wave(NOW)] == ["b"]
-    assert front.paused == {}
+    frontier.fold_failure(cursor, slow, NOW, Random(1))
+    assert [entry.type_key for entry in frontier.take_wave(NOW)] == ["b"]
+    assert frontier.paused == {}
 
 
 def test_only_waves_of_known_failures_report_failures_at_once() -> None:
     minutes = timedelta(minutes=2)
-    front = frontier("a", "b")
-    front.policy = RunPolicy(told_after=minutes)
-    front.plan["a"] = front.plan["a"].model_copy(update={"known_failure": known_failure(ErrorCode.GRAPH_UNAVAILABLE)})
-    a, b = front.take_wave(NOW)
-    assert [front.told_after(wave) for wave in ([a], [b], [a, b])] == [timedelta(0), minutes, minutes]
-    front.policy = RunPolicy()
-    assert front.told_after([a]) is None, "in a run of an earlier release"
+    frontier = new_frontier("a", "b")
+    frontier.policy = RunPolicy(told_after=minutes)
+    frontier.plan["a"] = frontier.plan["a"].model_copy(
+        update={"known_failure": known_failure(ErrorCode.GRAPH_UNAVAILABLE)}
+    )
+    a, b = frontier.take_wave(NOW)
+    assert [frontier.told_after(wave) for wave in ([a], [b], [a, b])] == [timedelta(0), minutes, minutes]
+    frontier.policy = RunPolicy()
+    assert frontier.told_after([a]) is None, "in a run of an earlier release"
 
 
 @pytest.mark.parametrize(
@@ -400,28 +402,28 @@ def test_only_waves_of_known_failures_report_failures_at_once() -> None:
     ],
 )
 def test_a_cause_with_exhausted_retries_is_named_before_a_final_cause(code: ErrorCode, named: ErrorCode) -> None:
-    front = remembering(None)
-    front.results["a"].context["found_by_id"] = 1
+    frontier = remembering(None)
+    frontier.results["a"].context["found_by_id"] = 1
     first = CursorFailure(code=code, retryable=False, context={"permission": "X.Read.All"})
     cursor = Cursor(type_key="a", url="", detailing=True)
     for cause in (first, UNAVAILABLE):
         result = FetchDetailsResult(collections={"a": DetailProgress(left=1, moved=True, cause=cause)})
-        front.fold_details(cursor, result, NOW, Random(1))
-    context = front.results["a"].context
+        frontier.fold_details(cursor, result, NOW, Random(1))
+    context = frontier.results["a"].context
     assert (context["detail_error_code"], context["found_by_id"]) == (named, 1)
     assert ("permission" in context) == (named is code)
 
 
 def test_an_unknown_collection_fails_alone() -> None:
-    known = frontier("a").plan["a"]
-    begun = Frontier.of([known], RunPolicy(), ["b"])
-    assert [cursor.type_key for cursor in begun.cursors] == ["a"]
-    assert (begun.results["b"].outcome, begun.results["b"].error_code) == (
+    known = new_frontier("a").plan["a"]
+    frontier = Frontier.of([known], RunPolicy(), ["b"])
+    assert [cursor.type_key for cursor in frontier.cursors] == ["a"]
+    assert (frontier.results["b"].outcome, frontier.results["b"].error_code) == (
         Outcome.FAILED,
         ErrorCode.UNKNOWN_COLLECTION,
     )
-    assert begun.results["a"].outcome is None
-    assert begun.counts.errors == 1
+    assert frontier.results["a"].outcome is None
+    assert frontier.counts.errors == 1
 
 
 @pytest.mark.parametrize(
@@ -435,14 +437,14 @@ def test_an_unknown_collection_fails_alone() -> None:
 def test_an_unlicensed_collection_under_parents_is_skipped_if_empty(
     code: ErrorCode, items: int, outcome: Outcome
 ) -> None:
-    front = frontier("a")
-    (parents,) = front.take_wave(NOW)
-    front.fold_page(parents, PageResult(type_key="a", more_urls=["/a/1", "/a/2"]), NOW, Random(1))
-    front.begin_merging([parents])
-    (first,) = front.take_wave(NOW)
-    front.fold_page(first, PageResult(type_key="a", items=items), NOW, Random(1))
-    front.begin_merging([first])
-    (second,) = front.take_wave(NOW)
+    frontier = new_frontier("a")
+    (parents,) = frontier.take_wave(NOW)
+    frontier.fold_page(parents, PageResult(type_key="a", more_urls=["/a/1", "/a/2"]), NOW, Random(1))
+    frontier.begin_merging([parents])
+    (first,) = frontier.take_wave(NOW)
+    frontier.fold_page(first, PageResult(type_key="a", items=items), NOW, Random(1))
+    frontier.begin_merging([first])
+    (second,) = frontier.take_wave(NOW)
     refused = PageResult(type_key="a", was_read=False, failure=CursorFailure(code=code, retryable=False))
-    front.fold_page(second, refused, NOW, Random(1))
-    assert front.results["a"].outcome is outcome
+    frontier.fold_page(second, refused, NOW, Random(1))
+    assert frontier.results["a"].outcome is outcome

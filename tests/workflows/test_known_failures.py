@@ -72,8 +72,8 @@ class Product:
         self.graph = graph
         self.database = database
 
-    def fail(self, tenant: SimulatedTenant, path: str, kind: FaultKind = FaultKind.SERVER_ERROR, **more: Any) -> int:
-        return self.graph.faults.add(Fault(kind, tenant_id=tenant.id, path=path, **more))
+    def fail(self, tenant: SimulatedTenant, path: str, kind: FaultKind = FaultKind.SERVER_ERROR, **options: Any) -> int:
+        return self.graph.faults.add(Fault(kind, tenant_id=tenant.id, path=path, **options))
 
     async def start(self, tenant: SimulatedTenant, *type_keys: str) -> Handle:
         sync = SyncInput(tenant_id=UUID(tenant.id), selection=Selection(type_keys=type_keys))
@@ -116,8 +116,8 @@ async def product(
 async def hourly(
     time_skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> AsyncIterator[Product]:
-    async with product(time_skipping, graph, database_url, tmp_path, graph_attempts=ATTEMPTS) as made:
-        yield made
+    async with product(time_skipping, graph, database_url, tmp_path, graph_attempts=ATTEMPTS) as activities:
+        yield activities
 
 
 async def test_known_failures_are_retried_briefly_until_success_or_another_failure(hourly: Product) -> None:
@@ -125,10 +125,10 @@ async def test_known_failures_are_retried_briefly_until_success_or_another_failu
     fault = hourly.fail(tenant, f"/{BROKEN}")
     full = [await hourly.run(tenant, BROKEN, SOUND) for _ in range(BRIEF_AFTER_RUNS)]
     brief = await hourly.run(tenant, BROKEN)
-    assert [ended.attempts() for ended in full] == [ATTEMPTS] * BRIEF_AFTER_RUNS
+    assert [run.attempts() for run in full] == [ATTEMPTS] * BRIEF_AFTER_RUNS
     assert brief.attempts() == BRIEF.attempts, "whatever the selection"
-    assert [ended.failing_runs() for ended in (*full, brief)] == [1, 2, 3]
-    assert {ended.record.collections[SOUND].outcome for ended in full} == {Outcome.COMPLETE}
+    assert [run.failing_runs() for run in (*full, brief)] == [1, 2, 3]
+    assert {run.record.collections[SOUND].outcome for run in full} == {Outcome.COMPLETE}
 
     hourly.graph.faults.remove(fault)
     fault = hourly.fail(tenant, f"/{BROKEN}", FaultKind.THROTTLED)
@@ -150,11 +150,11 @@ async def test_known_failures_of_details_are_retried_briefly(hourly: Product) ->
     requests = []
     for _ in range(BRIEF_AFTER_RUNS + 1):
         hourly.graph.clear_requests()
-        ended = await hourly.run(tenant, DETAILED, SOUND)
+        run = await hourly.run(tenant, DETAILED, SOUND)
         requests.append(len(hourly.graph.requests(Kind.INNER)))
-        assert ended.record.error_codes == [ErrorCode.DETAIL_INCOMPLETE]
-        assert ended.record.collections[DETAILED].context["detail_error_code"] == ErrorCode.GRAPH_UNAVAILABLE
-    assert ended.failing_runs(DETAILED) == BRIEF_AFTER_RUNS + 1
+        assert run.record.error_codes == [ErrorCode.DETAIL_INCOMPLETE]
+        assert run.record.collections[DETAILED].context["detail_error_code"] == ErrorCode.GRAPH_UNAVAILABLE
+    assert run.failing_runs(DETAILED) == BRIEF_AFTER_RUNS + 1
     assert requests[-1] < requests[0]
 
 
@@ -170,25 +170,25 @@ async def test_malformed_answers_have_three_attempts(
 ) -> None:
     tenant = hourly.graph.tenants[0]
     hourly.fail(tenant, path, kind)
-    ended = await hourly.run(tenant, BROKEN, SOUND)
-    assert ended.record.status is status
-    assert ended.record.collections[BROKEN].error_code is ErrorCode.GRAPH_MALFORMED_RESPONSE
-    assert ended.attempts() == MALFORMED_ATTEMPTS < ATTEMPTS
+    run = await hourly.run(tenant, BROKEN, SOUND)
+    assert run.record.status is status
+    assert run.record.collections[BROKEN].error_code is ErrorCode.GRAPH_MALFORMED_RESPONSE
+    assert run.attempts() == MALFORMED_ATTEMPTS < ATTEMPTS
 
 
 async def test_a_waiting_collection_delays_no_merge_and_progress_names_its_failure(
     short_history: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
-    async with product(short_history, graph, database_url, tmp_path) as made:
+    async with product(short_history, graph, database_url, tmp_path) as activities:
         tenant = graph.tenants[0]
-        made.fail(tenant, f"/{BROKEN}", retry_after="1800")
-        handle = await made.start(tenant, BROKEN, SHAKY, SOUND)
+        activities.fail(tenant, f"/{BROKEN}", retry_after="1800")
+        handle = await activities.start(tenant, BROKEN, SHAKY, SOUND)
         async with asyncio.timeout(100):
             progress = await handle.query(SyncWorkflow.progress)
             while progress.waiting_for is None:
                 await asyncio.sleep(0.1)
                 progress = await handle.query(SyncWorkflow.progress)
-        async with made.database.tenant(UUID(tenant.id), read_only=True) as session:
+        async with activities.database.tenant(UUID(tenant.id), read_only=True) as session:
             merged = {item.type_key async for item in queries.items(session, None)}
         await handle.signal(SyncWorkflow.cancel, CancelRequest(reason="seen", requested_by="test"))
         await handle.result()
@@ -204,25 +204,29 @@ async def test_a_week_of_failures_at_most_doubles_the_time_of_hourly_runs(
     time_skipping: WorkflowEnvironment, graph: SimulatedGraph, database_url: str, tmp_path: Path
 ) -> None:
     # The usual time is a healthy tenant's, measured in the same hours on the same machine.
-    async with product(time_skipping, graph, database_url, tmp_path) as made:
+    async with product(time_skipping, graph, database_url, tmp_path) as activities:
         sick, well = graph.tenants
-        made.fail(sick, f"/{BROKEN}")
+        activities.fail(sick, f"/{BROKEN}")
 
         async def run(tenant: SimulatedTenant) -> EndedRun:
-            made.fail(tenant, f"/{SHAKY}", count=HICCUPS)
-            return await made.run(tenant, BROKEN, SHAKY, SOUND)
+            activities.fail(tenant, f"/{SHAKY}", count=HICCUPS)
+            return await activities.run(tenant, BROKEN, SHAKY, SOUND)
 
         first = [await run(sick) for _ in range(BRIEF_AFTER_RUNS)]
-        assert all(ended.attempts() == Settings.model_fields["graph_attempts"].default for ended in first)
+        assert all(ended_run.attempts() == Settings.model_fields["graph_attempts"].default for ended_run in first)
         failing, usual = timedelta(0), timedelta(0)
         for hour in range(BRIEF_AFTER_RUNS, HOURS):
             measured = hour % MEASURED_EVERY == 0
-            ended, *healthy = await asyncio.gather(*(run(tenant) for tenant in ((sick, well) if measured else (sick,))))
-            assert (ended.attempts(), ended.failing_runs()) == (BRIEF.attempts, hour + 1)
+            ended_run, *healthy = await asyncio.gather(
+                *(run(tenant) for tenant in ((sick, well) if measured else (sick,)))
+            )
+            assert (ended_run.attempts(), ended_run.failing_runs()) == (BRIEF.attempts, hour + 1)
             assert (
-                ended.record.collections[SHAKY].outcome is ended.record.collections[SOUND].outcome is Outcome.COMPLETE
+                ended_run.record.collections[SHAKY].outcome
+                is ended_run.record.collections[SOUND].outcome
+                is Outcome.COMPLETE
             )
             for type_key in healthy:
                 assert type_key.record.status is RunStatus.SUCCESS
-                failing, usual = failing + ended.took, usual + type_key.took
+                failing, usual = failing + ended_run.took, usual + type_key.took
         assert failing <= 2 * usual, f"{failing} instead of {usual}"

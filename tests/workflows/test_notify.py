@@ -145,12 +145,12 @@ async def test_a_run_starts_its_notification_workflow_without_waiting(
         result = await handle.result()
         history = await handle.fetch_history()
     await Replayer(workflows=[SyncWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
-    begun = [
+    workflow_ids = [
         event.child_workflow_execution_started_event_attributes.workflow_execution.workflow_id
         for event in history.events
         if event.HasField("child_workflow_execution_started_event_attributes")
     ]
     tenant_id = handle.id.split("/")[1]
-    assert begun == ([f"notify/{tenant_id}/{result.run_id}"] if notifies else [])
-    for workflow_id in begun:
+    assert workflow_ids == ([f"notify/{tenant_id}/{result.run_id}"] if notifies else [])
+    for workflow_id in workflow_ids:
         await time_skipping.client.get_workflow_handle(workflow_id).terminate()

@@ -205,11 +205,11 @@ async def test_a_portfolio_run_obeys_its_limit_of_concurrent_runs(client: Client
         assert (await handle.result()).counts.success == 9
         events = (await handle.fetch_history()).events
     assert most == 3
-    started_children = ended = 0
+    started_children = ended_children = 0
     for event in events:
         started_children += event.event_type == EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-        ended += event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
-        assert started_children - ended <= 3
+        ended_children += event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED
+        assert started_children - ended_children <= 3
 
 
 @pytest.mark.slow

@@ -36,9 +36,9 @@ def test_the_report_of_a_partial_run_starts_with_its_problems() -> None:
 
 
 def test_a_successful_run_reports_no_problems() -> None:
-    shown = details(RunStatus.SUCCESS, None, Frontier(counts=Counts(observed=5), results={"a": COMPLETE}))
-    assert "not complete" not in shown
-    assert "missing" not in shown
+    report = details(RunStatus.SUCCESS, None, Frontier(counts=Counts(observed=5), results={"a": COMPLETE}))
+    assert "not complete" not in report
+    assert "missing" not in report
 
 
 def test_a_queued_run_names_its_wait() -> None:

@@ -73,7 +73,7 @@ class Batches:
 
 @asynccontextmanager
 async def started(
-    environment: WorkflowEnvironment, batches: Batches, given: RetentionInput
+    environment: WorkflowEnvironment, batches: Batches, workflow_input: RetentionInput
 ) -> AsyncIterator[WorkflowHandle[Any, RetentionResult]]:
     queue = str(uuid4())
     registered: list[Callable[..., Any]] = [
@@ -83,7 +83,7 @@ async def started(
     ]
     async with Worker(environment.client, task_queue=queue, workflows=[RetentionWorkflow], activities=registered):
         yield await environment.client.start_workflow(
-            RetentionWorkflow.run, given, id=f"retention/{queue}", task_queue=queue
+            RetentionWorkflow.run, workflow_input, id=f"retention/{queue}", task_queue=queue
         )
 
 

@@ -42,7 +42,7 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     time_skipping: WorkflowEnvironment, workflow_type: str, name: str
 ) -> None:
     selection, words = SELECTIONS[name]
-    given = {"tenant_id": str(uuid4()), "chosen": {"everyone": True}, "selection": selection}
+    workflow_input = {"tenant_id": str(uuid4()), "chosen": {"everyone": True}, "selection": selection}
     task_queue = f"test-{uuid4()}"
     script = Script({})
     async with Worker(
@@ -52,7 +52,9 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
         activities=script.activities(),
     ):
         with pytest.raises(WorkflowFailureError) as failed:
-            await time_skipping.client.execute_workflow(workflow_type, given, id=str(uuid4()), task_queue=task_queue)
+            await time_skipping.client.execute_workflow(
+                workflow_type, workflow_input, id=str(uuid4()), task_queue=task_queue
+            )
     cause = failed.value.cause
     assert isinstance(cause, ApplicationError)
     assert words in cause.message
@@ -62,7 +64,7 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("workflow_input", "words"),
     [
         ({"kept": "many"}, "valid integer"),
         ({"kept": 0}, "greater than or equal to 1"),
@@ -75,13 +77,13 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
 )
 async def test_a_retention_with_invalid_limits_fails_at_once(
-    time_skipping: WorkflowEnvironment, given: dict[str, Any], words: str
+    time_skipping: WorkflowEnvironment, workflow_input: dict[str, Any], words: str
 ) -> None:
     task_queue = f"test-{uuid4()}"
     async with Worker(time_skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
         with pytest.raises(WorkflowFailureError) as failed:
             await time_skipping.client.execute_workflow(
-                "RetentionWorkflow", given, id=str(uuid4()), task_queue=task_queue, run_timeout=DEADLINE
+                "RetentionWorkflow", workflow_input, id=str(uuid4()), task_queue=task_queue, run_timeout=DEADLINE
             )
     cause = failed.value.cause
     assert isinstance(cause, ApplicationError), cause
@@ -98,7 +100,7 @@ def test_activity_messages_refuse_invalid_selections(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "fields",
     [
         {"chosen": TenantChoice(tenant_ids=tuple(uuid4() for _ in range(MOST_TENANTS + 1)))},
         {"chosen": TenantChoice(tags=tuple(f"tag{number}" for number in range(1001)))},
@@ -107,10 +109,10 @@ def test_activity_messages_refuse_invalid_selections(name: str) -> None:
     ],
     ids=["tenants", "tags", "none at once", "all at once"],
 )
-def test_a_portfolio_input_beyond_its_limits_is_refused(given: dict[str, Any]) -> None:
+def test_a_portfolio_input_beyond_its_limits_is_refused(fields: dict[str, Any]) -> None:
     valid = {"selection": Selection(type_keys=("a",)), "chosen": TenantChoice(everyone=True)}
     with pytest.raises(ApplicationError):
-        PortfolioInput.model_validate({**valid, **given})
+        PortfolioInput.model_validate({**valid, **fields})
 
 
 def test_the_largest_selection_of_the_longest_type_keys_is_accepted() -> None:

@@ -75,8 +75,8 @@ async def test_table_shows_intent_and_policy_set(starter: CommandLine) -> None:
 
 
 async def test_collections_with_unknown_assignments_are_named(starter: CommandLine, database: Database) -> None:
-    _, open_ones = await assignment_texts(starter)
-    reasons = {(record["type_key"], record["reason"], record["references"]) for record in open_ones}
+    _, gaps = await assignment_texts(starter)
+    reasons = {(record["type_key"], record["reason"], record["references"]) for record in gaps}
     assert (CONFIGURATIONS, "assignments_not_shown", 1) in reasons
     assert ("intents", "never_read", None) in reasons
     result = await starter("assignments")
@@ -86,8 +86,8 @@ async def test_collections_with_unknown_assignments_are_named(starter: CommandLi
 async def test_collection_unread_by_the_latest_run_is_named(starter: CommandLine, database: Database) -> None:
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
-    _, open_ones = await assignment_texts(starter, "Viewer")
-    assert [(record["type_key"], record["reason"]) for record in open_ones] == [(APPS, "failed:graph_throttled")]
+    _, gaps = await assignment_texts(starter, "Viewer")
+    assert [(record["type_key"], record["reason"]) for record in gaps] == [(APPS, "failed:graph_throttled")]
     result = await starter("assignments", "Viewer")
     assert "Viewer" in result.stdout, "as an earlier run listed it"
     assert f"not all assignments are known of {APPS}: failed: graph throttled" in result.stderr

@@ -167,21 +167,21 @@ async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, 
 async def test_details_read_later_are_no_change_but_edits_beside_them_are(database: Database, feed: Feed) -> None:
     rules = ObservationRules(type_key="configurationPolicies", has_details=True)
 
-    async def run(description: str, whole: dict[str, Any] | None) -> None:
+    async def run(description: str, read_details: dict[str, Any] | None) -> None:
         listing = {"id": "1", "displayName": "One", "description": description}
-        begun = await begin(database, TENANT, "configurationPolicies")
-        await land(database, TENANT, begun, [list_document("configurationPolicies", **_named(listing))])
-        if whole is not None:
+        opened_run = await begin(database, TENANT, "configurationPolicies")
+        await land(database, TENANT, opened_run, [list_document("configurationPolicies", **_named(listing))])
+        if read_details is not None:
             async with database.tenant(TENANT) as session:
                 token = uuid4()
-                item = Observer(rules).observe({**listing, **whole})
-                await merging.claim(session, begun.run_id, token)
-                await merging.merge_whole(session, begun.run_id, token, [item])
+                item = Observer(rules).observe({**listing, **read_details})
+                await merging.claim(session, opened_run.run_id, token)
+                await merging.merge_whole(session, opened_run.run_id, token, [item])
                 pending = await details.some_pending(
-                    session, begun.run_id, [details.Share("configurationPolicies")], 10
+                    session, opened_run.run_id, [details.Share("configurationPolicies")], 10
                 )
-                await details.drop(session, begun.run_id, pending)
-        await end(database, TENANT, begun)
+                await details.drop(session, opened_run.run_id, pending)
+        await end(database, TENANT, opened_run)
 
     await run("first", None)
     await feed.kinds_and_ids()
@@ -197,16 +197,16 @@ async def test_a_change_from_an_incomplete_version_omits_newly_read_details(data
         database, TENANT, [list_document("configurationPolicies", "1", description="first")], "configurationPolicies"
     )
     await feed.kinds_and_ids()
-    begun = await begin(database, TENANT, "configurationPolicies")
-    await land(database, TENANT, begun, [list_document("configurationPolicies", "1", description="second")])
+    run = await begin(database, TENANT, "configurationPolicies")
+    await land(database, TENANT, run, [list_document("configurationPolicies", "1", description="second")])
     async with database.tenant(TENANT) as session:
         token = uuid4()
-        await merging.claim(session, begun.run_id, token)
+        await merging.claim(session, run.run_id, token)
         whole = Observer(rules).observe({"id": "1", "description": "second", "settings": []})
-        await merging.merge_whole(session, begun.run_id, token, [whole])
+        await merging.merge_whole(session, run.run_id, token, [whole])
         share = [details.Share("configurationPolicies")]
-        await details.drop(session, begun.run_id, await details.some_pending(session, begun.run_id, share, 10))
-    await end(database, TENANT, begun)
+        await details.drop(session, run.run_id, await details.some_pending(session, run.run_id, share, 10))
+    await end(database, TENANT, run)
     (change,) = await feed.new_changes()
     assert change.was_incomplete
     assert change.fields is not None
@@ -252,8 +252,8 @@ async def test_paging_through_the_feed_keeps_its_order(database: Database, feed:
     await sync(database, TENANT, [*some, observation(B, "g")], A, B)
     async with database.tenant(TENANT, read_only=True) as session:
         window = Window(datetime.fromisoformat("2000-01-01T00:00:00Z"), await database_time(session))
-        whole = [event async for event, _ in changes(session, TENANT, window)]
-        assert len(whole) == 31
+        events = [event async for event, _ in changes(session, TENANT, window)]
+        assert len(events) == 31
         pages: list[Event] = []
         while True:
             after = pages[-1] if pages else None
@@ -265,7 +265,7 @@ async def test_paging_through_the_feed_keeps_its_order(database: Database, feed:
             if not page:
                 break
             pages += page
-        assert pages == whole
+        assert pages == events
         of_groups = window._replace(type_keys=[B])
         assert [event.type_key async for event, _ in changes(session, TENANT, of_groups)] == [B]
 

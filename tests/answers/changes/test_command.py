@@ -104,10 +104,10 @@ async def test_text_names_the_actor_of_a_change(starter: CommandLine, database: 
     assert not any("audit" in line or "by " in line for line in lines_of("Group: ")), "Intune's log has no groups"
 
 
-def blocks(shown: str) -> list[list[str]]:
+def blocks(output: str) -> list[list[str]]:
     """The line of each change, with the lines below it."""
     found: list[list[str]] = []
-    for line in shown.splitlines():
+    for line in output.splitlines():
         if line.startswith(" "):
             found[-1].append(line)
         else:
@@ -136,7 +136,7 @@ async def test_run_shows_the_changes_that_the_run_noticed(starter: CommandLine, 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
 async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) -> None:
-    *whole, _ = (await starter("changes", "--json")).objects()
+    *feed, _ = (await starter("changes", "--json")).objects()
     pages: list[Any] = []
     place: list[str] = []
     while True:
@@ -147,9 +147,9 @@ async def test_pages_add_up_to_the_whole_feed(starter: CommandLine, limit: int) 
             break
         assert len(page) == limit
         place = ["--after", goes_on]
-    assert pages == whole
-    shown = await starter("changes", "--limit", "1")
-    assert "there are more: --after " in shown.stderr
+    assert pages == feed
+    first_page = await starter("changes", "--limit", "1")
+    assert "there are more: --after " in first_page.stderr
 
 
 @pytest.mark.parametrize(

@@ -88,12 +88,12 @@ def test_a_tenant_never_conflicts_with_itself(here: list[HeldSetting]) -> None:
 def test_conflicts_and_agreements_hold_for_any_hidden_values(here: list[HeldSetting], there: list[HeldSetting]) -> None:
     found = statuses(here, there)
     for guess in ("0", "1", "2"):
-        shown = statuses(*([_revealed(held, guess) for held in side] for side in (here, there)))
+        revealed = statuses(*([_revealed(held, guess) for held in side] for side in (here, there)))
         for key, status in found.items():
             if status is Status.DIFFERENT:
-                assert shown[key] is Status.DIFFERENT
+                assert revealed[key] is Status.DIFFERENT
             if status is Status.SAME:
-                assert shown[key] is Status.SAME
+                assert revealed[key] is Status.SAME
 
 
 def _revealed(held: HeldSetting, guess: str) -> HeldSetting:

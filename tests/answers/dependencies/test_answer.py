@@ -51,8 +51,8 @@ def target(kind: str, group_id: str | None = None, *, filtered_by: str | None = 
 
 
 def configuration(external_id: str, *assignments: dict[str, Any], **properties: Any) -> Observation:
-    given = {"displayName": f"Profile {external_id}", "assignments": list(assignments), **properties}
-    return observation(CONFIGURATIONS, external_id, **given)
+    document = {"displayName": f"Profile {external_id}", "assignments": list(assignments), **properties}
+    return observation(CONFIGURATIONS, external_id, **document)
 
 
 def group(external_id: str) -> Observation:
@@ -184,7 +184,7 @@ async def test_dangling_target_has_confidence_and_evidence(database: Database) -
         "never": (Presence.NEVER_SEEN, Confidence.LOW, "listing_is_older")
     }
     await synced(database, named, group("there"))
-    found, open_ones = await dangling(database, *ALL)
+    found, gaps = await dangling(database, *ALL)
     assert {record.target.external_id: state(record.target) for record in found} == {
         "never": (Presence.NEVER_SEEN, Confidence.HIGH, "never_listed"),
         "was there": (Presence.ABSENT, Confidence.HIGH, "not_listed"),
@@ -192,7 +192,7 @@ async def test_dangling_target_has_confidence_and_evidence(database: Database) -
     assert {(record.item.external_id, record.version, record.path) for record in found} == {
         ("c", 1, "assignments.target.groupId")
     }
-    assert open_ones == []
+    assert gaps == []
 
 
 async def test_reference_to_an_unread_collection_does_not_dangle(database: Database) -> None:
@@ -214,12 +214,12 @@ async def test_collections_whose_references_were_not_read_leave_dangling_open(da
     await synced(database, configuration("c", target("group", "gone")))
     outcomes = {**dict.fromkeys(ALL, (Outcome.COMPLETE, None)), CONFIGURATIONS: THROTTLED}
     await sync(database, TENANT, [], *ALL, status=RunStatus.PARTIAL, outcomes=outcomes)
-    (found,), open_ones = await dangling(database, *ALL)
+    (found,), gaps = await dangling(database, *ALL)
     assert found.item.external_id == "c", "as an earlier run read it"
     unread = CannotSayRecord(
         tenant_id=TENANT, type_key=CONFIGURATIONS, reason="failed:graph_throttled", references=None
     )
-    assert open_ones == [unread]
+    assert gaps == [unread]
     assert await dangling(database, ACCESS) == ([], []), "another collection's references are all read"
     reasons = {(record.type_key, record.reason) for record in (await dangling(database))[1]}
     assert ("intents", "never_read") in reasons
@@ -234,9 +234,9 @@ async def test_reference_to_a_person_does_not_dangle(database: Database) -> None
     types = ("directoryRoleAssignments", GROUPS, "servicePrincipals", "directoryRoleDefinitions")
     for _ in range(2):
         await synced(database, assignment, types=types)
-    found, open_ones = await dangling(database, *types)
+    found, gaps = await dangling(database, *types)
     assert [record.target.external_id for record in found] == ["r"]
-    assert [(record.type_key, record.reason) for record in open_ones] == [("users", "not_in_the_catalog")]
+    assert [(record.type_key, record.reason) for record in gaps] == [("users", "not_in_the_catalog")]
 
 
 async def test_references_of_missing_items_do_not_dangle(database: Database) -> None:
@@ -254,24 +254,24 @@ async def test_items_without_inclusions_are_unassigned(database: Database) -> No
         observation(CONFIGURATIONS, "unknown"),
     ]
     await synced(database, *items)
-    found, open_ones = await unassigned(database, CONFIGURATIONS)
+    found, gaps = await unassigned(database, CONFIGURATIONS)
     assert {key: (record.exclusions, record.evidence, record.confidence) for key, record in found.items()} == {
         "nobody": (0, "no_assignments", Confidence.HIGH),
         "only exclusions": (1, "only_exclusions", Confidence.HIGH),
     }
-    assert [(record.type_key, record.reason, record.references) for record in open_ones] == [
+    assert [(record.type_key, record.reason, record.references) for record in gaps] == [
         (CONFIGURATIONS, "assignments_not_shown", 1)
     ]
-    _, open_ones = await unassigned(database)
-    assert "configurationPolicies" in {record.type_key for record in open_ones if record.reason == "never_read"}
+    _, gaps = await unassigned(database)
+    assert "configurationPolicies" in {record.type_key for record in gaps if record.reason == "never_read"}
 
 
 async def test_unassigned_is_low_confidence_after_failed_collection(database: Database) -> None:
     await synced(database, configuration("nobody"))
     await sync(database, TENANT, [], CONFIGURATIONS, status=RunStatus.FAILED, outcomes={CONFIGURATIONS: THROTTLED})
-    found, open_ones = await unassigned(database, CONFIGURATIONS)
+    found, gaps = await unassigned(database, CONFIGURATIONS)
     assert found["nobody"].confidence is Confidence.LOW
-    assert [(record.type_key, record.reason) for record in open_ones] == [(CONFIGURATIONS, "failed:graph_throttled")]
+    assert [(record.type_key, record.reason) for record in gaps] == [(CONFIGURATIONS, "failed:graph_throttled")]
 
 
 async def test_exclusion_overrides_inclusion(database: Database) -> None:
@@ -355,9 +355,9 @@ async def test_unassigned_omits_never_assigned_collections_unless_requested(data
         observation(branding, "other", isDefaultProfile=False, assignments=[]),
     ]
     await synced(database, *items, types=(scripts, branding))
-    found, open_ones = await unassigned(database)
+    found, gaps = await unassigned(database)
     assert set(found) == {"other"}
-    assert scripts not in {record.type_key for record in open_ones}
+    assert scripts not in {record.type_key for record in gaps}
     assert set((await unassigned(database, scripts))[0]) == {"s"}
 
 

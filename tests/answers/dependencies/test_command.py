@@ -65,14 +65,14 @@ async def test_dependencies_accept_an_items_name(starter: CommandLine) -> None:
 
 @pytest.mark.parametrize("name", ["mermaid", "dot", "graphml"])
 async def test_graph_is_written_to_stdout_or_a_file(starter: CommandLine, tmp_path: Path, name: str) -> None:
-    shown = await starter("dependencies", "groups", GROUP_ID, "--format", name)
-    assert shown.code == 0, shown.stderr
+    printed = await starter("dependencies", "groups", GROUP_ID, "--format", name)
+    assert printed.code == 0, printed.stderr
     file = tmp_path / f"picture.{name}"
     written = await starter("dependencies", "groups", GROUP_ID, "--format", name, "--output", str(file))
     assert (written.code, written.stdout) == (0, "")
-    assert file.read_text(encoding="utf-8") == shown.stdout
+    assert file.read_text(encoding="utf-8") == printed.stdout
     assert "3 objects, 2 references" in written.stderr
-    assert "\n;DROP" not in shown.stdout
+    assert "\n;DROP" not in printed.stdout
 
 
 async def test_all_option_exports_the_whole_tenant(starter: CommandLine, tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ async def test_graph_states_its_omissions(starter: CommandLine, name: str) -> No
     cut = (await starter("dependencies", "groups", GROUP_ID, "--limit", "1", "--format", name)).stdout
     assert "left out" in cut
     assert "more than 1 reference" in cut
-    whole = (await starter("dependencies", "groups", GROUP_ID, "--format", name)).stdout
-    assert "more than" not in whole
-    assert "more items that need it may be in" in whole, "collections that were never read"
+    full_graph = (await starter("dependencies", "groups", GROUP_ID, "--format", name)).stdout
+    assert "more than" not in full_graph
+    assert "more items that need it may be in" in full_graph, "collections that were never read"
     everything = (await starter("dependencies", "--all", "--format", name)).stdout
     assert "more than" not in everything
     assert "not drawn: references of items in" in everything, "collections that were never read"

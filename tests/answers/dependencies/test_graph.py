@@ -108,10 +108,10 @@ def test_dot_has_only_the_nodes_and_links(graph: Graph) -> None:
     assert signs.count("{") == signs.count("}") == 1
     labels = [tokens[position + 2][1] for position, token in enumerate(tokens) if token == ("name", "label")]
     first = [label.split("\\n")[0] for label in labels[: len(graph.nodes)]]
-    shown = [
+    names = [
         node.name if len(node.name) <= MAX_LABEL else f"{node.name[: MAX_LABEL - 1]}…" for node in graph.nodes.values()
     ]
-    for label, name in zip(first, shown, strict=True):
+    for label, name in zip(first, names, strict=True):
         assert "\\" in name or '"' in name or label == name
 
 
@@ -140,6 +140,6 @@ def test_item_without_references_is_drawn() -> None:
 
 
 def test_nodes_have_no_invisible_characters() -> None:
-    hostile, shown = "a\nb\0c\x1bd\u202ee\u200ff\ud800g", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg"
+    hostile, cleaned = "a\nb\0c\x1bd\u202ee\u200ff\ud800g", "a\ufffdb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg"
     nodes = graph_of([], end(["groups"], hostile, hostile, Presence.PRESENT)).nodes
-    assert nodes == {f"groups/{shown}": Node("groups", shown, shown, Presence.PRESENT, "")}
+    assert nodes == {f"groups/{cleaned}": Node("groups", cleaned, cleaned, Presence.PRESENT, "")}

@@ -60,9 +60,9 @@ async def test_a_baseline_is_set_listed_and_dropped(run: Terminal, drifted: Any)
 async def test_drift_is_shown_with_names_and_can_be_decided(run: Terminal, drifted: Any) -> None:
     await run("baseline", "set", TENANT, "golden")
     await drifted()
-    shown = await run("drift", TENANT, "--json")
-    assert shown.code == 0
-    report, *lines = shown.objects()
+    result = await run("drift", TENANT, "--json")
+    assert result.code == 0
+    report, *lines = result.objects()
     assert DriftReport.model_validate(report).counts.open == 3
     findings = {line.label or str(line.kind): line for line in map(DriftFindingRecord.model_validate, lines)}
     assert set(findings) == {'assignments[group "Pilot"]', "level", "item_missing"}
@@ -96,8 +96,8 @@ async def test_a_limit_bounds_the_output_but_not_the_exit_code(
         await sync(database, tenant_id, [policy(number, level=2, **({"x": 1} if weak else {})) for number in "123"], A)
     report, finding = (await run("drift", "alpha", "--limit", "1", "--json")).objects()
     assert (report["counts"]["open"], finding["label"]) == (3, "level"), "the report counts all"
-    shown = await run("drift", "alpha", "--limit", "1")
-    assert (shown.stdout.count("1 → 2"), shown.stderr.splitlines()[-1]) == (1, "--limit 1 leaves out 2 more rows")
+    limited = await run("drift", "alpha", "--limit", "1")
+    assert (limited.stdout.count("1 → 2"), limited.stderr.splitlines()[-1]) == (1, "--limit 1 leaves out 2 more rows")
     lines = await run("drift", "--all-tenants", "--limit", "2", "--fail-on", "low")
     assert [line.split(":")[0] for line in lines.stdout.splitlines()] == ["alpha", "beta"]
     assert lines.stderr.splitlines()[-2:] == ["3 tenants", "--limit 2 leaves out 1 more row"]
@@ -176,9 +176,9 @@ async def test_an_unread_collection_makes_the_exit_code_3(run: Terminal, drifted
     failed: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
     outcomes = {A: failed, "groups": failed}
     await sync(database, TENANT, [], A, "groups", status=RunStatus.FAILED, outcomes=outcomes)
-    shown = await run("drift", TENANT)
-    assert shown.code == 3
-    assert f"left out: {A}, groups (baseline: complete; now: failed:graph_throttled)" in shown.stderr
+    result = await run("drift", TENANT)
+    assert result.code == 3
+    assert f"left out: {A}, groups (baseline: complete; now: failed:graph_throttled)" in result.stderr
     many = [(f"c{number}", "failed") for number in range(9)]
     assert list(by_reason("left out", [("a", "skipped"), *many])) == [
         "left out: a (skipped)",
@@ -190,8 +190,8 @@ async def test_another_tenant_can_be_the_baseline(run: Terminal, drifted: Any, d
     await sync(database, OTHER, [policy("9", displayName="Policy 1", level=5)], A)
     set_one = await run("baseline", "set", TENANT, "other", "--tenant", OTHER)
     assert set_one.code == 0, set_one.stderr
-    shown = await run("drift", TENANT, "--type", A, "--json")
-    report, *lines = shown.objects()
+    result = await run("drift", TENANT, "--type", A, "--json")
+    report, *lines = result.objects()
     assert UUID(report["baseline"]["other_tenant_id"]) == OTHER
     assert ("level", 5, 1) in [(line["path"], line["before"], line["after"]) for line in lines]
 

@@ -195,8 +195,8 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
         assert "low" not in groups, "nobody knows the state, so nothing is sure or unsure"
         [missing_line] = [line for line in others.splitlines() if "missing" in line]
         assert missing_line.split()[:5] == ["Zulu", "a", "missing", "low", "not_listed"]
-    shown = await other("show", "groups", "z")
-    assert "item: not read (failed:graph_permission_missing); details" in shown.stderr
+    details = await other("show", "groups", "z")
+    assert "item: not read (failed:graph_permission_missing); details" in details.stderr
     gone_too = await other("show", "namedLocations", "a")
     assert "item: missing, low confidence, not_listed; details" in gone_too.stderr
     only = await other("missing", "--not-read", "--type", "groups")

@@ -114,9 +114,9 @@ async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
     assert "1 to create, 1 to update, 1 with nothing to do, 1 blocked; 3 requests" in result.stdout
     assert "reference unresolved" in result.stderr
     _, record = await plan_items(promote)
-    shown = await promote("show", "branch", record["plan_id"][:13], "--fields", "--requests")
-    assert "4 → 8" in shown.stdout
-    assert "POST /deviceManagement/deviceCompliancePolicies/{created:" in shown.stdout
+    printed = await promote("show", "branch", record["plan_id"][:13], "--fields", "--requests")
+    assert "4 → 8" in printed.stdout
+    assert "POST /deviceManagement/deviceCompliancePolicies/{created:" in printed.stdout
     listed = await promote("list", "branch")
     assert listed.stdout.count("open") == 2
 
@@ -124,8 +124,8 @@ async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
 async def test_later_runs_do_not_change_a_stored_plan(promote: Terminal) -> None:
     items, record = await plan_items(promote)
     await read_later(promote, passcodeMinimumLength=5)
-    *shown, again = (await promote("show", "branch", record["plan_id"], "--json")).objects()
-    assert (shown, again) == (items, record)
+    *stored_items, again = (await promote("show", "branch", record["plan_id"], "--json")).objects()
+    assert (stored_items, again) == (items, record)
 
 
 async def read_later(promote: Terminal, **properties: Any) -> None:
@@ -179,9 +179,9 @@ async def test_an_approval_is_refused_if_the_target_has_changed(promote: Termina
 async def test_an_approval_is_refused_if_a_new_item_exists_in_the_target(promote: Terminal) -> None:
     _, record = await plan_items(promote)
     database = Database(promote.environment["DATABASE_URL"])
-    there = branch()
-    there[POLICIES].append(policy("22222222-0000-4000-8000-00000000000f", "New"))
-    await read(database, TARGET, there)
+    documents = branch()
+    documents[POLICIES].append(policy("22222222-0000-4000-8000-00000000000f", "New"))
+    await read(database, TARGET, documents)
     await database.close()
     result = await approve(promote, record)
     assert (result.code, '"New" was made in the target' in result.stderr) == (4, True)
@@ -306,12 +306,12 @@ async def test_simulating_a_plan_stores_nothing(promote: Terminal, database: Dat
     before = await rows_of(database)
     result = await promote("simulate", "branch", record["plan_id"])
     assert (result.code, "2 of 2 items became as in golden, by 3 requests; 1 blocked" in result.stdout) == (3, True)
-    *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
+    *items, summary = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
     assert {(item["title"], item["compared"], item["again"]) for item in items} == {
         ("New", "same", "nothing_to_do"),
         ("Changed", "same", "nothing_to_do"),
     }
-    assert (whole["proven"], whole["written"], whole["blocked"]) == (2, 2, 1)
+    assert (summary["proven"], summary["written"], summary["blocked"]) == (2, 2, 1)
     assert await rows_of(database) == before
 
 

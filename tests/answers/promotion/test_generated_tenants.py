@@ -107,15 +107,15 @@ def assignment(side: int, found: GeneratedAssignment, item_id: str) -> dict[str,
     return {"id": own, "source": "direct", "sourceId": item_id, "intent": "apply", "target": target}
 
 
-def profile(side: int, number: int, made: GeneratedItem, twin: int = 0) -> dict[str, Any]:
+def profile(side: int, number: int, item: GeneratedItem, twin: int = 0) -> dict[str, Any]:
     item_id = an_id(side, 3, number, twin)
     return {
         "@odata.type": "#microsoft.graph.windows81TrustedRootCertificate",
         "id": item_id,
         "displayName": f"Profile {number}",
         "description": None,
-        "rootCertificatesForServerValidation": [{"id": an_id(side, 3, needed)} for needed in sorted(made.needs)],
-        "assignments": [assignment(side, found, item_id) for found in made.assigned],
+        "rootCertificatesForServerValidation": [{"id": an_id(side, 3, needed)} for needed in sorted(item.needs)],
+        "assignments": [assignment(side, found, item_id) for found in item.assigned],
     }
 
 
@@ -123,7 +123,7 @@ def source_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
     return {
         GROUPS: list(groups(1, ["same"] * 4)),
         FILTERS: list(filters(1, ["same"] * 2)),
-        CONFIGURATIONS: [profile(1, number, made) for number, made in enumerate(found.made)],
+        CONFIGURATIONS: [profile(1, number, item) for number, item in enumerate(found.made)],
     }
 
 
@@ -131,9 +131,9 @@ def target_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
     """The target's items are bound to nothing and assigned to nobody; some are edited, some are there twice."""
     bare = GeneratedItem([], set(), "")
     profiles = [
-        {**profile(2, number, bare, twin), "description": f"edited {twin}" if made.in_target != "same" else None}
-        for number, made in enumerate(found.made)
-        for twin in range({"missing": 0, "twice": 2}.get(made.in_target, 1))
+        {**profile(2, number, bare, twin), "description": f"edited {twin}" if item.in_target != "same" else None}
+        for number, item in enumerate(found.made)
+        for twin in range({"missing": 0, "twice": 2}.get(item.in_target, 1))
     ]
     return {GROUPS: list(groups(2, found.groups)), FILTERS: list(filters(2, found.filters)), CONFIGURATIONS: profiles}
 
@@ -142,11 +142,11 @@ def writable(found: Tenants) -> set[int]:
     """The items that a plan may write, by rules that share no code with the product."""
     able = {
         number
-        for number, made in enumerate(found.made)
-        if made.in_target != "twice"
-        and all(target.group is None or found.groups[target.group] == "same" for target in made.assigned)
+        for number, item in enumerate(found.made)
+        if item.in_target != "twice"
+        and all(target.group is None or found.groups[target.group] == "same" for target in item.assigned)
         # A new item has no id of its own yet, and the bindings of an existing item cannot change.
-        and not (number in made.needs if made.in_target == "missing" else made.needs)
+        and not (number in item.needs if item.in_target == "missing" else item.needs)
     }
     while True:
         # New items follow the items that they refer to; an existing item can be referred to at once.

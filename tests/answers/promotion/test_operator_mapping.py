@@ -151,8 +151,8 @@ async def test_a_simulation_finds_no_difference_in_mapped_references(promote: Te
     await mapping(promote, PRINCIPALS, UNREAD_APP, OWN_APP_THERE)
     await mapping(promote, "groups", DELETED_GROUP, "Staff")
     _, record = await plan_items(promote, "--type", ACCESS)
-    *items, whole = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
-    assert (whole["written"], whole["proven"]) == (2, 2)
+    *items, summary = (await promote("simulate", "branch", record["plan_id"], "--json")).objects()
+    assert (summary["written"], summary["proven"]) == (2, 2)
     assert [(item["compared"], item["differences"], item["again"]) for item in items] == [
         ("same", [], "nothing_to_do")
     ] * 2

@@ -223,8 +223,8 @@ assignments = st.lists(
 def test_all_assignments_are_sent_or_the_item_is_blocked(listed: list[dict[str, Any]], missing: set[str]) -> None:
     source = version(1, assignments=listed)
     rules = load_catalog().collections[CONFIGURATIONS].references
-    whole: Any = {"assignments": listed}
-    wanted = references(whole, rules)
+    document: Any = {"assignments": listed}
+    wanted = references(document, rules)
     mapped = {
         (("groups",), reference.target_id): MappedTarget(
             "groups",

@@ -37,14 +37,14 @@ def tenant_lines() -> str:
 
 def of_branch(number: int) -> dict[str, list[dict[str, Any]]]:
     """Branches differ: some have the second group, one has a duplicate group, one has unread policies."""
-    there = branch()
+    documents = branch()
     if number % 2:
-        there["groups"].append({"id": STAFF, "displayName": "Staff"})
+        documents["groups"].append({"id": STAFF, "displayName": "Staff"})
     if number == 3:
-        there["groups"].append({"id": f"{number + 5}0000000-0000-4000-8000-000000000000", "displayName": "Pilot"})
+        documents["groups"].append({"id": f"{number + 5}0000000-0000-4000-8000-000000000000", "displayName": "Pilot"})
     if number == 4:
-        del there[POLICIES]
-    return there
+        del documents[POLICIES]
+    return documents
 
 
 async def many_tenants(database: Database) -> None:
@@ -127,8 +127,8 @@ async def test_a_plan_uses_the_item_versions_of_a_baseline(promote: Terminal) ->
     assert "the target has another item" in policies["Same"]["reasons"][0]["text"]
     assert policies["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
     assert "passcodeMinimumLength" not in policies["New"]["requests"][0]["body"]
-    shown = await promote("show", "branch-1", record["plan_id"])
-    assert "baseline march of golden → branch-1" in " ".join(shown.stdout.split())
+    printed = await promote("show", "branch-1", record["plan_id"])
+    assert "baseline march of golden → branch-1" in " ".join(printed.stdout.split())
 
 
 @pytest.mark.filled.with_args(a_baseline)

@@ -73,8 +73,8 @@ def test_unread_collections_are_grouped_by_reason(capsys: pytest.CaptureFixture[
 
 def test_verbose_lists_every_collection(capsys: pytest.CaptureFixture[str]) -> None:
     print_run(record(COLLECTIONS), "Contoso", verbose=True)
-    shown = capsys.readouterr().out
-    assert all(key in shown for key in COLLECTIONS)
+    output = capsys.readouterr().out
+    assert all(key in output for key in COLLECTIONS)
 
 
 def test_running_run_counts_collections_not_yet_read(capsys: pytest.CaptureFixture[str]) -> None:

@@ -222,8 +222,8 @@ async def test_table_and_json_have_the_same_order(starter: Starter, database: Da
         await sync(database, tenant_id, [*profiles, *policies], *TYPES)
     ids = [external_id for _, external_id in found(await starter("search", "order", "--json"))]
     assert ids == ["a", "b", "a", "b", "c", "d", "c", "d"], "by tenant, collection and name"
-    shown = re.findall(r"order (\w)", (await starter("search", "order")).stdout)
-    assert shown == ids
+    order = re.findall(r"order (\w)", (await starter("search", "order")).stdout)
+    assert order == ids
 
 
 async def test_unread_items_are_not_missing(starter: Starter, database: Database) -> None:
@@ -293,8 +293,8 @@ async def test_items_are_filtered_over_tenants(
 
 async def test_filtered_items_keep_to_the_selection(starter: Starter, database: Database) -> None:
     await sync(database, ON, [compliance("on", "Encryption", bitLockerEnabled=True)], COMPLIANCE)
-    whole = Selection(type_keys=TYPES).hash()
-    (line,) = (await starter("items", "Bellows", "--name", "old", "--selection", whole, "--json")).objects()
+    selection_hash = Selection(type_keys=TYPES).hash()
+    (line,) = (await starter("items", "Bellows", "--name", "old", "--selection", selection_hash, "--json")).objects()
     assert (line["state"], line["evidence"]) == ("missing", "not_listed")
 
 
@@ -302,11 +302,11 @@ async def test_missing_items_of_all_tenants(starter: Starter) -> None:
     result = await starter("missing", "--all-tenants", "--json")
     assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()] == [(ON, "gone")]
     assert result.code == 3, "a tenant was never read"
-    shown = await starter("missing", "--all-tenants")
-    assert "Bellows" in shown.stdout
-    assert "nothing is missing: 2 collections read to their end" in shown.stdout
-    assert "not read to its end: 1 collection" in shown.stdout
-    assert any(line.split()[:1] == ["deviceCompliancePolicies"] for line in shown.stdout.splitlines())
+    table = await starter("missing", "--all-tenants")
+    assert "Bellows" in table.stdout
+    assert "nothing is missing: 2 collections read to their end" in table.stdout
+    assert "not read to its end: 1 collection" in table.stdout
+    assert any(line.split()[:1] == ["deviceCompliancePolicies"] for line in table.stdout.splitlines())
     for wrong in (("--after", "a/b"), ("--selection", "0")):
         assert (await starter("missing", "--all-tenants", *wrong)).code == 2
     assert (await starter("missing")).code == 2

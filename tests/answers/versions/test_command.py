@@ -86,9 +86,9 @@ async def test_versions_show_changes_and_renames(database: Database, starter: Co
         (1, "first", None),
     ]
     assert records[0]["returns_to_version"] == 1
-    shown = await starter("versions", "groups", "Staff")
-    assert "'Staff' is 1" in shown.stderr
-    assert 'returned to version 1\'s document, renamed from "All staff", current' in shown.stdout
+    result = await starter("versions", "groups", "Staff")
+    assert "'Staff' is 1" in result.stderr
+    assert 'returned to version 1\'s document, renamed from "All staff", current' in result.stdout
 
 
 async def test_user_sets_and_removes_a_pin(database: Database, starter: CommandLine, tenant_id: UUID) -> None:
