@@ -209,7 +209,7 @@ def asked_tenants(
 ) -> AskedTenants:
     """Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given."""
     if sum((tenant is not None, bool(tags), everyone)) != 1:
-        raise UsageError("say which tenants: TENANT, --tag TAG or --all-tenants")
+        raise UsageError("say which tenants, in one way: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
         return AskedTenants((AskedTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
     configured = configured_tenants_of(settings)

@@ -104,9 +104,9 @@ def _changes_rule(
     ) -> None:
         settings = load_settings()
         if (role is None) == (person is None):
-            raise UsageError("say who: --role ROLE or --person NAME")
+            raise UsageError("say who, in one way: --role ROLE or --person NAME")
         if sum([tenant is not None, tag is not None, all_tenants]) != 1:
-            raise UsageError("say which tenants: --tenant NAME, --tag TAG or --all-tenants")
+            raise UsageError("say which tenants, in one way: --tenant NAME, --tag TAG or --all-tenants")
         tenant_id = None
         if tenant is not None:
             tenant_id = tenant_id_of(settings, tenant) if of_any_tenant else configured_tenant(settings, tenant).id

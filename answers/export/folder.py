@@ -140,5 +140,7 @@ def _refusals() -> Iterator[None]:
     """Turns an OSError into a `UsageError`: elsewhere an OSError means that PostgreSQL is away."""
     try:
         yield
+    except FileExistsError as error:
+        raise UsageError(f"{error.filename} is a file; name a folder") from None
     except OSError as error:
         raise UsageError(f"{error.filename or 'the folder'}: {error.strerror or type(error).__name__}") from None

@@ -104,7 +104,12 @@ def snooze(
         str | None,
         typer.Option("--type", metavar="KEY", help="Only of this collection.", autocompletion=complete_type_key),
     ] = None,
-    item: Annotated[str | None, typer.Option("--item", metavar="ID", help="Only of the item of this id.")] = None,
+    item: Annotated[
+        str | None,
+        typer.Option(
+            "--item", metavar="ITEM", help="Only of this item: its id; with --type its beginning, or its name."
+        ),
+    ] = None,
 ) -> None:
     """Tell nobody of some events of a tenant until a time. They are noted, and `notify list` shows them. A state that
     still holds then, such as a token that expires, is told then.

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.items.answer import find_item
 from answers.notifications import queries
 from answers.notifications.records import (
     NotificationPlace,
@@ -56,9 +57,21 @@ async def snooze(
         raise UserError("a snooze has a reason, for those who come later")
     if not await is_recorded(session):
         raise NeverReadError("no run of this tenant is recorded, so there is nothing to snooze")
-    key = None if external_id is None else item_key(external_id)
+    key = None if external_id is None else await _item(session, type_key, external_id)
     about = {"kind": kind, "type_key": type_key, "external_id": key}
     return await queries.add_snooze(session, {"until": until, "reason": reason, "snoozed_by": snoozed_by, **about})
+
+
+async def _item(session: AsyncSession, type_key: str | None, sought: str) -> str:
+    """`sought` is an item's id; with a type key also the beginning of the id, or the name. Raises `UserError`."""
+    if type_key is not None:
+        return await find_item(session, type_key, sought)
+    key = item_key(sought)
+    if not await queries.has_item(session, key):
+        raise UserError(
+            f"no item has the id {sought!r}; with its collection the beginning of an id or a name is enough"
+        )
+    return key
 
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:

@@ -34,6 +34,8 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 WHERE item.type_key = ANY (:type_keys) AND item.absent_from IS NULL
 """)
 
+_HAS_ITEM = text("SELECT EXISTS (SELECT FROM inventory_item WHERE external_id = :external_id)")
+
 _PLANS = text("""
 SELECT p.plan_id, p.created_at, p.created_by FROM promotion_plan AS p
 WHERE p.expires_at > clock_timestamp() AND NOT EXISTS (
@@ -136,6 +138,11 @@ def _placed(row: Values) -> Values:
 
 async def current_snoozes(session: AsyncSession) -> list[SnoozeRecord]:
     return await fetch(session, _SNOOZES, SnoozeRecord)
+
+
+async def has_item(session: AsyncSession, external_id: str) -> bool:
+    found = await session.execute(_HAS_ITEM, {"external_id": external_id})
+    return bool(found.scalar_one())
 
 
 async def add_snooze(session: AsyncSession, snooze: Mapping[str, object]) -> SnoozeRecord:

@@ -114,9 +114,9 @@ async def test_ending_sessions_signs_out_everywhere(database: Database, starter:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("grant", "--tag", "emea"), "say who: --role ROLE or --person NAME"),
+        (("grant", "--tag", "emea"), "say who, in one way: --role ROLE or --person NAME"),
         (("grant", "--role", "reader", "--person", "x", "--tag", "emea"), "say who"),
-        (("grant", "--role", "reader"), "say which tenants: --tenant NAME, --tag TAG or --all-tenants"),
+        (("grant", "--role", "reader"), "say which tenants, in one way: --tenant NAME, --tag TAG or --all-tenants"),
         (("exclude", "--role", "reader", "--all-tenants", "--tag", "emea"), "say which tenants"),
         (("grant", "--person", "nobody", "--all-tenants"), "nobody called 'nobody' has signed in"),
         (("revoke", "--role", "reader", "--all-tenants"), "there is no rule about the role reader, all tenants"),

@@ -15,6 +15,7 @@ from storage.database import Database
 from tests.cli.command_line import CommandResult
 from tests.cli.test_schemas import record_of
 from tests.receiver import SECRET, Receiver, receiving
+from tests.storage.support import observation, sync
 
 CONTOSO = UUID(int=1)
 
@@ -135,10 +136,11 @@ async def test_notifications_are_listed_within_80_columns(database: Database, st
     assert "nothing was to be told" in (await starter("list", "fabrikam")).stdout
 
 
-async def test_a_snooze_is_created_listed_and_ended(database: Database, starter: Starter) -> None:
-    await add_events(database)
+@pytest.mark.parametrize("item", [GROUP.upper(), GROUP[:8], "pilot"])
+async def test_a_snooze_is_created_listed_and_ended(database: Database, starter: Starter, item: str) -> None:
+    await sync(database, CONTOSO, [observation("groups", GROUP, displayName="Pilot")], "groups")
     created = await starter(
-        *("snooze", "contoso", "--kind", "change", "--type", "groups", "--item", GROUP.upper()),
+        *("snooze", "contoso", "--kind", "change", "--type", "groups", "--item", item),
         *("--until", "2d", "--why", "x", "--json"),
     )
     assert created.code == 0, created.stderr
@@ -166,12 +168,14 @@ async def test_a_snooze_is_created_listed_and_ended(database: Database, starter:
         (("--until", "2999-01-01", "--why", "x"), "a year at most"),
         (("--until", "2d", "--why", " "), "has a reason"),
         (("--until", "2d", "--why", "x", "--type", "grups"), "grups"),
+        (("--until", "2d", "--why", "x", "--item", GROUP[:8]), f"no item has the id {GROUP[:8]!r}"),
+        (("--until", "2d", "--why", "x", "--item", "polit", "--type", "groups"), "did you mean 'Pilot'"),
     ],
 )
 async def test_an_invalid_snooze_is_refused_with_its_problem(
     database: Database, starter: Starter, words: tuple[str, ...], problem: str
 ) -> None:
-    await add_events(database)
+    await sync(database, CONTOSO, [observation("groups", GROUP, displayName="Pilot")], "groups")
     result = await starter("snooze", "contoso", *words)
     assert result.code == 2
     assert problem in result.stderr

@@ -234,9 +234,9 @@ async def test_an_unknown_column_is_refused_once(database: Database, portfolio: 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "say which tenants: TENANT, --tag TAG or --all-tenants"),
-        (("alpha", "--all-tenants"), "say which tenants: TENANT, --tag TAG or --all-tenants"),
-        (("alpha", "--tag", "emea"), "say which tenants: TENANT, --tag TAG or --all-tenants"),
+        ((), "say which tenants, in one way: TENANT, --tag TAG or --all-tenants"),
+        (("alpha", "--all-tenants"), "say which tenants, in one way: TENANT, --tag TAG or --all-tenants"),
+        (("alpha", "--tag", "emea"), "say which tenants, in one way: TENANT, --tag TAG or --all-tenants"),
         (("--tag", "apac"), "no tenant has the tag 'apac'; the tenants file has: emea, large"),
         (("--all-tenants", "--run", "0" * 12), "--run is about one tenant: give it with TENANT"),
         (("--all-tenants", "--since", str(ALPHA)), "is no time, and a run is of one tenant"),

@@ -151,6 +151,8 @@ async def test_operator_begins_and_ends_a_snooze_once(database: Database, client
         ({"reason": " "}, 422, "reason"),
         ({"type": "nonsense"}, 400, "no collection"),
         ({"kind": "nonsense"}, 422, "not valid"),
+        ({"item": "nobody"}, 400, "o item has the id"),
+        ({"item": "nobody", "type": POLICIES}, 404, "no item"),
     ],
 )
 async def test_invalid_form_changes_nothing(

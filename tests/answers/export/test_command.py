@@ -1,5 +1,6 @@
 """`export` writes only changed files, and touches no other files in its folder."""
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -304,8 +305,10 @@ def test_manifest_with_an_outside_path_removes_nothing(folder: Path, tmp_path: P
 def test_file_system_error_is_reported(folder: Path) -> None:
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("a file")
-    with pytest.raises(UsageError, match=os.strerror(17)):
+    with pytest.raises(UsageError, match="is a file; name a folder"):
         ExportFolder(folder, TENANT, force=False)
+    with pytest.raises(UsageError, match=os.strerror(errno.ENOTDIR)):
+        ExportFolder(folder / "below", TENANT, force=False)
 
 
 def _exported(folder: Path, files: dict[str, bytes]) -> ExportFolder:
