@@ -3,11 +3,14 @@
 Temporal shows messages, so they hold no text from Graph, no URL, row or secret.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -38,6 +41,8 @@ _LASTING_STATUSES = frozenset(
     }
 )
 """Refusals of a wrong request. Others mean a busy, absent or locked server."""
+
+ResultT = TypeVar("ResultT")
 
 _began: ContextVar[float] = ContextVar("_began")
 """The attempt's start, by the monotonic clock."""
@@ -91,6 +96,26 @@ def application_error(
         type=ErrorCode.UNEXPECTED_ERROR,
         non_retryable=is_final and not retries_everything,
     )
+
+
+async def tenant_result(
+    tenant_id: UUID, work: Awaitable[ResultT], *, seconds: float, if_late: ErrorCode
+) -> ResultT | ErrorCode:
+    """The result of work for one of several tenants, or the code of its failure, which is logged and stops no other.
+
+    `if_late`: the code if the work takes longer than `seconds`.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await work
+    except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
+        if limit.expired():
+            code, words = if_late, f"it took longer than {seconds:g} s"
+        else:
+            failure = application_error(error, timedelta.max)
+            code, words = ErrorCode(failure.type or ErrorCode.UNEXPECTED_ERROR), failure.message
+    activity.logger.warning("%s: tenant %s is left for later: %s", code, tenant_id, words)
+    return code
 
 
 def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:

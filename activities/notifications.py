@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from temporalio import activity
 
+from activities.failures import tenant_result
 from activities.messages.notifications import (
     DeliverEvents,
     DeliveryResult,
@@ -69,6 +70,9 @@ EXPIRING_EVERY = timedelta(hours=20)
 
 UNTOLD_FOR = timedelta(minutes=2)
 """A look ignores runs that ended more recently, since they start their own workflow."""
+
+NOTING_SECONDS = 10
+"""The limit of a look for one tenant, since the others wait; the next look notes its events."""
 
 MOST_TENANTS, MOST_RUNS = 500, 50
 """Tenants of one look, and runs of one tenant; the next look takes the rest."""
@@ -183,7 +187,13 @@ class NotificationActivities:
         found = {tenant_id: TenantToTell(tenant_id=tenant_id) for tenant_id in due}
         for tenant in known:
             rules = await self._rules(tenant.tenant_id)
-            if await self._note_states(tenant, request.look_id, rules):
+            has_pending = await tenant_result(
+                tenant.tenant_id,
+                self._note_states(tenant, request.look_id, rules),
+                seconds=NOTING_SECONDS,
+                if_late=ErrorCode.STORAGE_UNAVAILABLE,
+            )
+            if has_pending is True:
                 found.setdefault(tenant.tenant_id, TenantToTell(tenant_id=tenant.tenant_id))
             if rules.wants(NotificationKind.EXPIRING) and (
                 tenant.expiring_at is None or tenant.now - tenant.expiring_at > EXPIRING_EVERY

@@ -8,6 +8,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.failures import tenant_result
 from activities.holders import SYNC_WORKFLOW, Kind
 from activities.messages.portfolio import (
     FollowRuns,
@@ -23,10 +24,17 @@ from activities.tenants import TenantsFile
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
+from inventory.plurals import counted
 from inventory.portfolio import MOST_TENANTS
 from storage import portfolio
 from storage.database import Database
 from storage.runs import is_recorded
+
+RECORD_SECONDS = 4
+"""The limit for one tenant's outcome, since others wait: 25 take less than the activity's timeout."""
+
+RECORD_ATTEMPTS = 8
+"""Attempts to record the last outcomes, over a minute; without them, a schedule's next run could not start."""
 
 
 class _HeldError(Exception):
@@ -103,23 +111,27 @@ class PortfolioActivities:
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         """Records each outcome in its tenant's transaction, then the portfolio run's end.
 
-        The outcome of a tenant unknown to tenants file and database is only counted.
+        The outcome of a tenant unknown to tenants file and database is only counted. With an end, outcomes that failed
+        are tried again for `RECORD_ATTEMPTS`.
         """
         run_id = request.run.portfolio_run_id
         async with self._database.no_tenant() as session:
             # The run may have failed before it was opened.
             await portfolio.open_portfolio(session, _identity(request.run))
         codes: set[ErrorCode] = set()
-        for tenant_outcome in request.outcomes:
-            outcome = portfolio.TenantRunOutcome(
-                tenant_outcome.run_id, tenant_outcome.status, tenant_outcome.joined, tenant_outcome.error_codes
+        unrecorded: list[TenantOutcome] = []
+        for outcome in request.outcomes:
+            recorded = await tenant_result(
+                outcome.tenant_id,
+                self._record(run_id, outcome),
+                seconds=RECORD_SECONDS,
+                if_late=ErrorCode.STORAGE_UNAVAILABLE,
             )
-            is_named = await self._tenants.name(tenant_outcome.tenant_id) is not None
-            async with self._database.tenant(tenant_outcome.tenant_id) as session:
-                if is_named or await is_recorded(session):
-                    codes |= set(await portfolio.record_tenant(session, run_id, outcome))
-                else:
-                    codes |= set(tenant_outcome.error_codes)
+            if isinstance(recorded, ErrorCode):
+                unrecorded.append(outcome)
+                codes |= set(outcome.error_codes)
+            else:
+                codes |= set(recorded)
         if (ending := request.ending) is not None:
             values = portfolio.PortfolioEnd(
                 ending.status,
@@ -130,7 +142,19 @@ class PortfolioActivities:
             )
             async with self._database.no_tenant() as session:
                 await portfolio.close_portfolio(session, run_id, values)
-        return RecordPortfolioResult(error_codes=sorted(codes))
+            if unrecorded and activity.info().attempt < RECORD_ATTEMPTS:
+                raise ApplicationError(
+                    f"{counted(len(unrecorded), 'outcome')} could not be recorded", type=ErrorCode.STORAGE_UNAVAILABLE
+                )
+        return RecordPortfolioResult(error_codes=sorted(codes), unrecorded=unrecorded)
+
+    async def _record(self, run_id: UUID, outcome: TenantOutcome) -> list[ErrorCode]:
+        is_named = await self._tenants.name(outcome.tenant_id) is not None
+        async with self._database.tenant(outcome.tenant_id) as session:
+            if not (is_named or await is_recorded(session)):
+                return outcome.error_codes
+            of_run = portfolio.TenantRunOutcome(outcome.run_id, outcome.status, outcome.joined, outcome.error_codes)
+            return await portfolio.record_tenant(session, run_id, of_run)
 
     async def _ended(self, runs: Sequence[RunToFollow]) -> dict[tuple[UUID, UUID], tuple[RunStatus, list[ErrorCode]]]:
         run_ids = [run.run_id for run in runs if run.run_id is not None]

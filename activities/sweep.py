@@ -9,6 +9,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.failures import tenant_result
 from activities.holders import PORTFOLIO_WORKFLOW, SYNC_WORKFLOW
 from activities.messages.sweep import SweepResult
 from activities.metrics import RunMetrics
@@ -22,6 +23,9 @@ RUNS_AT_ONCE = 5000
 
 SECONDS = 90
 """The limit for runs, and again for portfolio runs, within the timeout."""
+
+CLOSING_SECONDS = 50
+"""The limit for one record, since others wait; a later sweep closes it."""
 
 RunT = TypeVar("RunT")
 
@@ -41,12 +45,21 @@ class SweepActivities:
         for run in _in_time(found):
             expired += 1
             if not await self._is_under_way(SYNC_WORKFLOW, run.workflow_id, run.run_id):
-                async with self._database.tenant(run.tenant_id) as session:
-                    abandoned = await runs.close_abandoned(session, run.run_id)
-                closed += abandoned
-                self._metrics.abandoned(abandoned)
+                abandoned = await tenant_result(
+                    run.tenant_id,
+                    self._close_abandoned(run.tenant_id, run.run_id),
+                    seconds=CLOSING_SECONDS,
+                    if_late=ErrorCode.STORAGE_UNAVAILABLE,
+                )
+                if not isinstance(abandoned, ErrorCode):
+                    closed += abandoned
+                    self._metrics.abandoned(abandoned)
         await self._sweep_portfolios()
         return SweepResult(expired=expired, closed=closed)
+
+    async def _close_abandoned(self, tenant_id: UUID, run_id: UUID) -> int:
+        async with self._database.tenant(tenant_id) as session:
+            return await runs.close_abandoned(session, run_id)
 
     async def _sweep_portfolios(self) -> None:
         async with self._database.portfolio() as session:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import log_unexpected
+from activities.failures import tenant_result
 from activities.items_by_id import ItemReader, ReadItems
 from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from activities.new_items import MadeItem, NewItemReader
@@ -20,9 +20,8 @@ from activities.tenants import TenantsFile
 from graph.catalog import AUDIT_EVENTS, DIRECTORY_AUDITS, Catalog
 from graph.client import GraphClient
 from graph.cpu_executor import crunch
-from graph.errors import GraphRequestError, ReadFailure
-from graph.tenants import TenantConfig, TenantsFileError
-from inventory.data_keys import DataKeyError
+from graph.errors import ReadFailure
+from graph.tenants import TenantConfig
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import JsonObject
 from inventory.item_ids import item_key
@@ -30,7 +29,7 @@ from inventory.observation import Observation
 from inventory.portfolio import MOST_TENANTS
 from storage import references, watch
 from storage.confirmations import UnlistedItem
-from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from storage.database import Database
 from storage.watch import LogLook, LogPosition, LookItems
 
 LOGS = (AUDIT_EVENTS, DIRECTORY_AUDITS)
@@ -134,7 +133,17 @@ class WatchActivities:
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
         """The next look retries a tenant that fails."""
-        looks = await asyncio.gather(*(self._look(request, tenant_id) for tenant_id in request.tenant_ids))
+        looks = await asyncio.gather(
+            *(
+                tenant_result(
+                    tenant_id,
+                    self._look(request, tenant_id),
+                    seconds=TENANT_SECONDS,
+                    if_late=ErrorCode.GRAPH_UNAVAILABLE,
+                )
+                for tenant_id in request.tenant_ids
+            )
+        )
         failed = {
             tenant_id: look
             for tenant_id, look in zip(request.tenant_ids, looks, strict=True)
@@ -148,27 +157,7 @@ class WatchActivities:
         }
         return WatchTenantsResult(**counts, failed=failed)
 
-    async def _look(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult | ErrorCode:
-        try:
-            async with asyncio.timeout(TENANT_SECONDS):
-                return await self._looked(request, tenant_id)
-        except TimeoutError:
-            code = ErrorCode.GRAPH_UNAVAILABLE
-        except ApplicationError as error:
-            code = ErrorCode(error.type or ErrorCode.UNEXPECTED_ERROR)
-        except GraphRequestError as error:
-            code = error.code
-        except (TenantsFileError, DataKeyError):
-            code = ErrorCode.CONFIGURATION_INVALID
-        except (StorageUnavailableError, StorageNotReadyError):
-            code = ErrorCode.STORAGE_UNAVAILABLE
-        except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
-            log_unexpected(error)
-            code = ErrorCode.UNEXPECTED_ERROR
-        activity.logger.warning("%s: tenant %s was not looked at", code, tenant_id)
-        return code
-
-    async def _looked(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult:
+    async def _look(self, request: WatchTenants, tenant_id: UUID) -> WatchTenantsResult:
         async with self._database.tenant(tenant_id, read_only=True) as session:
             start = await watch.begin_look(session)
         readable = self._readable(start.listed)

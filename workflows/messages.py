@@ -108,6 +108,8 @@ class PortfolioState(BaseModel):
     """Runs that are no children of this execution: joined, or started before a continue-as-new."""
     unrecorded: list[TenantOutcome] = []
     """Outcomes counted, but not yet recorded."""
+    at_close: list[TenantOutcome] = []
+    """Outcomes that could not be recorded; they are tried again at the end."""
     counts: PortfolioCounts = PortfolioCounts()
     error_codes: list[ErrorCode] = []
     at_once: int = 1

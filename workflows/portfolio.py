@@ -249,6 +249,7 @@ class PortfolioWorkflow(CancellableWorkflow):
             counted(len(outcomes), "tenant"),
         )
         self._state.unrecorded = self._state.unrecorded[len(outcomes) :]
+        self._state.at_close += recorded.unrecorded
         self._learn(recorded.error_codes)
 
     def _learn(self, codes: Sequence[ErrorCode]) -> None:
@@ -309,7 +310,8 @@ class PortfolioWorkflow(CancellableWorkflow):
             cancel_requested_by=cancel.requested_by if cancel else None,
             cancel_reason=cancel.reason if cancel else None,
         )
-        record = RecordPortfolio(run=self._run, outcomes=self._state.unrecorded, ending=ending)
+        outcomes = [*self._state.unrecorded, *self._state.at_close]
+        record = RecordPortfolio(run=self._run, outcomes=outcomes, ending=ending)
         recorded = await uncancellable(
             self._activity(definitions.record_portfolio, record, policies.CLOSE, f"close as {status}")
         )

@@ -80,4 +80,7 @@ class RecordPortfolio(Message):
 
 
 class RecordPortfolioResult(Message):
+    """`unrecorded`: outcomes to record again, since their tenants' transactions failed."""
+
     error_codes: list[ErrorCode] = []
+    unrecorded: list[TenantOutcome] = []

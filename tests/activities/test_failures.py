@@ -4,18 +4,21 @@ import asyncio
 import errno
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from activities.failures import UNEXPECTED_ATTEMPTS, classified
+from activities.failures import UNEXPECTED_ATTEMPTS, classified, tenant_result
 from activities.tenants import UNNAMED_PATIENCE, UnnamedTenantError
 from graph.credentials import CONFIGURATION_PATIENCE, CredentialError
 from graph.errors import GraphRequestError
 from graph.tenants import TenantsFileError
+from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
 from storage.database import StorageUnavailableError
 
@@ -122,3 +125,25 @@ async def test_a_cancellation_is_passed_on() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await ActivityEnvironment().run(cancelled)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StorageUnavailableError("a lock was not free in time"), ErrorCode.STORAGE_UNAVAILABLE),
+        (DataKeyError("another key"), ErrorCode.CONFIGURATION_INVALID),
+        (KeyError("a defect"), ErrorCode.UNEXPECTED_ERROR),
+        (None, ErrorCode.GRAPH_UNAVAILABLE),
+    ],
+)
+async def test_a_tenant_that_fails_or_is_late_becomes_a_code(error: Exception | None, code: ErrorCode) -> None:
+    async def work() -> None:
+        if error is not None:
+            raise error
+        await asyncio.Event().wait()
+
+    seconds = 60 if error else 0
+    result = await ActivityEnvironment().run(
+        partial(tenant_result, seconds=seconds, if_late=ErrorCode.GRAPH_UNAVAILABLE), UUID(int=1), work()
+    )
+    assert result is code

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,12 +25,13 @@ from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Person, Role
+from storage import notifications
 from storage.confirmations import UnlistedItem, record_gone
 from storage.database import Database
 from tests.answers.promotion.playing import plan_between
-from tests.storage.support import begin, end, land, observation, sync
+from tests.storage.support import begin, end, land, observation, sync, without_locks
 
-TENANT = UUID(int=73)
+TENANT, OTHER = UUID(int=73), UUID(int=74)
 POLICIES, GROUPS = "conditionalAccessPolicies", "groups"
 FILE = """
 [[target]]
@@ -53,9 +55,9 @@ class Worker:
         self.database = database
         self.file = folder / "notifications.toml"
         self.file.write_text(FILE)
-        tenants = folder / "tenants.toml"
-        tenants.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
-        self.activities = NotificationActivities(database, TenantsFile(tenants), NotificationsFile(self.file))
+        self.tenants = folder / "tenants.toml"
+        self.tenants.write_text(f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nmanaged_identity = true\n')
+        self.activities = NotificationActivities(database, TenantsFile(self.tenants), NotificationsFile(self.file))
 
     async def run(
         self,
@@ -382,3 +384,25 @@ async def test_a_plan_that_waits_for_approval_is_noted_once(worker: Worker, data
         assert await worker.lines() == [
             f"pending medium a promotion plan of ada waits for approval: {plan.plan_id}",
         ]
+
+
+async def test_a_locked_tenant_is_left_for_the_next_look(worker: Worker, database_url: str) -> None:
+    worker.file.write_text(f'{FILE}kinds = ["plan_waiting"]\n')
+    entry = f'[[tenant]]\nid = "{OTHER}"\nname = "Fabrikam"\nmanaged_identity = true\n'
+    worker.tenants.write_text(worker.tenants.read_text() + entry)
+    for tenant_id in (TENANT, OTHER):
+        golden = observation(POLICIES, "golden", displayName="Block")
+        await sync(worker.database, tenant_id, [golden], POLICIES, GROUPS)
+    ada = Person(person_id="local/ada", name="ada", role=Role.ADMIN)
+    await plan_between(database_url, TENANT, OTHER, ada)
+    await plan_between(database_url, OTHER, TENANT, ada)
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute(
+            "INSERT INTO notification_position (tenant_id, subject, quiet_until, told_until)"
+            " VALUES (%s, %s, now(), now())",
+            [TENANT, notifications.RUNS],
+        )
+        found = await without_locks(database_url, worker.look())
+        await connection.rollback()
+    assert [tenant.tenant_id for tenant in found.tenants] == [OTHER]
+    assert {tenant.tenant_id for tenant in (await worker.look()).tenants} == {TENANT, OTHER}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client
@@ -13,23 +14,29 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
-from activities.messages.portfolio import PortfolioRun, RecordPortfolio, TenantOutcome
+from activities.messages.portfolio import (
+    PortfolioRun,
+    PortfolioRunEnd,
+    RecordPortfolio,
+    RecordPortfolioResult,
+    TenantOutcome,
+)
 from activities.messages.runs import FinishRun, Run, RunPolicy
 from activities.observers import Observers, SensitivityRules
-from activities.portfolio import PortfolioActivities
+from activities.portfolio import RECORD_ATTEMPTS, PortfolioActivities
 from activities.run_records import RunLimits, RunRecordActivities
 from activities.tenants import TenantsFile
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.missing import Confidence, State
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
-from inventory.portfolio import TenantChoice
+from inventory.portfolio import PortfolioCounts, TenantChoice
 from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import confirmations, listed_pages, portfolio, queries, references
 from storage.database import Database
 from tests.activities.intercepted import intercepted
-from tests.storage.support import ONE_CREATED, items, observation, record_wave, sync
+from tests.storage.support import ONE_CREATED, items, observation, record_wave, sync, without_locks
 
 TENANT = UUID(int=7)
 
@@ -272,6 +279,50 @@ async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Databas
         record = await portfolio.portfolio_record(session, run.portfolio_run_id)
     assert record is not None
     assert {tenant.tenant_id for tenant in record.tenants} == {named, taken_out}
+
+
+async def test_a_locked_tenant_does_not_keep_a_portfolio_run_open(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    portfolios = PortfolioActivities(
+        database, TenantsFile(write_tenants_file(tmp_path / "tenants.toml")), cast("Client", None), 5
+    )
+    locked = UUID(int=8)
+    async with database.tenant(locked) as session:
+        await session.execute(text("INSERT INTO tenant (name) VALUES ('Fabrikam')"))
+    run = PortfolioRun(
+        portfolio_run_id=uuid4(),
+        workflow_id="portfolio/test",
+        selection=Selection(type_keys=("groups",)),
+        chosen=TenantChoice(tenant_ids=(locked, TENANT)),
+    )
+    begun, ended = (
+        [TenantOutcome(tenant_id=tenant_id, status=status) for tenant_id in (locked, TENANT)]
+        for status in (RunStatus.RUNNING, RunStatus.SUCCESS)
+    )
+    end = PortfolioRunEnd(status=RunStatus.SUCCESS, counts=PortfolioCounts(tenants=2, success=2), error_codes=[])
+    batch, last_batch = (RecordPortfolio(run=run, outcomes=ended, ending=ending) for ending in (None, end))
+    environment = ActivityEnvironment()
+    await environment.run(portfolios.record_portfolio, RecordPortfolio(run=run, outcomes=begun))
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("SELECT FROM portfolio_run_tenant WHERE tenant_id = %s FOR UPDATE", [locked])
+
+        async def record(request: RecordPortfolio) -> RecordPortfolioResult:
+            return await without_locks(database_url, environment.run(portfolios.record_portfolio, request))
+
+        assert (await record(batch)).unrecorded == ended[:1]
+        with pytest.raises(ApplicationError, match="1 outcome could not be recorded"):
+            await record(last_batch)
+        environment.info = replace(environment.info, attempt=RECORD_ATTEMPTS)
+        assert (await record(last_batch)).unrecorded == ended[:1]
+    async with database.portfolio() as session:
+        recorded = await portfolio.portfolio_record(session, run.portfolio_run_id)
+    assert recorded is not None
+    assert (recorded.status, recorded.counts.success) == (RunStatus.SUCCESS, 2)
+    assert {tenant.tenant_id: tenant.status for tenant in recorded.tenants} == {
+        locked: RunStatus.RUNNING,
+        TENANT: RunStatus.SUCCESS,
+    }
 
 
 async def test_the_plan_says_when_details_of_each_collection_are_due(database: Database, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The sweep, with more expired runs than one sweep looks at."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -20,7 +22,7 @@ from inventory.selection import Selection
 from storage import queries, runs
 from storage.database import Database
 from tests.deadlines import until_async
-from tests.storage.support import SLOTS
+from tests.storage.support import SLOTS, begin, without_locks
 
 LIVE = 300
 TENANT = UUID(int=3)
@@ -107,3 +109,14 @@ async def test_a_sweep_stops_at_its_time_limit(
     monkeypatch.setattr(sweeping, "SECONDS", 0)
     activities = SweepActivities(database, cast("Client", Temporal(str(dead_run_id))))
     assert (await ActivityEnvironment().run(activities.sweep)).expired <= 1
+
+
+async def test_a_locked_record_stops_no_other(database: Database, dead_run_id: UUID, database_url: str) -> None:
+    other = await begin(database, UUID(int=4), "groups", slots=SLOTS._replace(lease=timedelta(seconds=-1)))
+    activities = SweepActivities(database, cast("Client", Temporal(str(dead_run_id))))
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("SELECT FROM sync_run WHERE run_id = %s FOR UPDATE", [dead_run_id])
+        result = await without_locks(database_url, ActivityEnvironment().run(activities.sweep))
+    assert result == SweepResult(expired=LIVE + 2, closed=1)
+    assert not (await status(database, dead_run_id))[0].ended
+    assert await status(database, other.run_id) == (RunStatus.FAILED, [ErrorCode.RUN_ABANDONED])

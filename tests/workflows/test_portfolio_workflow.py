@@ -63,6 +63,8 @@ class Portfolio:
     open_error: ApplicationError | None = None
     pages: int = 1
     """The remaining pages of the run that reads now; `before_fetch` may set it."""
+    unrecordable: frozenset[UUID] = frozenset()
+    """Tenants whose outcomes cannot be recorded."""
     recorded: list[RecordPortfolio] = field(default_factory=list)
     looks: int = 0
     task_queue: str = field(default_factory=lambda: f"test-{uuid4()}")
@@ -97,7 +99,8 @@ class Portfolio:
     async def record_portfolio(self, request: RecordPortfolio) -> RecordPortfolioResult:
         self.recorded.append(request)
         return RecordPortfolioResult(
-            error_codes=sorted({code for tenant_outcome in request.outcomes for code in tenant_outcome.error_codes})
+            error_codes=sorted({code for tenant_outcome in request.outcomes for code in tenant_outcome.error_codes}),
+            unrecorded=[outcome for outcome in request.outcomes if outcome.tenant_id in self.unrecordable],
         )
 
     def outcomes(self) -> list[TenantOutcome]:
@@ -183,6 +186,20 @@ async def test_outcomes_are_recorded_in_batches_including_failed_runs(client: Cl
     (ending,) = [entry.ending for entry in portfolio.recorded if entry.ending is not None]
     assert ending.status is RunStatus.PARTIAL
     assert len(history.events) < 30 * 8
+    await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+async def test_an_outcome_that_could_not_be_recorded_is_tried_again_at_the_end(client: Client) -> None:
+    tenants = [uuid4() for _ in range(30)]
+    portfolio = Portfolio(client, tenants, unrecordable=frozenset(tenants[:1]))
+    async with started(portfolio) as handle:
+        result = await handle.result()
+        history = await handle.fetch_history()
+    first, last = portfolio.recorded
+    assert (result.status, result.counts.success) == (RunStatus.SUCCESS, 30)
+    assert {outcome.tenant_id for outcome in first.outcomes} & {outcome.tenant_id for outcome in last.outcomes} == {
+        tenants[0]
+    }
     await Replayer(workflows=[PortfolioWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
