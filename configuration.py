@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -16,9 +16,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graph.tenants import Cloud, TenantConfig
 from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
-from inventory.data_keys import WrappingKeys, key_bytes
+from inventory.data_keys import key_bytes
 from inventory.log_lines import LogFormat
 from inventory.user_errors import UserError
+
+if TYPE_CHECKING:
+    from inventory.wrapping_keys import WrappingKeys
 
 CHECKOUT = Path(__file__).resolve().parent
 TEMPORAL_NAMES = (
@@ -208,10 +211,16 @@ class Settings(BaseSettings):
         return None if self.graph_proxy_url is None else self.graph_proxy_url.get_secret_value()
 
     @property
-    def wrapping_keys(self) -> WrappingKeys | None:
-        """None if sensitive values are only hidden."""
-        if self.sensitive_fields_key is None or self.sensitive_fields_key.get_secret_value() == NO_KEY:
+    def has_key(self) -> bool:
+        """Whether changes of sensitive values show; if not, they are only hidden."""
+        return self.sensitive_fields_key is not None and self.sensitive_fields_key.get_secret_value() != NO_KEY
+
+    @property
+    def wrapping_keys(self) -> "WrappingKeys | None":
+        if self.sensitive_fields_key is None or not self.has_key:
             return None
+        from inventory.wrapping_keys import WrappingKeys  # loads cryptography, which most commands do not need
+
         previous = self.sensitive_fields_key_previous
         return WrappingKeys(
             self.sensitive_fields_key.get_secret_value(), None if previous is None else previous.get_secret_value()
@@ -265,7 +274,7 @@ def load_settings() -> Settings:
         raise ConfigurationError(_first_problem(error)) from None
     if settings.graph_ca_file is not None and not settings.graph_ca_file.is_file():
         raise ConfigurationError(f"GRAPH_CA_FILE: there is no file {settings.graph_ca_file}")
-    if settings.wrapping_keys is None and settings.sensitive_fields_key_previous is not None:
+    if settings.sensitive_fields_key_previous is not None and not settings.has_key:
         raise ConfigurationError(
             "SENSITIVE_FIELDS_KEY_PREVIOUS needs SENSITIVE_FIELDS_KEY, which took its place; set it"
         )

@@ -4,15 +4,17 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 
 from inventory.user_errors import UserError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 ENCODING = b"binary/encrypted"
 """The name in Temporal's samples; Temporal Web shows such payloads as encrypted."""
@@ -31,7 +33,7 @@ class EncryptionCodec(PayloadCodec):
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         """Keys have 32 bytes; without any, payloads go in clear."""
-        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._ciphers = {key_id(key): _cipher(key) for key in keys}
         self._newest = key_id(keys[0]) if keys else None
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -58,6 +60,8 @@ class EncryptionCodec(PayloadCodec):
                 f"a payload in Temporal is encrypted under the key {named.decode(errors='replace')!r:.40}, which"
                 " PAYLOAD_KEYS of this process does not hold; give it the keys that all workers have (docs/secrets.md)"
             )
+        from cryptography.exceptions import InvalidTag  # loaded with the cipher
+
         nonce, sealed = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
         try:
             return Payload.FromString(cipher.decrypt(nonce, sealed, _bound_to(named)))
@@ -73,6 +77,12 @@ def data_converter(keys: Sequence[bytes] = ()) -> DataConverter:
     if not keys:
         return converter
     return replace(converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes)
+
+
+def _cipher(key: bytes) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # commands without PAYLOAD_KEYS do not need it
+
+    return AESGCM(key)
 
 
 def key_id(key: bytes) -> bytes:

@@ -360,7 +360,7 @@ def activities(
     notifying = NotificationActivities(
         database, tenants, NotificationsFile(settings.notifications_file), vault=vault_of(settings)
     )
-    warnings = [NO_KEY_WARNING] if settings.wrapping_keys is None else []
+    warnings = [NO_KEY_WARNING] if not settings.has_key else []
     diagnosis = DiagnosisActivities(
         partial(graph_client, settings), database, catalog, tenants, warnings, machine_clock
     )
@@ -431,7 +431,7 @@ async def _main(*, check_only: bool) -> int:
         if told is not None:
             logging.getLogger(__name__).warning(told)
         check_key(settings)
-        if settings.wrapping_keys is None:
+        if not settings.has_key:
             logging.getLogger(__name__).warning(NO_KEY_WARNING)
         if settings.tenants_from is TenantsFrom.FILE:
             load_tenants(settings.tenants_file)

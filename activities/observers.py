@@ -11,13 +11,14 @@ from graph.catalog import Catalog
 from graph.cpu_executor import crunch
 from inventory.canonical import SENSITIVE_MARK, Canonicalizer
 from inventory.changed_fields import changed_by
-from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
+from inventory.data_keys import DataKey, DataKeyError, DataKeyKind
 from inventory.error_codes import ErrorCode
 from inventory.exact_json import decode, encode
 from inventory.normal_form import likeness_hash
 from inventory.observation import ObservationRules, Observer
 from inventory.raw_digest import RawDigests, code_hash, left_out_secrets, rules_hash
 from inventory.titles import TitleRule
+from inventory.wrapping_keys import WrappingKeys
 from storage.data_keys import StoredDataKey, a_shared_data_key, keep_data_key, stored_data_key
 from storage.database import Database
 from storage.first_form import FirstFormItem

@@ -12,8 +12,9 @@ from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database
 from configuration import ConfigurationError, Settings, load_settings
 from connections import check_database
-from inventory.data_keys import DataKeyError, DataKeyKind, WrappingKeys
+from inventory.data_keys import DataKeyError, DataKeyKind
 from inventory.plurals import counted
+from inventory.wrapping_keys import WrappingKeys
 from storage.access import PORTFOLIO_ROLE, WORKER_ROLE
 from storage.data_keys import StoredDataKey, all_data_keys, keep_data_key
 from storage.database import StorageUnavailableError, classified, database_url

@@ -27,9 +27,9 @@ from activities.tenants import TenantsFile
 from activities.upsert import UpsertActivities
 from graph.catalog import load_catalog
 from graph.client import GraphClient
-from inventory.data_keys import WrappingKeys
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunStatus
 from inventory.selection import Selection
+from inventory.wrapping_keys import WrappingKeys
 from local.simulated_graph import SimulatedGraph
 from local.state import State
 from storage.database import Database

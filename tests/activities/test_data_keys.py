@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from activities.observers import Observers, SensitivityRules
 from graph.catalog import load_catalog
-from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys
+from inventory.data_keys import DataKey, DataKeyError, DataKeyKind
+from inventory.wrapping_keys import WrappingKeys
 from storage.database import Database
 from tests.inventory.test_data_keys import NEW, OLD
 from tests.storage.support import begin

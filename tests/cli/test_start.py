@@ -68,13 +68,30 @@ except SystemExit:
     assert int(frozen) > 100_000
 
 
+def test_a_command_loads_no_plugin_of_pydantic(tmp_path: Path) -> None:
+    (tmp_path / "plugged.py").write_text("raise SystemExit('a plugin was loaded')")
+    published = tmp_path / "plugged-1.dist-info"
+    published.mkdir()
+    (published / "METADATA").write_text("Name: plugged\nVersion: 1\n")
+    (published / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:plugin\n")
+    done = subprocess.run(
+        [sys.executable, "starter.py", "run"],
+        cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert "Missing argument" in done.stderr
+    assert done.returncode == 2
+
+
 UNTIL_THE_START = """
 import asyncio, sys
 from uuid import uuid4
 import cli.sync
 from configuration import Settings
 from inventory.selection import Selection
-from workflows.messages import SyncInput
+from workflows.requests import SyncRequest
 
 async def answered(*_):
     return True
@@ -86,8 +103,8 @@ async def started(*_, **__):
 cli.sync.connect_to_start = cli.sync.check_readiness = answered
 cli.sync.runs.start_sync = started
 settings = Settings(database_url="postgresql://nobody@127.0.0.1/nothing", _env_file=None)
-sync_input = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=("groups",)))
-asyncio.run(cli.sync.sync_tenant(settings, sync_input, "Contoso", wait=True, quiet=False))
+request = SyncRequest(tenant_id=uuid4(), selection=Selection(type_keys=("groups",)))
+asyncio.run(cli.sync.sync_tenant(settings, request, "Contoso", wait=True, quiet=False))
 """
 """Prints the modules that are loaded when a run is started."""
 
@@ -99,7 +116,7 @@ def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
     modules = set(result.stdout.split())
     assert {"temporalio.client", "psycopg"} <= modules
     later = {"answers", "cli.output", "cli.started_run", "inventory.records", "rich", "sqlalchemy", "storage.models"}
-    assert not modules & {*later, "workflows.sync"}
+    assert not modules & {*later, "cryptography", "workflows.messages", "workflows.sync"}
 
 
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])

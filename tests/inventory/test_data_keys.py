@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inventory.canonical import Canonicalizer, is_mark
-from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, WrappingKeys, key_bytes
+from inventory.data_keys import DataKey, DataKeyError, DataKeyKind, key_bytes
 from inventory.differences import differences, exact_differences
+from inventory.wrapping_keys import WrappingKeys
 
 OLD, NEW = bytes(range(32)).hex(), base64.b64encode(bytes(range(7, 39))).decode()
 TENANT, OTHER = UUID(int=1), UUID(int=2)
