@@ -25,8 +25,9 @@ from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from local.simulated_graph import Kind, SimulatedGraph, SimulatedTenant
 from process_exit import run_to_exit
-from workflows.messages import PortfolioInput, sync_workflow_id
+from workflows.messages import PortfolioInput
 from workflows.portfolio import PortfolioWorkflow
+from workflows.requests import sync_workflow_id
 
 FORTY = Selection(type_keys=FIRST_RELEASE)
 ITEMS = 5

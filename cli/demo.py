@@ -37,7 +37,7 @@ from local.state import StackInfo, State
 from storage import queries, recorded_runs
 from tenants_source import configured_tenants_of
 from web.sign_in import new_link
-from workflows.messages import SyncInput
+from workflows.requests import SyncRequest
 
 ATTEMPTS = 60
 """The most tries of a step, while the stack may restart a dead part."""
@@ -193,8 +193,8 @@ async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection
             record = await queries.run_record(session, latest)
         if record is not None:
             return record
-    sync_input = SyncInput(tenant_id=tenant.id, selection=selection)
-    return await sync_tenant(settings, sync_input, tenant.name, wait=True, quiet=True)
+    request = SyncRequest(tenant_id=tenant.id, selection=selection)
+    return await sync_tenant(settings, request, tenant.name, wait=True, quiet=True)
 
 
 async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selection) -> UUID | None:

@@ -16,14 +16,15 @@ from control.queued_runs import queued_record
 from control.runs import StartedRun
 from inventory.records import RunRecord
 from storage import queries
-from workflows.messages import SyncInput, SyncProgress
+from workflows.messages import SyncProgress
+from workflows.requests import SyncRequest
 
 
 async def followed(
     settings: Settings,
     client: Client,
     run: StartedRun,
-    sync_input: SyncInput,
+    request: SyncRequest,
     tenant_name: str,
     *,
     wait: bool,
@@ -36,14 +37,14 @@ async def followed(
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
                     view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
-                    if sync_input.deep:
+                    if request.deep:
                         view.say("it goes on as it was started; for a deep run, start again once it has ended")
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, sync_input, datetime.now(UTC))
+            queued = queued_record(run.run_id, run.workflow_id, request, datetime.now(UTC))
             if wait:
                 return await ended_record(database, queued, run.handle)
-            async with database.tenant(sync_input.tenant_id, read_only=True) as session:
+            async with database.tenant(request.tenant_id, read_only=True) as session:
                 record = await queries.run_record(session, run.run_id)
             return record or queued

@@ -33,7 +33,7 @@ from control import runs
 from graph.tenants import refuse_disabled
 from inventory.selection import Selection
 from storage.readiness import check_readiness
-from workflows.messages import SyncInput, sync_workflow_id
+from workflows.requests import SyncRequest, sync_workflow_id
 
 if TYPE_CHECKING:
     from inventory.records import RunRecord
@@ -59,8 +59,8 @@ def sync(
     wanted_name = valid_selection_name(name)
     configured = configured_tenant(settings, tenant)
     refuse_disabled(configured)
-    sync_input = SyncInput(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
-    record = asyncio.run(sync_tenant(settings, sync_input, configured.name, wait=not no_wait, quiet=False))
+    request = SyncRequest(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
+    record = asyncio.run(sync_tenant(settings, request, configured.name, wait=not no_wait, quiet=False))
     # loaded while the run was under way
     from cli import output
     from cli.key_warning import compares_hidden_values, warn_without_key
@@ -83,16 +83,16 @@ def sync(
 
 
 async def sync_tenant(
-    settings: Settings, sync_input: SyncInput, tenant_name: str, *, wait: bool, quiet: bool
+    settings: Settings, request: SyncRequest, tenant_name: str, *, wait: bool, quiet: bool
 ) -> "RunRecord":
     """Starts or joins the run and, with `wait`, follows it."""
     client = await connect_to_start(temporal_connect_config())
     await _check_database(settings.database_url.get_secret_value())
-    run = await runs.start_sync(client, settings.temporal_task_queue, sync_input, tenant_name)
+    run = await runs.start_sync(client, settings.temporal_task_queue, request, tenant_name)
     with _loading():  # takes long, so only when the run is under way
         from cli.started_run import followed
 
-    return await followed(settings, client, run, sync_input, tenant_name, wait=wait, quiet=quiet)
+    return await followed(settings, client, run, request, tenant_name, wait=wait, quiet=quiet)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from payload_codec import PayloadKeyError
 from storage import portfolio, recorded_runs
 from storage.database import Database
 from workflows.messages import PortfolioInput, SyncInput
+from workflows.requests import SyncRequest
 
 PATIENCE_SECONDS = 3.0
 """How long to wait for Temporal: answers are useful without it."""
@@ -174,13 +175,13 @@ async def _started(client: Client, execution: WorkflowExecution, input_type: typ
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
 
 
-def queued_record(run_id: UUID, workflow_id: str, sync_input: SyncInput, queued_at: datetime) -> RunRecord:
+def queued_record(run_id: UUID, workflow_id: str, request: SyncRequest, queued_at: datetime) -> RunRecord:
     return RunRecord(
         run_id=run_id,
-        tenant_id=sync_input.tenant_id,
-        selection_hash=sync_input.selection.hash(),
-        selection=sync_input.selection,
-        selection_name=sync_input.selection_name,
+        tenant_id=request.tenant_id,
+        selection_hash=request.selection.hash(),
+        selection=request.selection,
+        selection_name=request.selection_name,
         workflow_id=workflow_id,
         status=RunStatus.QUEUED,
         queued_at=queued_at,

@@ -15,10 +15,11 @@ from inventory.portfolio import PortfolioRecord
 from inventory.visible_text import visible
 from temporal_errors import if_there
 from workflows import search_attributes
-from workflows.messages import CancelRequest, PortfolioInput, SyncInput
+from workflows.requests import CancelRequest, SyncRequest
 
 if TYPE_CHECKING:
     from inventory.records import RunRecord
+    from workflows.messages import PortfolioInput
 
 
 class NotUnderWayError(RequestError):
@@ -32,22 +33,22 @@ class StartedRun(NamedTuple):
     handle: WorkflowHandle[Any, Any]
 
 
-async def start_sync(client: Client, task_queue: str, sync_input: SyncInput, tenant_name: str) -> StartedRun:
+async def start_sync(client: Client, task_queue: str, request: SyncRequest, tenant_name: str) -> StartedRun:
     """Starts a selection's run, or joins the running one: the workflow id is the lock.
 
     Raises `RequestError` if something else holds it.
     """
-    selection_name = sync_input.selection_name or load_catalog().name_of(sync_input.selection.type_keys)
+    selection_name = request.selection_name or load_catalog().name_of(request.selection.type_keys)
     attributes = search_attributes.queued(
-        sync_input.tenant_id, sync_input.selection, tenant_name=tenant_name, selection_name=selection_name
+        request.tenant_id, request.selection, tenant_name=tenant_name, selection_name=selection_name
     )
     said = f"{visible(tenant_name)}: {selection_name}"
-    return await start_or_join(client, sync_input, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
+    return await start_or_join(client, request, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
 
 
 async def start_or_join(
     client: Client,
-    given: SyncInput | PortfolioInput,
+    given: "SyncRequest | PortfolioInput",
     wanted: Kind,
     attributes: TypedSearchAttributes,
     said: str,

@@ -12,8 +12,8 @@ from temporalio.exceptions import FailureError, is_cancelled_exception
 with workflow.unsafe.imports_passed_through():
     from pydantic import BaseModel
 
-    from workflows.messages import CancelRequest
     from workflows.policies import ActivityLimits
+    from workflows.requests import CancelRequest
 
 MessageT = TypeVar("MessageT", bound=BaseModel)
 ResultT = TypeVar("ResultT", bound=BaseModel)

@@ -1,16 +1,15 @@
 """Arguments, results and signals of workflows."""
 
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, ValidationError, model_validator
-from temporalio.exceptions import ApplicationError
+from pydantic import BaseModel, Field
 
 from activities.messages.base import Message, SelectionName, ShortText, TenantName
 from activities.messages.portfolio import RunToFollow, TenantOutcome
 from activities.messages.retention import ForgottenOfTenant
-from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, SHOWN_CHARACTERS, TENANTS_AT_ONCE
+from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import CollectionResult, Counts, RunStatus
 from inventory.portfolio import PortfolioCounts, RequestedTenants, TenantChoice, portfolio_hash
@@ -18,64 +17,14 @@ from inventory.references import MAX_ID_LENGTH
 from inventory.selection import RequestedSelection, Selection
 from workflows.frontier import Frontier
 from workflows.queue_place import QueuePlace
+from workflows.requests import StartInput, SyncRequest
 
 
-class StartInput(Message):
-    """An invalid input fails the workflow.
+class SyncInput(SyncRequest):
+    """Continue-as-new carries over `frontier`, or before the run has a slot, `place`."""
 
-    Otherwise its workflow tasks would fail forever, and callers that joined it would wait forever.
-    """
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _fails_the_workflow(cls, given: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return validated(given)
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])[:SHOWN_CHARACTERS]
-            raise ApplicationError(
-                f"{cls.__name__}: {where}: {problem['msg'][:SHOWN_CHARACTERS]}",
-                type=ErrorCode.UNEXPECTED_ERROR,
-                non_retryable=True,
-            ) from None
-
-
-def sync_workflow_id(tenant_id: UUID, selection: Selection) -> str:
-    """Allows one run per tenant and selection at a time."""
-    return f"sync/{tenant_id}/{selection.hash()}"
-
-
-class SyncInput(StartInput):
-    """A selection of one tenant to read. `deep` also reads details of items with an unchanged list document.
-
-    Continue-as-new carries over `frontier`, or before the run has a slot, `place`.
-    """
-
-    tenant_id: UUID
-    selection: RequestedSelection
-    deep: bool = False
     frontier: Frontier | None = None
     place: QueuePlace | None = None
-    selection_name: SelectionName | None = None
-
-    @property
-    def workflow_id(self) -> str:
-        return sync_workflow_id(self.tenant_id, self.selection)
-
-
-class CancelRequest(Message):
-    """The name and reason are recorded unchecked.
-
-    Runs other than `run_id` ignore the signal, since a later run may have the workflow id; None means any run.
-    """
-
-    reason: ShortText | None = None
-    requested_by: ShortText | None = None
-    run_id: UUID | None = None
-
-    def is_for(self, run_id: UUID) -> bool:
-        return self.run_id in (None, run_id)
 
 
 class SyncProgress(Message):

@@ -37,16 +37,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import error_code_of
     from workflows.identity import refuse_other_id
     from workflows.messages import (
-        CancelRequest,
         PortfolioInput,
         PortfolioProgress,
         PortfolioResult,
         PortfolioState,
         SyncInput,
         SyncResult,
-        sync_workflow_id,
     )
     from workflows.report import portfolio_details
+    from workflows.requests import CancelRequest, sync_workflow_id
     from workflows.sync import SyncWorkflow
 
 Child = workflow.ChildWorkflowHandle[SyncWorkflow, SyncResult]

@@ -27,11 +27,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.failures import context_of, error_code_of
     from workflows.frontier import Frontier
     from workflows.identity import refuse_other_id
-    from workflows.messages import CancelRequest, NotifyInput, SyncInput, SyncProgress, SyncResult
+    from workflows.messages import NotifyInput, SyncInput, SyncProgress, SyncResult
     from workflows.notify import start_notify
     from workflows.patches import COUNTED_EARLY, WAVES_OF_FAMILIES
     from workflows.queue import Queue
     from workflows.report import details
+    from workflows.requests import CancelRequest
     from workflows.wave_requests import confirmation_request, detail_request, in_words, page_request, wave_request
 
 

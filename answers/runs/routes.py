@@ -31,7 +31,7 @@ from web.scope import AllTenants, Named, OneTenant, TheSite, Visible
 from web.selection_form import FormSelection, selection_choices
 from web.site import Site
 from web.twins import csv_file, say_next
-from workflows.messages import SyncInput
+from workflows.requests import SyncRequest
 
 router = APIRouter()
 
@@ -306,8 +306,8 @@ async def start(
     action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
 
     async def request(client: Client) -> StartedRun:
-        sync_input = SyncInput(tenant_id=tenant.id, selection=selection, deep=deep)
-        return await start_sync(client, site.settings.temporal_task_queue, sync_input, tenant.name)
+        wanted = SyncRequest(tenant_id=tenant.id, selection=selection, deep=deep)
+        return await start_sync(client, site.settings.temporal_task_queue, wanted, tenant.name)
 
     started = await carry_out(site, Act(person, action, name, once, reason, tenant.id), request)
     if started is None:

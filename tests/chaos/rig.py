@@ -32,7 +32,8 @@ from tests.chaos.schedule import Event
 from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import System
 from tests.forks import Fork
-from workflows.messages import CancelRequest, SyncInput, WatchInput
+from workflows.messages import SyncInput, WatchInput
+from workflows.requests import CancelRequest
 from workflows.sync import SyncWorkflow
 from workflows.watch import WatchWorkflow
 

@@ -24,7 +24,8 @@ from local.temporal import EmbeddedTemporal
 from tests.conftest import copy_of
 from tests.end_to_end.foreign import stranger
 from tests.end_to_end.system import SEEDS, System
-from workflows.messages import RetentionInput, SyncInput, sync_workflow_id
+from workflows.messages import RetentionInput, SyncInput
+from workflows.requests import sync_workflow_id
 from workflows.retention import RetentionWorkflow
 from workflows.sync import SyncWorkflow
 

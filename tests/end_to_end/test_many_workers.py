@@ -26,7 +26,7 @@ from tests.chaos.invariants import inventory_equals_tenant, records_are_sound, v
 from tests.deadlines import DEADLINE_SECONDS
 from tests.end_to_end.system import SEEDS, System
 from tests.forks import Fork
-from workflows.messages import sync_workflow_id
+from workflows.requests import sync_workflow_id
 
 TENANTS = 16
 AT_ONCE = 6

@@ -27,7 +27,7 @@ from tests.readable_history import readable
 from tests.real_documents import real_documents
 from tests.served import content_hashes
 from worker import DETAIL_ITEMS
-from workflows.messages import sync_workflow_id
+from workflows.requests import sync_workflow_id
 
 DEVICE_CONFIGURATIONS = "deviceManagement/deviceConfigurations"
 

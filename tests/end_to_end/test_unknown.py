@@ -17,8 +17,9 @@ from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import System
 from tests.end_to_end.test_portfolio import portfolio_of
-from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
+from workflows.requests import sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 FEW = ("--type", "groups")

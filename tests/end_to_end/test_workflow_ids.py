@@ -21,7 +21,8 @@ from tests.deadlines import until_async
 from tests.end_to_end.system import CommandResult, System
 from tests.storage.support import SLOTS
 from worker_schedules import schedule_retention, schedule_sweep
-from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.messages import PortfolioInput, RetentionInput, SyncInput, portfolio_workflow_id
+from workflows.requests import sync_workflow_id
 
 SELECTION = Selection(type_keys=("groups",))
 FEW = ("--type", "groups")

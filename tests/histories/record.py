@@ -29,8 +29,9 @@ from process_exit import run_to_exit
 from tests.deadlines import DEADLINE
 from tests.histories.portfolios import PORTFOLIO_SHAPES, SELECTION, PortfolioScript
 from tests.workflows.scripted import Script
-from workflows.messages import CancelRequest, PortfolioInput, SyncInput, portfolio_workflow_id, sync_workflow_id
+from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
+from workflows.requests import CancelRequest, sync_workflow_id
 from workflows.search_attributes import ALL
 from workflows.sync import SyncWorkflow
 

@@ -42,7 +42,8 @@ from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, p
 from web import live
 from web.application import STATIC
 from web.temporal import TemporalAccess
-from workflows.messages import CancelRequest, SyncInput, SyncProgress, sync_workflow_id
+from workflows.messages import SyncInput, SyncProgress
+from workflows.requests import CancelRequest, sync_workflow_id
 
 Clients = dict[Role, httpx.AsyncClient]
 

@@ -19,7 +19,7 @@ from tests.storage.support import SLOTS, end, identity, land, observation
 from tests.web.process import environment_of, forked
 from tests.web.support import POLICIES
 from web.sign_in import COOKIE
-from workflows.messages import sync_workflow_id
+from workflows.requests import sync_workflow_id
 
 TENANT = uuid4()
 TENANT_NAME = "Contoso"

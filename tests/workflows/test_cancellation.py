@@ -26,8 +26,9 @@ from tests.deadlines import until_async
 from tests.workflows.scripted import Script
 from tests.workflows.test_portfolio_workflow import Portfolio
 from tests.workflows.test_sync_workflow import THROTTLED_FOR_MINUTES
-from workflows.messages import CancelRequest, PortfolioInput, SyncInput
+from workflows.messages import PortfolioInput, SyncInput
 from workflows.portfolio import PortfolioWorkflow
+from workflows.requests import CancelRequest
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

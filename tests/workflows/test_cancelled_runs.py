@@ -14,7 +14,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from tests.workflows.scripted import Script, until_cancelled
 from tests.workflows.test_sync_workflow import THROTTLED, THROTTLED_FOR_MINUTES, Handle, failure_of, started
-from workflows.messages import CancelRequest
+from workflows.requests import CancelRequest
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -16,6 +16,7 @@ from temporalio.worker import Replayer
 
 import activities.messages
 import workflows.messages
+import workflows.requests
 from activities import definitions
 from activities.messages.base import Message
 from configuration import Settings
@@ -114,6 +115,7 @@ FIELDS = {
     " malformed_attempts queue_patience told_after waves_in_flight",
     "SweepResult": "closed expired",
     "SyncInput": "deep frontier place selection selection_name tenant_id",
+    "SyncRequest": "deep selection selection_name tenant_id",
     "SyncProgress": "collections counts status waiting_for",
     "SyncResult": "counts error_codes run_id status",
     "WatchChoice": "chosen",
@@ -140,7 +142,7 @@ def test_models_that_cross_temporal_have_exactly_these_fields() -> None:
     }
     folder = activities.messages.__path__
     of_activities = [import_module(f"activities.messages.{found.name}") for found in iter_modules(folder)]
-    for module in (*of_activities, workflows.messages):
+    for module in (*of_activities, workflows.messages, workflows.requests):
         crossing |= {
             name: model
             for name, model in vars(module).items()

@@ -29,7 +29,8 @@ from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, Simula
 from local.state import State
 from storage import queries
 from storage.database import Database
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.messages import SyncInput, SyncResult
+from workflows.requests import CancelRequest, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -34,16 +34,9 @@ from local.temporal import EmbeddedTemporal
 from tests.deadlines import DEADLINE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
-from workflows.messages import (
-    CancelRequest,
-    PortfolioInput,
-    PortfolioResult,
-    SyncInput,
-    SyncResult,
-    portfolio_workflow_id,
-    sync_workflow_id,
-)
+from workflows.messages import PortfolioInput, PortfolioResult, SyncInput, SyncResult, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
+from workflows.requests import CancelRequest, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

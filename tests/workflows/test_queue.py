@@ -32,7 +32,8 @@ from storage.database import Database
 from tests.storage.support import SLOTS, begin, end
 from tests.workflows.test_sync_workflow import failure_of
 from worker import activities
-from workflows.messages import CancelRequest, SyncInput, SyncResult, sync_workflow_id
+from workflows.messages import SyncInput, SyncResult
+from workflows.requests import CancelRequest, sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -21,8 +21,9 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from tests.workflows.scripted import Page, Script
-from workflows.messages import SyncInput, SyncResult, sync_workflow_id
+from workflows.messages import SyncInput, SyncResult
 from workflows.policies import MERGE_ROWS, MERGE_WAVES
+from workflows.requests import sync_workflow_id
 from workflows.sync import SyncWorkflow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
