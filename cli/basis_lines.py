@@ -1,11 +1,14 @@
 """The basis of an empty answer, in lines for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from uuid import UUID
 
+from answers.coverage.records import NAMED_COLLECTIONS, UnreadCollections
 from cli import output
-from inventory.coverage import Coverage
-from inventory.plurals import counted
+from cli.output_options import output_options
+from inventory.coverage import NEVER_READ, Coverage
+from inventory.plurals import counted, first_of
 
 
 def rests_on(listed: int, listed_from: datetime | None) -> str:
@@ -14,10 +17,6 @@ def rests_on(listed: int, listed_from: datetime | None) -> str:
         return "no collection was read to its end"
     its = "its" if listed == 1 else "their"
     return f"{counted(listed, 'collection')} read to {its} end since {output.when(listed_from)}"
-
-
-NAMED_COLLECTIONS = 6
-"""The most collections that a line names. JSON names all."""
 
 
 def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -29,8 +28,34 @@ def by_reason(words: str, collections: Iterable[tuple[str, str]]) -> Iterator[st
     for type_key, reason in collections:
         keys.setdefault(reason, []).append(type_key)
     for reason, named in keys.items():
-        more = f" and {len(named) - NAMED_COLLECTIONS} more" if named[NAMED_COLLECTIONS:] else ""
-        yield f"{words}: {', '.join(named[:NAMED_COLLECTIONS])}{more} ({reason})"
+        yield f"{words}: {first_of(named, NAMED_COLLECTIONS)} ({reason})"
+
+
+NAMED_TENANTS = 3
+
+REASONS = 3
+"""The most lines about what was not read."""
+
+
+def say_unread(found: Sequence[UnreadCollections], name_of: Callable[[UUID], str] | None = None) -> None:
+    """Tells what an answer leaves open: JSON lines, or lines on stderr that name the tenants if there are several."""
+    if output_options().as_json:
+        output.print_json(*found)
+        return
+    refused_first = sorted(found, key=lambda unread: (unread.reason == NEVER_READ, -len(unread.tenant_ids)))
+    output.warn(*(_unread_line(unread, name_of) for unread in refused_first[:REASONS]))
+    if len(found) > REASONS:
+        output.warn(f"not read for {counted(len(found) - REASONS, 'more reason')}; --json names all")
+
+
+def _unread_line(unread: UnreadCollections, name_of: Callable[[UUID], str] | None) -> str:
+    tenants = "" if name_of is None else first_of(sorted(map(name_of, unread.tenant_ids)), NAMED_TENANTS)
+    if not unread.type_keys:
+        return f"never read at all: {tenants}"
+    of_tenants = f" of {tenants}" if tenants else ""
+    if unread.reason == NEVER_READ:
+        return f"never read{of_tenants}: {first_of(unread.type_keys, NAMED_COLLECTIONS)}"
+    return f"not read{of_tenants}: {unread.in_words}"
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:

@@ -23,6 +23,7 @@ from answers.compare.setting_records import (
     SettingsComparisonRecord,
     SettingsMatrixRecord,
 )
+from answers.coverage.records import UnreadCollections
 from answers.dependencies.records import (
     CannotSayRecord,
     DanglingRecord,
@@ -84,6 +85,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "portfolio-run-listed": PortfolioRunLine,
     "item": ItemRecord,
     "missing-item": MissingRecord,
+    "unread-collections": UnreadCollections,
     "tenant-setting": TenantSetting,
     "version": VersionRecord,
     "document": DocumentLine,
@@ -142,6 +144,8 @@ class Line(NamedTuple):
     record: str
 
 
+NOT_READ = Line("at the end, collections that were not read, by reason", "unread-collections")
+
 PRINTED: dict[str, tuple[Line, ...]] = {
     "demo": (Line("each tenant", "run"),),
     "sync": (Line("one line", "sync"),),
@@ -151,10 +155,10 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "portfolio sync": (Line("one line", "portfolio-run"),),
     "portfolio runs": (Line("each line", "portfolio-run-listed"),),
     "portfolio run": (Line("one line", "portfolio-run"),),
-    "search": (Line("each line", "item"),),
+    "search": (Line("each item", "item"), NOT_READ),
     "settings": (Line("each line", "tenant-setting"),),
-    "items": (Line("each line", "item"),),
-    "missing": (Line("each line", "missing-item"),),
+    "items": (Line("each item", "item"), NOT_READ),
+    "missing": (Line("each item", "missing-item"), NOT_READ),
     "versions": (Line("each line", "version"),),
     "show": (Line("one line", "document"),),
     "diff": (Line("each line", "difference"),),

@@ -10,3 +10,8 @@ def either(words: Sequence[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def first_of(words: Sequence[str], most: int) -> str:
+    """`a, b`, or `a, b and 3 more` of more than `most` words."""
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if words[most:] else "")

@@ -21,6 +21,7 @@ from answers.assignments.rules import (
     assignments_of,
     is_for_everyone,
 )
+from answers.coverage.records import UnreadCollections
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from answers.old_details import OLD_DETAILS, may_be_old, old_details
@@ -59,7 +60,11 @@ class FirstAssignments(NamedTuple):
 
 
 class NothingAssignableError(UserError):
-    """No assignable item has this id or name."""
+    """No assignable item that was read has this id or name. It may be in the `unread` collections."""
+
+    def __init__(self, message: str, unread: Sequence[CannotSayRecord] = ()) -> None:
+        super().__init__(message)
+        self.unread = unread
 
 
 async def covered(session: AsyncSession) -> dict[str, Coverage]:
@@ -78,7 +83,7 @@ async def assignments(
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
     wanted = _assignable(type_keys)
-    items = await _items(session, wanted, sought)
+    items = await _items(session, tenant_id, wanted, sought)
     async for record in _of_all(session, tenant_id, items):
         yield record
     for unread in await _unread(session, tenant_id, wanted if sought is None else _type_keys(items)):
@@ -98,7 +103,7 @@ async def assignment_page(
 ) -> AssignmentPage:
     """Assignments of up to `most` items after the type key and id `after`; raises as `assignments`."""
     wanted = _assignable(type_keys)
-    items = await _items(session, wanted, sought)
+    items = await _items(session, tenant_id, wanted, sought)
     if after is not None:
         place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
         if place is None:
@@ -140,13 +145,18 @@ def _type_keys(items: Iterable[AssignableItem]) -> list[str]:
     return sorted({item.type_key for item in items})
 
 
-async def _items(session: AsyncSession, type_keys: Sequence[str], sought: str | None) -> list[AssignableItem]:
+async def _items(
+    session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str], sought: str | None
+) -> list[AssignableItem]:
     found = await queries.items(session, type_keys, sought)
     if sought is not None and not found and not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
     if sought is not None and not found:
+        unread = await _unread(session, tenant_id, type_keys)
+        gaps = UnreadCollections.of_tenant(tenant_id, {gap.type_key: gap.reason for gap in unread})
+        not_read = f"; not read: {'; '.join(gap.in_words for gap in gaps)}" if gaps else ""
         raise NothingAssignableError(
-            f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory"
+            f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory{not_read}", unread
         )
     return found
 

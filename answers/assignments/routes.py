@@ -139,10 +139,10 @@ async def all_assignment_records(
         async with each.session_of(tenant.id) as session:
             try:
                 found = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
-            except NothingAssignableError:
+            except NothingAssignableError as error:
                 if within:
                     raise
-                return TenantRecords([], 0, None)
+                return TenantRecords([*error.unread], 0, None)
             except NeverReadError:
                 return TenantRecords([_nothing_known(tenant.id)], 0, None)
         items = {(record.type_key, record.external_id) for record in found.assignments}

@@ -1,7 +1,11 @@
+from collections.abc import Collection
+from typing import NamedTuple
+from uuid import UUID
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.coverage.queries import failing_collections
-from answers.coverage.records import CollectionCoverageRecord, CoverageRecord
+from answers.coverage import queries
+from answers.coverage.records import CollectionCoverageRecord, CoverageRecord, UnreadCollections
 from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 from inventory.error_codes import EXPLANATIONS, ErrorCode
@@ -23,9 +27,39 @@ async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
 async def coverage_with_failures(session: AsyncSession) -> CoverageRecord:
     """Adds `failing_since` to collections that were not read."""
     found = await tenant_coverage(session)
-    since = {failing.type_key: failing.since for failing in await failing_collections(session)}
+    since = {failing.type_key: failing.since for failing in await queries.failing_collections(session)}
     records = [record.model_copy(update={"failing_since": since.get(record.type_key)}) for record in found.collections]
     return found.model_copy(update={"collections": records})
+
+
+class Extent(NamedTuple):
+    """The collections in which a question looks: `type_keys`, or all for None.
+
+    `expected`: those whose absence from all runs is a gap in the answer.
+    """
+
+    type_keys: frozenset[str] | None
+    expected: frozenset[str]
+
+    @classmethod
+    def of(cls, type_keys: Collection[str] | None, *, with_settings: bool = False) -> "Extent":
+        """`with_settings`: only collections whose items have settings. Nobody expects opt-in ones, unless named."""
+        known = load_catalog().collections
+        expected = frozenset(load_catalog().everything() if type_keys is None else known.keys() & set(type_keys))
+        if not with_settings:
+            return cls(None if type_keys is None else frozenset(type_keys), expected)
+        settable = frozenset(key for key in known if known[key].has_settings)
+        return cls(settable if type_keys is None else settable & set(type_keys), expected & settable)
+
+
+async def unread_collections(
+    session: AsyncSession, tenant_ids: Collection[UUID] | None, extent: Extent
+) -> list[UnreadCollections]:
+    """Collections that their latest run did not read to their end, or no run selected, by reason.
+
+    Without `tenant_ids`, of visible tenants that were read.
+    """
+    return await queries.unread_collections(session, tenant_ids, extent.type_keys, extent.expected)
 
 
 def _record(found: Coverage) -> CollectionCoverageRecord:

@@ -1,11 +1,15 @@
-"""Since when collections have not been read."""
+"""Collections that were not read, and since when."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.coverage.records import UnreadCollections
+from inventory.coverage import NEVER_READ
 from storage.completed_runs import completed
 from storage.rows import fetch
 
@@ -30,3 +34,51 @@ GROUP BY c.type_key
 async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
     """Collections that the latest run did not read to their end; `since` considers kept runs only."""
     return await fetch(session, _FAILING, FailingCollection)
+
+
+_IS_ASKED = "(CAST(:tenant_ids AS uuid[]) IS NULL OR tenant_id = ANY (CAST(:tenant_ids AS uuid[])))"
+
+# Only tenants with fewer of the expected collections than there are can lack one, which most do not.
+_UNREAD = text(f"""
+SELECT 'not_read' AS answer, reason, array_remove(array_agg(DISTINCT type_key ORDER BY type_key), '') AS type_keys,
+    array_agg(DISTINCT tenant_id ORDER BY tenant_id) AS tenant_ids
+FROM (
+    SELECT tenant_id, type_key, concat_ws(':', outcome, error_code) AS reason FROM collection_coverage
+    WHERE {_IS_ASKED} AND outcome NOT IN ('complete', 'skipped')
+        AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
+    UNION ALL
+    SELECT tenant_id, wanted.type_key, '{NEVER_READ}'
+    FROM (
+        SELECT tenant_id FROM collection_coverage WHERE {_IS_ASKED} GROUP BY tenant_id
+        HAVING count(*) FILTER (WHERE type_key = ANY (CAST(:expected AS text[]))) < :expectations
+    ) AS lacking
+    CROSS JOIN unnest(CAST(:expected AS text[])) AS wanted (type_key)
+    WHERE NOT EXISTS (
+        SELECT FROM collection_coverage AS c WHERE (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
+    )
+    UNION ALL
+    SELECT tenant_id, '', '{NEVER_READ}' FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+    WHERE NOT EXISTS (SELECT FROM collection_coverage AS c WHERE c.tenant_id = tenant.tenant_id)
+) AS unread
+GROUP BY reason, type_key = ''
+ORDER BY reason, type_key = ''
+""")
+
+
+async def unread_collections(
+    session: AsyncSession,
+    tenant_ids: Collection[UUID] | None,
+    type_keys: Collection[str] | None,
+    expected: Collection[str],
+) -> list[UnreadCollections]:
+    """By reason. `expected`: collections that are a gap if no run has selected them.
+
+    Without `tenant_ids`, of visible tenants that were read.
+    """
+    parameters = {
+        "tenant_ids": None if tenant_ids is None else list(tenant_ids),
+        "type_keys": None if type_keys is None else sorted(type_keys),
+        "expected": sorted(expected),
+        "expectations": len(expected),
+    }
+    return await fetch(session, _UNREAD, UnreadCollections, parameters)

@@ -1,12 +1,16 @@
 """Coverage as JSON; field names never change."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
+from inventory.plurals import first_of
 
 
 class CollectionCoverageRecord(BaseModel, frozen=True):
@@ -38,3 +42,36 @@ class CoverageRecord(BaseModel, frozen=True):
 
     collections: list[CollectionCoverageRecord]
     never_selected: list[str]
+
+
+NAMED_COLLECTIONS = 6
+"""The most collections that a line names. JSON names all."""
+
+
+class UnreadCollections(BaseModel, frozen=True):
+    """Collections in which an answer would have looked, and the tenants in which one of them was not read to its end.
+
+    `reason` is `failed:graph_throttled`, or `never_read` if no completed run has selected them. Without `type_keys`
+    these tenants were never read.
+    """
+
+    answer: Literal["not_read"] = "not_read"
+    reason: str
+    type_keys: list[str]
+    tenant_ids: list[UUID]
+
+    @property
+    def in_words(self) -> str:
+        """Such as `groups, applications and 5 more (failed:graph_throttled)`."""
+        return f"{first_of(self.type_keys, NAMED_COLLECTIONS)} ({self.reason})"
+
+    @classmethod
+    def of_tenant(cls, tenant_id: UUID, reasons: Mapping[str, str]) -> "list[UnreadCollections]":
+        """`reasons`: by type key."""
+        by_reason = defaultdict[str, list[str]](list)
+        for type_key, reason in sorted(reasons.items()):
+            by_reason[reason].append(type_key)
+        return [
+            cls(reason=reason, type_keys=type_keys, tenant_ids=[tenant_id])
+            for reason, type_keys in sorted(by_reason.items())
+        ]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.coverage.answer import Extent
 from answers.ids import named
 from answers.item_kinds import with_kinds
 from answers.items import queries as own_queries
@@ -14,7 +15,7 @@ from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, find
 from graph.catalog import item_title, kind_of, load_catalog
 from inventory.bounds import NAMED
-from inventory.coverage import TENANT_NEVER_READ
+from inventory.coverage import NEVER_READ, TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import either
 from inventory.records import ItemRecord, MissingRecord
@@ -31,14 +32,18 @@ class UnknownItemError(NotHereError):
 
 
 class UnreadItemError(UnknownItemError, NeverReadError):
-    """The item's collection was never read, so the item may exist."""
+    """The item's collection was not read to its end, so the item may exist."""
 
 
 class ItemList(NamedTuple):
-    """Items by type key and name. Before any completed run, `basis` is None and no item has a state."""
+    """Items by type key and name. Before any completed run, `basis` is None and no item has a state.
+
+    `unread`: reasons why collections were not read to their end, or by any run, by type key.
+    """
 
     basis: ItemsBasis | None
     items: AsyncIterator[ItemRecord]
+    unread: dict[str, str]
 
 
 class CategorySize(NamedTuple):
@@ -53,6 +58,8 @@ class MissingList(NamedTuple):
     basis: ItemsBasis
     items: AsyncIterator[MissingRecord]
     not_read: list[UnreadCollection]
+    never_read: list[str]
+    """Collections of the question that no run has selected."""
 
 
 async def items(
@@ -72,12 +79,14 @@ async def items(
     question = await _question(session, selection)
     basis = None if question is None else _basis(question, type_keys)
     place = None if after is None else await place_of(session, *after)
+    extent = Extent.of(type_keys, with_settings=sought is not None and sought.setting is not None)
+    unread = {} if question is None else _unread(question, extent)
     if sought is None:
         found = queries.items(session, question, type_keys, _page(limit, place))
-        return ItemList(basis, with_kinds(found))
+        return ItemList(basis, with_kinds(found), unread)
     asked = question if selection else None
     sought = sought._replace(type_keys=type_keys)
-    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=place))
+    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=place), unread)
 
 
 async def missing(
@@ -98,6 +107,7 @@ async def missing(
     question = await _question(session, selection)
     if question is None:
         return None
+    chosen = type_keys
     if selection is None and type_keys is None:
         type_keys = sorted(question.collections.keys() - load_catalog().logs)
     place = None if after is None else await place_of(session, *after)
@@ -115,7 +125,18 @@ async def missing(
         for collection in await queries.collections_not_read(session, question, type_keys)
         if collection.items or not collection.basis.is_skipped
     ]
-    return MissingList(_basis(question, type_keys), with_kinds(found), unread)
+    never_read = sorted(set(chosen or ()) - question.collections.keys()) if selection is None else []
+    return MissingList(_basis(question, type_keys), with_kinds(found), unread, never_read)
+
+
+def _unread(question: queries.Question, extent: Extent) -> dict[str, str]:
+    unread = {
+        key: basis.reason
+        for key, basis in question.collections.items()
+        if not (basis.is_listed or basis.is_skipped) and (extent.type_keys is None or key in extent.type_keys)
+    }
+    never_read = extent.expected - question.collections.keys() if question.selection is None else ()
+    return unread | dict.fromkeys(never_read, NEVER_READ)
 
 
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
@@ -146,11 +167,14 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         titled = [item for item in await documents.some_items(session, type_key) if _is_called(type_key, item, sought)]
         if len(titled) == 1:
             return titled[0].external_id
-        if not await coverage(session, [type_key]):
+        covered = (await coverage(session, [type_key])).get(type_key)
+        if covered is None:
             raise UnreadItemError(await _never_read(session, type_key, sought))
-        raise UnknownItemError(
-            f"{type_key} has no item {sought!r} in this tenant's inventory{await _near(session, type_key, sought)}"
-        )
+        unknown = f"{type_key} has no item {sought!r} in this tenant's inventory"
+        near = await _near(session, type_key, sought)
+        if not (covered.is_current or covered.is_skipped):
+            raise UnreadItemError(f"{unknown}, which was not read to its end ({covered.reason}){near}")
+        raise UnknownItemError(f"{unknown}{near}")
     return found[0].external_id
 
 

@@ -3,15 +3,17 @@
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Annotated, NamedTuple
+from uuid import UUID
 
 import typer
 
+from answers.coverage.records import UnreadCollections
 from answers.items import answer
 from answers.items.records import ItemsBasis, UnreadCollection
 from answers.search.answer import Sought, UnknownSettingError
 from answers.stale_items import stale_item
 from cli import output
-from cli.basis_lines import rests_on
+from cli.basis_lines import rests_on, say_unread
 from cli.errors import UsageError
 from cli.item_columns import CERTAINTY, COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
@@ -42,7 +44,7 @@ from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table, print_table
 from cli.tenant_walk import RowLimit, ask_each, asked_session
 from configuration import load_settings
-from inventory.coverage import TENANT_NEVER_READ
+from inventory.coverage import NEVER_READ, TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
 from inventory.plurals import counted
 from inventory.records import ItemRecord, MissingRecord
@@ -162,13 +164,17 @@ def missing(
             )
             if found is None:
                 raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
+            never_read = dict.fromkeys(found.never_read, NEVER_READ)
             if output_options().as_json:
                 rows.count(await _print_json(found.items))
+                reasons = {collection.type_key: collection.reason for collection in found.not_read}
+                say_unread(UnreadCollections.of_tenant(tenant.tenant_id, reasons | never_read))
                 return
             if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
                 which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
                 output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
             _print_not_read(found.not_read)
+            say_unread(UnreadCollections.of_tenant(tenant.tenant_id, never_read))
 
     ask_each(settings, asked, show, limit=rows)
 
@@ -200,7 +206,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             after=listing.after,
         )
         try:
-            await _print_items(found, listing.limit)
+            await _print_items(tenant.tenant_id, found, listing.limit)
         except UnknownSettingError as unknown:
             if not listing.are_many:
                 raise
@@ -209,7 +215,7 @@ async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant
             output.stderr.print(f"no items: {unknown}", style="dim")
 
 
-async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
+async def _print_items(tenant_id: UUID, found: answer.ItemList, limit: RowLimit) -> None:
     stale = list[ItemRecord]()
     if output_options().as_json:
         shown = await _print_json(found.items)
@@ -217,12 +223,11 @@ async def _print_items(found: answer.ItemList, limit: RowLimit) -> None:
     else:
         shown = await _print(ItemRecord, _ITEM_COLUMNS, found.items, limit, _title(found.basis), stale)
         say_stale([stale_item(item, item.stale) for item in stale if item.stale is not None])
-    if shown:
-        return
-    if found.basis is None:
+    if not shown and found.basis is None:
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here")
-    if not output_options().as_json:
+    if not shown and found.basis is not None and not output_options().as_json:
         output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
+    say_unread(UnreadCollections.of_tenant(tenant_id, found.unread))
 
 
 async def _print_json(items: AsyncIterator[ItemRecord]) -> int:

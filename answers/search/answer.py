@@ -8,6 +8,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from answers.coverage.answer import Extent
+from answers.coverage.answer import unread_collections as unread_of_tenants
+from answers.coverage.records import UnreadCollections
 from answers.item_filter import ItemFilter, WantedSetting
 from answers.item_kinds import with_kind
 from answers.item_states import StateChoice
@@ -139,6 +142,14 @@ def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
         yield wanted._replace(tenant_ids=wanted.tenant_ids[first : first + TENANTS_AT_A_TIME])
 
 
+async def unread_collections(
+    session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID]
+) -> list[UnreadCollections]:
+    """Collections that may hold more of what is sought, by reason."""
+    extent = Extent.of(sought.type_keys, with_settings=sought.setting is not None)
+    return await unread_of_tenants(session, tenant_ids, extent)
+
+
 search_basis = queries.basis
 catalogs = queries.catalogs
 
@@ -160,8 +171,11 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
         raise UnreadSettingError(f"no run has completed here, so nobody can tell what sets {name!r}")
     if not found:
         near = alike(name, known)
-        did_you_mean = f"; did you mean {either(list(map(repr, near)))}?" if near else ""
-        raise UnknownSettingError(f"no item that has been read sets {name!r}{did_you_mean}")
+        said = f"; did you mean {either(list(map(repr, near)))}?" if near else ""
+        unread = await unread_of_tenants(session, None, Extent.of(None, with_settings=True))
+        if unread:
+            said += f"{'' if near else ';'} not read: {'; '.join(gap.in_words for gap in unread)}"
+        raise UnknownSettingError(f"no item that has been read sets {name!r}{said}")
     if len(found) > MOST_MEANT:
         raise UnknownSettingError(f"{name!r} means {counted(len(found), 'setting')}, such as {', '.join(found[:5])}")
     return found

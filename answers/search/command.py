@@ -13,6 +13,7 @@ from answers.search import answer
 from answers.search.answer import NamedSettings, Sought
 from answers.search.records import SearchBasis, SettingState, SettingValue, TenantSetting
 from cli import output
+from cli.basis_lines import say_unread
 from cli.errors import ExitCode, UsageError
 from cli.item_columns import COLLECTION, KIND_AND_ID, NAME, STATE
 from cli.item_options import (
@@ -167,9 +168,11 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
                 else:
                     table.add(item)
             basis = await answer.search_basis(session, tenant_ids, sought.type_keys)
+            unread = await answer.unread_collections(session, sought, tenant_ids)
     if not output_options().as_json:
         table.print(is_ordered=True)
         output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
+    say_unread(unread, names.of)
     if items == limit and not is_sorted:
         output.stderr.print(f"there may be more: give --limit {limit * 10}, or more words", style="dim")
     _end(basis.never_read)

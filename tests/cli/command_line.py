@@ -23,6 +23,14 @@ class CommandResult(NamedTuple):
         """The objects of its JSON Lines."""
         return [orjson.loads(line) for line in self.stdout.splitlines()]
 
+    def items(self) -> list[Any]:
+        """Its lines about items; others tell what was not read."""
+        return [line for line in self.objects() if "external_id" in line]
+
+    def not_read(self) -> list[tuple[str, list[str]]]:
+        """The reason and collections of each line about what was not read."""
+        return [(line["reason"], line["type_keys"]) for line in self.objects() if line.get("answer") == "not_read"]
+
 
 class Terminal:
     """Runs commands in this process, since a test has many. `tenants` is the content of the tenants file, and the words

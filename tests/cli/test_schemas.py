@@ -61,8 +61,8 @@ PRINT_SOMETHING_ELSE = {
 
 CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("runs", (), {"run"}),
-    ("items", (), {"item"}),
-    ("missing", (), {"missing-item"}),
+    ("items", (), {"item", "unread-collections"}),
+    ("missing", (), {"missing-item", "unread-collections"}),
     ("versions", (CONFIGURATIONS, "c"), {"version"}),
     ("show", (CONFIGURATIONS, "c"), {"document"}),
     ("diff", (CONFIGURATIONS, "c"), {"difference"}),

@@ -23,7 +23,7 @@ TOKENS = "deviceManagement/depOnboardingSettings"
 def items(pair: TenantPair, type_key: str) -> dict[str, dict[str, Any]]:
     result = pair.command("items", "--type", type_key, "--json")
     assert result.code == 0, result.stderr
-    return {record["external_id"]: record for record in result.objects()}
+    return {record["external_id"]: record for record in result.objects() if "external_id" in record}
 
 
 def state(pair: TenantPair, type_key: str, external_id: str) -> tuple[str, str, str]:

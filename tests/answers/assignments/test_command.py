@@ -106,6 +106,15 @@ async def test_unknown_item_is_refused(starter: CommandLine) -> None:
     assert "nothing that can be assigned has the id or name 'Nothing of the kind'" in result.stderr
 
 
+async def test_refusal_of_an_unknown_item_names_unread_collections(starter: CommandLine, database: Database) -> None:
+    words = ("Nothing of the kind", "--type", APPS, "--type", CONFIGURATIONS)
+    unknown = "error: nothing that can be assigned has the id or name 'Nothing of the kind' in this tenant's inventory"
+    assert (await starter("assignments", *words)).stderr == f"{unknown}\n"
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {APPS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, TENANT, [], APPS, status=RunStatus.FAILED, outcomes=outcomes)
+    assert (await starter("assignments", *words)).stderr == f"{unknown}; not read: {APPS} (failed:graph_throttled)\n"
+
+
 async def test_reaches_option_names_the_policy_set(starter: CommandLine) -> None:
     result = await starter("dependencies", "--reaches", "Group g")
     assert 'required: group through policy set "Office"' in result.stdout

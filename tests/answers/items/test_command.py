@@ -42,7 +42,7 @@ async def pages(command: CommandLine, name: str, limit: int, *options: str) -> l
     while not found or found[-1]:
         result = await command(name, "--limit", str(limit), "--json", *options, *after)
         assert result.code == 0, result.stderr
-        found.append([(line["type_key"], line["external_id"]) for line in result.objects()])
+        found.append([(line["type_key"], line["external_id"]) for line in result.items()])
         if found[-1]:
             after = ["--after", "/".join(found[-1][-1])]
     return found[:-1]
@@ -103,7 +103,7 @@ async def test_page_continues_after_the_new_name_of_a_renamed_item(command: Comm
     ]
     await sync(database, TENANT, renamed, *types)
     result = await command("items", "--json", "--type", "groups", "--after", "groups/d d")
-    assert [line["external_id"] for line in result.objects()] == ["a", "b/c"]
+    assert [line["external_id"] for line in result.items()] == ["a", "b/c"]
 
 
 async def test_cut_table_shows_how_to_continue(command: CommandLine) -> None:
@@ -162,12 +162,12 @@ async def test_revoked_app_makes_no_items_missing(database: Database, other: Com
     assert len(as_csv.stdout.splitlines()) == 10
     assert as_csv.stderr.splitlines()[-1] == "not read to their end: 2 collections; 9 items of unknown state"
 
-    every = (await other("missing", "--json")).objects()
+    every = (await other("missing", "--json")).items()
     assert len(every) == len(KEYS)
     assert [line["evidence"] for line in every if line["first_missed_at"]] == ["not_listed"]
-    assert len((await other("missing", "--json", "--not-read")).objects()) == len(KEYS) - 1
-    assert len((await other("missing", "--json", "--evidence", "not_listed")).objects()) == 1
-    assert (await other("missing", "--json", "--confidence", "high")).objects() == []
+    assert len((await other("missing", "--json", "--not-read")).items()) == len(KEYS) - 1
+    assert len((await other("missing", "--json", "--evidence", "not_listed")).items()) == 1
+    assert (await other("missing", "--json", "--confidence", "high")).items() == []
     assert (await other("missing", "--not-read", "--evidence", "confirmed")).code == 2
     assert "b/c" in (await other("missing", "--not-read")).stdout
     (latest, *_) = (await other("runs", "--json")).objects()
@@ -183,7 +183,7 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
     }
     wave = [named_item(*key) for key in KEYS if key[0] != "groups" and key[1] != "a"]
     await sync(database, OTHER, wave, *types, status=RunStatus.PARTIAL, outcomes=outcomes)
-    records = (await other("items", "--json")).objects()
+    records = (await other("items", "--json")).items()
     assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"
     selection = str((await other("runs", "--json")).objects()[0]["selection_hash"])
     for options in ((), ("--selection", selection)):
@@ -207,11 +207,11 @@ async def test_sync_of_another_collection_keeps_the_answers(database: Database, 
     wave = [observation(type_key, external_id) for type_key, external_id in KEYS]
     await sync(database, OTHER, wave, "groups", "namedLocations")
     await sync(database, OTHER, wave[:-1], "groups", "namedLocations")
-    items, missing = [(await other(command, "--json")).stdout for command in ("items", "missing")]
-    assert len(missing.splitlines()) == 1
+    items, missing = [(await other(command, "--json")).items() for command in ("items", "missing")]
+    assert len(missing) == 1
     await sync(database, OTHER, [], "roleDefinitions")
-    assert (await other("items", "--json")).stdout == items
-    assert (await other("missing", "--json")).stdout == missing
+    assert (await other("items", "--json")).items() == items
+    assert (await other("missing", "--json")).objects() == missing
     (selected, *_) = (await other("runs", "--json")).objects()
     of_a_selection = (await other("items", "--json", "--selection", selected["selection_hash"])).objects()
     assert {line["state"] for line in of_a_selection} == {None}
@@ -234,6 +234,55 @@ async def test_empty_answer_states_its_coverage(database: Database, other: Comma
     assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
     assert refused[1] == "not read to its end: 1 collection; 0 items of unknown state"
     assert refused[3].split()[:3] == ["groups", "0", "failed:graph_permission_missing"]
+
+
+async def test_collections_that_were_not_read_are_named(database: Database, other: CommandLine) -> None:
+    await sync(database, OTHER, [observation("namedLocations", "n")], "groups", "namedLocations")
+    await sync(database, OTHER, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    reason = "failed:graph_permission_missing"
+    of_groups = await other("items", "--type", "groups")
+    assert of_groups.stdout == "no items: no collection was read to its end\n"
+    assert of_groups.stderr == f"not read: groups ({reason})\n"
+    assert (await other("items", "--type", "groups", "--json")).not_read() == [(reason, ["groups"])]
+    assert (await other("items", "--type", "namedLocations", "--json")).not_read() == []
+    opt_in = await other("items", "--type", "auditEvents")
+    assert opt_in.stderr == "never read: auditEvents\n"
+    every = await other("items")
+    refused, never = every.stderr.splitlines()
+    assert (refused, never[:12], never[-5:]) == (f"not read: groups ({reason})", "never read: ", " more")
+    (_, [*keys]) = dict((await other("items", "--json")).not_read()).popitem()
+    assert "applications" in keys
+    assert "auditEvents" not in keys, "opt-in, so nobody expects it"
+
+
+@pytest.mark.parametrize("command", ["show", "versions", "diff", "dependencies"])
+async def test_unknown_item_of_an_unread_collection_may_exist(
+    database: Database, other: CommandLine, command: str
+) -> None:
+    await sync(database, OTHER, [], "groups")
+    unknown = "error: groups has no item 'x' in this tenant's inventory"
+    result = await other(command, "groups", "x")
+    assert (result.code, result.stderr.partition(";")[0]) == (2, unknown)
+    await sync(database, OTHER, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    result = await other(command, "groups", "x")
+    unread = f"{unknown}, which was not read to its end (failed:graph_permission_missing)"
+    assert (result.code, result.stderr.partition(";")[0]) == (3, unread)
+
+
+async def test_missing_names_unread_collections_without_items(database: Database, other: CommandLine) -> None:
+    await sync(database, OTHER, [], "groups", "namedLocations")
+    assert (await other("missing", "--json")).objects() == [], "what was never read can miss nothing"
+    await sync(database, OTHER, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
+    (line,) = (await other("missing", "--json")).objects()
+    assert line == {
+        "answer": "not_read",
+        "reason": "failed:graph_permission_missing",
+        "type_keys": ["groups"],
+        "tenant_ids": [str(OTHER)],
+    }
+    wanted = ("--type", "namedLocations", "--type", "roleDefinitions")
+    assert (await other("missing", *wanted, "--json")).not_read() == [("never_read", ["roleDefinitions"])]
+    assert (await other("missing", *wanted)).stderr == "never read: roleDefinitions\n"
 
 
 async def test_selection_is_found_by_its_name(command: CommandLine, database: Database) -> None:

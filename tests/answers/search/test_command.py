@@ -178,13 +178,15 @@ async def test_unknown_setting_is_refused_with_a_suggestion(starter: Starter) ->
         "no item that has been read sets 'bitLokerEnabled'; did you mean 'windows10CompliancePolicy/bitLockerEnabled'?"
         in result.stderr
     )
+    refused = "not read: deviceCompliancePolicies (failed:graph_permission_missing); "
+    assert f"bitLockerEnabled'? {refused}" in result.stderr, "it may be set there"
     for wrong in ("=false", "bitLockerEnabled="):
         assert (await starter("settings", wrong)).code == 2
 
 
 def found(result: CommandResult) -> list[tuple[UUID, str]]:
     assert result.code in (0, 3), result.stderr
-    return [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()]
+    return [(UUID(line["tenant_id"]), line["external_id"]) for line in result.items()]
 
 
 @pytest.mark.parametrize(
@@ -231,14 +233,14 @@ async def test_unread_items_are_not_missing(starter: Starter, database: Database
     await sync(database, OFF, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
     for state, expected in (("missing", [(ON, "gone")]), ("not_read", [(OFF, "off")])):
         assert found(await starter("search", "bitlocker", "--state", state, "--json")) == expected
-    (one,) = (await starter("items", "Adatum", "--state", "not_read", "--name", "pilot", "--json")).objects()
+    (one,) = (await starter("items", "Adatum", "--state", "not_read", "--name", "pilot", "--json")).items()
     assert (one["external_id"], one["evidence"]) == ("on", f"collection_failed:{REFUSED[1]}")
 
 
 async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Database) -> None:
     await sync(database, ON, [observation("sharePointSettings", "s", displayName=None)], "sharePointSettings")
     result = await starter("search", "sharepoint settings", "--json")
-    assert [(line["external_id"], line["title"]) for line in result.objects()] == [("s", "SharePoint settings")]
+    assert [(line["external_id"], line["title"]) for line in result.items()] == [("s", "SharePoint settings")]
     assert found(await starter("search", "sharepoint", "--tenant", "Contoso", "--json")) == []
 
 
@@ -254,10 +256,38 @@ async def test_search_states_its_coverage(starter: Starter) -> None:
     assert (await starter("search", "  ")).code == 2
 
 
+async def test_search_names_what_was_not_read(starter: Starter) -> None:
+    nothing = await starter("search", "nobody calls it so", "--type", COMPLIANCE, "--type", "groups")
+    assert nothing.stdout.startswith("no item; 6 tenants searched")
+    assert nothing.stderr.splitlines() == [
+        f"not read of Datum: {COMPLIANCE} (failed:graph_permission_missing)",
+        "never read of Adatum, Bellows, Contoso and 2 more: groups",
+        f"never read at all: {NAMES[NEVER]}",
+    ]
+    asked = await starter("search", "nobody calls it so", "--type", COMPLIANCE, "--type", "groups", "--json")
+    assert asked.objects() == [
+        {"answer": "not_read", "reason": reason, "type_keys": keys, "tenant_ids": list(map(str, tenant_ids))}
+        for reason, keys, tenant_ids in (
+            ("failed:graph_permission_missing", [COMPLIANCE], [UNREAD]),
+            ("never_read", ["groups"], [tenant_id for tenant_id in NAMES if tenant_id != NEVER]),
+            ("never_read", [], [NEVER]),
+        )
+    ]
+    assert (await starter("search", "x", "--type", COMPLIANCE, "--tenant", "Contoso", "--json")).objects() == []
+    every = dict((await starter("search", "x", "--tenant", "Contoso", "--json")).not_read())
+    assert {"groups", "applications"} <= set(every.pop("never_read"))
+    assert every == {}
+    wanted = ("search", "--setting", "bitLockerEnabled=false", "--tenant", "Datum", "--json")
+    of_setting = dict((await starter(*wanted)).not_read())
+    assert of_setting["failed:graph_permission_missing"] == [COMPLIANCE]
+    assert "auditEvents" not in of_setting["never_read"]
+    assert "groups" not in of_setting["never_read"], "groups have no settings"
+
+
 @pytest.mark.parametrize("words", [("search", "baseline"), ("settings", "bitLockerEnabled=false")])
 async def test_each_json_line_matches_its_schema(starter: Starter, words: tuple[str, ...]) -> None:
     lines = (await starter(*words, "--json")).objects()
-    assert {record_of(line, words[0]) for line in lines} == {PRINTED[words[0]][0].record}
+    assert {record_of(line, words[0]) for line in lines} == {line.record for line in PRINTED[words[0]]}
 
 
 async def test_csv_has_the_fields_of_the_json(starter: Starter) -> None:
@@ -287,7 +317,7 @@ async def test_items_are_filtered_over_tenants(
     starter: Starter, words: tuple[str, ...], expected: list[tuple[UUID, str]]
 ) -> None:
     result = await starter("items", *words, "--json")
-    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()] == expected
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.items()] == expected
     assert result.code == (3 if "--all-tenants" in words else 0), result.stderr
 
 
@@ -300,7 +330,7 @@ async def test_filtered_items_keep_to_the_selection(starter: Starter, database: 
 
 async def test_missing_items_of_all_tenants(starter: Starter) -> None:
     result = await starter("missing", "--all-tenants", "--json")
-    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.objects()] == [(ON, "gone")]
+    assert [(UUID(line["tenant_id"]), line["external_id"]) for line in result.items()] == [(ON, "gone")]
     assert result.code == 3, "a tenant was never read"
     table = await starter("missing", "--all-tenants")
     assert "Bellows" in table.stdout
