@@ -10,6 +10,7 @@ from cli import output
 from cli.errors import ExitCode, UsageError
 from cli.output_options import output_options, prints_json
 from cli.sessions import opened_database
+from cli.tenant_walk import tenant_failure
 from configuration import ConfigurationError, Settings, load_settings
 from connections import check_database
 from inventory.data_keys import DataKeyError, DataKeyKind
@@ -135,14 +136,14 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
         for data_key in stored:
             try:
                 anew = _wrapped_anew(data_key, keys)
-            except DataKeyError as error:
-                failed[str(data_key.tenant_id)] = str(error)
+                if anew is None or data_key.kind is None:
+                    kept += data_key.wrapped is not None
+                    continue
+                async with opened.tenant(data_key.tenant_id) as session:
+                    is_kept = await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
+            except (DataKeyError, StorageUnavailableError) as error:
+                failed[str(data_key.tenant_id)] = await tenant_failure(opened, error)
                 continue
-            if anew is None or data_key.kind is None:
-                kept += data_key.wrapped is not None
-                continue
-            async with opened.tenant(data_key.tenant_id) as session:
-                is_kept = await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
             if is_kept:
                 wrapped += 1
             else:

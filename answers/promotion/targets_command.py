@@ -18,9 +18,10 @@ from cli.output_options import output_options
 from cli.sessions import opened_database, without_collisions
 from cli.spool import printed_afterwards
 from cli.table import Column, Shape, print_table
+from cli.tenant_walk import tenant_failure
 from configuration import Settings
 from inventory.plurals import counted
-from inventory.user_errors import NeverReadError
+from inventory.user_errors import NeverReadError, UserError
 from inventory.visible_text import visible
 
 MOST_COLUMNS = 12
@@ -45,12 +46,18 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
                 try:
                     record, content = await without_collisions(one_plan)
                 except NeverReadError as error:
-                    outcomes.append(PlannedTarget(target=target, plan=None, why=str(error)))
-                    is_complete = False
+                    why = str(error)
+                except UserError:  # the question is wrong for every tenant
+                    raise
+                except Exception as error:  # noqa: BLE001 - the other tenants are still planned for
+                    why = f"{target.name}: {await tenant_failure(database, error)}"
+                else:
+                    outcomes.append(PlannedTarget(target=target, plan=record))
+                    planned.append((target, [item for item in content.items if item.reasons]))
+                    is_complete = is_complete and content.is_complete
                     continue
-                outcomes.append(PlannedTarget(target=target, plan=record))
-                planned.append((target, [item for item in content.items if item.reasons]))
-                is_complete = is_complete and content.is_complete
+                outcomes.append(PlannedTarget(target=target, plan=None, why=why))
+                is_complete = False
     _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned))
     return is_complete
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from answers.drift.baselines import set_moment, set_tenant
@@ -21,6 +22,7 @@ from tests.answers.promotion.test_command import (
     policy,
 )
 from tests.cli.command_line import Terminal
+from tests.storage.support import without_locks
 
 BRANCHES = [UUID(int=100 + number) for number in range(10)]
 UNREAD = UUID(int=200)
@@ -99,6 +101,29 @@ async def test_the_matrix_of_ten_tenants_fits_80_columns(promote: Terminal) -> N
 async def test_missing_identical_or_conflicting_targets_are_refused(promote: Terminal) -> None:
     for words in (("golden",), ("golden", "golden"), ("golden", "--tag", "branch", "--all-tenants")):
         assert (await promote("plan", *words)).code == 2, words
+
+
+@pytest.mark.filled.with_args(many_tenants)
+async def test_a_tenant_that_fails_stops_no_other_plan(promote: Terminal, database_url: str) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        await connection.execute("SELECT FROM tenant WHERE tenant_id = %s FOR UPDATE", [BRANCHES[0]])
+        plans = await without_locks(database_url, promote("plan", "golden", "branch-0", "branch-1"))
+    assert plans.code == 3
+    assert "1 plan from golden" in plans.stdout
+    assert "not planned: branch-0: an administrator ended a statement; run the command again" in " ".join(
+        plans.stderr.split()
+    )
+    assert len((await promote("list", "branch-1", "--json")).objects()) == 1
+
+
+@pytest.mark.filled.with_args(many_tenants)
+async def test_a_tag_chooses_tenants_of_the_table(filled: None, database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "imported.toml"
+    file.write_text(tenant_lines().replace('"S"', '"TENANT_SECRET_S"'))
+    terminal = Terminal(database_url, tmp_path, TENANTS_FROM="table")
+    assert (await terminal("tenant", "import", file)).code == 0
+    *_, plans = (await terminal("promote", "plan", SOURCE, "--tag", "branch", "--json")).objects()
+    assert len(plans["targets"]) == 11
 
 
 async def a_baseline(database: Database) -> None:
