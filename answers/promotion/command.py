@@ -42,8 +42,8 @@ from cli.output_options import output_options, prints_json, prints_tables
 from cli.sessions import asked_of_tenant, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
-from graph.tenants import load_tenants
 from inventory.visible_text import visible
+from tenants_source import configured_tenants_of
 
 promote = typer.Typer(
     no_args_is_help=True,
@@ -126,7 +126,7 @@ def _targets(
             raise UsageError("name the tenants to plan for, or give --tag TAG or --all-tenants")
         return named
     choice = chosen_tenants(settings, targets, tags, everyone=everyone)
-    found = choice.resolve(load_tenants(settings.tenants_file).tags())
+    found = choice.resolve(configured_tenants_of(settings).tags())
     others = [tenant_id for tenant_id in found if tenant_id != here]
     if not others:
         raise UsageError("the options choose no tenant beside SOURCE")
