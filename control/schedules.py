@@ -32,6 +32,7 @@ from control.durations import duration_of, in_short
 from control.errors import RequestError
 from control.portfolio_words import NameOf, selection_name, summary, tenants_in_words
 from control.workflow_schedules import WorkflowSchedules
+from inventory.portfolio import TenantChoice
 from inventory.typed_text import NAME
 from temporal_errors import if_there
 from workflows import search_attributes
@@ -145,18 +146,33 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
         async with _refusals():
             return await self._stored(await self._of_name(name))
 
-    async def leave_out(self, tenant_id: UUID) -> list[str]:
-        """Takes the tenant out of schedules, and deletes those left without tenants. Returns the names of both."""
+    async def leave_out(self, tenant_id: UUID) -> tuple[list[str], list[str]]:
+        """Takes the tenant out of schedules, and deletes those left without tenants.
+
+        Returns the names of both, and the errors of schedules that still name it.
+        """
         stored, _ = await self.all()
-        naming = [schedule for schedule in stored if tenant_id in schedule.input.chosen.tenant_ids]
-        for record, portfolio_input, spec in naming:
-            rest = portfolio_input.chosen.without(tenant_id)
-            if rest is None:
-                await self.delete(record.name)
+        changed: list[str] = []
+        refused: list[str] = []
+        for schedule in stored:
+            name, chosen = schedule.record.name, schedule.input.chosen
+            if tenant_id not in chosen.tenant_ids:
                 continue
-            changed = portfolio_input.model_copy(update={"chosen": rest})
-            await self.keep(record.name, changed, spec, catch_up_window(record.catch_up, str), None)
-        return [schedule.record.name for schedule in naming]
+            try:
+                await self._keep_for(schedule, chosen.without(tenant_id))
+            except RequestError as error:
+                refused.append(f"schedule {name}: {error}")
+            else:
+                changed.append(name)
+        return changed, refused
+
+    async def _keep_for(self, schedule: StoredSchedule, chosen: TenantChoice | None) -> None:
+        record, portfolio_input, spec = schedule
+        if chosen is None:
+            await self.delete(record.name)
+            return
+        changed = portfolio_input.model_copy(update={"chosen": chosen})
+        await self.keep(record.name, changed, spec, catch_up_window(record.catch_up, str), None)
 
     async def refuse_existing(self, name: str) -> None:
         try:

@@ -39,10 +39,18 @@ class ErasedHistories(NamedTuple):
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:
-    """As `Schedules.leave_out`, with the watch. Raises `RequestError`."""
-    changed = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
-    if await WatchSchedule(client, task_queue).leave_out(tenant_id):
-        changed.append("watch")
+    """As `Schedules.leave_out`, with the watch. Raises `RequestError` at the end if some still name the tenant."""
+    changed, refused = await Schedules(client, task_queue, name_of).leave_out(tenant_id)
+    try:
+        if await WatchSchedule(client, task_queue).leave_out(tenant_id):
+            changed.append("watch")
+    except RequestError as error:
+        refused.append(f"watch: {error}")
+    if refused:
+        raise RequestError(
+            f"the tenant is still in {'; '.join(refused)}; change or delete this, then run:"
+            f" python starter.py tenant remove {tenant_id} --purge"
+        )
     return changed
 
 
