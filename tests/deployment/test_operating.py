@@ -173,6 +173,12 @@ def test_systemd_accepts_each_unit(unit: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_page_names_the_environment_file_of_a_unit(unit: Path) -> None:
+    (file,) = re.findall(r"^EnvironmentFile=-(.*)$", unit.read_text(), re.MULTILINE)
+    assert f"| `{file}` |" in PAGE
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_a_unit_starts_a_program_of_the_checkout(unit: Path) -> None:
     (command,) = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
     python, program, *arguments = command.split()
