@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+INTERRUPTED = 130
+"""Typer's exit code for Ctrl-C while it loads or parses a command."""
+
 OTHERS = 0o077
 """The permission bits of group and others."""
 
@@ -26,6 +29,8 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
         code = 0
     except SystemExit as error:
         code = _exit_code(error)
+    except KeyboardInterrupt:
+        code = _exit_code(SystemExit(INTERRUPTED))
     except BaseException:  # noqa: BLE001 - shows any exception, as Python does
         sys.excepthook(*sys.exc_info())
         code = 1
@@ -41,6 +46,8 @@ def _open_closed_streams() -> None:
 
 
 def _exit_code(error: SystemExit) -> int:
+    if error.code == INTERRUPTED:
+        error = SystemExit("error: interrupted")
     if error.code is None or isinstance(error.code, int):
         return error.code or 0
     print(error.code, file=sys.stderr)

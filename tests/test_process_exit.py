@@ -46,6 +46,12 @@ def test_exit_messages_and_tracebacks_are_printed() -> None:
     assert finished("1 / 0").stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
+@pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", "sys.exit(130)"])
+def test_an_interruption_is_told_in_one_line(statement: str) -> None:
+    result = finished(statement)
+    assert (result.returncode, result.stderr) == (1, "error: interrupted\n")
+
+
 def test_undeliverable_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         result = finished("pass", stdout=full.fileno())
