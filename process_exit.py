@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +24,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     New files, which may hold a tenant's configuration, get permissions for their owner only.
     """
     os.umask(os.umask(OTHERS) | OTHERS)
-    _open_closed_streams()
+    _prepare_streams()
     try:
         command()
         code = 0
@@ -38,11 +39,13 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     os._exit(_flushed(code))
 
 
-def _open_closed_streams() -> None:
+def _prepare_streams() -> None:
     """Python has None for a stream that the shell has closed (`>&-`), and the next opened file would get its number."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - stays open
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # A character that the locale lacks ends no answer.
 
 
 def _exit_code(error: SystemExit) -> int:

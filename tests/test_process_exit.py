@@ -52,6 +52,12 @@ def test_an_interruption_is_told_in_one_line(statement: str) -> None:
     assert (result.returncode, result.stderr) == (1, "error: interrupted\n")
 
 
+def test_a_character_that_the_locale_lacks_is_escaped() -> None:
+    result = shell("items --help", subprocess.PIPE, PYTHONIOENCODING="latin-1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--columns NAME,\\u2026" in result.stdout
+
+
 def test_undeliverable_output_is_an_error_without_a_traceback() -> None:
     with Path("/dev/full").open("w") as full:
         result = finished("pass", stdout=full.fileno())
