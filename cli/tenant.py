@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 from uuid import UUID
 
@@ -195,7 +196,7 @@ async def _first_token(settings: Settings, added: TenantConfig, patience: timede
     ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
     output.stderr.print(
         f"waiting up to {in_short(patience)} for the first token; Ctrl-C leaves, and goes on by:"
-        f" python starter.py tenant test {added.name}",
+        f" python starter.py tenant test {quote(added.name)}",
         style="dim",
     )
     while True:

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from shlex import quote as quote_word
 from typing import Annotated, Any, NamedTuple, Protocol
 from urllib.parse import quote
 from uuid import UUID
@@ -87,7 +88,9 @@ class UnknownTenantError(UserError):
 
 class DisabledTenantError(UserError):
     def __init__(self, name: str) -> None:
-        super().__init__(f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {name}")
+        super().__init__(
+            f"tenant {name!r} is disabled; to read it again: python starter.py tenant enable {quote_word(name)}"
+        )
 
 
 def refuse_disabled(tenant: "TenantConfig") -> None:

@@ -20,6 +20,7 @@ from graph.catalog import load_catalog
 from local.simulated_graph import FaultKind
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.test_faults import ENDINGS, Ending
+from tests.test_architecture import OURS
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
@@ -79,6 +80,14 @@ def test_commands_in_the_pages_and_in_help_parse() -> None:
         except TyperException as error:
             wrong.append(f"{page}: {shlex.join(words)}: {error}")
     assert wrong == []
+
+
+def test_names_in_hints_are_quoted_for_a_shell() -> None:
+    """A tenant may be called `Contoso Ltd`."""
+    product = [*CHECKOUT.glob("*.py"), *(path for folder in OURS for path in (CHECKOUT / folder).rglob("*.py"))]
+    hints = [hint for path in product for hint in re.findall(r"python starter\.py [^\"\n]*", path.read_text())]
+    assert len(hints) > 100
+    assert [hint for hint in hints if re.search(r"\{[a-z_.]*name\}", hint)] == []
 
 
 def test_paths_in_the_pages_exist() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from shlex import quote
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -82,7 +83,7 @@ async def golden_baseline(
     if any(baseline.name == name for baseline in known):
         raise NoBaselineError(
             f"this tenant's baseline {name} is not the inventory of {other_name};"
-            f" python starter.py baseline set TENANT NAME --tenant {other_name} makes that one under another name"
+            f" python starter.py baseline set TENANT NAME --tenant {quote(other_name)} makes one of another name"
         )
     return await set_tenant(session, name, tenant_id, other, set_by, None)
 
