@@ -86,8 +86,9 @@ async def sync_tenant(
     settings: Settings, request: SyncRequest, tenant_name: str, *, wait: bool, quiet: bool
 ) -> "RunRecord":
     """Starts or joins the run and, with `wait`, follows it."""
-    client = await connect_to_start(temporal_connect_config())
-    await _check_database(settings.database_url.get_secret_value())
+    client, _ = await asyncio.gather(
+        connect_to_start(temporal_connect_config()), _check_database(settings.database_url.get_secret_value())
+    )
     run = await runs.start_sync(client, settings.temporal_task_queue, request, tenant_name)
     with _loading():  # takes long, so only when the run is under way
         from cli.started_run import followed

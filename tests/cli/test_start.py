@@ -1,18 +1,26 @@
 """A command loads only its own modules, so that it and its completion start at once."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import typer
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from cli import sync
 from cli.app import COMMANDS, app
 from cli.stored_help import FILE, stored_help
+from configuration import Settings
+from control import runs
+from inventory.selection import Selection
+from workflows.requests import SyncRequest
 
 CHECKOUT = Path(__file__).parents[2]
 HEAVY = {"sqlalchemy", "temporalio", "httpx", "msal", "jinja2"}
@@ -117,6 +125,28 @@ def test_a_run_starts_before_modules_for_following_are_loaded() -> None:
     assert {"temporalio.client", "psycopg"} <= modules
     later = {"answers", "cli.output", "cli.started_run", "inventory.records", "rich", "sqlalchemy", "storage.models"}
     assert not modules & {*later, "cryptography", "workflows.messages", "workflows.sync"}
+
+
+async def test_sync_connects_to_temporal_and_postgresql_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, answered_at = list[str](), list[int]()
+
+    async def answered(where: object) -> bool:
+        begun.append(str(where))
+        await asyncio.sleep(0)
+        answered_at.append(len(begun))
+        return True
+
+    async def started(*_: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(sync, "connect_to_start", answered)
+    monkeypatch.setattr(sync, "check_readiness", answered)
+    monkeypatch.setattr(runs, "start_sync", started)
+    settings = Settings(database_url=SecretStr("postgresql://nobody@127.0.0.1/nothing"))
+    request = SyncRequest(tenant_id=uuid4(), selection=Selection(type_keys=("groups",)))
+    with pytest.raises(InterruptedError):
+        await sync.sync_tenant(settings, request, "Contoso", wait=True, quiet=False)
+    assert answered_at == [2, 2]
 
 
 @pytest.mark.parametrize("words", ["", "sync", "demo", "portfolio sync", "compare", "schedule"])
