@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -250,9 +251,14 @@ def _read_env_file(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        values = dotenv_values(path)
+        with path.open(encoding="utf-8") as lines:
+            broken = [binding.original for binding in parse_stream(lines) if binding.error]
+        values = {} if broken else dotenv_values(path)
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: is not UTF-8; save it as UTF-8") from None
+    if broken:
+        blank = broken[0].string[: -len(broken[0].string.lstrip())].count("\n")
+        raise ConfigurationError(f"{path}: line {broken[0].line + blank} is no setting; write NAME=value")
     known = known_names()
     for name, value in values.items():
         if name not in known and not name.startswith(("TEMPORAL_TLS", "TEMPORAL_GRPC_META")):

@@ -88,6 +88,15 @@ def test_an_env_file_may_begin_with_a_byte_order_mark(environment: pytest.Monkey
     assert load_settings().database_url.get_secret_value() == "postgresql://user@localhost/marked"
 
 
+@pytest.mark.parametrize("line", ["LOG_LEVEL INFO", "=INFO", "LOG_LEVEL='INFO"])
+def test_an_unreadable_line_of_an_env_file_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path, line: str
+) -> None:
+    (tmp_path / ".env").write_text(f"# a comment\nRUNS_OVERALL=3\n\n\n{line}\nLOG_FORMAT=json\n")
+    with pytest.raises(ConfigurationError, match=r"^\.env: line 5 is no setting; write NAME=value$"):
+        load_settings()
+
+
 def test_an_env_file_that_is_not_utf_8_says_how_to_save_it(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes("LOG_LEVEL=INFO\n".encode("utf-16"))
     with pytest.raises(ConfigurationError, match=r"^\.env: is not UTF-8; save it as UTF-8$"):

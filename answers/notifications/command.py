@@ -24,7 +24,9 @@ from configuration import Settings, load_settings
 from delivery.message import trial_message
 from delivery.sender import send
 from delivery.targets import Notifications, load_notifications
+from graph.catalog import load_catalog
 from inventory.notifications import NotificationKind
+from inventory.user_errors import UserError
 from inventory.visible_text import visible
 
 ResultT = TypeVar("ResultT")
@@ -190,4 +192,11 @@ _SNOOZES = (
 def configured(settings: Settings) -> Notifications:
     if settings.notifications_file is None:
         raise UsageError("NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file")
-    return load_notifications(settings.notifications_file)
+    found = load_notifications(settings.notifications_file)
+    for number, rule in enumerate(found.rules, start=1):
+        try:
+            known_type_keys(sorted(rule.types))
+            load_catalog().in_categories(rule.categories)
+        except UserError as error:
+            raise UsageError(f"{settings.notifications_file}: rule {number}: {error}") from None
+    return found

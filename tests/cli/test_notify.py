@@ -103,6 +103,20 @@ async def test_an_unset_notifications_file_is_an_error_with_a_remedy(starter: St
     assert "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('types = ["grups"]', "rule 1: unknown type key 'grups' (did you mean 'groups'?)"),
+        ('categories = ["script"]', "rule 1: unknown category 'script'; there are: "),
+    ],
+)
+async def test_a_rule_about_unknown_collections_is_refused(starter: Starter, line: str, problem: str) -> None:
+    starter.file.write_text(f'{starter.file.read_text()}[[rule]]\ntargets = ["ops"]\n{line}\n')
+    result = await starter("test")
+    assert (result.code, result.stdout) == (2, "")
+    assert problem in result.stderr
+
+
 async def add_events(database: Database, *lines: tuple[str, str]) -> None:
     """Adds events to the outbox, by text and state."""
     async with database.tenant(CONTOSO) as session:
