@@ -6,6 +6,9 @@ import os
 from cli.stored_help import show_stored_help
 from process_exit import run_to_exit
 
+MOST_COLUMNS = 10_000
+"""The widest terminal."""
+
 
 def main() -> None:
     """Also the installed command `tenant-inventory`."""
@@ -13,6 +16,9 @@ def main() -> None:
 
 
 def _run() -> None:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and not 0 < int(columns) <= MOST_COLUMNS:
+        del os.environ["COLUMNS"]  # Rich prints nothing for 0.
     if not show_stored_help():
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # We have none, and a search takes 10 ms.
         gc.disable()  # Imported objects stay, so collection starts only once the command is loaded (cli.app).

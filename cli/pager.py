@@ -70,13 +70,13 @@ class _Pager:
 
     @classmethod
     def opened(cls) -> "_Pager | None":
-        words = shlex.split(os.environ.get("PAGER", "less"))
-        if not words or shutil.which(words[0]) is None:
-            return None
         environment = {"LESS": LESS, **os.environ}
         try:
+            words = shlex.split(os.environ.get("PAGER", "less"))
+            if not words or shutil.which(words[0]) is None:
+                return None
             return cls(subprocess.Popen(words, stdin=subprocess.PIPE, env=environment))  # noqa: S603 - their own choice
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a quotation has no end
             return None
 
     def write(self, text: str) -> None:

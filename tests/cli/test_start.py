@@ -237,6 +237,18 @@ def test_completion_describes_commands_as_their_help_does() -> None:
     assert described == {name: commands.get_command(None, name).get_short_help_str() for name in COMMANDS}
 
 
+@pytest.mark.parametrize("columns", ["0", "99999999999"])
+def test_an_impossible_width_is_ignored(columns: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "starter.py", "catalog", "--category", "scripts", "--columns", "title"],
+        cwd=CHECKOUT,
+        env={**os.environ, "COLUMNS": columns},
+        capture_output=True,
+        text=True,
+    )
+    assert "PowerShell scripts" in result.stdout
+
+
 def test_each_command_has_its_registered_name() -> None:
     commands: Any = typer.main.get_command(app)
     for name in COMMANDS:

@@ -314,6 +314,7 @@ LINES = "".join(f"line {number}\n" for number in range(200))
         ("sed s/line/paged/", "line 1\n", False),
         ("", LINES, False),
         ("nowhere-at-all", LINES, False),
+        ("less 'no end", LINES, False),
     ],
 )
 def test_a_pager_shows_text_longer_than_the_screen(pager: str, text: str, is_paged: bool) -> None:
