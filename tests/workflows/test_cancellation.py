@@ -11,19 +11,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import (
-    ActivityInboundInterceptor,
-    ExecuteActivityInput,
-    Interceptor,
-    Replayer,
-    Worker,
-)
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Replayer
 
 from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from tests.deadlines import until_async
 from tests.workflows.scripted import Script
+from tests.workflows.stand_in_worker import StandInWorker
 from tests.workflows.test_portfolio_workflow import Portfolio
 from tests.workflows.test_sync_workflow import THROTTLED_FOR_MINUTES
 from workflows.messages import PortfolioInput, SyncInput
@@ -75,10 +70,10 @@ async def cancelled_as_it_ends(
     task_queue = f"test-{uuid4()}"
     workflows = [SyncWorkflow, PortfolioWorkflow]
 
-    def deciding() -> Worker:
-        return Worker(environment.client, task_queue=task_queue, workflows=workflows, max_cached_workflows=0)
+    def deciding() -> StandInWorker:
+        return StandInWorker(environment.client, task_queue=task_queue, workflows=workflows, max_cached_workflows=0)
 
-    async with Worker(environment.client, task_queue=task_queue, activities=activities, interceptors=[held]):
+    async with StandInWorker(environment.client, task_queue=task_queue, activities=activities, interceptors=[held]):
         async with deciding():
             handle = await environment.client.start_workflow(
                 workflow, workflow_input, id=workflow_input.workflow_id, task_queue=task_queue

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.messages.merges import UpsertItems
 from activities.messages.pages import CursorFailure
@@ -19,6 +18,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from tests.workflows.scripted import Script
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import SyncInput, SyncResult
 from workflows.policies import MERGE_ROWS
 from workflows.requests import CancelRequest, sync_workflow_id
@@ -38,7 +38,7 @@ async def started(
 ) -> AsyncIterator[WorkflowHandle[SyncWorkflow, SyncResult]]:
     sync = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=tuple(script.pages)), deep=deep)
     task_queue = f"test-{uuid4()}"
-    async with Worker(
+    async with StandInWorker(
         environment.client, task_queue=task_queue, workflows=[SyncWorkflow], activities=script.activities()
     ):
         yield await environment.client.start_workflow(

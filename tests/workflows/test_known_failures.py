@@ -15,7 +15,6 @@ import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 import worker
 from configuration import Settings
@@ -29,6 +28,7 @@ from local.simulated_graph import Fault, FaultKind, Kind, SimulatedGraph, Simula
 from local.state import State
 from storage import queries
 from storage.database import Database
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import SyncInput, SyncResult
 from workflows.requests import CancelRequest, sync_workflow_id
 from workflows.sync import SyncWorkflow
@@ -108,7 +108,7 @@ async def product(
         base_url=graph.base_url, authority_url=graph.authority_url, ca_file=graph.ca_file
     ) as client:
         activities = worker.activities(configured, database, client, environment.client)
-        async with Worker(environment.client, task_queue=queue, workflows=[SyncWorkflow], activities=activities):
+        async with StandInWorker(environment.client, task_queue=queue, workflows=[SyncWorkflow], activities=activities):
             yield Product(environment, graph, database, queue)
     await database.close()
 

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.messages.notifications import (
     DeliverEvents,
@@ -22,6 +22,7 @@ from activities.messages.notifications import (
 )
 from inventory.error_codes import ErrorCode
 from tests.workflows.scripted import Script
+from tests.workflows.stand_in_worker import StandInWorker
 from tests.workflows.test_sync_workflow import started
 from workflows import policies
 from workflows.messages import NotifyInput
@@ -61,7 +62,7 @@ async def played(
 ) -> WorkflowHandle[NotifyWorkflow, None]:
     """The ended workflow of one run's events."""
     queue = str(uuid4())
-    async with Worker(
+    async with StandInWorker(
         environment.client,
         task_queue=queue,
         workflows=[NotifyWorkflow],
@@ -119,7 +120,7 @@ async def test_a_look_starts_a_workflow_per_tenant_unless_it_already_runs(time_s
         return TenantsToTell(tenants=tenants)
 
     queue = str(uuid4())
-    async with Worker(
+    async with StandInWorker(
         time_skipping.client, task_queue=queue, workflows=[NotificationLookWorkflow], activities=[look_for_events]
     ):
         for number in range(2):

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureEr
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.messages.pages import FetchPages, PageResult
 from activities.messages.portfolio import (
@@ -34,6 +34,7 @@ from local.temporal import EmbeddedTemporal
 from tests.deadlines import DEADLINE_SECONDS
 from tests.readable_history import readable
 from tests.workflows.scripted import Script
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import PortfolioInput, PortfolioResult, SyncInput, SyncResult, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 from workflows.requests import CancelRequest, sync_workflow_id
@@ -132,7 +133,7 @@ async def client(temporal: EmbeddedTemporal) -> Client:
 async def started(portfolio: Portfolio, at_once: int | None = None) -> AsyncIterator[Handle]:
     script = EndlessScript({"a": [1]}, before_fetch=portfolio.before_fetch, portfolio=portfolio)
     chosen = TenantChoice(tenant_ids=tuple(portfolio.tenants) or (uuid4(),))
-    async with Worker(
+    async with StandInWorker(
         portfolio.client,
         task_queue=portfolio.task_queue,
         workflows=[SyncWorkflow, PortfolioWorkflow],

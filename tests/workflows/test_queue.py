@@ -16,7 +16,7 @@ from temporalio.client import WorkflowHandle, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import CancelledError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.interceptor import ActivityInterceptor
 from activities.messages.runs import BeginRunResult
@@ -30,6 +30,7 @@ from inventory.selection import Selection
 from storage import queries, runs
 from storage.database import Database
 from tests.storage.support import SLOTS, begin, end
+from tests.workflows.stand_in_worker import StandInWorker
 from tests.workflows.test_sync_workflow import failure_of
 from worker import activities
 from workflows.messages import SyncInput, SyncResult
@@ -125,7 +126,7 @@ async def queued(
     try:
         async with (
             GraphClient.from_endpoints(base_url=None, authority_url=None, ca_file=None) as graph,
-            Worker(
+            StandInWorker(
                 environment.client,
                 task_queue=task_queue,
                 workflows=[SyncWorkflow],

@@ -12,7 +12,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.messages.retention import (
     ForgetRuns,
@@ -22,6 +22,7 @@ from activities.messages.retention import (
     ForgottenOfTenant,
     InventoriedTenants,
 )
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import RetentionInput, RetentionResult
 from workflows.retention import RetentionWorkflow
 
@@ -81,7 +82,9 @@ async def started(
         batches.forget_versions,
         batches.forget_runs,
     ]
-    async with Worker(environment.client, task_queue=queue, workflows=[RetentionWorkflow], activities=registered):
+    async with StandInWorker(
+        environment.client, task_queue=queue, workflows=[RetentionWorkflow], activities=registered
+    ):
         yield await environment.client.start_workflow(
             RetentionWorkflow.run, workflow_input, id=f"retention/{queue}", task_queue=queue
         )

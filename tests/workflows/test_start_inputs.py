@@ -7,7 +7,6 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.messages.portfolio import PortfolioRun
 from activities.messages.runs import Run
@@ -15,6 +14,7 @@ from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
 from tests.deadlines import DEADLINE
 from tests.workflows.scripted import Script
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import PortfolioInput, SyncInput
 from workflows.portfolio import PortfolioWorkflow
 from workflows.retention import RetentionWorkflow
@@ -45,7 +45,7 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     workflow_input = {"tenant_id": str(uuid4()), "chosen": {"everyone": True}, "selection": selection}
     task_queue = f"test-{uuid4()}"
     script = Script({})
-    async with Worker(
+    async with StandInWorker(
         time_skipping.client,
         task_queue=task_queue,
         workflows=[SyncWorkflow, PortfolioWorkflow],
@@ -80,7 +80,7 @@ async def test_a_retention_with_invalid_limits_fails_at_once(
     time_skipping: WorkflowEnvironment, workflow_input: dict[str, Any], words: str
 ) -> None:
     task_queue = f"test-{uuid4()}"
-    async with Worker(time_skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
+    async with StandInWorker(time_skipping.client, task_queue=task_queue, workflows=[RetentionWorkflow]):
         with pytest.raises(WorkflowFailureError) as failed:
             await time_skipping.client.execute_workflow(
                 "RetentionWorkflow", workflow_input, id=str(uuid4()), task_queue=task_queue, run_timeout=DEADLINE

@@ -12,7 +12,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.messages.merges import UpsertItems
 from activities.messages.pages import CursorFailure, FetchPages
@@ -21,6 +20,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from tests.workflows.scripted import Page, Script
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import SyncInput, SyncResult
 from workflows.policies import MERGE_ROWS, MERGE_WAVES
 from workflows.requests import sync_workflow_id
@@ -42,7 +42,7 @@ EXPIRED = CursorFailure(code=ErrorCode.GRAPH_PAGE_EXPIRED, retryable=False, rest
 async def started(environment: WorkflowEnvironment, script: Script) -> AsyncIterator[Handle]:
     sync = SyncInput(tenant_id=uuid4(), selection=Selection(type_keys=tuple(script.pages)))
     task_queue = f"test-{uuid4()}"
-    async with Worker(
+    async with StandInWorker(
         environment.client,
         task_queue=task_queue,
         workflows=[SyncWorkflow],

@@ -9,11 +9,12 @@ from temporalio import activity
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Replayer
 
 from activities.messages.watch import WatchChoice, WatchedTenants, WatchTenants, WatchTenantsResult
 from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
+from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import WatchInput
 from workflows.watch import TENANTS_TOGETHER, WatchWorkflow
 
@@ -47,7 +48,7 @@ class Looks:
 async def test_tenants_are_looked_at_fifty_at_a_time(time_skipping: WorkflowEnvironment) -> None:
     looks, queue = Looks(2 * TENANTS_TOGETHER + 1), str(uuid4())
     registered: list[Callable[..., Any]] = [looks.watched_tenants, looks.watch_tenants]
-    async with Worker(time_skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
+    async with StandInWorker(time_skipping.client, task_queue=queue, workflows=[WatchWorkflow], activities=registered):
         handle = await time_skipping.client.start_workflow(
             WatchWorkflow.run, WatchInput(chosen=TenantChoice(everyone=True)), id=f"watch/{queue}", task_queue=queue
         )
