@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from graph.catalog import load_catalog
+from inventory.coverage import NEVER_READ
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
 from inventory.plurals import first_of
@@ -42,6 +44,20 @@ class CoverageRecord(BaseModel, frozen=True):
 
     collections: list[CollectionCoverageRecord]
     never_selected: list[str]
+
+    @property
+    def expected(self) -> list[str]:
+        """Never selected collections that are not opt-in."""
+        return sorted(load_catalog().everything() & set(self.never_selected))
+
+    def why_unread(self, type_key: str) -> str | None:
+        """Why the collection was not read to its end, None if it was, or the tenant cannot have it."""
+        found = next((record for record in self.collections if record.type_key == type_key), None)
+        if found is None:
+            return NEVER_READ
+        if found.outcome in (Outcome.COMPLETE, Outcome.SKIPPED):
+            return None
+        return f"{found.outcome}:{found.error_code}" if found.error_code else str(found.outcome)
 
 
 NAMED_COLLECTIONS = 6

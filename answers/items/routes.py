@@ -121,7 +121,7 @@ async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing
 async def item_records(
     request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
 ) -> list[ItemRecord]:
-    """Items by type key and name."""
+    """Items by type key and name. The tenant's `coverage` has the collections that were not read."""
     found = await answer.items(
         scope.session, None, choice.type_keys, sought=choice.sought, limit=limit + 1, after=_place(after)
     )

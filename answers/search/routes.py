@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from answers.coverage.records import UnreadCollections
 from answers.item_filter import WantedSetting
 from answers.item_kinds import title_of, told_kind
 from answers.pages import grouped
@@ -50,11 +51,12 @@ async def search_page(
     request: Request, scope: AllTenants, choice: Choice, tag: Tag = "", after: After = ""
 ) -> HTMLResponse:
     chosen = _tenant_ids(scope, tag)
-    found, basis, problem = list[ItemRecord](), None, ""
+    found, basis, unread, problem = list[ItemRecord](), None, list[UnreadCollections](), ""
     try:
         if (sought := _sought(choice)) is not None:
             found = await answer.find_after(scope.session, sought, chosen, _place(after), PAGE + 1)
         basis = await answer.search_basis(scope.session, chosen, choice.type_keys)
+        unread = [] if sought is None else await answer.unread_collections(scope.session, sought, chosen)
     except CHOICE_ERRORS as error:
         problem = str(error)
     shown = [ItemRow(item, title_of(item.type_key), told_kind(item)) for item in found[:PAGE]]
@@ -65,6 +67,8 @@ async def search_page(
         choice=choice,
         is_asked=bool(choice.name.strip() or choice.setting.strip()),
         basis=basis,
+        unread=unread,
+        title_of=title_of,
         problem=problem,
         searched=len(chosen),
         by_tenant=grouped(shown, lambda row: row.item.tenant_id),
@@ -88,7 +92,10 @@ async def found_records(
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[ItemRecord]:
-    """Items of all tenants by tenant, type key and name; `name` or `setting` is needed."""
+    """Items of all tenants by tenant, type key and name; `name` or `setting` is needed.
+
+    `/api/coverage` has the collections that were not read.
+    """
     sought = _needed(choice)
     found = await answer.find_after(scope.session, sought, _tenant_ids(scope, tag), _place(after), limit + 1)
     say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)

@@ -67,3 +67,17 @@ async def test_page_distinguishes_unread_and_complete_tenants(database: Database
     assert "4 of 4 collections read to their end" in page
     assert "<h2>To do</h2>" not in page
     assert "<h2>Never selected</h2>" in page
+
+
+async def test_lists_tell_an_unread_collection_from_an_empty_one(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    await read(database, **{LOCATIONS: REFUSED})
+    unread = f"<code>{LOCATIONS}</code> was not read to its end by its latest run (failed: graph permission missing)"
+    for name in ("items", "missing", "changes"):
+        address = f"/tenants/{CONTOSO}/{name}?type="
+        assert unread in await words_of(signed_in, f"{address}{LOCATIONS}"), name
+        assert "<code>groups</code> was never read" in await words_of(signed_in, f"{address}groups"), name
+        page = await words_of(signed_in, f"{address}{COMPLIANCE}")
+        assert f"<code>{COMPLIANCE}</code>" not in page
+        assert "226 collections never read" in page, "of those that --all reads"

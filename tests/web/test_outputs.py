@@ -184,7 +184,7 @@ QUESTIONS = (
     Question("status", (), "/", "/api/status", "/tenants.csv"),
 )  # fmt: skip
 
-OF_ANOTHER_RECORD = {"cannot_say", "comparison", "matrix"}
+OF_ANOTHER_RECORD = {"cannot_say", "not_read", "comparison", "matrix"}
 
 
 def is_row(line: Any) -> bool:

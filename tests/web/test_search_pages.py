@@ -7,6 +7,8 @@ from uuid import UUID
 import httpx
 
 from graph.catalog import load_catalog
+from inventory.error_codes import ErrorCode
+from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
@@ -42,6 +44,26 @@ async def test_search_groups_items_of_all_tenants_by_tenant(database: Database, 
     assert [item["tenant_id"] for item in off] == [str(CONTOSO)]
     answer = await signed_in.get("/search.csv?name=baseline")
     assert {row["tenant_id"] for row in csv.DictReader(io.StringIO(answer.text))} == {str(CONTOSO), str(FABRIKAM)}
+
+
+async def test_search_names_collections_that_were_not_read(database: Database, signed_in: httpx.AsyncClient) -> None:
+    await two_tenants(database)
+    refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
+    await sync(database, FABRIKAM, [], COMPLIANCE, status=RunStatus.FAILED, outcomes={COMPLIANCE: refused})
+    page = await words_of(signed_in, f"/search?name=nobody&type={COMPLIANCE}")
+    assert "No such item" in page
+    link = f'<a href="/tenants/{FABRIKAM}/coverage">Fabrikam</a>'
+    assert f"Not read to their end: Compliance policies (failed: graph permission missing) of {link}." in page
+    assert f'Never read at all: <a href="/tenants/{UNREAD}/coverage">Never read</a>.' in page
+    assert "Not read to their end" not in await words_of(signed_in, f"/search?name=nobody&type={POLICIES}")
+    assert "Never read: " in await words_of(signed_in, "/search?name=nobody"), "collections that no run selected"
+    assert "Not read" not in await words_of(signed_in, "/search?name=nobody&tag=emea"), "another tenant's gap"
+    gaps = await json_of(signed_in, f"/api/coverage?type={COMPLIANCE}")
+    assert [(gap["reason"], gap["type_keys"], gap["tenant_ids"]) for gap in gaps] == [
+        ("failed:graph_permission_missing", [COMPLIANCE], [str(FABRIKAM)]),
+        ("never_read", [], [str(UNREAD)]),
+    ]
+    assert await json_of(signed_in, f"/api/coverage?type={COMPLIANCE}&tag=emea") == []
 
 
 async def test_search_is_filtered_by_platform_and_state(database: Database, signed_in: httpx.AsyncClient) -> None:
