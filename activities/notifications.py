@@ -74,8 +74,8 @@ UNTOLD_FOR = timedelta(minutes=2)
 NOTING_SECONDS = 10
 """The limit of a look for one tenant, since the others wait; the next look notes its events."""
 
-MOST_TENANTS, MOST_RUNS = 500, 50
-"""Tenants of one look, and runs of one tenant; the next look takes the rest."""
+LOOK_TENANTS, LOOK_RUNS, TENANT_RUNS = 500, 500, 50
+"""Tenants and runs of one look, and runs of one tenant; the next look takes the rest."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class NotificationActivities:
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
             known = await notifications.known_tenants(session, enabled)
-            runs = await notifications.untold_runs(session, UNTOLD_FOR, MOST_TENANTS)
+            runs = await notifications.untold_runs(session, UNTOLD_FOR, LOOK_RUNS)
             due = await notifications.due_tenants(session)
         found = {tenant_id: TenantToTell(tenant_id=tenant_id) for tenant_id in due}
         for tenant in known:
@@ -204,11 +204,11 @@ class NotificationActivities:
             by_tenant.setdefault(run.tenant_id, []).append(run.run_id)
         tenants = [
             found.get(tenant_id, TenantToTell(tenant_id=tenant_id)).model_copy(
-                update={"run_ids": by_tenant.get(tenant_id, [])[:MOST_RUNS]}
+                update={"run_ids": by_tenant.get(tenant_id, [])[:TENANT_RUNS]}
             )
             for tenant_id in dict.fromkeys([*by_tenant, *found])
         ]
-        return TenantsToTell(tenants=tenants[:MOST_TENANTS])
+        return TenantsToTell(tenants=tenants[:LOOK_TENANTS])
 
     async def _note_states(self, tenant: KnownTenant, look_id: UUID, rules: TenantRules) -> bool:
         events = [] if tenant.clean_at is None else not_read_events(tenant.clean_at, tenant.now, rules)

@@ -127,7 +127,7 @@ def _print(state: Limits) -> None:
     counts = (
         ("runs at once, of one tenant", "RUNS_PER_TENANT", state.runs_per_tenant),
         ("runs at once, of all tenants", "RUNS_OVERALL", state.runs_overall),
-        ("waves in flight, of one run", "WAVES_IN_FLIGHT", state.waves_in_flight),
+        ("batches at once, of one run", "WAVES_IN_FLIGHT", state.waves_in_flight),
         ("activities at once, of one worker", "WORKER_ACTIVITIES", state.worker_activities),
         ("database connections, of one worker", "WORKER_DATABASE_CONNECTIONS", state.worker_database_connections),
     )

@@ -17,7 +17,7 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """Lower case, so that `EMEA` and `emea` are one group of tenants."""
 
 MOST_TENANTS = 10_000
-"""The ids of so many tenants are a Temporal message of 400 KB."""
+"""The most tenants of a portfolio run or of the watch. The ids of so many tenants are a Temporal message of 400 KB."""
 
 
 MOST_TAGS = 1000

@@ -128,7 +128,7 @@ MERGE_WAVES = 8
 PAGE_CAP = 20_000
 """More pages of one listing are a loop: twenty million items at a thousand a page."""
 
-WAVES_IN_FLIGHT = 2
+WAVES_AT_ONCE = 2
 """The most waves of a run: while one is read, the next waits for a worker. Each family with turns adds one."""
 
 TURN_IN_WAVE = timedelta(seconds=2)

@@ -168,7 +168,7 @@ class SyncWorkflow(CancellableWorkflow):
             return
         while len(self._upserts) < self._frontier.policy.waves_in_flight and (
             # A family with turns has its own wave, and delays no other.
-            len(self._fetches) < policies.WAVES_IN_FLIGHT + len(self._frontier.taken)
+            len(self._fetches) < policies.WAVES_AT_ONCE + len(self._frontier.taken)
         ):
             batches = self._frontier.take_batches(workflow.now())
             if not batches:

@@ -31,7 +31,7 @@ class RunPolicy(Message):
     graph_patience: timedelta = timedelta(hours=1)
     """The retry time of a page after its first failure, and of a wave while Graph cannot be reached."""
     waves_in_flight: int = 4
-    """The most batches read side by side."""
+    """The most batches read side by side, and the most merges. A wave was one batch when this was named."""
     detail_refresh: timedelta = timedelta(days=7)
     """The time within which every item's details are read again."""
     detail_batches: int = 1
