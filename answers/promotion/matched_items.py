@@ -9,6 +9,7 @@ from answers.promotion.candidates import PlanRequest, PromotedVersion, Promotion
 from answers.promotion.records import BlockCode, BlockReason
 from graph.catalog import item_title, kind_of, load_catalog
 from inventory.exact_json import decode_object
+from inventory.plurals import counted
 from inventory.user_errors import UserError
 
 ITEMS_AT_A_TIME = 500
@@ -175,9 +176,10 @@ def _coverage_reasons(
 
 def _ambiguity(item: ItemComparison) -> BlockReason:
     ids = ", ".join(end.external_id[:8] for end in item.there)
+    here, there = counted(len(item.here), "item"), len(item.there)
     return BlockReason(
         code=BlockCode.AMBIGUOUS,
-        text=f"{len(item.here)} items of the source and {len(item.there)} of the target ({ids}) may belong together",
+        text=f"{here} of the source and {there} of the target ({ids}) may belong together",
         unblocked_by="give each its own name, and sync",
     )
 

@@ -239,6 +239,16 @@ async def test_only_named_items_are_planned(promote: Terminal) -> None:
     assert (result.code, "no item 'nobody'" in result.stderr) == (2, True)
 
 
+async def test_items_that_may_belong_together_are_counted(promote: Terminal, database: Database) -> None:
+    new = [
+        policy(f"22222222-0000-4000-8000-00000000000{digit}", "New", passcodeMinimumLength=digit) for digit in (8, 9)
+    ]
+    await read(database, TARGET, {**branch(), POLICIES: [*branch()[POLICIES], *new]})
+    (item,), _ = await plan_items(promote, "--item", "New")
+    (reason,) = item["reasons"]
+    assert reason["text"].startswith("1 item of the source and 2 of the target (")
+
+
 async def test_an_earlier_version_is_restored(promote: Terminal) -> None:
     await read_later(promote, passcodeMinimumLength=6)
     words = ("branch", "branch", "--item", "Changed", "--type", POLICIES, "--from-version", "1", "--json")
