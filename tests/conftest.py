@@ -302,7 +302,7 @@ def rows_of(url: str) -> Rows:
         for table in filled_tables(connection):
             with cursor.copy(sql.SQL("COPY {} TO STDOUT").format(table)) as copy:
                 rows[table.as_string()] = b"".join(copy)
-    assert rows, "tests of what nobody may see need rows that somebody could"
+    assert rows, "tests of isolation need rows"
     return rows
 
 

@@ -199,7 +199,7 @@ def test_every_allowance_is_used() -> None:
 def test_pytest_waits_longer_than_any_wait_in_a_test() -> None:
     configured = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert configured["timeout"] >= 2 * DEADLINE_SECONDS
-    assert configured["timeout_method"] == "signal", "the other one ends the process, and fixtures give nothing back"
+    assert configured["timeout_method"] == "signal", "the other method ends the process without running fixtures' ends"
 
 
 def test_hypothesis_never_fails_slow_examples() -> None:

@@ -55,7 +55,7 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
         "a setting with another number",
         "another setting",
         "details that the version before lacks",
-        "what release 0.3.0 did not ask for",
+        "properties that release 0.3.0 did not request",
         "a name that release 0.3.0 read otherwise",
         "a detail that could not be read before",
         "a damaged document",

@@ -90,9 +90,11 @@ async def test_an_item_with_a_damaged_row_fails_alone(
         )
         await ActivityEnvironment().run(worker.records.finish_run, finish)
         after = await versions(database, run.tenant_id)
-        assert [key for key, version in after.items() if not version] == [damaged], "no version is made of garbage"
+        assert [key for key, version in after.items() if not version] == [damaged], (
+            "a damaged document makes no version"
+        )
     async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
         assert await list_policies(worker, database) == rows
         fetched = await ActivityEnvironment().run(worker.detailing.fetch_details, details_of(worker.run))
-        assert fetched.collections[POLICIES].read == 1, "the next run reads it"
+        assert fetched.collections[POLICIES].read == 1, "the next run reads the item"
         assert set((await versions(database, run.tenant_id)).values()) == {1}

@@ -96,7 +96,7 @@ async def test_details_of_the_first_batch_are_kept_if_the_second_fails(
             wave_token = uuid4()
             fetched = await fetch(worker, wave_token)
             assert (fetched.requests, fetched.paced, fetched.too_large) == (LIMIT, None, False)
-            assert await fetch(worker, wave_token) == fetched, "an attempt that is repeated asks for nothing"
+            assert await fetch(worker, wave_token) == fetched, "a repeated attempt sends no request"
         graph.before_answer = None
         read = fetched.collections[POLICIES].read
         while (further := await fetch(worker, uuid4())).collections[POLICIES].left:

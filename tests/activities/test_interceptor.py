@@ -33,7 +33,7 @@ async def test_the_worker_heartbeats_until_the_activity_ends() -> None:
 
     before = asyncio.all_tasks()
     assert await intercepted(environment, succeed) == "done"
-    assert asyncio.all_tasks() == before, "nothing goes on beating"
+    assert asyncio.all_tasks() == before, "heartbeats end with the activity"
 
 
 @pytest.mark.parametrize("name", ["fetch_pages", *RETRIES_EVERYTHING])

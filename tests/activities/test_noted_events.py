@@ -133,7 +133,7 @@ async def test_a_rule_selects_events_that_match_all_its_conditions(worker: Worke
     renamed = observation(GROUPS, "g", displayName="Pilots")
     assert await worker.run(policy("disabled"), renamed) == [WEAKENED]
     assert await worker.run(policy("enabled"), renamed, outcomes=FORBIDDEN) == [], (
-        "a partial run, a strengthened policy"
+        "neither a partial run nor a strengthened policy is noted"
     )
 
 
@@ -144,7 +144,7 @@ async def test_an_incomplete_collection_notes_no_changes(
     await worker.run(policy(), GROUP)
     (partial,) = await worker.run(policy("disabled"), GROUP, outcomes=outcomes)
     assert partial.startswith("pending medium run partial: 1 collection not read")
-    assert await worker.run(policy("disabled"), GROUP) == [WEAKENED], "by the run that reads it to its end"
+    assert await worker.run(policy("disabled"), GROUP) == [WEAKENED], "noted by the run that completes the collection"
 
 
 async def test_items_unseen_by_a_partial_run_are_not_gone(worker: Worker) -> None:
@@ -155,7 +155,7 @@ async def test_items_unseen_by_a_partial_run_are_not_gone(worker: Worker) -> Non
 
 async def test_only_confirmed_items_are_gone(worker: Worker) -> None:
     await worker.run(policy(), GROUP)
-    assert await worker.run(GROUP) == [], "not listed, and nobody asked for it by its id"
+    assert await worker.run(GROUP) == [], "unlisted, and not requested by id"
     await worker.run(policy(), GROUP)
     item = UnlistedItem(POLICIES, "p", "", None)
     assert await worker.run(GROUP, missing=(item,)) == ["pending high Require MFA (Conditional Access policy) is gone"]
@@ -166,7 +166,7 @@ async def test_a_run_that_ends_late_notes_its_changes(worker: Worker, database: 
     await worker.run(policy(), GROUP)
     late = await begin(database, TENANT, POLICIES)
     await land(database, TENANT, late, [policy("disabled")])
-    assert await worker.run(policy("disabled"), GROUP) == [], "the run that noticed it is under way"
+    assert await worker.run(policy("disabled"), GROUP) == [], "the run that noticed the change is open"
     await end(database, TENANT, late)
     assert await worker.note(late.run_id) == [WEAKENED]
 
@@ -208,7 +208,7 @@ async def test_only_new_drift_is_noted_and_only_once(worker: Worker, database: D
     async with database.tenant(TENANT) as session:
         await set_moment(session, "agreed", None, "ada", None)
     assert await worker.run(policy(), GROUP) == []
-    assert await worker.run(policy("disabled"), GROUP, outcomes=THROTTLED) == [], "not read to its end"
+    assert await worker.run(policy("disabled"), GROUP, outcomes=THROTTLED) == [], "the collection is incomplete"
     assert await worker.run(policy("disabled"), GROUP) == [
         "pending high drift from agreed: Require MFA (Conditional Access policy): state"
     ]
@@ -291,13 +291,13 @@ async def test_an_expiry_is_noted_once_for_each_number_of_days(worker: Worker, d
         "deviceConfigurations", "r", displayName="Root", trustedRootCertificate=certificate(now + timedelta(days=3))
     )
     await read(app(20), push, root, outcome=Outcome.INCOMPLETE)
-    assert await worker.note(expiring=True) == [], "never read to its end"
+    assert await worker.note(expiring=True) == [], "the collection was never complete"
     await read(app(20), push, root)
     found = await worker.note(expiring=True)
     assert sorted(line.rsplit(" ", 1)[0] for line in found) == [
         "pending high trusted root certificate of Root expires",
         "pending medium client secret deploy of Deployer expires",
-    ], "and not what had expired before anybody looked"
+    ], "credentials that expired before the first run are not noted"
     assert await worker.note(expiring=True) == []
     await read(app(5), push, root)
     (line,) = await worker.note(expiring=True)
@@ -305,7 +305,7 @@ async def test_an_expiry_is_noted_once_for_each_number_of_days(worker: Worker, d
     await read(app(5), push, root, outcome=Outcome.INCOMPLETE)
     async with database.tenant(TENANT) as session:
         await session.execute(text("DELETE FROM notification"))
-    assert await worker.note(expiring=True) == [], "the latest run did not read it to its end"
+    assert await worker.note(expiring=True) == [], "the latest run left the collection incomplete"
 
 
 async def test_the_expiry_of_the_configured_certificate_is_noted(worker: Worker, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ async def test_the_expiry_of_the_configured_certificate_is_noted(worker: Worker,
     kept = tmp_path / "app.pem"
     entry = f'[[tenant]]\nid = "{TENANT}"\nname = "Contoso"\nclient_id = "the-app"\ncertificate_file = "{kept}"\n'
     (tmp_path / "tenants.toml").write_text(entry)
-    assert await worker.note(expiring=True) == [], "runs tell that the file is not there"
+    assert await worker.note(expiring=True) == [], "runs report the missing file"
     kept.write_bytes(ssl.DER_cert_to_PEM_cert(base64.b64decode(certificate(ends))).encode() + key)
     events = [f"pending high credential of the app that reads this tenant expires {ends:%Y-%m-%d}"]
     assert await worker.note(expiring=True) == events
@@ -359,7 +359,7 @@ async def test_a_look_finds_runs_without_a_notification_workflow(
     (tenant,) = (await worker.look()).tenants
     assert (tenant.tenant_id, tenant.run_ids, tenant.expiring) == (TENANT, [run.run_id], False)
     assert await worker.note(run.run_id) == ["pending high run failed: 2 collections not read (not read 2)"]
-    assert [found.run_ids for found in (await worker.look()).tenants] == [[]], "it only waits to be sent"
+    assert [found.run_ids for found in (await worker.look()).tenants] == [[]], "the event is pending"
 
 
 async def test_old_notifications_are_deleted(worker: Worker, database: Database) -> None:

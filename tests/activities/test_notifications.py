@@ -105,7 +105,7 @@ async def test_a_run_is_noted_once_and_sent_once(database: Database, worker: Wor
     assert (await worker.note(run_id)).targets == ["ops"]
     assert (await worker.note(run_id)).targets == ["ops"], "a retry"
     assert await worker.deliver() == DeliveryResult(sent=1)
-    assert await worker.deliver() == DeliveryResult(), "nothing is left"
+    assert await worker.deliver() == DeliveryResult(), "no event is pending"
     assert (await worker.note(run_id)).targets == []
     assert await rows(database) == [("sent", 1, "answered 204")]
     (received,) = receiver.received

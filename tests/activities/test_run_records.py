@@ -109,7 +109,7 @@ async def test_a_run_record_needs_no_tenants_file(database: Database, tmp_path: 
     path.unlink()
     assert (await environment.run(activities(database, path).finish_run, ending(run))).status is RunStatus.SUCCESS
     assert (await record_of(database, run)).finished_at is not None
-    assert await tenant_name(database) == "Contoso", "closing does not take the name away"
+    assert await tenant_name(database) == "Contoso", "closing keeps the name"
 
 
 @pytest.mark.parametrize(("outcome", "code"), [(Outcome.COMPLETE, None), (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)])
@@ -125,7 +125,7 @@ async def test_expired_log_entries_are_not_counted_as_missing_or_not_read(
     collections = dict.fromkeys(types, CollectionResult(outcome=outcome, error_code=code))
     finish = ending(run).model_copy(update={"collections": collections, "status": RunStatus.PARTIAL})
     counts = (await environment.run(records.finish_run, finish)).counts
-    assert counts.missing + counts.not_read == 1, "the group"
+    assert counts.missing + counts.not_read == 1, "the group keeps its name"
 
 
 @pytest.mark.parametrize(

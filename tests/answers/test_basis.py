@@ -106,7 +106,7 @@ async def test_portfolio_answers_name_tenants_never_read(
     database_url: str, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     result = await Portfolio(database_url, tmp_path)(*words)
-    assert result.code == (0 if words == ("status",) else 3), "that tenants were never read is what status tells"
+    assert result.code == (0 if words == ("status",) else 3), "unread tenants are the subject of status"
     assert "never" in result.stdout
 
 

@@ -67,7 +67,7 @@ def test_words_and_ids_are_not_encoded_content(plain: str) -> None:
 @pytest.mark.parametrize("name", ["scriptContent", "detectionScriptContent", "remediationScriptContent"])
 def test_short_scripts_are_decoded(name: str) -> None:
     assert content_of("ZXhpdCAw", name) == Content("exit 0", "UTF-8")
-    assert content_of("ZXhpdCAw", "content") is None, "a short word elsewhere is no content"
+    assert content_of("ZXhpdCAw", "content") is None, "a short word in another property is no content"
 
 
 def test_single_line_profile_is_pretty_printed() -> None:

@@ -285,7 +285,7 @@ def test_pages_escape_tenant_data_and_load_nothing(page: Any) -> None:
     assert [name for name, _ in read.attributes if name in {"src", "href"} or name.startswith("on")] == []
     assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in read.attributes
     assert "<script>alert('" in read.text
-    assert "{{ 7 * 7 }}" in read.text, "it is no template"
+    assert "{{ 7 * 7 }}" in read.text, "the page is no template"
     assert "\u202e" not in read.text
     assert "\x1b" not in read.text
 

@@ -214,7 +214,7 @@ async def test_drift_shows_the_lines_around_a_secret(
     assert not any("hidden-" in output for output in (table, str(report), str(finding), page))
     async with database.tenant(TENANT) as session:
         stored = (await session.execute(text("SELECT before, after FROM drift_finding"))).all()
-    assert [tuple(row) for row in stored] == [(None, None)], "a hidden value is not kept"
+    assert [tuple(row) for row in stored] == [(None, None)], "a hidden value is not stored"
 
 
 async def test_decoded_export_writes_a_companion_for_each_document(starter: CommandLine, tmp_path: Path) -> None:

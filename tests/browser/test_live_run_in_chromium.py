@@ -47,7 +47,7 @@ async def test_page_updates_until_its_run_ends(database: Database, page: dict[st
         await expect(main).to_contain_text("1 item: 1 created", timeout=MILLISECONDS)
         await end(database, CONTOSO, run)
         await expect(main).to_contain_text("success", timeout=MILLISECONDS)
-        assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
+        assert await visitor.page.evaluate("window.isTheSame"), "the page was not reloaded"
         assert visitor.complaints == []
 
 
@@ -101,7 +101,7 @@ async def test_page_retries_a_failed_stream_and_stops_after_the_run(
         main = visitor.page.locator("main")
         await expect(main).to_contain_text("0 items")
         await visitor.page.clock.run_for(20_000)
-        assert len(requests) == 1, "it asks again calmly"
+        assert len(requests) == 1, "the page waits before it retries"
         await visitor.page.clock.run_for(15_000)
         await until_async(lambda: _soon(len(requests) == 2))
         await land(database, CONTOSO, run, [observation(POLICIES, "p1")])
@@ -109,7 +109,7 @@ async def test_page_retries_a_failed_stream_and_stops_after_the_run(
         await end(database, CONTOSO, run)
         await expect(main).to_contain_text("success", timeout=MILLISECONDS)
         await visitor.page.clock.run_for(300_000)
-        assert len(requests) == 2, "a run that has ended changes no more"
+        assert len(requests) == 2, "an ended run is not requested again"
 
 
 async def _soon(holds: bool) -> bool:
@@ -143,7 +143,7 @@ async def test_portfolio_run_page_updates_until_the_run_ends(database: Database,
             await portfolio.close_portfolio(session, run_id, portfolio.PortfolioEnd(RunStatus.FAILED, counts, []))
         await expect(main).not_to_contain_text("So far", timeout=MILLISECONDS)
         assert await visitor.page.locator("#live").count() == 0
-        assert await visitor.page.evaluate("window.isTheSame"), "the page was not loaded again"
+        assert await visitor.page.evaluate("window.isTheSame"), "the page was not reloaded"
         assert visitor.complaints == []
 
 

@@ -11,14 +11,14 @@ from tests.end_to_end.system import System
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
-PATIENCE_MS = 5 * 60_000
+TIMEOUT_MS = 5 * 60_000
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 async def test_a_week_of_work(week: System, script: bool) -> None:
     async with visit(script=script) as visitor:
         page = visitor.page
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         await sign_in(visitor, week)
         await _see_which_tenant_needs_work(page)
         await _see_the_author_of_a_change(page)
@@ -39,7 +39,7 @@ async def _go(page: Page, *names: str) -> None:
 
 
 async def _says(page: Page, words: str) -> None:
-    await expect(page.get_by_role("main")).to_contain_text(words, timeout=PATIENCE_MS)
+    await expect(page.get_by_role("main")).to_contain_text(words, timeout=TIMEOUT_MS)
 
 
 async def _see_which_tenant_needs_work(page: Page) -> None:
@@ -72,7 +72,7 @@ async def _decide_on_drift(page: Page) -> None:
     await page.get_by_role("button", name="Decide", exact=True).click()
     await _says(page, "agreed with the service desk")
     await page.get_by_role("navigation", name="Tenant", exact=True).get_by_role("link", name="Drift").click()
-    await expect(counts).to_contain_text(f"{before - 1} open", timeout=PATIENCE_MS)
+    await expect(counts).to_contain_text(f"{before - 1} open", timeout=TIMEOUT_MS)
 
 
 async def _set_a_baseline(page: Page) -> None:
@@ -125,7 +125,7 @@ async def _start_a_run(page: Page, *, script: bool) -> None:
     status = page.get_by_role("main").get_by_text(re.compile("success|partial"))
     while not script and not await status.count():
         await page.reload()
-    await expect(status.first).to_be_visible(timeout=PATIENCE_MS)
+    await expect(status.first).to_be_visible(timeout=TIMEOUT_MS)
 
 
 async def _read_the_audit_records(page: Page) -> None:

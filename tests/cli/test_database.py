@@ -71,4 +71,4 @@ def test_the_printed_roles_script_is_valid_sql_without_passwords(
 def test_a_first_upgrade_without_roles_explains_how_to_add_them() -> None:
     message = _set_up(UpgradeResult(None, head(), (OWNER,)))
     assert message.startswith(f"it works under one role, its owner {OWNER}; for two, run what `database roles` prints")
-    assert message.endswith("reads and changes all tenants and the schema"), "what protection is missing"
+    assert message.endswith("reads and changes all tenants and the schema"), "the message names the missing protection"

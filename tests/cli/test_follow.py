@@ -115,7 +115,7 @@ def test_a_worker_frozen_at_start_is_reported_within_ten_seconds(watched: bool) 
     (moment, line), *more = followed(Temporal(frozen_from=0), watched=watched)
     assert moment <= SAID_WITHIN
     assert "busy, frozen or gone" in line
-    assert more == [], "once is enough"
+    assert more == [], "the line is printed once"
 
 
 @pytest.mark.parametrize("frozen_from", [1.0, 77.0, 1800.0])

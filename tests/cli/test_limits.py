@@ -46,7 +46,7 @@ async def test_temporal_keeps_set_limits_and_drops_removed_limits(
 
     fresh = await read_rates(client, task_queue)
     assert (fresh.overall.per_second, fresh.per_tenant.per_second) == (None, None)
-    assert fresh.partitions == 1, "on the embedded server a limit is what it says"
+    assert fresh.partitions == 1, "on the embedded server a limit holds for the whole queue"
 
     await assert_limits(40, 0.1)
     limited = await read_rates(client, task_queue)

@@ -75,7 +75,7 @@ def starter(database_url: str, tmp_path: Path, receiver: Receiver) -> Starter:
 async def test_each_target_gets_a_test_message_and_its_answer_is_shown(starter: Starter, receiver: Receiver) -> None:
     receiver.answer = lambda reception: (204 if reception.path == "/ops" else 401, {})
     result = await starter("test", "--json")
-    assert result.code == 3, "a target refused it"
+    assert result.code == 3, "a target refused the message"
     assert {record_of(line, "notify test") for line in result.objects()} == {"notify-test"}
     assert {line["target"]: (line["delivered"], line["answer"], line["body"]) for line in result.objects()} == {
         "ops": (True, "answered 204", ""),

@@ -155,7 +155,7 @@ def record_of(line: Any, command: str) -> str:
     valid = [
         printed.record for printed in PRINTED[command] if Draft202012Validator(schema_of(printed.record)).is_valid(line)
     ]
-    assert len(valid) <= 1, "the fields of a line say which record it is"
+    assert len(valid) <= 1, "each record's fields identify it"
     return valid[0] if valid else "none"
 
 

@@ -90,7 +90,7 @@ def stall(command: tuple[str, ...], database_url: str, pipe: Path) -> None:
     run = Fork("starter.py", command, environment=environment, folder=folder, stdout=pipe, stderr=errors)
     try:
         with pipe.open("rb") as answer:
-            assert select.select([answer], [], [], DEADLINE_SECONDS)[0], "it writes"
+            assert select.select([answer], [], [], DEADLINE_SECONDS)[0], "the command writes"
             with psycopg.connect(database_url, autocommit=True) as onlooker:
                 until(lambda: onlooker.execute(open_files).fetchone() == (0,), f"{command}: a transaction is open")
             assert run.running(), f"{command} still waits for its reader"

@@ -159,7 +159,7 @@ def test_a_cell_that_would_wrap_often_is_below_its_row(
     alike = [Thing(name=f"Policy {digit}", state=f"{longer} {digit}", codes=[*codes, f"c{digit}"]) for digit in "12"]
     print_table(columns, alike)
     head, first, below, *_ = capsys.readouterr().out.splitlines()
-    assert "kind" not in head, "a column of such cells has no room of its own"
+    assert "kind" not in head, "such a column gets no width"
     assert (first.split()[0], below) == ("Policy", f"  kind: {longer} 1")
 
 

@@ -73,7 +73,7 @@ async def test_callers_waiting_during_a_look_share_the_next_look() -> None:
     await asyncio.sleep(0)
     may_look.set()
     assert set(await asyncio.gather(*crowd)) == {1, 2}
-    assert await looks.look("run", find) == 3, "whoever comes later does not see what was before"
+    assert await looks.look("run", find) == 3, "later callers get a new look"
 
 
 async def test_two_hundred_callers_share_one_look_and_hold_no_connection(database_url: str, database: Database) -> None:

@@ -125,7 +125,7 @@ def test_settings_are_known_and_secrets_come_by_reference(rendered: Mapping[str,
 @pytest.mark.slow
 def test_workers_scale_with_temporals_backlog_and_have_time_to_stop(rendered: Mapping[str, Sequence[Manifest]]) -> None:
     deployment = manifest_named(rendered["all"], "Deployment inventory-worker")
-    assert "replicas" not in deployment["spec"], "the autoscaler says how many"
+    assert "replicas" not in deployment["spec"], "the autoscaler sets the number of replicas"
     assert manifest_named(rendered["least"], "Deployment inventory-worker")["spec"]["replicas"] == 2
     (pod,) = pods([deployment])
     assert pod["terminationGracePeriodSeconds"] > GRACEFUL_SHUTDOWN.total_seconds() + 15
@@ -164,7 +164,7 @@ def test_the_page_is_reachable_only_through_its_ingress(rendered: Mapping[str, S
     assert {"Ingress", "Egress"} == set(policy["policyTypes"])
     assert [rule["ports"][0]["port"] for rule in policy["ingress"]] == ["metrics", "http"]
     assert "ingress" not in manifest_named(rendered["least"], "NetworkPolicy inventory")["spec"], (
-        "nothing reaches a worker"
+        "workers accept no connections"
     )
 
 

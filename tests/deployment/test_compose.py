@@ -48,7 +48,7 @@ def test_the_file_has_exactly_these_services() -> None:
         "starter",
     }
     assert SERVICES["starter"]["profiles"] == ["starter"]
-    assert SERVICES["web"]["profiles"] == ["web"], "it does not start where people cannot sign in"
+    assert SERVICES["web"]["profiles"] == ["web"], "the page does not start without sign-in"
     assert "container_name" not in SERVICES["worker"], "a worker that has a name cannot be scaled"
     assert "ports" not in SERVICES["worker"]
 
@@ -178,7 +178,7 @@ def test_the_page_is_served_only_behind_a_proxy_with_a_health_check() -> None:
         proxies=[place_options["proxy-address"]],
         has_sign_in=True,
     )
-    assert served.lets_in("172.18.0.1"), "the gateway of a network that Docker makes"
+    assert served.lets_in("172.18.0.1"), "the gateway of Docker's network"
     assert not served.lets_in("203.0.113.1")
     for name, has_sign_in in (("", True), ("inventory.example", False)):
         with pytest.raises(PlaceError):

@@ -86,7 +86,7 @@ def test_the_permissions_block_prints_manifests(run: Run) -> None:
         {role["id"] for role in manifest["requiredResourceAccess"][0]["resourceAccess"]} for manifest in decoder
     )
     assert everything | some <= {str(entry) for entry in permission_ids().values()}
-    assert len(some) < len(everything), "a part may name one that the whole does not need"
+    assert len(some) < len(everything), "a selection may need a permission that everything does not"
 
 
 async def test_a_tenant_signs_in_with_the_certificate(run: Run, folder: Path) -> None:
@@ -139,7 +139,7 @@ async def test_an_ordinary_owner_makes_the_database_and_workers_own_nothing(run:
         async with Database(f"postgresql://inventory_worker:change-me-too@{place}") as database:
             await check_database(database)
             await sync(database, EXAMPLE_TENANT, [observation("a", "1")], "a")
-            assert await database.excess() == [], "workers may do what they need and no more"
+            assert await database.excess() == [], "workers have the least privileges"
 
 
 LIBPQ = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password"}

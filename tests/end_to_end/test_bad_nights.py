@@ -119,7 +119,7 @@ def test_killed_workers_repeat_at_most_their_waves_in_flight(
         requests = Counter(request.path + request.query for request in rig.graph.requests(Kind.INNER))
         extra = requests - necessary
         assert sum(extra.values()) <= WAVES_IN_FLIGHT * (BATCH if deep else len(selection.type_keys))
-        assert max(extra.values(), default=0) <= 1, "no page is asked for a third time"
+        assert max(extra.values(), default=0) <= 1, "no page is requested a third time"
 
     played(rig, play)
 
@@ -142,9 +142,9 @@ def test_throttled_tenant_does_not_affect_other_tenants(rig: Rig, tenants: Itera
         assert {record.status for record in records} == {RunStatus.SUCCESS}
         assert {record.counts.throttled for record in records} == {0}
         requests = Counter(request.tenant_id for request in rig.graph.requests(Kind.INNER))
-        assert requests[slow.id] <= 2, "it was asked once for each collection, and is waited for"
+        assert requests[slow.id] <= 2, "each collection was requested once and then waits"
         description = await rig.client.get_workflow_handle(throttled.workflow_id).describe()
-        assert not description.raw_description.pending_activities, "a worker holds nothing while it waits"
+        assert not description.raw_description.pending_activities, "a waiting run occupies no worker"
         await rig.cancel(throttled, "the test")
         await rig.wait_for(throttled)
         assert (await record_of(rig, throttled.run_id)).status is RunStatus.CANCELLED

@@ -118,7 +118,7 @@ def test_settings_catalog_secret_may_have_changed_if_its_policy_was_edited(pair:
     result = pair.command("baseline", "set", "golden", "--run", str(first.run_id), "--reason", "as it was")
     assert result.code == 0, result.stderr
     again = pair.sync([type_key], "--deep")
-    assert (again.counts.changed, pair.changes(type_key)[1:]) == (0, []), "another token is no edit"
+    assert (again.counts.changed, pair.changes(type_key)[1:]) == (0, []), "a new token is no edit"
 
     pair.hold(catalog_policy("2026-02-01T08:00:00.1230000Z"))
     edited = pair.sync([type_key])

@@ -108,7 +108,7 @@ def test_script_change_shows_removed_and_added_lines(situation: Situation, tmp_p
         assert "+ Remove-Item $text" in output, name
         assert "//4jACAA" not in output, name
     output = situation.changes()
-    assert lines_about(output, "naïve") == ['$text = "naïve café"'], "what stays is no change"
+    assert lines_about(output, "naïve") == ['$text = "naïve café"'], "an unchanged line is no change"
     page = tmp_path / "page.html"
     situation.changes("--html", str(page))
     html = page.read_text()

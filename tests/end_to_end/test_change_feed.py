@@ -222,12 +222,12 @@ async def replay(system: System, temporal: EmbeddedTemporal, *, seed: int, round
             until = await database_time(session)
             found = [change async for _, change in changes(session, tenant_id, Window(since, until))]
         aside = [change for change in found if _may_have_changed(change)]
-        assert is_noisy or not aside, "a masked secret is told without an edit"
+        assert is_noisy or not aside, "a masked secret changed without an edit"
         return [change for change in found if change not in aside], until
 
     assert await sync() == "success"
     found, since = await noticed(datetime.fromisoformat("2000-01-01T00:00:00Z"), is_noisy=False)
-    assert found == [], "the first listing is no news"
+    assert found == [], "the first listing reports no change"
     for _ in range(rounds):
         expected: Counter[Edit] = Counter(edit for _ in range(edits) for edit in editor.edit())
         kinds: list[FaultKind] = []
@@ -268,4 +268,4 @@ async def test_change_feed_reports_each_of_hundreds_of_edits(
     system: System, temporal: EmbeddedTemporal, seed: int
 ) -> None:
     statuses = await replay(system, temporal, seed=seed, rounds=20, edits=12)
-    assert statuses["partial"] + statuses["failed"] > 3, "there were bad runs in between"
+    assert statuses["partial"] + statuses["failed"] > 3, "some runs failed in between"

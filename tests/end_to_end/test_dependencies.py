@@ -81,7 +81,7 @@ def test_only_first_listing_writes_references_in_the_version_transaction(referri
 def test_run_reads_references_and_deleted_group_is_dangling(graph: SimulatedGraph, referring: System) -> None:
     first = referring.sync(*SELECTION)
     assert first.status is RunStatus.SUCCESS
-    assert asyncio.run(unread(referring)) == 0, "the run has read what it found"
+    assert asyncio.run(unread(referring)) == 0, "the run has read the references of its items"
     group_ids = {document["id"] for document in referring.tenant.documents("groups")}
     uses = Counter({key: times for key, times in uses_of_groups(referring).items() if key in group_ids})
     group, times = uses.most_common(1)[0]

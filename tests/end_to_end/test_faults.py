@@ -169,7 +169,7 @@ async def _ending(rig: Rig, number: int, kind: FaultKind, stays: bool) -> Ending
         assert record.collections[OTHER].outcome is Outcome.COMPLETE, f"{kind} reached another family"
     hit = record.collections[HIT]
     if stays and kind.startswith("reset_"):
-        assert "attempts" in hit.context, f"{kind} was not told as the failure of the page"
+        assert "attempts" in hit.context, f"{kind} was not reported as the page's failure"
     return Ending(record.status, hit.outcome, hit.error_code)
 
 

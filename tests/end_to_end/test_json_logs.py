@@ -17,5 +17,5 @@ def test_every_log_line_is_json_and_activity_lines_name_run_and_tenant(system: S
     assert {line["tenant_id"] for line in of_run} == {str(system.tenant.id)}
     assert {line["workflow_id"] for line in of_run} == {record.workflow_id}
     assert {"begin_run", "finish_run"} <= {line["activity"] for line in of_run}
-    assert not [line for line in lines if "activity_id" in line["message"]], "fields say it, and not the message"
+    assert not [line for line in lines if "activity_id" in line["message"]], "the fields hold it, not the message"
     assert system.tenant.client_secret not in system.logs()

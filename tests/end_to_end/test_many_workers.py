@@ -145,7 +145,7 @@ async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
         system.kill(worker)
     added = [system.start_worker() for _ in range(KILLED)]
     graph.before_answer = None
-    assert follower.poll() is None, "they came in the middle of it"
+    assert follower.poll() is None, "the new workers started in mid-run"
     stdout, stderr = await asyncio.to_thread(follower.communicate, timeout=DEADLINE_SECONDS)
     assert follower.returncode == 0, stderr
 
@@ -166,7 +166,7 @@ async def test_portfolio_run_loses_nothing_when_workers_die_and_others_start(
     assert not violations
 
     work = await Work.of(client, runs)
-    assert work.lost_attempts > 0, "the workers died over something"
+    assert work.lost_attempts > 0, "killed workers lost attempts"
     counted = sum(run.counts.requests for run in runs)
     assert len(graph.requests(Kind.INNER)) - counted <= in_flight * WAVE_REQUESTS
-    assert all(work.ended_in[worker.pid] for worker in added), "both new workers took their part"
+    assert all(work.ended_in[worker.pid] for worker in added), "both new workers completed activities"

@@ -93,7 +93,7 @@ def test_first_runs_of_a_release_that_reads_more_details_report_no_change(upgrad
     before = hashes(upgraded, *READ)
     now = content_hashes(upgraded.tenant, READ)
     gained = {type_key for type_key, external_id in now if before[type_key, external_id] != now[type_key, external_id]}
-    assert gained == set(READ), "each collection has items with a detail that is new"
+    assert gained == set(READ), "each collection has items with a new detail"
 
     assert upgraded.sync(*SELECTION).status is RunStatus.SUCCESS
     assert hashes(upgraded, *LISTS_ALONE) == content_hashes(upgraded.tenant, LISTS_ALONE)

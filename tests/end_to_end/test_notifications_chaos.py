@@ -85,5 +85,5 @@ def test_each_failed_run_is_notified_despite_killed_workers(
         repeated = len(receiver.received) - TENANTS - fate.refused
         # At each death, the two workers may have had a delivery about each tenant under way.
         assert 0 <= repeated <= len(KILLING) * TENANTS
-        assert repeated >= len(KILLING), "whoever was killed had not heard the answer"
+        assert repeated >= len(KILLING), "killed workers had not recorded the answer"
         assert all(received.is_signed() for received in receiver.received)

@@ -259,7 +259,7 @@ def test_closing_a_record_is_retried_after_unexpected_errors(rig: Rig, tenant: S
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("content", "code"), [(None, "configuration_invalid"), ("wrong", "auth_failed")], ids=["gone", "wrong"]
+    ("content", "code"), [(None, "configuration_invalid"), ("wrong", "auth_failed")], ids=["no secret", "wrong secret"]
 )
 @pytest.mark.slow
 def test_broken_secret_fails_its_run_but_not_the_next_run(

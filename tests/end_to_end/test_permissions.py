@@ -152,7 +152,7 @@ def test_without_one_permission_only_its_collections_fail_and_name_it(system: Sy
     system.tenant.grant(granted)
     record = system.sync("--all")
     needing = needs_beyond(granted)
-    assert needing.all, "something needs it"
+    assert needing.all, "some collection needs the permission"
     assert record.status is RunStatus.PARTIAL
     assert codes(record) == needing.codes() | dict.fromkeys(DELEGATED_ONLY, "graph_delegated_only")
     for key in needing.all:

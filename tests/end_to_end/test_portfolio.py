@@ -158,7 +158,7 @@ def test_cancelling_a_portfolio_run_cancels_its_runs(system: System) -> None:
     assert record.status is RunStatus.CANCELLED
     assert record.cancel_reason == "wrong tag"
     assert record.cancel_requested_by
-    assert (record.counts.cancelled, record.counts.ended) == (2, 2), "the tenants that were left were not started"
+    assert (record.counts.cancelled, record.counts.ended) == (2, 2), "the remaining tenants were not started"
     assert record.error_codes == [ErrorCode.CANCELLED]
     assert [tenant.status for tenant in record.tenants] == [RunStatus.CANCELLED] * 2
     assert {tenant.run_id for tenant in record.tenants} <= {run.run_id for run in runs_of(system)}
@@ -292,9 +292,7 @@ def test_scheduled_portfolio_run_joins_runs_started_by_hand(system: System, temp
     second = portfolio_of(system.starter("portfolio", "run", portfolio_run["portfolio_run_id"], "--json"))
     assert second.status is RunStatus.SUCCESS
     joined = {tenant.tenant_id: tenant.run_id for tenant in second.tenants if tenant.joined}
-    assert joined == {tenant.tenant_id: tenant.run_id for tenant in first.tenants}, (
-        "each was the run that was under way"
-    )
+    assert joined == {tenant.tenant_id: tenant.run_id for tenant in first.tenants}, "each joined the open run"
     runs: dict[UUID, list[RunRecord]] = {}
     for run in runs_of(system):
         runs.setdefault(run.tenant_id, []).append(run)

@@ -24,13 +24,13 @@ def test_rotating_a_client_secret_fails_no_run(system: System) -> None:
     new_file = Path(f"{secret_file}.new")
     new_file.write_text("the new one")
     new_file.replace(secret_file)
-    assert doctor() == 0, "the worker signs in with the new one"
+    assert doctor() == 0, "the worker signs in with the new secret"
     statuses.append(system.sync("--type", "groups").status)
 
     system.tenant.withdraw_secret(system.tenant.client_secret)
-    assert doctor() == 0, "nothing needs the old one"
+    assert doctor() == 0, "the old secret is unused"
     statuses.append(system.sync("--type", "groups").status)
     assert statuses == ["success"] * 4
 
     system.tenant.withdraw_secret("the new one")
-    assert doctor() == 3, "the worker did sign in with the new one"
+    assert doctor() == 3, "the worker signed in with the new secret"

@@ -245,7 +245,7 @@ async def test_a_cancelled_run_can_be_started_again_at_once(
     async with Database(database_url) as database, database.tenant(queued.tenant_id, read_only=True) as session:
         question = await queries.question(session)
         assert question is not None
-        assert question.latest.run_id == record.run_id, "a cancelled run answers nothing about missing"
+        assert question.latest.run_id == record.run_id, "a cancelled run decides about no item"
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def test_settings_with_lasting_500_are_stale_and_other_changes_reported(graph: S
     assert system.sync(*TYPES).status == "partial"
     waiting = system.sync(*TYPES)
     assert (waiting.status, waiting.error_codes, waiting.counts.stale) == ("success", [], 1)
-    assert waiting.counts.requests == again.counts.requests - ATTEMPTS, "the settings are left alone for a while"
+    assert waiting.counts.requests == again.counts.requests - ATTEMPTS, "the settings are retried with backoff"
     assert "stale since" in terminal_text(ask(system, "items", "--type", POLICIES))
     graph.faults.clear()
     mended = system.sync(*TYPES, "--deep")
@@ -168,7 +168,7 @@ def test_detail_is_removed_only_after_404_in_two_runs(graph: SimulatedGraph, sys
     (part,) = record["stale"]["parts"]
     assert (part["detail"], part["error_code"]) == (SYNCHRONIZATION, "graph_not_found")
     again = system.sync("--type", PARTNERS)
-    assert (again.status, again.counts.stale, again.counts.changed) == ("success", 0, 0), "it was there all the time"
+    assert (again.status, again.counts.stale, again.counts.changed) == ("success", 0, 0), "the detail was kept"
 
     graph.faults.add(Fault(FaultKind.NOT_FOUND, path=below))
     assert system.sync("--type", PARTNERS, "--deep").counts.stale == 1

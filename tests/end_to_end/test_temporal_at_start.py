@@ -238,7 +238,7 @@ def test_worker_ends_with_an_error_if_its_polls_are_refused(system: System) -> N
     assert result.code == 1
     *logged, line = result.stderr.splitlines()
     assert line.startswith(f"worker: Temporal at {refusing.address} denies access to namespace 'default'")
-    assert any("temporalio.core" in log_line for log_line in logged), "the SDK's own lines are logged as all others are"
+    assert any("temporalio.core" in log_line for log_line in logged), "the SDK's log lines have the same form"
     assert all(LOGGED.match(log_line) for log_line in logged), result.stderr
     assert "\x1b" not in result.stderr
 

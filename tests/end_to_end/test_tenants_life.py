@@ -36,7 +36,7 @@ def test_tenant_add_waits_until_a_worker_signs_in(system: System) -> None:
         *("--client-secret-file", str(secret), "--tag", "emea", *SELECTION, "--json"),
     )
     command.wait_for_line("the client secret is wrong")
-    assert path.read_text().startswith(before + "\n[[tenant]]\n"), "what was there stays"
+    assert path.read_text().startswith(before + "\n[[tenant]]\n"), "the existing content stays"
     secret.write_text(second.client_secret)
     result = command.finished()
     assert result.code == 0, result.stderr
@@ -66,7 +66,7 @@ def test_tenant_add_without_a_worker_adds_the_tenant_and_names_next_steps(system
     assert "\n\ngrant them to the managed identity\n\n" in result.stdout
     assert [entry["name"] for entry in tenant_entries(system)][-1] == "tailspin"
     again = system.starter("tenant", "add", "tailspin", "--id", "00000000-0000-0000-0000-00000000abce", "--no-wait")
-    assert again.code == 2, "neither a credential nor a name of its own"
+    assert again.code == 2, "it has no credential, and its name is taken"
 
 
 def tenant_entries(system: System) -> list[dict[str, Any]]:
@@ -111,7 +111,7 @@ def test_a_disabled_tenant_is_not_read_until_it_is_enabled(system: System) -> No
     tested = system.starter("tenant", "test", name, "--json")
     assert [line["message"] for line in tested.objects()] == ["signs in and reads"], "before it is enabled"
 
-    assert system.items(*SELECTION) == known, "what is known of it stays"
+    assert system.items(*SELECTION) == known, "its inventory stays"
     assert system.starter("tenant", "enable", name).code == 0
     assert system.sync(*SELECTION).status == "success"
 

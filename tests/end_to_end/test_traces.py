@@ -67,7 +67,7 @@ def test_run_is_one_trace_of_workflow_and_activities(system: System) -> None:
         worker = system.start_worker()
         record = system.sync("--type", "deviceCompliancePolicies")
         worker.ask_to_stop()
-        assert worker.wait() == 0, "it sends the rest as it ends"
+        assert worker.wait() == 0, "it sends the remaining spans at its end"
     spans = {span.name: span for span in collector.spans()}
     run = spans["RunWorkflow:SyncWorkflow"]
     attributes = {attribute.key: attribute.value.string_value for attribute in run.attributes}

@@ -48,7 +48,7 @@ def test_look_reports_a_change_with_its_actor_before_the_next_run(system: System
     )
     assert [run["run_id"] for run in runs] == [str(full.run_id)]
     assert [(run["kind"], run["counts"]["changed"]) for run in watched] == [("watch", 1)]
-    assert watched[0]["collections"] == {}, "it covers nothing"
+    assert watched[0]["collections"] == {}, "the look covers no collection"
     assert system.sync("--type", "deviceCompliancePolicies").counts.changed == 0
 
 
@@ -66,14 +66,14 @@ def test_look_reports_a_deleted_item_and_the_next_run_confirms_it(system: System
     ]
     assert lines[0]["audit"]["status"] == "found"
     by_run = {item.external_id: item.state for item in system.items("--type", "deviceCompliancePolicies")}
-    assert by_run == dict.fromkeys([deleted, *others], "present"), "missing is told by full runs alone"
+    assert by_run == dict.fromkeys([deleted, *others], "present"), "only full runs report missing items"
 
     full = system.sync("--type", "deviceCompliancePolicies")
     assert full.counts.missing == 1
     after = {item.external_id: (item.state, item.evidence) for item in system.items()}
     assert after[deleted] == ("missing", "confirmed")
     *lines, _ = system.starter("changes", system.tenant.name, "--json").objects()
-    assert [line["kind"] for line in lines] == ["missing"], "it is told once"
+    assert [line["kind"] for line in lines] == ["missing"], "the change is reported once"
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_refused_audit_log_does_not_affect_other_tenants(system: System) -> None
     logs = {line["tenant"]: line for line in system.starter("watch", "list", "--json").objects() if "log" in line}
     assert logs[refused.name]["error_code"] == "graph_permission_missing"
     assert logs[healthy.name]["error_code"] is None
-    assert look(system, refused).requests == 0, "it is left alone for a while"
+    assert look(system, refused).requests == 0, "the log is retried with backoff"
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def test_look_reports_no_change_of_unchanged_items(system: System) -> None:
             break
         read += found.read
         assert (found.changed, found.gone, found.failed) == (0, 0, 0)
-    assert named > read > 400, "what cannot be told by id is left to full runs"
+    assert named > read > 400, "items without a GET by id are left to full runs"
     assert system.sync("--all").counts.changed == 0
 
 

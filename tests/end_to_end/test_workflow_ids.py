@@ -92,7 +92,7 @@ async def test_recorded_run_with_a_foreign_workflow_is_not_followed(
             await open_run(session, RunIdentity(run_id, workflow_id, SELECTION, "Contoso"), SLOTS)
         assert_refused(await run_command(system, "run", str(run_id), "--follow"), workflow_id, in_words(kind))
         looked = await run_command(system, "run", str(run_id))
-        assert workflow_id in looked.stderr, "the counts are not taken from somebody else's workflow"
+        assert workflow_id in looked.stderr, "the counts do not come from the foreign workflow"
         result = await run_command(system, "cancel", system.tenant.name, "--run", str(run_id))
         assert_refused(result, workflow_id, in_words(kind))
 
@@ -139,7 +139,7 @@ async def joined_and_refused(
     assert "joined" in line
     await asyncio.to_thread(system.start_worker)
     stdout, stderr = await asyncio.to_thread(following.communicate)
-    assert system.graph.requests() == [], "nothing is read of the other tenant either"
+    assert system.graph.requests() == [], "the other tenant is not read"
     return CommandResult(following.returncode, stdout, line + stderr)
 
 
@@ -207,7 +207,7 @@ async def test_commands_refuse_a_foreign_schedule(system: System, client: Client
 
         await until_async(both_are_listed)
         listed = await run_command(system, "schedule", "list", "--json")
-        assert [row["name"] for row in listed.objects()] == ["ours"], "one that is not ours hides no other"
+        assert [row["name"] for row in listed.objects()] == ["ours"], "a foreign schedule hides no other"
         assert schedule_id in listed.stderr
     finally:
         await client.get_schedule_handle(schedule_id).delete()

@@ -32,7 +32,7 @@ def test_scalar_arrays_whose_names_suggest_an_order_are_judged() -> None:
                 if name not in SETS and key not in DERIVED_LISTS:
                     unjudged.add((key, name))
     assert unjudged == set()
-    assert SETS.keys() <= met, "sets that are not published any more"
+    assert SETS.keys() <= met, "sets that Microsoft no longer publishes"
 
 
 def test_ordered_names_are_arrays() -> None:

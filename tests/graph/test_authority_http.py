@@ -161,7 +161,7 @@ def granting(authority: Server, token_endpoint: str | None = None) -> Callable[[
 async def test_the_authority_itself_grants_a_token(network: Network, tenant: TenantConfig) -> None:
     assert await network.sign_in().token(tenant) == "granted"
     assert SECRET in network.authority.requests[1]
-    assert len(network.authority.requests) == 2, "discovery and token: nobody is asked whether the authority is one"
+    assert len(network.authority.requests) == 2, "discovery and token only: the authority is not validated elsewhere"
 
 
 async def test_authority_is_contacted_only_over_tls(network: Network, tenant: TenantConfig) -> None:
@@ -315,7 +315,7 @@ async def test_environment_proxies_netrc_and_region_are_ignored(
         assert answers["groups"].status == 200
     assert network.stranger_requests() == ""
     assert len(signed_in) == 2
-    assert not any("authorization" in request.headers for request in signed_in), "nothing of .netrc"
+    assert not any("authorization" in request.headers for request in signed_in), ".netrc is not read"
 
 
 async def test_configured_proxy_tunnels_to_authority_and_graph(

@@ -193,7 +193,7 @@ async def test_no_tenant_waits_for_anothers_work() -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
             works[0].cancel()
             await crunch(uuid4(), lambda: None)
-            assert running in ([], [0]), "a turn ends with the work, not with who waited for it"
+            assert running in ([], [0]), "a turn ends with its work, not with its caller"
     finally:
         done.set()
     await asyncio.wait(works)

@@ -118,7 +118,7 @@ async def test_a_401_is_retried_once_with_a_new_token(
     assert {answer.status for answer in answers.values()} == {200}
     assert len(graph.requests(Kind.BATCH)) == 2
     assert len([entry for entry in graph.requests(Kind.TOKEN) if entry.method == "POST"]) == 2
-    assert len(graph.requests(Kind.INNER)) == (3 if inner else 2), "what was answered is not asked for again"
+    assert len(graph.requests(Kind.INNER)) == (3 if inner else 2), "answered requests are not repeated"
 
 
 async def test_a_repeated_401_is_the_pages_answer(

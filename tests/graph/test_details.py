@@ -173,7 +173,7 @@ def test_a_refusal_after_the_first_page_is_an_error(refused: GraphAnswer, is_del
     assert item.take(item.open[0], page({"id": "0"}, after="a")) is None
     [further] = item.open
     failure = item.take(further, refused)
-    assert failure is not None, "what has been begun is not cut"
+    assert failure is not None, "a started list is read to its end"
     item.give_up(further, failure)
     [unread] = item.unread
     assert not item.is_answer(unread)

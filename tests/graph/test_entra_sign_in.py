@@ -177,7 +177,7 @@ def test_new_signing_key_is_fetched(graph: SimulatedGraph, entra: EntraSignIn, m
 
     assert signs_in()
     graph.sign_ins.rotate_key()
-    assert not signs_in(), "tokens of unknown keys do not make every sign-in ask"
+    assert not signs_in(), "unknown keys do not cause a request at every sign-in"
     monkeypatch.setattr(entra_sign_in, "KEYS_PAUSE_SECONDS", 0)
     assert signs_in()
 

@@ -28,7 +28,7 @@ def test_unpublished_names_in_the_catalog_are_known_deviations() -> None:
     checked = [judge(entry) for entry in COLLECTIONS.values()]
     found = {problem for collection in checked for problem in collection.problems}
     assert sorted(found - known_deviations()) == []
-    assert sorted(known_deviations() - found) == [], "deviations that are not needed any more"
+    assert sorted(known_deviations() - found) == [], "deviations that are no longer needed"
     assert sum(collection.looked_up for collection in checked) > 1_500
 
 

@@ -65,7 +65,7 @@ def test_each_candidate_is_hidden_or_judged() -> None:
     assert len(kept) > 100
     assert [entry for entry in kept if not any(fits(entry, judged) for judged in JUDGED)] == []
     assert [judgement["reason"] for judgement in JUDGED if not any(fits(entry, judgement) for entry in kept)] == [], (
-        "needed no longer"
+        "judgements that are no longer needed"
     )
 
 

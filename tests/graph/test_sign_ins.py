@@ -106,8 +106,8 @@ async def test_callers_of_a_hanging_authority_time_out(authority: Authority, mon
         assert (failed.value.code, failed.value.retryable) == (ErrorCode.AUTH_FAILED, True)
     monkeypatch.setattr(sign_ins, "WAIT_SECONDS", PATIENT_SECONDS)
     authority.answers.set()
-    assert await tokens.token() == "token 1", "what it comes to in the end serves all"
-    assert authority.asked == [None], "the sign-in that hung was the only one"
+    assert await tokens.token() == "token 1", "its result serves all callers"
+    assert authority.asked == [None], "only the hanging sign-in was sent"
 
 
 async def test_failure_is_shared_for_as_long_as_it_took(
@@ -156,7 +156,7 @@ async def test_a_token_serves_while_it_is_renewed(authority: Authority, clock: C
     authority.answers.set()
     await renewal.ended
     assert len(authority.asked) == 2
-    assert await tokens.token() == "token 1", "a renewal that fails costs nobody a token that still serves"
+    assert await tokens.token() == "token 1", "a failed renewal keeps the valid token"
     clock(timedelta(minutes=4))
     with pytest.raises(GraphRequestError, match="not reached"):
         await tokens.token()
@@ -177,7 +177,7 @@ async def test_duration_of_failures_is_reported_and_reset_by_a_success(
     assert await failing_for() == timedelta(0)
     assert await failing_for() >= timedelta(minutes=5)
     clock(timedelta(hours=1))
-    assert await failing_for() == timedelta(0), "what was an hour ago says nothing of now"
+    assert await failing_for() == timedelta(0), "an old failure is not remembered"
     await failing_for()
     authority.failure = None
     assert await tokens.token() == "token 1"

@@ -139,7 +139,7 @@ def test_tenant_is_found_by_a_unique_id_prefix(tmp_path: Path) -> None:
     )
     assert tenants.find("ABCD1").name == "Contoso"
     assert tenants.find("abcd9999-0000").name == "Fabrikam"
-    assert tenants.find("abcd").name == "abcd", "a name comes first"
+    assert tenants.find("abcd").name == "abcd", "the name takes precedence"
     with pytest.raises(UnknownTenantError, match="unknown tenant '123'"):
         tenants.find("123")
 

@@ -70,16 +70,16 @@ def test_first_tenant_creates_the_file(tmp_path: Path) -> None:
 def test_invalid_entry_leaves_the_file_unchanged(path: Path, entry: dict[str, object], problem: str) -> None:
     with pytest.raises(TenantsFileError, match=problem) as raised:
         TenantsFileEdit(path).add(entry)
-    assert str(raised.value).startswith(f"{path}: "), "the file that people know"
+    assert str(raised.value).startswith(f"{path}: "), "the error names the file, not its temporary copy"
     assert path.read_text() == FILE
-    assert [entry.name for entry in path.parent.iterdir()] == [path.name], "nothing is left over"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name], "no temporary file is left"
 
 
 def test_a_tenant_is_disabled_and_enabled_again(path: Path) -> None:
     assert TenantsFileEdit(path).disable(CONTOSO, disabled=True)
     assert path.read_text() == DISABLED
     assert load_tenants(path).disabled() == {CONTOSO}
-    assert not TenantsFileEdit(path).disable(CONTOSO, disabled=True), "it is so already"
+    assert not TenantsFileEdit(path).disable(CONTOSO, disabled=True), "the tenant is already disabled"
     assert TenantsFileEdit(path).disable(CONTOSO, disabled=False)
     assert path.read_text() == FILE
 

@@ -67,7 +67,7 @@ def test_a_failure_in_several_runs_caps_the_configured_retry_limits(
     assert known.patience is not None
     assert known.patience.attempts == min(BRIEF.attempts, full.attempts)
     if code is ErrorCode.GRAPH_THROTTLED:
-        assert known.patience.within == full.within, "a Retry-After is waited for"
+        assert known.patience.within == full.within, "a throttle waits for its Retry-After"
     else:
         assert known.patience.within == min(BRIEF.within, full.within)
 

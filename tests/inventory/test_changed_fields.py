@@ -66,4 +66,4 @@ def test_a_newly_requested_property_is_no_change() -> None:
     assert changed_paths({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
     assert changed_paths({"a": 1}, {"a": 2, "owners": [{"id": "one"}]}) == ["a"]
     assert changed_paths({"owners": []}, {"owners": [{"id": "one"}]}) != []
-    assert changed_paths({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
+    assert changed_paths({"owners": None}, {"owners": {"id": "one"}}) != [], "the property was null, not unread"

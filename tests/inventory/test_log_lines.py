@@ -78,7 +78,7 @@ def test_a_json_log_record_is_a_single_line(log: tuple[logging.Logger, StringIO]
         "read_wave",
     )
     assert first["time"].endswith("+00:00")
-    assert set(second) == {"time", "level", "logger", "message"}, "what is over is in no later record"
+    assert set(second) == {"time", "level", "logger", "message"}, "ended context is in no later record"
 
 
 def test_a_lone_surrogate_is_written_in_a_json_log_record(log: tuple[logging.Logger, StringIO]) -> None:

@@ -186,7 +186,7 @@ SAMENESSES = [
 
 
 @given(documents)
-def test_the_normal_form_is_idempotent(document: dict[str, Any]) -> None:
+def test_the_normal_form_with_all_array_rules_is_idempotent(document: dict[str, Any]) -> None:
     normal = FORM.of(document)
     assert FORM.of(normal) == normal
 

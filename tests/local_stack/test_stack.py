@@ -142,7 +142,7 @@ def test_second_demo_shows_changes_and_commands_find_a_kept_stack(state: State) 
     # Secrets that Graph masks cannot be compared.
     reasons = {reason for item in of_items if item["status"] == "undecided" for reason in item["uncertain"]}
     assert reasons == {"hidden_without_key", "secret_not_shown"}
-    assert statuses["same"] > 0.9 * statuses.total(), "tenants share most of what can be told"
+    assert statuses["same"] > 0.9 * statuses.total(), "tenants share most comparable items"
 
     third = starter(state, "demo", *ANY_PORTS, "--json")
     assert "is running already" in third.stderr
@@ -151,7 +151,7 @@ def test_second_demo_shows_changes_and_commands_find_a_kept_stack(state: State) 
     assert info is not None
     parts = descendants(info.pid)
     assert starter(state, "demo", "--stop").stderr.strip() == "stopped"
-    assert not any(alive(part) for part in parts), "it is said once all have ended"
+    assert not any(alive(part) for part in parts), "printed after all parts have ended"
     assert starter(state, "runs").returncode == 2, "nothing is configured any more"
     assert starter(state, "demo", "--stop").stderr.strip() == "nothing was running"
 
@@ -359,7 +359,7 @@ def test_stopping_waits_for_the_parts_of_a_killed_supervisor(state: State) -> No
         os.kill(frozen, signal.SIGSTOP)
         supervisor.kill()
         supervisor.wait(DEADLINE_SECONDS)
-    assert not state.is_free(), "a part is left"
+    assert not state.is_free(), "a part still runs"
     with ThreadPoolExecutor(1) as pool:
         stopping = pool.submit(stop_running, state)
         os.kill(frozen, signal.SIGCONT)

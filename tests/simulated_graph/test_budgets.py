@@ -141,15 +141,15 @@ def test_retry_after_as_a_date_is_a_wait(graph: SimulatedGraph, connect: Connect
 def test_violation_restarts_the_wait() -> None:
     waits = Waits()
     waits.set("tenant", "/a", "10", 100.0)
-    assert waits.early("tenant", "/a", None, 100.0) is None, "it was under way"
+    assert waits.early("tenant", "/a", None, 100.0) is None, "the request was under way"
     assert waits.early("other", "/a", None, 105.0) is None
     early = waits.early("tenant", "/a", None, 105.0)
     assert early is not None
     assert early.early_by_seconds == 5
     again = waits.early("tenant", "/a", None, 112.0)
-    assert again is not None, "it started anew at 105"
+    assert again is not None, "the wait restarted at 105"
     assert again.early_by_seconds == 3
-    assert waits.early("tenant", "/a", None, 121.96) is None, "near enough"
+    assert waits.early("tenant", "/a", None, 121.96) is None, "within the tolerance"
     assert waits.early("tenant", "/a", None, 122.0) is None
 
 

@@ -27,7 +27,7 @@ def test_app_reads_only_granted_paths(graph: SimulatedGraph, tenant: SimulatedTe
             for path in ("domains", f"domains/{domain}/federationConfiguration", "policies/featureRolloutPolicies")
         ]
 
-    assert statuses() == [200, 200, 200], "all that there is"
+    assert statuses() == [200, 200, 200], "every permission"
     tenant.grant(["Domain.Read.All", "Domain-InternalFederation.Read.All", "Directory.Read.All"])
     assert statuses() == [200, 200, 403], "no permission of an app opens the third"
     tenant.grant(["Domain.Read.All"])

@@ -156,7 +156,9 @@ def test_every_detail_of_every_object_is_served(rows: list[Row], client: httpx.C
                         f"{parent_address}: {answer.text}"
                     )
                     statuses_of.setdefault(address, []).append(answer.status_code)
-    assert all({200, 403} & set(statuses) for statuses in statuses_of.values()), "of each detail there is one at least"
+    assert all({200, 403} & set(statuses) for statuses in statuses_of.values()), (
+        "each detail is served for one object at least"
+    )
     assert statuses_of.keys() == named
 
 

@@ -116,7 +116,7 @@ async def test_an_observation_from_before_the_listing_does_not_end_an_absence(da
         await merging.merge(session, slow.run_id, token, promised_rows=2)
     assert await marked(database) == {"1"}
     await end(database, TENANT, slow, RunStatus.PARTIAL, dict.fromkeys("ab", FAILED["a"]))
-    assert await marked(database) == {"1", "2"}, "an item that came in late is absent by the listing before it"
+    assert await marked(database) == {"1", "2"}, "a late item is absent from the earlier listing"
 
 
 async def read(session: AsyncSession, type_key: str) -> tuple[object, ...]:
@@ -135,7 +135,7 @@ async def test_coverage_knows_the_latest_run_and_the_latest_complete_listing(dat
         assert await coverage.coverage(session, ["b"]) == {}
     await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
     async with database.tenant(TENANT, read_only=True) as session:
-        assert (await coverage.coverage(session))["a"].outcome is Outcome.FAILED, "a cancelled run answers nothing"
+        assert (await coverage.coverage(session))["a"].outcome is Outcome.FAILED, "a cancelled run changes no coverage"
 
 
 async def test_run_that_ends_late_does_not_replace_a_later_runs_outcome(database: Database) -> None:

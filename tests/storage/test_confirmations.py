@@ -68,7 +68,9 @@ async def test_gone_item_is_confirmed_missing_and_not_requested_again(database: 
     await land(database, TENANT, later, [TWO])
     assert await _unlisted(database, later) == []
     await end(database, TENANT, later)
-    assert (await items(database, TENANT))["1"].evidence == "confirmed", "the later run did not ask: it stays so"
+    assert (await items(database, TENANT))["1"].evidence == "confirmed", (
+        "the later run sent no request, so the evidence stays"
+    )
 
 
 async def test_returned_item_is_requested_by_id_when_it_goes_again(database: Database) -> None:

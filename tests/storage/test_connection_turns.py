@@ -152,7 +152,7 @@ async def test_earliest_task_gets_the_next_connection_even_if_it_had_some_before
     assert had == ["first", *["later"] * 3]
 
 
-@pytest.mark.parametrize("is_given", [False, True], ids=["that waits", "to whom one was just given"])
+@pytest.mark.parametrize("is_given", [False, True], ids=["waiting task", "task with a new connection"])
 async def test_cancelled_task_leaks_no_connection(is_given: bool) -> None:
     turns, done = ConnectionTurns(SEVERAL + 1), asyncio.Semaphore(0)
 

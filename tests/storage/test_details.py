@@ -118,7 +118,7 @@ async def test_changed_list_document_makes_a_version_only_with_its_details(datab
 
     again = await begin(database, TENANT, "a")
     await land_list(database, again, [list_document("a", "1", displayName="renamed")])
-    assert await pending(database, again) == ["1"], "what was not read is asked for in the next run"
+    assert await pending(database, again) == ["1"], "unread details are requested by the next run"
     assert await land_whole(database, again, "1", displayName="renamed", settings=[1]) == 1
     assert await rows(database, VERSIONS) == [(1, True, True, first.run_id), (2, True, False, again.run_id)]
     observed = "SELECT last_observed_run_id FROM item_version WHERE version_number = 1"
@@ -219,7 +219,7 @@ async def test_shares_partition_the_pending_items_and_count_the_rest(database: D
         assert await details.left(session, run.run_id, [share]) == {"a": RemainingDetails(len(quarters[0]) - 2, 1)}
         assert (await details.count_pending(session, run.run_id, ["a"])) == {"a": 58}
         [last] = (await details.some_pending(session, run.run_id, [share], 100))[-1:]
-        assert last == again[0], "what has failed comes last"
+        assert last == again[0], "failed items come last"
 
 
 async def test_item_listed_twice_is_pending_with_its_latest_list_document(database: Database) -> None:

@@ -287,7 +287,7 @@ async def test_session_of_no_tenant_closes_a_portfolio_run_once(
     async with database.portfolio() as session:
         record = await portfolio.portfolio_record(session, PORTFOLIO.portfolio_run_id)
     assert record is not None
-    assert (record.status, record.counts) == (RunStatus.SUCCESS, counts), "closed once"
+    assert (record.status, record.counts) == (RunStatus.SUCCESS, counts), "a run is closed once"
     (tenant,) = record.tenants
     assert (tenant.tenant_id, tenant.run_id, tenant.status) == (THEIRS, their_run.run_id, RunStatus.SUCCESS)
 

@@ -42,7 +42,7 @@ async def test_selections_do_not_disturb_each_other(database: Database) -> None:
     narrow = await items(database, TENANT, "b")
     wide = await items(database, TENANT, "a", "b")
     assert narrow["9"].state is State.PRESENT
-    assert narrow["1"].state is None, "the selection of b alone says nothing about a"
+    assert narrow["1"].state is None, "the run of b alone does not decide about a"
     assert {item.state for item in wide.values()} == {State.PRESENT}
 
 
@@ -145,10 +145,10 @@ async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: D
             assert (await items(database, TENANT, *type_keys))["1"].evidence == "confirmed"
         assert (await items(database, TENANT))["2"].evidence == "not_listed"
     letter = (await items(database, TENANT, "a"))["2"].evidence
-    assert letter == "collection_failed:graph_permission_missing", "a selection is answered by its latest run alone"
+    assert letter == "collection_failed:graph_permission_missing", "only the latest run of a selection decides"
     await sync(database, TENANT, [ONE], "a")
     await sync(database, TENANT, [], "a")
-    assert (await items(database, TENANT))["1"].evidence == "not_listed", "it was seen since the confirmation"
+    assert (await items(database, TENANT))["1"].evidence == "not_listed", "the item was seen after the confirmation"
 
 
 async def missing(database: Database, *type_keys: str, **chosen: Any) -> list[MissingRecord]:

@@ -254,7 +254,9 @@ async def test_the_newest_changes_of_all_tenants_are_found_by_index(filled: Data
             await changes.newest_events(session, window, 50, before, tenant_ids=[MINE, THEIRS])
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}
-    assert "Incremental Sort" in {node.kind for node in explained.nodes}, "it stops after the moment that fills a page"
+    assert "Incremental Sort" in {node.kind for node in explained.nodes}, (
+        "the scan stops after the row that fills a page"
+    )
 
 
 async def test_the_audit_events_of_objects_are_found_by_index(filled: Database, explained: Explained) -> None:
@@ -390,7 +392,7 @@ async def test_references_of_many_tenants_are_read_by_a_loose_index_scan(
         async with session_of() as session:
             assert [record async for record in dependencies.not_there(session, [MINE, THEIRS], None)]
             walked = [node.condition for node in explained.nodes if "target_id >" in node.condition]
-            assert len(walked) == 1, "else each step reads all that comes before it"
+            assert len(walked) == 1, "otherwise each step reads all earlier rows"
             assert [record async for record in dependencies.unassigned(session, [MINE, THEIRS], None)]
             assert await dependencies.unknown_assignments(session, [MINE, THEIRS], None) == []
             assert await references.read_tenants(session, [MINE, THEIRS], hashes) == set()

@@ -86,7 +86,7 @@ async def are_read(database: Database, rules: dict[str, ReadingRules] = RULES) -
 
 
 async def test_tenant_counts_as_read_only_under_current_rules_and_versions(database: Database) -> None:
-    assert not await are_read(database), "no rules have been followed"
+    assert not await are_read(database), "no rules are stored"
     await catch_up(database)
     assert await are_read(database)
     for name in "ab":
@@ -95,7 +95,7 @@ async def test_tenant_counts_as_read_only_under_current_rules_and_versions(datab
         )
         assert not await are_read(database)
         await catch_up(database)
-        assert await are_read(database), "what a later release reads is left to it"
+        assert await are_read(database), "a later release's collections do not count"
     others = {"policies": ReadingRules({"use": ("groups",)}, assignable=False)}
     assert not await are_read(database, others)
     assert not await are_read(database, {**RULES, "apps": ReadingRules({"x": ("groups",)}, assignable=False)})
@@ -175,7 +175,7 @@ async def rows(database: Database) -> list[tuple[Any, ...]]:
 async def test_first_version_stores_the_same_references_as_a_reader(database: Database) -> None:
     await catch_up(database)
     await sync(database, TENANT, [referring(groupIds=["b", "a"], use="c"), referring("q"), policy("r")], "policies")
-    assert await unread(database) == 1, "the one that came without"
+    assert await unread(database) == 1, "the version without references"
     assert await stored_references(database) == [(1, "a"), (1, "b"), (1, "c")]
     kept = await rows(database)
     async with database.tenant(TENANT) as session:
@@ -220,7 +220,7 @@ async def test_first_listing_counts_as_read_under_rules_without_references(datab
     observer = Observer(ObservationRules(type_key="policies"), reading=NOTHING["policies"])
     observed = observer.observe({"id": "p", "groupIds": ["a"]}, with_references=True)
     await sync(database, TENANT, [observed, policy("q")], "policies")
-    assert await unread(database) == 1, "the one that came without"
+    assert await unread(database) == 1, "the version without references"
     await catch_up(database, NOTHING)
     assert (await stored_references(database), await unread(database)) == ([], 0)
 
@@ -232,7 +232,7 @@ async def test_references_follow_added_and_removed_rules(database: Database) -> 
     assert await stored_references(database) == [(1, "a")]
     async with database.tenant(TENANT) as session:
         await references.follow_rules(session, NOTHING)
-    assert await unread(database) == 1, "the only one of which something was found"
+    assert await unread(database) == 1, "only this version has a reference"
     await catch_up(database, NOTHING)
     assert await stored_references(database) == []
 
@@ -261,7 +261,7 @@ async def test_two_readers_divide_the_unread_items(database: Database, database_
         await references.catch_up(database, TENANT, RULES)
         waiting = asyncio.create_task(catch_up(database))
         await _until_a_transaction_waits(database_url)
-        assert not waiting.done(), "who asks waits for what another is reading"
+        assert not waiting.done(), "a reader waits for the references that another task reads"
     await waiting
     async with database.tenant(TENANT, read_only=True) as session:
         found = await dependencies.to_items(session, [("groups", "a")], 100)

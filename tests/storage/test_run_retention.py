@@ -166,7 +166,7 @@ def test_forgetting_runs_changes_no_answer(database_url: str, examples: int) -> 
             forgotten = await history.forget(most)
             event("runs were forgotten" if forgotten else "none was forgotten")
             after, presumed = await history.answers()
-            assert presumed <= presumed_before, "what was sure still is"
+            assert presumed <= presumed_before, "certainty is kept"
             assert {question: after[question] for question in before if after[question] != before[question]} == {}
 
     holds()
@@ -309,7 +309,7 @@ def saw(**ids: str) -> Step:
             0,
         ),
     ],
-    ids=["one for another", "one of another collection"],
+    ids=["another item", "an item of another collection"],
 )
 async def test_run_that_noticed_an_absence_is_kept_despite_equal_counts(
     database: Database, played: list[Step], noticing: list[int], forgotten: int

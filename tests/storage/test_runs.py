@@ -174,7 +174,7 @@ async def test_unread_items_are_not_counted_as_missing(database: Database) -> No
     refused = (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     await end(database, TENANT, run, RunStatus.PARTIAL, {"a": (Outcome.COMPLETE, None), "b": refused})
     counts = (await _record(database, run)).counts
-    assert (counts.missing, counts.not_read) == (2, 1), "what a GET by id did not find is missing, read or not"
+    assert (counts.missing, counts.not_read) == (2, 1), "an item that GET by id did not find is missing, read or not"
 
 
 async def test_only_an_open_run_renews_its_lease(database: Database) -> None:
@@ -316,7 +316,7 @@ async def test_queued_run_knows_the_number_of_runs_ahead(database: Database) -> 
     await end(database, NEIGHBOUR, holder)
     assert [await ahead(before.run_id), await ahead(run.run_id)] == [None, 1]
     assert await _open(database, before, slots) is runs.OpeningState.RUNNING
-    assert [await ahead(before.run_id), await ahead(uuid4())] == [None, None], "neither is queued"
+    assert [await ahead(before.run_id), await ahead(uuid4())] == [None, None], "neither run is queued"
 
 
 async def test_expired_run_is_found_and_closed_as_abandoned_once(database: Database) -> None:

@@ -125,7 +125,7 @@ async def test_only_the_receipt_names_the_tenant_after_a_purge(postgres: Embedde
         connection.execute("ANALYZE")
     before = rows_of_database(url)
     theirs = naming(before, THEIRS)
-    assert theirs.keys() == OF_TENANTS | {"portfolio_run"}, "the walk sees each table"
+    assert theirs.keys() == OF_TENANTS | {"portfolio_run"}, "the walk covers each table"
     assert statistics_naming(url, THEIRS) >= {"sync_run", "inventory_item"}
 
     with tenant_purge(owner_url, THEIRS) as purge:

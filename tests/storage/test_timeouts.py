@@ -104,7 +104,7 @@ async def test_frozen_holder_of_the_slot_lock_blocks_others_only_briefly(databas
         async with database.tenant(NEIGHBOUR) as session:
             opening = await runs.open_run(session, run, SLOTS)
         assert opening.state is runs.OpeningState.RUNNING
-        assert frozen.poll() is None, "it stands still, and nobody has ended it"
+        assert frozen.poll() is None, "the frozen process is still alive"
     finally:
         os.kill(frozen.pid, signal.SIGKILL)
         frozen.wait()

@@ -49,7 +49,7 @@ async def test_not_found_item_is_gone_and_no_other_item_is_missing(database: Dat
     assert await record(database, start, uuid4(), missing=["1"]) == LookResult(gone=1)
     assert await scalar(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
     assert await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
-    assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "by the run that listed both"
+    assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "last seen by the run that listed both"
     await sync(database, TENANT, [TWO], "a")
     assert await scalar(database, "SELECT count(*) FROM item_absence") == 1
     assert await states(database) == {"1": State.MISSING, "2": State.PRESENT}
@@ -65,7 +65,7 @@ async def test_log_position_never_moves_back(database: Database) -> None:
     third = await begin(database)
     await store_look(database, LogLook("auditEvents", error_code=ErrorCode.GRAPH_THROTTLED), third.at)
     position = (await begin(database)).positions["auditEvents"]
-    assert (position.handled, position.read_at) == (["e2"], second.at), "a failure handles nothing"
+    assert (position.handled, position.read_at) == (["e2"], second.at), "a failed look handles no event"
     assert (position.tried_at, position.error_code) == (third.at, ErrorCode.GRAPH_THROTTLED)
 
 

@@ -35,7 +35,7 @@ async def test_access_rules_take_effect_at_once_and_are_audited(clients: Clients
     assert (await admin.post("/access/revoke", data=form(rule_id=rule["access_rule_id"]))).status_code == 303
     assert "Contoso" in await words_of(reader, "/")
     await admin.post("/access", data=hide)
-    assert "Contoso" in await words_of(reader, "/"), "an old form that is sent again changes nothing"
+    assert "Contoso" in await words_of(reader, "/"), "a repeated form changes nothing"
     records = [(act["subject"], act["reason"]) for act in await json_of(admin, "/api/audit?action=access_changed")]
     assert records == [
         ("revoke: the role reader, tag emea", None),
@@ -51,9 +51,11 @@ async def test_rule_hides_or_shows_a_tenant_for_a_person(clients: Clients) -> No
         assert f"/tenants/{CONTOSO}" not in await words_of(operator, "/")
         show = form(who=person, what=f"tenant:{CONTOSO}")
         assert (await admin.post("/access", data=show)).status_code == 303
-        assert f"/tenants/{CONTOSO}" in await words_of(operator, "/"), "a rule about the same is replaced"
+        assert f"/tenants/{CONTOSO}" in await words_of(operator, "/"), "a rule about the same subject is replaced"
     newcomer = form(who=f"{uuid4()}/{uuid4()}".upper(), what="all")
-    assert (await admin.post("/access", data=newcomer)).status_code == 303, "who has not signed in is named by id"
+    assert (await admin.post("/access", data=newcomer)).status_code == 303, (
+        "a person who never signed in is named by id"
+    )
 
 
 @pytest.mark.parametrize(

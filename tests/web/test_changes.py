@@ -61,7 +61,7 @@ async def test_changes_are_described_newest_first(database: Database, signed_in:
     changed = rows[kinds.index("changed")]
     assert "level: 1 → 2" in changed
     assert "was called “Policy 1”" in rows[kinds.index("renamed")]
-    assert "has to read auditEvents" in changed, "which log would know who did it"
+    assert "has to read auditEvents" in changed, "the page names the log that would have the actor"
     assert "1 of 1 collection read to their end by their latest run" in " ".join(page.split())
     assert f'href="/tenants/{CONTOSO}/items/{COMPLIANCE}/1"' in page
     assert [record["kind"] for record in await json_of(signed_in, f"/api{CHANGES}")] == kinds
@@ -210,5 +210,5 @@ async def test_large_hostile_changes_fit_the_page_and_are_escaped(
         table = await signed_in.get(address)
         assert table.headers["content-type"] == "text/csv; charset=utf-8"
         assert table.text.startswith("tenant_id,run_id,noticed_at,")
-        assert table.text.count(str(CONTOSO)) == 60, "all of them"
+        assert table.text.count(str(CONTOSO)) == 60, "all changes"
     assert (await signed_in.get("/changes.csv?kind=missing")).text.count("\n") == 1

@@ -95,7 +95,9 @@ async def test_codec_requires_at_least_role_operator(
         answer = await anonymous.post(address, json={"payloads": []}, headers=FROM_TEMPORAL_WEB)
         assert answer.status_code == 401
         assert "not signed in" in answer.json()["detail"]
-        assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB, "or Temporal Web cannot say what is wrong"
+        assert answer.headers["access-control-allow-origin"] == TEMPORAL_WEB, (
+            "otherwise Temporal Web cannot show the error"
+        )
 
 
 async def test_codec_requires_access_to_all_tenants(app: FastAPI, database: Database) -> None:

@@ -40,7 +40,7 @@ def test_printed_address_signs_in_and_ctrl_c_stops_the_page(environment: dict[st
         output, errors = process.communicate(timeout=DEADLINE_SECONDS)
     assert "Traceback" not in errors
     token = printed["sign_in_url"].rpartition("/")[2]
-    assert token not in output + errors, "the log does not hold what signs somebody in"
+    assert token not in output + errors, "the log has no sign-in token"
 
 
 def test_unexpected_error_is_logged_without_stored_values(database_url: str, tmp_path: Path) -> None:

@@ -215,4 +215,4 @@ async def test_answers_are_cached_for_a_minute_up_to_a_limit() -> None:
     for question in range(KEPT_ANSWERS):
         await answer(str(question))
     await answer("a")
-    assert questions.count("a") == 3, "the least new answer is forgotten"
+    assert questions.count("a") == 3, "the oldest answer is evicted"

@@ -64,7 +64,7 @@ async def test_tenant_is_added_changed_and_removed_with_audit_records(clients: C
     new = form(name="Tailspin", tenant_id=str(added), tags="emea, vip", reason="a new customer")
     assert (await admin.post(PATH, data=new)).status_code == 303
     assert names(await json_of(admin, f"/api{PATH}")) == ["Contoso", "Fabrikam", "Never read", "Tailspin"]
-    assert "Tailspin" in await words_of(admin, "/"), "every page knows it at once"
+    assert "Tailspin" in await words_of(admin, "/"), "every page shows it at once"
     assert await asyncio.to_thread(table.entry, added) == {
         "id": str(added),
         "name": "Tailspin",
@@ -82,7 +82,7 @@ async def test_tenant_is_added_changed_and_removed_with_audit_records(clients: C
     assert (await admin.post(f"{PATH}/{added}/remove", data=form(reason="left"))).status_code == 303
     assert "Tailspin Toys" not in names(await json_of(admin, f"/api{PATH}"))
     await admin.post(PATH, data=new)
-    assert "Tailspin" not in names(await json_of(admin, f"/api{PATH}")), "an old form that is sent again adds nothing"
+    assert "Tailspin" not in names(await json_of(admin, f"/api{PATH}")), "a repeated form adds nothing"
     acts = await json_of(admin, "/api/audit")
     assert [(act["action"], act["subject"], act["reason"]) for act in acts if act["tenant_id"] == str(added)] == [
         ("tenant_removed", "Tailspin Toys", "left"),

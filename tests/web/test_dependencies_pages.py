@@ -145,7 +145,7 @@ async def test_dangling_references_exclude_unread_targets(database: Database, si
     assert "No reference leads to nothing" in await words_of(signed_in, f"{OF}/dangling")
     await sync_with_references(database, everything[1])
     page = await words_of(signed_in, f"{OF}/dangling")
-    assert "Pilot devices" in row_of(page, "Baseline"), "by its last name"
+    assert "Pilot devices" in row_of(page, "Baseline"), "under its latest name"
     assert "gone" in row_of(page, "Baseline")
     assert "1 reference of items" in page
     (record,) = [record for record in await json_of(signed_in, f"/api{OF}/dangling") if record["answer"] == "dangling"]

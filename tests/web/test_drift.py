@@ -73,7 +73,7 @@ async def test_findings_are_listed_by_item_and_updated_after_a_run(database: Dat
     assert (found[0]["external_id"], found[0]["kind"]) == ("1", "changed")
     page = await words_of(clients[Role.READER], DRIFT)
     rows = rows_of(page)
-    assert "weakens protection" in rows[1], "what weakens first"
+    assert "weakens protection" in rows[1], "weakening findings come first"
     assert "state" in rows[1]
     assert '"enabled" "disabled"' in rows[1].replace("'", '"')
     assert any("missing" in row for row in rows)
@@ -213,7 +213,7 @@ async def test_baseline_from_run_or_tenant_is_set_and_removed(database: Database
     await post(approver, BASELINES, act(name="theirs", of="tenant", other=str(FABRIKAM)))
     page = await words_of(approver, f"{DRIFT}?baseline=theirs")
     link = f"/tenants/{FABRIKAM}/items/{CONFIGURATIONS}/only%20there"
-    assert f'href="{link}"' in page, "the item that is missing here has its page there"
+    assert f'href="{link}"' in page, "the missing item's page is the other tenant's"
     await words_of(approver, link)
     findings = re.findall(r'name="finding" value="([^"]+)"', page)
     form = await words_of(approver, f"{DRIFT}/decide?{urlencode([('finding', finding) for finding in findings])}")

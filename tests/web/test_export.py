@@ -98,7 +98,7 @@ async def test_archive_is_limited_to_a_category_as_of_a_run(
     wrong = await request_export(clients[Role.OPERATOR], at="yesteryear")
     assert wrong.status_code == 404
     assert (await request_export(clients[Role.OPERATOR], category="nonsense")).status_code == 400
-    assert len(await exports(database)) == 1, "what was not given out is not recorded"
+    assert len(await exports(database)) == 1, "a refused export is not recorded"
 
 
 async def test_repeated_form_gives_one_archive(database: Database, clients: dict[Role, httpx.AsyncClient]) -> None:
@@ -124,7 +124,7 @@ async def test_archive_requires_role_operator_and_confirmation(
     assert await exports(database) == []
 
 
-@pytest.mark.parametrize("tenant_id", [UNREAD, uuid4()], ids=["never read", "of nobody"])
+@pytest.mark.parametrize("tenant_id", [UNREAD, uuid4()], ids=["never read", "unknown tenant"])
 async def test_unread_or_unknown_tenant_has_no_archive(
     database: Database, clients: dict[Role, httpx.AsyncClient], tenant_id: UUID
 ) -> None:

@@ -220,7 +220,7 @@ async def test_missing_items_are_filtered_on_the_page_and_in_csv(
     ):
         page = await words_of(signed_in, f"{missing}?{query}")
         assert (">Block legacy<" in page) is is_shown, query
-        assert "Head office" not in page, "it was not looked for"
+        assert "Head office" not in page, "it was not searched"
         found = [item["display_name"] for item in await json_of(signed_in, f"/api{missing}?{query}")]
         assert ("Block legacy" in found) is is_shown, query
         assert ("Block legacy" in (await signed_in.get(f"{missing}.csv?{query}")).text) is is_shown, query

@@ -112,7 +112,7 @@ async def test_edit_is_attributed_to_the_next_noticed_version(database: Database
     await sync(database, CONTOSO, events, "auditEvents")
     rows = rows_of(await words_of(signed_in, ITEM), 'id="versions"')
     assert "by ada@contoso.example" in rows[1]
-    assert "eve@contoso.example" not in " ".join(rows), "nobody noticed a change after that edit"
+    assert "eve@contoso.example" not in " ".join(rows), "no change was noticed after that edit"
     assert "ada@contoso.example" not in rows[0]
 
 
@@ -167,7 +167,7 @@ async def test_an_approver_pins_and_unpins_a_version(database: Database, clients
     rows = rows_of(await words_of(reader, ITEM), 'id="versions"')
     assert "the approver (for the audit)" in rows[1]
     assert "Unpin version 1" in await words_of(approver, ITEM)
-    assert "Unpin version 1" not in await words_of(clients[Role.ADMIN], ITEM), "it is somebody else's"
+    assert "Unpin version 1" not in await words_of(clients[Role.ADMIN], ITEM), "the pin is another person's"
     assert (await approver.post(unpins, data=act(version="1"))).status_code == 303
     assert "the approver (" not in await words_of(reader, ITEM)
     for wrong, status in (({"version": "9"}, 404), ({"version": "0"}, 422), ({"confirmed": ""}, 400)):

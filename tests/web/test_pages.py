@@ -138,7 +138,7 @@ async def test_expired_links_and_sessions_are_refused(
         remaining = await session.execute(
             text("SELECT (SELECT count(*) FROM sign_in_link), (SELECT count(*) FROM web_session)")
         )
-        assert remaining.one() == (1, 0), "what has expired is deleted when a link is made"
+        assert remaining.one() == (1, 0), "expired links are deleted when a link is made"
 
 
 async def test_sign_out_ends_the_session_and_is_audited(database: Database, signed_in: httpx.AsyncClient) -> None:
@@ -166,7 +166,7 @@ async def test_audit_records_cannot_be_changed_or_deleted(database: Database, si
 @pytest.mark.parametrize(
     "headers",
     [{}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN}],
-    ids=["nothing said", "another origin", "cross-site"],
+    ids=["no header", "another origin", "cross-site"],
 )
 async def test_cross_site_post_is_refused(signed_in: httpx.AsyncClient, headers: dict[str, str]) -> None:
     answer = await signed_in.post("/sign-out", headers=headers)

@@ -116,7 +116,7 @@ async def test_forwarded_headers_do_not_change_the_host_name(proxied: FastAPI) -
             assert (await client.post("/sign-out", headers=headers)).status_code == status
     for host in ("evil.example", "127.0.0.1", "localhost"):
         async with client_from(proxied, "10.0.0.5", host) as client:
-            assert (await client.get("/")).status_code == 400, "its own name alone"
+            assert (await client.get("/")).status_code == 400, "only its own name"
 
 
 async def test_only_https_pages_send_strict_transport_security(proxied: FastAPI, app: FastAPI) -> None:

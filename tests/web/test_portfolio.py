@@ -105,7 +105,7 @@ async def test_tenant_page_summarises_its_runs_and_links_to_details(database: Da
     for link in ("changes?since=1d", "changes?since=7d", "missing", "drift", "coverage", f"runs/{run.run_id}"):
         assert f'href="/tenants/{CONTOSO}/{link}"' in page, link
     assert "<b>1</b> missing" in page
-    assert "by 2 runs" in page, "not the one under way"
+    assert "by 2 runs" in page, "not the open run"
     assert "Start a run" not in page
     assert "Start a run" in await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}")
 

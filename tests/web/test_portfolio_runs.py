@@ -280,7 +280,7 @@ async def test_queued_portfolio_run_without_worker_is_shown(
         )
         async with database.no_tenant() as session:
             await portfolio.open_portfolio(session, identity)
-        assert await _listed(contoso, "") == [[ids[ours]]] * 3, "its record and what Temporal tells are one"
+        assert await _listed(contoso, "") == [[ids[ours]]] * 3, "its record and Temporal's entry are one row"
 
 
 async def _lists(client: httpx.AsyncClient, query: str, ids: list[str]) -> bool:

@@ -175,7 +175,7 @@ async def test_lists_show_a_queued_run_without_worker(
     record = await json_of(reader, f"/api{started}")
     async with database.tenant(CONTOSO) as session:
         await open_run(session, identity(POLICIES, run_id=UUID(record["run_id"])), SLOTS)
-    assert (await words_of(reader, "/runs")).count(row) == 1, "its record and what Temporal tells are one run"
+    assert (await words_of(reader, "/runs")).count(row) == 1, "its record and Temporal's entry are one row"
     assert await listed_ids(reader, "/runs") == [record["run_id"]] * 2
 
 
@@ -346,7 +346,7 @@ async def test_live_page_follows_the_run_to_its_end(app: FastAPI, database: Data
         await end(database, CONTOSO, run)
         last = await stream.event() or ""
         assert "success" in last
-        assert '<div id="live" hx-swap-oob="delete">' in last, "nobody asks again"
+        assert '<div id="live" hx-swap-oob="delete">' in last, "the page stops its updates"
         assert await stream.event() is None
     assert "hx-sse" not in await words_of(reader, address)
     await words_of(reader, f"/tenants/{FABRIKAM}/runs/{run.run_id}/live", 404)

@@ -31,7 +31,9 @@ async def test_person_sees_only_the_tenants_of_access_rules(app: FastAPI, databa
         assert "Ours" in await words_of(client, f"/tenants/{CONTOSO}/items")
         refused = await words_of(client, f"/tenants/{FABRIKAM}/items", 404)
         unknown = await words_of(client, f"/tenants/{UUID(int=9)}/items", 404)
-        assert refused.replace(str(FABRIKAM), "") == unknown.replace(str(UUID(int=9)), ""), "nor is it said to exist"
+        assert refused.replace(str(FABRIKAM), "") == unknown.replace(str(UUID(int=9)), ""), (
+            "its existence is not revealed"
+        )
 
 
 async def test_row_level_security_limits_the_portfolio_to_visible_tenants(app: FastAPI, database: Database) -> None:

@@ -137,7 +137,7 @@ async def test_setting_is_set_different_or_unknown_in_each_tenant(
     assert "another value" in states[FABRIKAM]
     assert "unknown" in states[UNREAD]
     assert "never read" in states[UNREAD]
-    assert "setting=bitLockerEnabled%3Dfalse" in states[CONTOSO], "the link leads to the items that set it"
+    assert "setting=bitLockerEnabled%3Dfalse" in states[CONTOSO], "the link leads to the items with the setting"
     only = await words_of(signed_in, "/settings?setting=bitLockerEnabled&value=false&state=set")
     assert f"/tenants/{CONTOSO}/items" in only
     assert f"/tenants/{FABRIKAM}/items" not in only

@@ -120,7 +120,7 @@ async def test_a_run_is_cancelled_before_its_next_step(
     )
     (closed,) = played.finished
     assert closed.status is RunStatus.CANCELLED
-    assert len(played.fetches) == fetches, "it did not go on first"
+    assert len(played.fetches) == fetches, "the run took no further step"
     assert closed.cancel_reason == ("enough" if by_signal else None)
 
 

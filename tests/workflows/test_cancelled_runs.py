@@ -96,7 +96,7 @@ async def test_a_run_is_cancelled_during_a_wave(time_skipping: WorkflowEnvironme
     closed = script.finished[0]
     assert len(script.finished) == 1
     assert (closed.status, closed.error_codes) == (RunStatus.CANCELLED, [ErrorCode.CANCELLED])
-    assert closed.counts.created == 2, "what has landed is kept"
+    assert closed.counts.created == 2, "merged waves are kept"
     assert closed.collections["a"].outcome is Outcome.INCOMPLETE
     assert closed.cancel_requested_by == ("me" if by_signal else "Temporal cancellation")
 

@@ -53,6 +53,6 @@ async def test_a_long_wait_for_graph_continues_as_new_with_the_remaining_patienc
     (closed,) = script.finished
     assert closed.error_codes == [ErrorCode.GRAPH_THROTTLED]
     # At the start, after 50 and after 100 minutes. At a continue-as-new, this server sometimes skips too far.
-    assert 2 <= len(script.fetches) <= 3, "there is one patience, not one for each execution"
+    assert 2 <= len(script.fetches) <= 3, "one retry limit for all executions"
     assert len(histories) > 2
     assert all(len(history.events) < 120 for history in histories)

@@ -79,7 +79,7 @@ def test_a_wave_of_an_earlier_release_never_holds_two_pages_of_one_collection() 
     frontier.fold_page(wave[0], page, NOW, Random(1))
     frontier.begin_merging(wave)
     frontier.fold_lost(wave[:1], [page], limit=3)
-    assert [cursor.losses for cursor in frontier.cursors] == [0, 1], "what follows, and the page that was lost"
+    assert [cursor.losses for cursor in frontier.cursors] == [0, 1], "the following page, and the lost page"
     assert len(frontier.take_wave(NOW)) == 1
     assert len(frontier.take_wave(NOW)) == 1
 
@@ -189,7 +189,7 @@ def test_a_pause_holds_only_its_family_until_its_exact_end() -> None:
     assert [entry.type_key for entry in frontier.take_wave(NOW)] == ["c"]
     assert frontier.take_wave(NOW + timedelta(seconds=29.9)) == []
     assert due_of(frontier, NOW) == NOW + timedelta(seconds=30)
-    assert due_of(frontier, NOW + timedelta(seconds=30)) is None, "it waits for nothing but a wave in flight"
+    assert due_of(frontier, NOW + timedelta(seconds=30)) is None, "only a wave in flight is awaited"
     assert [entry.type_key for entry in frontier.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
@@ -198,7 +198,7 @@ def test_a_family_with_turns_has_one_wave_in_flight_and_then_waits() -> None:
     (cursor,) = frontier.take_wave(NOW)
     assert [entry.type_key for entry in frontier.take_wave(NOW)] == ["c"]
     assert frontier.take_wave(NOW) == []
-    assert due_of(frontier, NOW) is None, "it waits for the wave in flight"
+    assert due_of(frontier, NOW) is None, "the wave in flight is awaited"
     frontier.fold_page(cursor, PageResult(type_key="a"), NOW, Random(1))
     ended_at = NOW + timedelta(seconds=5)
     frontier.give_back([cursor], ended_at)
@@ -358,7 +358,7 @@ def test_a_known_throttle_waits_as_long_as_graph_asks() -> None:
     minutes = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=10)})
     frontier = remembering(known_failure(ErrorCode.GRAPH_THROTTLED, within=timedelta(hours=1)))
     assert attempts_until_the_end(frontier, repeat(minutes)) == 3
-    assert frontier.paused["family"] == NOW + timedelta(minutes=30), "the family is left alone, whatever the attempts"
+    assert frontier.paused["family"] == NOW + timedelta(minutes=30), "the family stays paused, whatever the attempts"
 
 
 def test_malformed_answers_have_three_attempts_beside_other_failures() -> None:

@@ -281,7 +281,7 @@ async def test_a_cancel_stops_started_runs_and_leaves_joined_runs(client: Client
         history = readable(await ours.fetch_history())
     assert joined.status is WorkflowExecutionStatus.RUNNING
     asked_by = "me" if by_signal else "Temporal cancellation"
-    assert asked_by in history, "the run's own record says by whom it was cancelled"
+    assert asked_by in history, "the run's own record names its canceller"
     outcomes = {outcome.tenant_id: (outcome.status, outcome.joined) for outcome in portfolio.outcomes()}
     assert outcomes == {
         tenants[0]: (RunStatus.RUNNING, True),

@@ -166,7 +166,7 @@ async def test_an_hour_in_the_queue_adds_little_history(
         record = await queued_run.record()
     assert record is not None
     assert record.error_codes == [ErrorCode.CONCURRENCY_LIMIT]
-    assert hours * HOUR / 2 < waited(histories) <= hours * HOUR, "what is left of it, PostgreSQL took in earnest"
+    assert hours * HOUR / 2 < waited(histories) <= hours * HOUR, "PostgreSQL took the remaining real time"
     assert size_bytes(histories) <= hours * BYTES_AN_HOUR + len(histories) * BYTES_AN_EXECUTION
 
 
@@ -181,7 +181,7 @@ async def test_a_queued_run_continues_as_new_with_its_place_and_patience(
         record = await queued_run.record()
     assert len(histories) > 2
     assert all(len(history.events) < EVENTS_SUGGESTED * 2 for history in histories)
-    assert waited(histories) <= patience, "it has one patience, not one for each execution"
+    assert waited(histories) <= patience, "one queue limit for all executions"
     assert record is not None
     assert (record.run_id, record.queued_at) == (first.run_id, first.queued_at)
     assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.CONCURRENCY_LIMIT])
@@ -205,7 +205,7 @@ async def test_begin_run_returns_the_plan_only_with_the_slot(
     answers = [answer for history in histories for answer in openings(history)]
     assert [answer.opening for answer in answers[-2:]] == ["waiting_for_slot", "running"]
     assert [len(answer.plan) for answer in answers] == [0] * (len(answers) - 1) + [len(EVERYTHING.type_keys)]
-    assert all(answer.policy.queue_patience == 100 * HOUR for answer in answers), "runs of release 0.3.0 look there"
+    assert all(answer.policy.queue_patience == 100 * HOUR for answer in answers), "runs of release 0.3.0 read it there"
 
 
 def openings(history: WorkflowHistory) -> list[BeginRunResult]:

@@ -59,7 +59,7 @@ async def test_a_workflow_with_an_invalid_selection_fails_at_once(
     assert isinstance(cause, ApplicationError)
     assert words in cause.message
     assert len(cause.message) < 1000
-    assert script.finished == [], "no activity has been asked for anything"
+    assert script.finished == [], "no activity was scheduled"
 
 
 @pytest.mark.asyncio(loop_scope="session")

@@ -377,7 +377,7 @@ async def test_retry_after_pauses_only_its_throttle_family(time_skipping: Workfl
     began = reads[0][1]
     waited = {key: max(moment for name, moment in reads if name == key) - began for key in "abc"}
     assert waited["a"] >= 600
-    assert waited["b"] >= 600, "it shares the budget"
+    assert waited["b"] >= 600, "the collection shares the budget"
     assert waited["c"] < 300
 
 
@@ -397,9 +397,9 @@ async def test_waves_of_a_family_with_turns_wait_for_their_turn(time_skipping: W
     script = Script({"a": [1], "b": [1], "fast": [1]}, families={"a": "slow", "b": "slow"}, before_fetch=note)
     script.intervals, script.wave_limit = {"slow": timedelta(minutes=5)}, 1
     assert (await run(time_skipping, script)).status is RunStatus.SUCCESS
-    assert began["fast"] - began["a"] < 300, "another family is not kept waiting"
+    assert began["fast"] - began["a"] < 300, "another family does not wait"
     assert began["b"] - began["a"] >= 300
-    assert len(script.fetches) == 3, "nobody asks only to be told to wait"
+    assert len(script.fetches) == 3, "no wave is sent only to be told to wait"
 
 
 async def test_every_cursor_of_a_first_listing_is_marked(time_skipping: WorkflowEnvironment) -> None:

@@ -135,7 +135,7 @@ async def test_a_recreation_first_seen_by_a_faulty_run_becomes_one_change(databa
     faulty = await begin(database, TENANT, A)
     await land(database, TENANT, faulty, [policy("2")])
     await end(database, TENANT, faulty, RunStatus.PARTIAL, FAILED)
-    assert await feed.kinds_and_ids() == [(ChangeKind.APPEARED, "2")], "that it is none cannot be told yet"
+    assert await feed.kinds_and_ids() == [(ChangeKind.APPEARED, "2")], "the recreation is not known yet"
     clean = await begin(database, TENANT, A)
     await land(database, TENANT, clean, [policy("2"), policy("9", level=9)])
     await end(database, TENANT, clean)
@@ -147,7 +147,7 @@ async def test_a_recreation_first_seen_by_a_faulty_run_becomes_one_change(databa
             "1",
             clean.run_id,
         )
-    assert await of_the_faulty_run.new_changes(run_id=faulty.run_id) == [], "it is told once"
+    assert await of_the_faulty_run.new_changes(run_id=faulty.run_id) == [], "the change is reported once"
     await sync(database, TENANT, [policy("1"), policy("2"), policy("9", level=9)], A)
     assert await feed.kinds_and_ids() == [(ChangeKind.CAME_BACK, "1")]
 
@@ -156,7 +156,7 @@ async def test_a_faulty_run_delays_changes_and_invents_none(database: Database, 
     await sync(database, TENANT, [policy("1"), policy("2")], A)
     await feed.kinds_and_ids()
     await sync(database, TENANT, [policy("1", extra=1)], A, status=RunStatus.PARTIAL, outcomes=FAILED)
-    assert await feed.kinds_and_ids() == [(ChangeKind.CHANGED, "1")], "what was read is known"
+    assert await feed.kinds_and_ids() == [(ChangeKind.CHANGED, "1")], "changes of read items are reported"
     await sync(database, TENANT, [], A, status=RunStatus.FAILED, outcomes=FAILED)
     await sync(database, TENANT, [], A, status=RunStatus.CANCELLED)
     assert await feed.kinds_and_ids() == []
@@ -369,12 +369,12 @@ async def test_not_found_needs_an_audit_log_read_after_the_change(
 
     await sync(database, TENANT, [policy("1")], A)
     await sync(database, TENANT, [policy("1", extra=1)], A)
-    assert await audit() is AuditStatus.NOT_READ, "it never was"
+    assert await audit() is AuditStatus.NOT_READ, "the log was never read"
     refused: dict[str, tuple[Outcome, ErrorCode | None]] = {
         AUDIT_EVENTS: (Outcome.FAILED, ErrorCode.GRAPH_PERMISSION_MISSING)
     }
     await sync(database, TENANT, [], AUDIT_EVENTS, status=RunStatus.FAILED, outcomes=refused)
-    assert await audit() is AuditStatus.NOT_READ, "the tenant does not grant it"
+    assert await audit() is AuditStatus.NOT_READ, "the tenant does not grant the log's permission"
     await sync(database, TENANT, [], AUDIT_EVENTS)
     assert await audit() is AuditStatus.NOT_FOUND
 

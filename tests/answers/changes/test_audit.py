@@ -104,13 +104,13 @@ def test_not_found_needs_a_log_listing_begun_after_the_observation(
 ) -> None:
     assert attribution([], AuditAction.CHANGED, NOON - HOUR, NOON, covered, log=AUDIT_EVENTS).status is status
     known = attribution([event("Patch")], AuditAction.CHANGED, NOON - HOUR, NOON, covered, log=AUDIT_EVENTS)
-    assert known.status is AuditStatus.FOUND, "an event that was read explains, whatever has not been read"
+    assert known.status is AuditStatus.FOUND, "an event that was read explains the change, though others are unread"
 
 
 def test_an_object_without_an_audit_log_is_not_audited() -> None:
     for events in ([], [event("Delete")]):
         found = attribution(events, AuditAction.GONE, NOON, NOON, READ, log=None)
-        assert found == Attribution(status=AuditStatus.NOT_AUDITED), "an event that names it is about something else"
+        assert found == Attribution(status=AuditStatus.NOT_AUDITED), "the event is about another object"
 
 
 @given(

@@ -81,7 +81,7 @@ async def test_text_shows_changes_field_by_field(starter: CommandLine) -> None:
     assert '    displayName: "Policy a" → "Other"' in result.stdout
     assert "missing (high, not listed)  Compliance policy: Policy d" in result.stdout
     assert "came back  Compliance policy: Policy d" in result.stdout
-    assert "\x1b" not in result.stdout, "a name does not steer a terminal"
+    assert "\x1b" not in result.stdout, "a name has no terminal control characters"
     assert "1 appeared, 1 came back, 1 changed, 1 missing, 1 renamed; " in result.stderr
     assert "groups" not in result.stdout
 

@@ -257,7 +257,7 @@ async def test_a_reversed_comparison_has_mirrored_results(
     back, _ = await compared(database, [POLICIES], turned=True)
     assert Counter(_TURNED.get(item.status, item.status) for item in back) == Counter(item.status for item in items)
     ids = Counter(entry.external_id for item in items for entry in (*item.here, *item.there))
-    assert set(ids.values()) <= {1}, "each item is told once"
+    assert set(ids.values()) <= {1}, "each item has one row"
     assert ids.total() == len(here) + len(there)
 
 

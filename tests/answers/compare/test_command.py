@@ -73,7 +73,7 @@ async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> No
     assert result.code == 0
     assert "different in 1 field  " in result.stdout
     assert "level: 1 | 2" in result.stdout
-    assert "One" not in result.stdout, "what is the same is counted, and not listed"
+    assert "One" not in result.stdout, "equal items are counted, not listed"
     only = await run("alpha", "beta", "--only", "only_there")
     assert "Theirs" in only.stdout
     assert "Mine" not in only.stdout
@@ -136,7 +136,7 @@ async def test_by_setting_compares_nothing_without_read_policy_collections(run: 
 
 async def test_zero_counts_are_not_printed(run: Terminal) -> None:
     assert "0 items" not in (await run("alpha", "beta", "--type", POLICIES)).stdout
-    assert "the same" not in (await run("alpha", "beta")).stdout, "there are no groups"
+    assert "the same" not in (await run("alpha", "beta")).stdout, "neither tenant has groups"
     result = await run("alpha", "beta", "--type", "groups")
     assert result.stdout.splitlines()[-1] == "nothing to compare: neither tenant has an item in the collection"
 

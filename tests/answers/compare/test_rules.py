@@ -214,7 +214,9 @@ def test_an_unresolved_id_proves_neither_equality_nor_difference() -> None:
     two_there = neutral(
         POLICIES, {"id": guid(200), "assignments": assigned(2, 3)}, translations(n2="Pilot", n3="Staff")
     )
-    assert verdict(here, two_there, POLICIES).status is Status.DIFFERENT, "one is not two, whatever it means"
+    assert verdict(here, two_there, POLICIES).status is Status.DIFFERENT, (
+        "one id differs from two, whatever the ids mean"
+    )
     edited = neutral(POLICIES, {"id": guid(200), "level": 1, "assignments": assigned(2)})
     assert verdict(here, edited, POLICIES).status is Status.DIFFERENT
 
@@ -255,7 +257,7 @@ def test_a_detail_read_for_one_item_only_is_no_difference(applies_to: list[JsonV
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAIL_NOT_READ}))
     found = verdict(one, neutral(LIFETIMES, {**listed, "level": 2}), LIFETIMES)
     assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
-    assert verdict(other, other, LIFETIMES).status is Status.SAME, "read by one release"
+    assert verdict(other, other, LIFETIMES).status is Status.SAME, "both were read by one release"
     assert verdict(one, one, LIFETIMES).status is Status.SAME
     more = neutral(
         LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, translations(n1="App", n2="Other")

@@ -65,7 +65,7 @@ async def test_each_deviation_has_a_finding_until_it_is_reverted(database: Datab
         ("3", FindingKind.ITEM_MISSING, ""),
         ("4", FindingKind.ITEM_ADDED, ""),
     }
-    assert (await evaluated(database)).findings == found.findings, "a second look changes nothing"
+    assert (await evaluated(database)).findings == found.findings, "a second evaluation changes nothing"
     await sync(database, TENANT, [policy("1"), policy("2"), policy("3")], A)
     after = await evaluated(database)
     assert open_findings(after) == []
@@ -210,7 +210,7 @@ async def test_another_tenants_current_inventory_can_be_the_baseline(database: D
     await sync(database, OTHER, [], A, status=RunStatus.FAILED, outcomes={A: FAILED})
     unchanged = await against_other(database)
     assert deviations(open_findings(unchanged)) == deviations(open_findings(found)), (
-        "nothing is known of the other tenant now"
+        "the other tenant's latest read failed"
     )
     assert [collection.type_key for collection in unchanged.report.left_out] == [A]
 
@@ -303,7 +303,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_revoked(database: Data
     assert (item.state, item.covers, item.display_name) == (DecisionState.HOLDS, 2, "Policy 1")
     assert await still_open() == {other}
     await sync(database, TENANT, [policy("1", level=3, mode="x", more=1), policy("2", level=2)], A)
-    assert await still_open() == {other}, "what deviates later is decided, too"
+    assert await still_open() == {other}, "the decision covers later deviations"
     await decide_about(Decision.EXPECTED, field="le*")
     assert await still_open() == set()
     found = {finding.path: finding for finding in (await evaluated(database)).findings if finding.external_id == "1"}

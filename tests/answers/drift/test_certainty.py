@@ -132,7 +132,7 @@ async def test_a_detail_read_in_one_tenant_only_opens_and_resolves_no_finding(da
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
     assert set(unresolved(await against_other(database))) == {"level", "appliesTo[#1]"}
     await sync(database, OTHER, [lifetime(level=1)], LIFETIMES)
-    assert set(unresolved(await against_other(database))) == {"level", "appliesTo[#1]"}, "it may still hold"
+    assert set(unresolved(await against_other(database))) == {"level", "appliesTo[#1]"}, "the deviation may still exist"
     async with database.tenant(TENANT) as session:
         await drop_baseline(session, "other")
         await set_tenant(session, "other", TENANT, OTHER, "ada", None)
@@ -184,7 +184,7 @@ async def test_an_item_with_unread_details_keeps_its_findings_unchecked(database
     async with database.tenant(TENANT) as session:
         assert await drop_baseline(session, "golden")
         await set_moment(session, "golden", before.report.baseline.at, "ada", None)
-    assert (await evaluated(database)).findings == [], "what it said before is not what it says now"
+    assert (await evaluated(database)).findings == [], "the deviation of an earlier version opens no finding"
 
 
 async def test_an_item_whose_baseline_version_is_deleted_is_left_out(database: Database) -> None:
@@ -228,11 +228,11 @@ async def test_an_unresolved_id_opens_and_resolves_no_finding_against_another_te
     assert {path.partition("[")[0]: finding.kind for path, finding in before.items()} == {
         "assignments": FindingKind.ADDED,
         "level": FindingKind.CHANGED,
-    }, "one assignment more is one more, whatever its group is called"
+    }, "an added assignment deviates, whatever its group is called"
     await sync(database, OTHER, [policy("9", **theirs | {"assignments": [assigned("x")]})], A)
     await sync(database, TENANT, [policy(assignments=[assigned(UNKNOWN)], mode="new")], A)
     found = await against_other(database)
-    assert set(unresolved(found)) == (set(before) - {"level"}) | {"mode"}, "the group may be the same, or not"
+    assert set(unresolved(found)) == (set(before) - {"level"}) | {"mode"}, "the groups may be the same"
     assert [(left_out.external_id, left_out.reason) for left_out in found.report.left_out_items] == [("1", "undecided")]
 
 

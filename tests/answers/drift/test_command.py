@@ -73,7 +73,7 @@ async def test_drift_is_shown_with_names_and_can_be_decided(run: Terminal, drift
     decided = await run("drift", "decide", TENANT, fingerprint[:12], "--as", "accepted", "--why", "pilot", "--json")
     assert DriftFindingRecord.model_validate(orjson.loads(decided.stdout)).decision == "accepted"
     report, *lines = (await run("drift", "show", TENANT, "--json")).objects()
-    assert (report["counts"]["accepted"], len(lines)) == (1, 2), "what is accepted is left out"
+    assert (report["counts"]["accepted"], len(lines)) == (1, 2), "accepted findings are left out"
     everything = (await run("drift", TENANT, "--baseline", "golden", "--all", "--json")).objects()
     assert len(everything) == 4
     assert "accepted by ada: pilot" in (await run("drift", TENANT, "--all")).stdout
@@ -95,7 +95,7 @@ async def test_a_limit_bounds_the_output_but_not_the_exit_code(
     for tenant_id, weak in zip(names, (False, False, True), strict=True):
         await sync(database, tenant_id, [policy(number, level=2, **({"x": 1} if weak else {})) for number in "123"], A)
     report, finding = (await run("drift", "alpha", "--limit", "1", "--json")).objects()
-    assert (report["counts"]["open"], finding["label"]) == (3, "level"), "the report counts all"
+    assert (report["counts"]["open"], finding["label"]) == (3, "level"), "the report counts all findings"
     limited = await run("drift", "alpha", "--limit", "1")
     assert (limited.stdout.count("1 → 2"), limited.stderr.splitlines()[-1]) == (1, "--limit 1 leaves out 2 more rows")
     lines = await run("drift", "--all-tenants", "--limit", "2", "--fail-on", "low")
@@ -104,7 +104,7 @@ async def test_a_limit_bounds_the_output_but_not_the_exit_code(
     assert lines.code == 4
     rows = await run("drift", "--all-tenants", "--limit", "4", "--csv")
     assert len(rows.stdout.splitlines()) == 5
-    assert rows.stderr.splitlines()[-1] == "--limit 4 leaves out 8 more rows", "no tenant goes unasked"
+    assert rows.stderr.splitlines()[-1] == "--limit 4 leaves out 8 more rows", "every tenant is evaluated"
     page = await run("drift", "alpha", "--limit", "1", "--html", tmp_path / "page.html")
     assert (page.code, page.stderr.count("\n")) == (2, 1)
 
@@ -156,7 +156,7 @@ async def test_a_threshold_makes_the_exit_code_4(
     await sync(database, TENANT, [policy("1", passwordMinimumLength=4)], A, "groups")
     result = await run("drift", TENANT, *options)
     assert result.code == code, result.stderr
-    assert "1 open" in result.stdout or "nothing open" in result.stdout, "the answer is printed whatever the exit code"
+    assert "1 open" in result.stdout or "nothing open" in result.stdout, "the answer is printed with every exit code"
     if options:
         await run("drift", "decide", TENANT, "--field", "password*", "--as", "accepted", "--why", "agreed")
         assert (await run("drift", TENANT, *options)).code == 0

@@ -98,7 +98,9 @@ def test_a_removed_requirement_weakens_but_an_added_alternative_has_no_direction
     path = "grantControls.builtInControls[]"
     assert direction_of(ACCESS, REMOVED, path, "mfa", None) is ProtectionEffect.WEAKENS
     assert direction_of(ACCESS, ADDED, path, None, "compliantDevice") is None
-    assert severity_of(ACCESS, ADDED, path, None, "compliantDevice") is Severity.HIGH, "by its place, as before"
+    assert severity_of(ACCESS, ADDED, path, None, "compliantDevice") is Severity.HIGH, (
+        "the severity depends on the place, as before"
+    )
 
 
 @pytest.mark.parametrize(

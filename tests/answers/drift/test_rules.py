@@ -59,7 +59,7 @@ def test_newly_requested_properties_are_no_drift() -> None:
     assert paths({"a": 1}, {"a": 1, "owners": [{"id": "one"}]}) == []
     assert paths({"a": 1, "owners": []}, {"a": 2}) == ["a"]
     assert paths({"owners": []}, {"owners": [{"id": "one"}]}) != []
-    assert paths({"owners": None}, {"owners": {"id": "one"}}) != [], "what there was none of"
+    assert paths({"owners": None}, {"owners": {"id": "one"}}) != [], "the property was null, not unread"
 
 
 def test_properties_that_a_form_0_baseline_lacks_are_no_drift() -> None:
@@ -73,7 +73,7 @@ def test_properties_that_a_form_0_baseline_lacks_are_no_drift() -> None:
 
     assert paths(before, after, is_sorted=True) == []
     assert paths(before, {**after, "a": 2, "nothing": 3}, is_sorted=True) == ["a", "nothing"]
-    assert paths(before, {}, is_sorted=True) == ["a", "links"], "what is there no more is drift"
+    assert paths(before, {}, is_sorted=True) == ["a", "links"], "a removed property is drift"
     assert paths(before, after, is_sorted=False) == ["apps", "links[1].policy", "links[1].size", "new"]
 
 
@@ -205,4 +205,4 @@ def test_a_list_keeps_its_finding_when_it_changes_again(old: set[str], new: set[
     )
     if first and second:
         assert first[0][0] == second[0][0]
-        assert (first == second) == (new == newer), "a decision is about the members"
+        assert (first == second) == (new == newer), "the decision covers the members"

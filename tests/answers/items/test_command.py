@@ -184,7 +184,7 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
     wave = [named_item(*key) for key in KEYS if key[0] != "groups" and key[1] != "a"]
     await sync(database, OTHER, wave, *types, status=RunStatus.PARTIAL, outcomes=outcomes)
     records = (await other("items", "--json")).items()
-    assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "by contract"
+    assert {line["state"] for line in records if line["type_key"] == "groups"} == {"missing"}, "JSON keeps its contract"
     selection = str((await other("runs", "--json")).objects()[0]["selection_hash"])
     for options in ((), ("--selection", selection)):
         result = await other("items", *options)
@@ -192,7 +192,7 @@ async def test_unread_items_are_called_not_read_in_texts(database: Database, oth
         assert groups.count("not read") == len(IDS)
         assert groups.count("failed:graph_permission_missing") == len(IDS)
         assert "missing " not in groups.replace("permission_missing", "")
-        assert "low" not in groups, "nobody knows the state, so nothing is sure or unsure"
+        assert "low" not in groups, "an unknown state has no confidence"
         [missing_line] = [line for line in others.splitlines() if "missing" in line]
         assert missing_line.split()[:5] == ["Zulu", "a", "missing", "low", "not_listed"]
     details = await other("show", "groups", "z")

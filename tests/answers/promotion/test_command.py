@@ -92,7 +92,9 @@ async def test_a_plan_names_each_items_action_and_requests(promote: Terminal) ->
     by_title = {item["title"]: item for item in items}
     create, assign = by_title["New"]["requests"]
     (update,) = by_title["Changed"]["requests"]
-    assert [create["number"], update["number"], assign["number"]] == [2, 1, 3], "assignments come when all is there"
+    assert [create["number"], update["number"], assign["number"]] == [2, 1, 3], (
+        "assignments follow when all items exist"
+    )
     assert not {"id", "createdDateTime", "assignments"} & create["body"].keys()
     (assignment,) = assign["body"]["assignments"]
     assert assignment["target"] == {

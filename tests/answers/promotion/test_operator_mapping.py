@@ -82,7 +82,7 @@ async def test_an_app_referenced_by_its_app_id_is_mapped(promote: Terminal, sour
     assert [reason["code"] for reason in before["reasons"]] == ["reference_unresolved"]
     assert "use promote map" in before["reasons"][0]["unblocked_by"]
     record = await mapping(promote, PRINCIPALS, source, target)
-    assert record["source_id"] == principal(1, "", "")["id"], "the item, whatever it was called by"
+    assert record["source_id"] == principal(1, "", "")["id"], "the same item under either name"
     after = await planned(promote, "Own app")
     assert after["action"] == "create"
     assert after["requests"][0]["body"]["conditions"]["applications"]["includeApplications"] == [OWN_APP_THERE]

@@ -70,7 +70,7 @@ async def test_one_command_plans_a_golden_tenant_into_ten_others(promote: Termin
     assert plan_items.pop("unread") is None
     for number in range(10):
         (listed,) = (await promote("list", f"branch-{number}", "--json")).objects()
-        assert listed == plan_items[f"branch-{number}"], "each plan is stored, and is the one that is told"
+        assert listed == plan_items[f"branch-{number}"], "each printed plan is stored"
     cells = {
         (row["code"], row["about"]): {cell["tenant"]["name"]: len(cell["items"]) for cell in row["cells"]}
         for row in rows
@@ -148,7 +148,7 @@ async def test_a_plan_uses_the_item_versions_of_a_baseline(promote: Terminal) ->
         "Changed": "update",
         "Same": "blocked",
         "For staff": "create",
-    }, "an item that was renamed since may be the target's one of the old name"
+    }, "a renamed item may be the target's item of the old name"
     assert "the target has another item" in policies["Same"]["reasons"][0]["text"]
     assert policies["Changed"]["requests"][0]["body"]["passcodeMinimumLength"] == 8
     assert "passcodeMinimumLength" not in policies["New"]["requests"][0]["body"]

@@ -96,7 +96,7 @@ async def test_each_tenant_has_a_state_for_a_setting(starter: Starter) -> None:
         {"value": "false", "items": 1, "name": None},
         {"value": "true", "items": 1, "name": None},
     ]
-    assert by_tenant[ON]["values"] == [{"value": "true", "items": 1, "name": None}], "what is gone sets nothing"
+    assert by_tenant[ON]["values"] == [{"value": "true", "items": 1, "name": None}], "a missing item sets nothing"
     assert by_tenant[HIDDEN]["values"] == [{"value": None, "items": 1, "name": None}]
     assert by_tenant[UNREAD]["not_read"] == [{"type_key": COMPLIANCE, "reason": "failed:graph_permission_missing"}]
     assert by_tenant[NEVER]["not_read"] == [{"type_key": COMPLIANCE, "reason": "never_read"}]

@@ -37,7 +37,7 @@ def test_state_is_never_negative_with_unread_data(
     if state is SettingState.NOT_SET:
         assert not values
     if state is SettingState.OTHER_VALUE:
-        assert None not in values, "a hidden value may be the one"
+        assert None not in values, "a hidden value may be equal"
 
 
 @given(found_values, wanted_values)

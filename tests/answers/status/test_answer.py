@@ -57,7 +57,7 @@ async def test_status_counts_the_latest_run_of_each_collection(database: Databas
     await sync(database, CALM, [], "auditEvents")
 
     found = await states(database)
-    assert list(found) == [UNREAD, WORRIED, CALM], "the most urgent first"
+    assert list(found) == [UNREAD, WORRIED, CALM], "the most urgent tenant comes first"
     assert found[UNREAD].attention == [Attention.NEVER_READ]
     worried = found[WORRIED]
     assert (worried.collections, worried.read, worried.missing, worried.run_status) == (4, 2, 1, RunStatus.FAILED)
