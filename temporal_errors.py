@@ -64,10 +64,10 @@ _TLS = re.compile(
 )
 
 
-async def if_there(asked: Awaitable[AnswerT]) -> AnswerT | None:
+async def if_there(call: Awaitable[AnswerT]) -> AnswerT | None:
     """The answer of a call; None if Temporal finds no such workflow or schedule."""
     try:
-        return await asked
+        return await call
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             return None
@@ -119,7 +119,7 @@ def search_attributes_by_hand(namespace: str) -> str:
 
 
 def _in_words(status: RPCStatusCode, message: str, address: str, namespace: str) -> str:
-    said = _one_line(message) or "it says no more"
+    detail = _one_line(message) or "it says no more"
     if status is RPCStatusCode.NOT_FOUND and "namespace" in message.lower():
         return (
             f"Temporal at {address} has no namespace {namespace!r}; check TEMPORAL_NAMESPACE, or create it:"
@@ -127,10 +127,10 @@ def _in_words(status: RPCStatusCode, message: str, address: str, namespace: str)
         )
     if status is RPCStatusCode.INVALID_ARGUMENT and "search attribute" in message:
         return (
-            f"Temporal at {address} does not take this product's search attributes in namespace {namespace!r} ({said});"
-            f" {search_attributes_by_hand(namespace)}"
+            f"Temporal at {address} does not take this product's search attributes in namespace {namespace!r}"
+            f" ({detail}); {search_attributes_by_hand(namespace)}"
         )
-    meaning = _MEANINGS[status].format(status=status.name, message=said, namespace=namespace)
+    meaning = _MEANINGS[status].format(status=status.name, message=detail, namespace=namespace)
     return f"Temporal at {address} {meaning}"
 
 

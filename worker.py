@@ -427,9 +427,9 @@ async def _main(*, check_only: bool) -> int:
         for name in ("temporalio.activity", "temporalio.workflow", "temporalio.worker._worker"):
             logging.getLogger(name).addFilter(KnownFailures())
         logging.getLogger("asyncio").addFilter(WithoutQuotes())
-        told = None if settings.graph_proxy_url else overlooked(os.environ)
-        if told is not None:
-            logging.getLogger(__name__).warning(told)
+        warning = None if settings.graph_proxy_url else overlooked(os.environ)
+        if warning is not None:
+            logging.getLogger(__name__).warning(warning)
         check_key(settings)
         if not settings.has_key:
             logging.getLogger(__name__).warning(NO_KEY_WARNING)

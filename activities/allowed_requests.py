@@ -30,11 +30,11 @@ class AllowedRequests:
     async def refused(
         self, tenant_id: UUID, run_id: UUID, api_version: str, cursors: Iterable[CursorRequest]
     ) -> dict[Link, CursorFailure]:
-        asked = list(cursors)
-        unknown = self.unknown([cursor.type_key for cursor in asked], api_version)
+        requested = list(cursors)
+        unknown = self.unknown([cursor.type_key for cursor in requested], api_version)
         links = {
             (cursor.type_key, cursor.url)
-            for cursor in asked
+            for cursor in requested
             if cursor.type_key not in unknown and not self._is_own(cursor, tenant_id)
         }
         if links:
@@ -44,7 +44,9 @@ class AllowedRequests:
                     links = set()
         untrusted = CursorFailure(code=ErrorCode.GRAPH_UNTRUSTED_LINK, retryable=False)
         of_unknown = {
-            (cursor.type_key, cursor.url): unknown[cursor.type_key] for cursor in asked if cursor.type_key in unknown
+            (cursor.type_key, cursor.url): unknown[cursor.type_key]
+            for cursor in requested
+            if cursor.type_key in unknown
         }
         return {**of_unknown, **dict.fromkeys(links, untrusted)}
 

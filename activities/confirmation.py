@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
-from activities.failures import told
+from activities.failures import batch_failure
 from activities.graph_activities import GraphActivities
 from activities.items_by_id import ShownById
 from activities.messages.confirmation import ConfirmedShare, ConfirmMissing, ConfirmMissingResult
@@ -44,8 +44,8 @@ class ConfirmActivities(GraphActivities):
         if not unknown or confirmed.paced is not None:
             return confirmed
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
-            left = await confirming.count_unlisted(session, request.run_id, list(unknown))
-        failed = {key: ConfirmedShare(left=left.get(key, 0), failure=failure) for key, failure in unknown.items()}
+            remaining = await confirming.count_unlisted(session, request.run_id, list(unknown))
+        failed = {key: ConfirmedShare(left=remaining.get(key, 0), failure=failure) for key, failure in unknown.items()}
         return confirmed.model_copy(update={"collections": {**confirmed.collections, **failed}})
 
     async def _confirmed(self, request: ConfirmMissing) -> ConfirmMissingResult:
@@ -80,7 +80,7 @@ class ConfirmActivities(GraphActivities):
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
         except GraphRequestError as error:
-            return dict.fromkeys(items, told(error, request.told_after))
+            return dict.fromkeys(items, batch_failure(error, request.told_after))
         return {item: answers[get.key] for item, get in zip(items, gets, strict=True)}
 
     def _url(self, item: UnlistedItem) -> str:
@@ -169,7 +169,7 @@ class ConfirmActivities(GraphActivities):
                 )
             await confirming.mark_found_by_id(session, request.run_id, found)
             pending = await details.count_pending(session, request.run_id, request.type_keys) if read_anew else {}
-            left = await confirming.count_unlisted(session, request.run_id, request.type_keys)
+            remaining = await confirming.count_unlisted(session, request.run_id, request.type_keys)
             await runs.renew_lease(session, request.run_id, LEASE)
         found_of, gone_of = (Counter(item.type_key for item in items) for items in (found, gone))
         return ConfirmMissingResult(
@@ -178,7 +178,7 @@ class ConfirmActivities(GraphActivities):
                 type_key: ConfirmedShare(
                     found=found_of[type_key],
                     gone=gone_of[type_key],
-                    left=left.get(type_key, 0),
+                    left=remaining.get(type_key, 0),
                     pending=pending.get(type_key, 0),
                     failure=_most_patient(
                         [

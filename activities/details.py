@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.document_gaps import completed
-from activities.failures import told
+from activities.failures import batch_failure
 from activities.graph_activities import GraphActivities
 from activities.messages.details import DetailProgress, FetchDetails, FetchDetailsResult
 from activities.messages.pages import CursorFailure
@@ -100,8 +100,8 @@ class DetailActivities(GraphActivities):
             return fetched
         shares = [Share(share.type_key, share.part, share.of) for share in unknown]
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
-            left = await details.left(session, request.run_id, shares)
-        failed = {key: DetailProgress(left=share.items, failure=refused[key]) for key, share in left.items()}
+            remaining = await details.left(session, request.run_id, shares)
+        failed = {key: DetailProgress(left=share.items, failure=refused[key]) for key, share in remaining.items()}
         return fetched.model_copy(update={"collections": {**fetched.collections, **failed}})
 
     async def _fetched(self, request: FetchDetails) -> FetchDetailsResult:
@@ -125,23 +125,23 @@ class DetailActivities(GraphActivities):
         if earlier is not None:
             return FetchDetailsResult.model_validate(earlier)
         observers = await self._observers.of_tenant(request.tenant_id)
-        items, asked = await crunch(tenant.id, self._opened, tenant, request, pending, observers)
+        items, sends = await crunch(tenant.id, self._opened, tenant, request, pending, observers)
         for item in items:
             if item.given_up is not None and item.given_up.code is ErrorCode.STORAGE_DAMAGED:
                 activity.logger.warning(
                     "damaged: the pending details of %s %s", item.pending.type_key, item.pending.external_id
                 )
-        if not asked:
+        if not sends:
             await self._complete_partial(request, items)
             return await self._recorded(request, shares, items, {})
-        family = self._catalog.collections[asked[0].item.pending.type_key].throttle_family
+        family = self._catalog.collections[sends[0].item.pending.type_key].throttle_family
         began, answered = time.monotonic(), 0
         failures: list[tuple[str, CursorFailure]] = []
         async with self._graph.admission() as admission:
-            while answered < len(asked) and not failures and not admission.is_taken:
+            while answered < len(sends) and not failures and not admission.is_taken:
                 if answered and time.monotonic() - began > TOGETHER_SECONDS:
                     break
-                batch = asked[answered : answered + request.limit]
+                batch = sends[answered : answered + request.limit]
                 async with self._pace.turn(request.tenant_id, family) as wait:
                     if wait:
                         if answered:
@@ -159,7 +159,7 @@ class DetailActivities(GraphActivities):
                 answered += len(batch)
             await self._complete_partial(request, items)
             await self._pace.heed(request.tenant_id, family, [failure for _, failure in failures])
-            return await self._recorded(request, shares, items, _by_share(asked[:answered], failures), answered)
+            return await self._recorded(request, shares, items, _by_share(sends[:answered], failures), answered)
 
     def _opened(
         self,
@@ -170,9 +170,9 @@ class DetailActivities(GraphActivities):
     ) -> tuple[list[_Item], list[_Asked]]:
         limit = request.limit * min(MERGED_TOGETHER, request.batches)
         items: list[_Item] = []
-        asked: list[_Asked] = []
+        sends: list[_Asked] = []
         for pending_item in pending:
-            if len(asked) >= limit:
+            if len(sends) >= limit:
                 break
             item = self._item(pending_item, observers)
             items.append(item)
@@ -180,9 +180,9 @@ class DetailActivities(GraphActivities):
                 call, failure = untrusted
                 item.reading.give_up(call, failure)
             if item.given_up is None:
-                asked += [_Asked(item, call) for call in item.reading.open[: limit - len(asked)]]
+                sends += [_Asked(item, call) for call in item.reading.open[: limit - len(sends)]]
                 self._complete(item)
-        return items, asked
+        return items, sends
 
     def _item(self, pending: PendingDetails, observers: TenantObservers) -> _Item:
         """The item with its progress; given up if its row is damaged: the next run lists it again."""
@@ -201,27 +201,27 @@ class DetailActivities(GraphActivities):
             return item
 
     async def _ask(
-        self, tenant: TenantConfig, request: FetchDetails, asked: Sequence[_Asked], admission: Admission
+        self, tenant: TenantConfig, request: FetchDetails, sends: Sequence[_Asked], admission: Admission
     ) -> list[GraphAnswer | ReadFailure]:
-        gets = [GraphGet(str(number), sent.call.url) for number, sent in enumerate(asked)]
+        gets = [GraphGet(str(number), sent.call.url) for number, sent in enumerate(sends)]
         try:
             answers = await self._graph.read_batch(tenant, request.api_version, gets, admission)
         except AnswerTooLargeError:
             raise
         except GraphRequestError as error:
-            return [told(error, request.told_after)] * len(asked)
+            return [batch_failure(error, request.told_after)] * len(sends)
         return [answers[get.key] for get in gets]
 
     def _take_in(
         self,
         tenant: TenantConfig,
         request: FetchDetails,
-        asked: Sequence[_Asked],
+        sends: Sequence[_Asked],
         answers: Sequence[GraphAnswer | ReadFailure],
     ) -> list[tuple[str, CursorFailure]]:
         """Returns failures with their type keys. Hashes megabytes, so not for the event loop."""
         failures: list[tuple[str, CursorFailure]] = []
-        for sent, answer in zip(asked, answers, strict=True):
+        for sent, answer in zip(sends, answers, strict=True):
             item = sent.item
             failure = answer if isinstance(answer, ReadFailure) else item.reading.take(sent.call, answer)
             call = sent.call
@@ -239,7 +239,7 @@ class DetailActivities(GraphActivities):
             )
             if is_last or not failure.retryable:
                 item.reading.give_up(call, failure)
-        for item in {id(sent.item): sent.item for sent in asked}.values():
+        for item in {id(sent.item): sent.item for sent in sends}.values():
             self._complete(item)
         return failures
 
@@ -303,7 +303,7 @@ class DetailActivities(GraphActivities):
         """
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
-        gone = [item for item in items if item.reading.gone]
+        gone_items = [item for item in items if item.reading.gone]
         rest = [item for item in items if item not in whole and not item.reading.gone]
         # Computed before a connection is held.
         noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
@@ -323,14 +323,14 @@ class DetailActivities(GraphActivities):
                     observations,
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-            await details.drop(session, request.run_id, [item.pending for item in (*done, *gone)])
+            await details.drop(session, request.run_id, [item.pending for item in (*done, *gone_items)])
             merged = {id(item) for item in stale}
             failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in rest]
             await details.note(session, request.run_id, noted, failures_of)
-            left = await details.left(session, request.run_id, shares)
+            remaining = await details.left(session, request.run_id, shares)
             if not await runs.renew_lease(session, request.run_id, LEASE):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
-            read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone))
+            read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone_items))
             moved = {item.pending.type_key for item in items if item.moved}
             causes = {item.pending.type_key: item.cause for item in rest if item.cause is not None}
             result = FetchDetailsResult(
@@ -340,8 +340,8 @@ class DetailActivities(GraphActivities):
                     share.type_key: DetailProgress(
                         read=read_of[share.type_key],
                         gone=gone_of[share.type_key],
-                        left=left[share.type_key].items if share.type_key in left else 0,
-                        failed=left[share.type_key].failed if share.type_key in left else 0,
+                        left=remaining[share.type_key].items if share.type_key in remaining else 0,
+                        failed=remaining[share.type_key].failed if share.type_key in remaining else 0,
                         moved=share.type_key in moved,
                         failure=failures.get(share.type_key),
                         cause=causes.get(share.type_key),
@@ -369,8 +369,8 @@ def _attempts(request: FetchDetails, type_key: str, code: ErrorCode) -> int:
     """The number of failures, the last with this code, after which an item is given up."""
     limits = [request.attempts]
     known = next(share.known_failure for share in request.shares if share.type_key == type_key)
-    if known is not None and known.code is code and known.patience is not None:
-        limits.append(known.patience.attempts)
+    if known is not None and known.code is code and known.retry_limits is not None:
+        limits.append(known.retry_limits.attempts)
     if code is ErrorCode.GRAPH_MALFORMED_RESPONSE and request.malformed_attempts is not None:
         limits.append(request.malformed_attempts)
     return min(limits)
@@ -404,14 +404,14 @@ def _together(before: FetchDetailsResult, further: FetchDetailsResult) -> FetchD
     return FetchDetailsResult(requests=requests, changed=before.changed + further.changed, collections=collections)
 
 
-def _by_share(asked: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
+def _by_share(sends: Sequence[_Asked], failures: Sequence[tuple[str, CursorFailure]]) -> dict[str, CursorFailure]:
     """The failure that decides how each share continues: with one of `SHARED_CODES`, else with the longest wait."""
-    asked_of = Counter(sent.item.pending.type_key for sent in asked)
-    of: dict[str, list[CursorFailure]] = {}
+    asked_of = Counter(sent.item.pending.type_key for sent in sends)
+    failures_of: dict[str, list[CursorFailure]] = {}
     for type_key, failure in failures:
-        of.setdefault(type_key, []).append(failure)
+        failures_of.setdefault(type_key, []).append(failure)
     deciding: dict[str, CursorFailure] = {}
-    for type_key, met in of.items():
+    for type_key, met in failures_of.items():
         retryable = [failure for failure in met if failure.retryable]
         if len(met) == asked_of[type_key] and all(failure.code in SHARED_CODES for failure in met):
             deciding[type_key] = met[0]

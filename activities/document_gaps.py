@@ -25,10 +25,10 @@ def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocum
 
     A detail that Graph now denies is gone once a second run is told the same.
     """
-    said: Any = {} if last is None or last.document is None else decode(last.document)
+    last_document: Any = {} if last is None or last.document is None else decode(last.document)
     denied = [part.place for part in (() if last is None else last.stale) if part.error_code is NOT_THERE]
     for place in reading.absent:
-        if value_at(said, place) and place not in denied:
+        if value_at(last_document, place) and place not in denied:
             reading.doubt(place)
     if reading.is_whole:
         return DetailedDocument(reading.whole())
@@ -37,7 +37,7 @@ def completed(reading: DetailReading, last: LastVersion | None) -> DetailedDocum
         lacked = {DetailPlace(*part.place) for part in last.lacked}
     elif last is not None and last.version_number > 0 and not all(map(reading.is_answer, reading.unread)):
         return None
-    document, lacking = reading.partial(said, lacked)
+    document, lacking = reading.partial(last_document, lacked)
     before = {} if last is None else {DetailPlace(*part.place): part.read_at for part in last.stale}
     as_of = None if last is None else last.as_of
     stale = [

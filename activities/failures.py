@@ -16,7 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from graph.credentials import CONFIGURATION_PATIENCE
+from graph.credentials import CONFIGURATION_RETRY_LIMIT
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from graph.tenants import TenantsFileError
 from inventory.data_keys import DataKeyError
@@ -76,16 +76,16 @@ def application_error(
             str(error),
             dict(error.context),
             type=error.code,
-            non_retryable=not error.retryable or waited >= min(graph_patience, error.patience),
+            non_retryable=not error.retryable or waited >= min(graph_patience, error.retry_limit),
             next_retry_delay=error.retry_after,
         )
     if isinstance(error, TenantsFileError | DataKeyError):
-        patience = min(graph_patience, CONFIGURATION_PATIENCE)
+        retry_limit = min(graph_patience, CONFIGURATION_RETRY_LIMIT)
         return ApplicationError(
             str(error),
             {"reason": str(error)},
             type=ErrorCode.CONFIGURATION_INVALID,
-            non_retryable=_waited() >= patience,
+            non_retryable=_waited() >= retry_limit,
         )
     if isinstance(error, StorageUnavailableError | StorageNotReadyError):
         return ApplicationError(str(error), type=ErrorCode.STORAGE_UNAVAILABLE)
@@ -118,7 +118,7 @@ async def tenant_result(
     return code
 
 
-def told(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
+def batch_failure(error: GraphRequestError, told_after: timedelta | None) -> ReadFailure:
     """The failure of each request of a failed `$batch`.
 
     Raises `error` if Temporal should retry the activity, or no request could succeed.

@@ -75,14 +75,14 @@ class NewItemReader:
         there: list[UnlistedItem] = []
         for likely in (True, False):
             found_ids = {item.external_id for item in there}
-            asked = [
+            candidates = [
                 UnlistedItem(collection.type_key, item_key(item.graph_id), graph_id=item.graph_id)
                 for item in searched
                 for collection in collections
                 if _may_name(item.activity, collection) is likely and item_key(item.graph_id) not in found_ids
             ]
-            answers = await self._items.existing(tenant, asked)
-            requests += len(asked)
+            answers = await self._items.existing(tenant, candidates)
+            requests += len(candidates)
             there += answers.found
             again |= {item.graph_id for item in searched if item_key(item.graph_id) in answers.again}
         listed: dict[UnlistedItem, JsonObject] = {}

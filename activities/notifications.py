@@ -47,7 +47,7 @@ from storage.notifications import KnownTenant
 CLAIM = timedelta(minutes=1)
 """How long an attempt holds its message: longer than it lasts, so that no two workers send the message at once."""
 
-DELIVERY_PATIENCE = timedelta(hours=24)
+DELIVERY_RETRY_LIMIT = timedelta(hours=24)
 """How long a message is tried after its events were noted."""
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=30)
@@ -262,7 +262,7 @@ class NotificationActivities:
         )
         wait = max(answer.retry_after or timedelta(0), wait_after(group.attempts))
         async with self._database.tenant(tenant_id) as session:
-            await notifications.mark(session, group, state, answer.text, wait=wait, patience=DELIVERY_PATIENCE)
+            await notifications.mark(session, group, state, answer.text, wait=wait, retry_limit=DELIVERY_RETRY_LIMIT)
         if not answer.is_delivered:
             activity.logger.warning("notification not sent to %s: %s", group.target, answer.text)
         return result.model_copy(

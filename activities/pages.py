@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.digested_pages import DigestedPage
-from activities.failures import told
+from activities.failures import batch_failure
 from activities.graph_activities import GraphActivities
 from activities.messages.merges import PromisedWave
 from activities.messages.pages import FetchPages, FetchPagesResult, PageResult, ranks
@@ -83,7 +83,7 @@ class FetchActivities(GraphActivities):
         except AnswerTooLargeError:
             raise
         except GraphRequestError as error:
-            return [told(error, request.told_after)] * len(gets)
+            return [batch_failure(error, request.told_after)] * len(gets)
         return [answers[get.key] for get in gets]
 
     async def _same(self, request: FetchPages, digested: Sequence[DigestedPage | None]) -> list[Collection[str]]:

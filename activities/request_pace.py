@@ -44,10 +44,10 @@ class Pace:
 
     @asynccontextmanager
     async def turn_within(
-        self, tenant_id: UUID, family: ThrottleFamily, patience: timedelta
+        self, tenant_id: UUID, family: ThrottleFamily, longest_wait: timedelta
     ) -> AsyncIterator[timedelta]:
-        """As `turn`, but sleeps for up to `patience`; for callers that have no workflow timer."""
-        ends = monotonic() + patience.total_seconds()
+        """As `turn`, but sleeps for up to `longest_wait`; for callers that have no workflow timer."""
+        ends = monotonic() + longest_wait.total_seconds()
         while True:
             async with self.turn(tenant_id, family) as wait:
                 if not wait or monotonic() + wait.total_seconds() > ends:
@@ -73,8 +73,8 @@ class Pace:
 
     async def heed(self, tenant_id: UUID, family: str, failures: list[CursorFailure]) -> None:
         """Pauses the family for the longest Retry-After."""
-        asked = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
-        longest = max((wait for wait in asked if wait is not None), default=timedelta(0))
+        waits = [believable(failure.retry_after) for failure in failures if failure.code is ErrorCode.GRAPH_THROTTLED]
+        longest = max((wait for wait in waits if wait is not None), default=timedelta(0))
         if longest > timedelta(0):
             async with self._database.tenant(tenant_id) as session:
                 await pacing.pause(session, family, longest)

@@ -78,6 +78,6 @@ class RetentionActivities:
 LimitT = TypeVar("LimitT", int, timedelta)
 
 
-def _narrower(allowed: LimitT | None, asked: LimitT | None) -> LimitT | None:
+def _narrower(allowed: LimitT | None, requested: LimitT | None) -> LimitT | None:
     """The limit that keeps more; None keeps all."""
-    return None if allowed is None or asked is None else max(allowed, asked)
+    return None if allowed is None or requested is None else max(allowed, requested)

@@ -14,7 +14,7 @@ from inventory.error_codes import ErrorCode
 from inventory.portfolio import TenantChoice
 from inventory.user_errors import UnavailableError
 
-UNNAMED_PATIENCE = timedelta(minutes=2)
+UNNAMED_RETRY_LIMIT = timedelta(minutes=2)
 """A file being saved may lack a tenant for a moment."""
 
 SETTLING_SECONDS = 2
@@ -31,7 +31,7 @@ class UnnamedTenantError(GraphRequestError):
             ErrorCode.AUTH_FAILED,
             "the worker's tenants file does not name this tenant",
             retryable=True,
-            patience=UNNAMED_PATIENCE,
+            retry_limit=UNNAMED_RETRY_LIMIT,
         )
         self.failing_for = since_change
 

@@ -230,11 +230,11 @@ def _goes_on(fetched: FetchPagesResult) -> bool:
     )
 
 
-def _following(asked: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
+def _following(requests: Sequence[CursorRequest], fetched: FetchPagesResult) -> list[CursorRequest]:
     """The next pages. Nothing follows a page that failed or is read again."""
     return [
         cursor.model_copy(update={"url": url})
-        for cursor, page in zip(asked, fetched.pages, strict=True)
+        for cursor, page in zip(requests, fetched.pages, strict=True)
         if page.failure is None and not cursor.is_read_again
         for url in [*([] if page.next_url is None else [page.next_url]), *page.more_urls]
     ]

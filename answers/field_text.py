@@ -97,12 +97,12 @@ class FieldText(NamedTuple):
     def summary(self, between: str = _PEOPLE_SEPARATOR, *, is_signed: bool = True) -> str:
         """One line without `lines`: `"a" → "b"`, or `+ "b"` (without `is_signed`, `"b"`)."""
         if self.before is not None and self.after is not None:
-            said = f"{self.before}{between}{self.after}"
+            text = f"{self.before}{between}{self.after}"
         elif self.after is not None:
-            said = f"{'+ ' if is_signed else ''}{self.after}"
+            text = f"{'+ ' if is_signed else ''}{self.after}"
         else:
-            said = "" if self.before is None else f"{'- ' if is_signed else ''}{self.before}"
-        return f"{said} ({self.note})" if said and self.note else said or self.note
+            text = "" if self.before is None else f"{'- ' if is_signed else ''}{self.before}"
+        return f"{text} ({self.note})" if text and self.note else text or self.note
 
     def of_two_sides(self) -> "FieldText":
         """Writes `nothing` for an absent side."""
@@ -122,7 +122,7 @@ class FieldText(NamedTuple):
         return "; ".join([*shown, *([counted(left_out, "more line")] if left_out > 0 else [])])
 
 
-def told(fields: Sequence[FieldT] | None) -> list[FieldT]:
+def shown_fields(fields: Sequence[FieldT] | None) -> list[FieldT]:
     """Leaves out fields that tell people nothing: empty against absent values, assignments' ids, and the type and JSON
     text beside a changed value.
     """
@@ -188,29 +188,31 @@ def _are_members(value: JsonValue) -> bool:
     return isinstance(value, list) and bool(value) and not any(isinstance(member, dict | list) for member in value)
 
 
-def _members(label: str, kind: str, gone: Sequence[JsonValue], came: Sequence[JsonValue], place: Place) -> FieldText:
-    note = ", ".join(f"{len(side):,} {word}" for side, word in ((came, "added"), (gone, "removed")) if side)
-    before, after = (_first_members(side, place) if side else None for side in (gone, came))
+def _members(
+    label: str, kind: str, removed: Sequence[JsonValue], added: Sequence[JsonValue], place: Place
+) -> FieldText:
+    note = ", ".join(f"{len(side):,} {word}" for side, word in ((added, "added"), (removed, "removed")) if side)
+    before, after = (_first_members(side, place) if side else None for side in (removed, added))
     if before is not None and after is not None:
         return FieldText(label, kind, note=note, lines=(f"- {before}", f"+ {after}"))
-    return FieldText(label, kind, before, after, note if max(len(gone), len(came)) > 1 else "")
+    return FieldText(label, kind, before, after, note if max(len(removed), len(added)) > 1 else "")
 
 
 def _first_members(members: Sequence[JsonValue], place: Place) -> str:
-    said = ", ".join(" ".join(_lines(member, place)) for member in members[:MEMBERS_SHOWN])
+    text = ", ".join(" ".join(_lines(member, place)) for member in members[:MEMBERS_SHOWN])
     more = len(members) - MEMBERS_SHOWN
-    return f"{_excerpts(said, said)[0]} and {more:,} more" if more > 0 else _excerpts(said, said)[0]
+    return f"{_excerpts(text, text)[0]} and {more:,} more" if more > 0 else _excerpts(text, text)[0]
 
 
 def _one_sided(label: str, kind: str, value: JsonValue, place: Place, whole_id: str) -> FieldText:
     lines = _lines(value, place)
     is_added = kind == DifferenceKind.ADDED
     if len(lines) == 1:
-        said = _excerpts(lines[0], lines[0])[0]
+        text = _excerpts(lines[0], lines[0])[0]
         if is_setting(value):
             last = label.rpartition(_PEOPLE_SEPARATOR)[2]
-            said, whole_id = said.removeprefix(f"{last}: ").removeprefix(f"{last}{_PEOPLE_SEPARATOR}"), ""
-        return FieldText(label, kind, None if is_added else said, said if is_added else None, whole_id)
+            text, whole_id = text.removeprefix(f"{last}: ").removeprefix(f"{last}{_PEOPLE_SEPARATOR}"), ""
+        return FieldText(label, kind, None if is_added else text, text if is_added else None, whole_id)
     content = content_of(value, place.name)
     if content is not None:
         note, lines = content.encoding, (content.text or "").splitlines()
@@ -228,10 +230,10 @@ def _changed(label: str, kind: str, before: JsonValue, after: JsonValue, place: 
         return _changed_text(label, kind, old, new)
     old_lines, new_lines = _lines(before, place), _lines(after, place)
     if len(old_lines) == len(new_lines) == 1:
-        said = (old_lines[0], new_lines[0])
-        if said[0] == said[1]:
-            said = (encode(before).decode(), encode(after).decode())
-        return FieldText(label, kind, *_excerpts(*said), whole_id)
+        texts = (old_lines[0], new_lines[0])
+        if texts[0] == texts[1]:
+            texts = (encode(before).decode(), encode(after).decode())
+        return FieldText(label, kind, *_excerpts(*texts), whole_id)
     return FieldText(label, kind, note=whole_id or "changed", lines=tuple(text_diff(old_lines, new_lines)))
 
 

@@ -56,11 +56,11 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
     return found
 
 
-def the_one(found: Sequence[UUID], value: str, what: str) -> UUID:
+def the_one(found: Sequence[UUID], value: str, noun: str) -> UUID:
     """`found` is not empty. Raises `UnknownIdError` for several."""
     if len(found) > 1:
         raise UnknownIdError(
-            f"several {what} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
+            f"several {noun} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
         )
     return found[0]
 

@@ -64,7 +64,12 @@ class WantedSetting(NamedTuple):
 
 def platforms(type_key: str, meta: Mapping[str, Any]) -> frozenset[Platform]:
     """Empty if unknown."""
-    told = meta.get("platforms")
-    texts = [*(told if isinstance(told, list) else [told]), meta.get("odata_type"), kind_of(type_key, meta), type_key]
-    said = " ".join(str(text).rpartition(".")[2] for text in texts if text)
-    return frozenset(platform for platform, sign in _SIGNS.items() if sign.search(said))
+    named_platforms = meta.get("platforms")
+    texts = [
+        *(named_platforms if isinstance(named_platforms, list) else [named_platforms]),
+        meta.get("odata_type"),
+        kind_of(type_key, meta),
+        type_key,
+    ]
+    joined = " ".join(str(text).rpartition(".")[2] for text in texts if text)
+    return frozenset(platform for platform, sign in _SIGNS.items() if sign.search(joined))

@@ -33,10 +33,10 @@ class OldDetailsRecord(BaseModel, frozen=True):
 
     def in_words(self, now: datetime) -> str:
         items = counted(self.items, "item")
-        of = f" of {', '.join(self.properties)}" if self.properties else ""
+        of_these = f" of {', '.join(self.properties)}" if self.properties else ""
         return (
-            f"{self.type_key}: rests on details read {age(self.read_at, now)} ({items}), so changes{of} since then may"
-            " still come"
+            f"{self.type_key}: rests on details read {age(self.read_at, now)} ({items}), so changes{of_these} since"
+            " then may still come"
         )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from answers.field_text import ShownField, field_text, path_beside, told
+from answers.field_text import ShownField, field_text, path_beside, shown_fields
 from inventory import visible_text
 
 MAX_NAME = 200
@@ -30,11 +30,11 @@ class FieldRow(NamedTuple):
 
 
 def rows(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS, most_lines: int = MAX_LINES) -> list[FieldRow]:
-    return [_row(field, most_lines) for field in told(fields)[:most]]
+    return [_row(field, most_lines) for field in shown_fields(fields)[:most]]
 
 
 def left_out(fields: Sequence[ShownField] | None, most: int = MAX_FIELDS) -> int:
-    return max(0, len(told(fields)) - most)
+    return max(0, len(shown_fields(fields)) - most)
 
 
 def visible(text: str) -> str:
@@ -51,14 +51,14 @@ def name(text: str | None) -> str:
 
 
 def _row(field: ShownField, most_lines: int) -> FieldRow:
-    said = field_text(field)
+    shown = field_text(field)
     return FieldRow(
-        label=name(said.label),
-        path=name(path_beside(field, said.label)),
-        kind=said.kind,
-        before=None if said.before is None else visible(said.before),
-        after=None if said.after is None else visible(said.after),
-        note=visible(said.note),
-        lines=tuple(visible(line) for line in said.lines[:most_lines]),
-        left_out=max(0, len(said.lines) - most_lines),
+        label=name(shown.label),
+        path=name(path_beside(field, shown.label)),
+        kind=shown.kind,
+        before=None if shown.before is None else visible(shown.before),
+        after=None if shown.after is None else visible(shown.after),
+        note=visible(shown.note),
+        lines=tuple(visible(line) for line in shown.lines[:most_lines]),
+        left_out=max(0, len(shown.lines) - most_lines),
     )

@@ -66,8 +66,8 @@ def is_annotation(name: str) -> bool:
 
 def value_lines(value: JsonValue, place: Place) -> list[str]:
     if isinstance(value, dict) and is_mark(value):
-        left = readable_lines(value)
-        return [HIDDEN] if left is None else [HIDDEN_IN_PART, *(f"| {line}" for line in left)]
+        lines = readable_lines(value)
+        return [HIDDEN] if lines is None else [HIDDEN_IN_PART, *(f"| {line}" for line in lines)]
     content = content_of(value, place.name)
     if content is not None:
         encoding = [content.encoding] if content.encoding else []
@@ -81,8 +81,8 @@ def value_lines(value: JsonValue, place: Place) -> list[str]:
 
 def readable_lines(value: JsonValue) -> list[str] | None:
     """The lines of a partly hidden text, `LEFT_OUT` for hidden ones; None for other values."""
-    left = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
-    return left.splitlines() if isinstance(left, str) else None
+    text = value.get(READABLE) if isinstance(value, dict) and is_mark(value) else None
+    return text.splitlines() if isinstance(text, str) else None
 
 
 def short_id(definition_id: str) -> str:
@@ -155,11 +155,11 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
         return _of_setting_value(value, place)
     if isinstance(value.get("definition"), dict) and "enabled" in value:
         return _definition_value(value)
-    told = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
-    if not told:
+    shown = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
+    if not shown:
         return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
     lines: list[str] = []
-    for name, child in told.items():
+    for name, child in shown.items():
         lines += labelled(name, value_lines(child, Place(name)))
     is_flat = not any(line.startswith(" ") for line in lines)
     whole = ", ".join(lines)
@@ -241,17 +241,17 @@ def _settings(instance: JsonObject, above: tuple[str, ...]) -> Iterator[_Setting
     for kind in _OF_SETTING_VALUES:
         held = instance.get(kind)
         values += [(kind, part) for part in (held if isinstance(held, list) else [held]) if isinstance(part, dict)]
-    said = [
+    settings = [
         (kind, part["value"], value_lines(part["value"], Place("value", definition, kind in CHOICES)))
         for kind, part in values
         if "value" in part
     ]
     below = [child for _, part in values for child in _children(part)]
-    if said or not below:
-        ids = [str(value) for kind, value, _ in said if kind in CHOICES and is_definition_id(str(value))]
+    if settings or not below:
+        ids = [str(value) for kind, value, _ in settings if kind in CHOICES and is_definition_id(str(value))]
         whole = ", ".join(ids) or (definition if is_definition_id(definition) else "")
-        lines = [line for _, _, value in said for line in value]
-        is_short = all(len(value) == 1 for _, _, value in said) and len(", ".join(lines)) <= LONGEST_LINE
+        lines = [line for _, _, value in settings for line in value]
+        is_short = all(len(value) == 1 for _, _, value in settings) and len(", ".join(lines)) <= LONGEST_LINE
         yield _Setting(names, [", ".join(lines) or "empty"] if is_short else lines, whole)
     for child in below:
         yield from _settings(child, names)

@@ -142,8 +142,8 @@ async def _pages(
 ) -> None:
     async with database.tenant(TENANT, read_only=True) as session:
         now = await documents.database_time(session)
-        asked = await queries.question(session)
-        if asked is None:
+        question = await queries.question(session)
+        if question is None:
             raise LookupError("the tenant has no completed run")
         coverage = await TenantCoverage.of(session, TENANT)
         long_ago = datetime.fromisoformat("2000-01-01T00:00:00Z")
@@ -163,7 +163,7 @@ async def _pages(
         await timed("dangling", lambda: first(dependencies.dangling(session, coverage)))
         await timed("unassigned", lambda: first(dependencies.unassigned(session, coverage)))
         await timed("what reaches a group", lambda: first(dependencies.reaching(session, coverage, "group 17")))
-        await timed("missing", lambda: first(queries.missing_items(session, asked, page=queries.Page(PAGE))))
+        await timed("missing", lambda: first(queries.missing_items(session, question, page=queries.Page(PAGE))))
 
 
 def main() -> None:

@@ -84,12 +84,12 @@ async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitab
                 database.tenant(TENANTS[0], read_only=True, snapshot=True) as one,
                 database.tenant(TENANTS[1], read_only=True, snapshot=True) as other,
             ):
-                told = await compare(
+                counts = await compare(
                     await side(TenantRecord(tenant_id=TENANTS[0], name="one"), one),
                     await side(TenantRecord(tenant_id=TENANTS[1], name="other"), other),
                 )
             seconds.append(time.perf_counter() - began)
-    print(f"  {dict(told)}: {spread(seconds, 1)} s", flush=True)
+    print(f"  {dict(counts)}: {spread(seconds, 1)} s", flush=True)
 
 
 def main() -> None:

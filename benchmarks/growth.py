@@ -223,21 +223,21 @@ async def measure_pages(sized: Sized, rounds: int) -> None:
     random = Random(9)  # noqa: S311 - the same pages each time
     figures: dict[str, list[float]] = {}
     async with sized.database.tenant(TENANT, read_only=True) as session:
-        asked = await queries.question(session)
-        if asked is None:
+        question = await queries.question(session)
+        if question is None:
             raise LookupError("the tenant has no completed run")
         for _ in range(rounds):
             some = observation(random.randrange(sized.size))
             page = PAGE._replace(after=await place_of(session, some.type_key, some.external_id))
             one_type = [some.type_key]
             with _timed(figures, "items, from anywhere"):
-                await _read(queries.items(session, asked, page=page))
+                await _read(queries.items(session, question, page=page))
             with _timed(figures, "items of one collection"):
-                await _read(queries.items(session, asked, one_type, page))
+                await _read(queries.items(session, question, one_type, page))
             with _timed(figures, "missing, the first"):
-                await _read(queries.missing_items(session, asked, page=PAGE))
+                await _read(queries.missing_items(session, question, page=PAGE))
             with _timed(figures, "missing, one collection"):
-                await _read(queries.missing_items(session, asked, one_type, PAGE))
+                await _read(queries.missing_items(session, question, one_type, PAGE))
             with _timed(figures, "question"):
                 await queries.question(session)
             with _timed(figures, "runs of the tenant"):
@@ -247,7 +247,7 @@ async def measure_pages(sized: Sized, rounds: int) -> None:
             with _timed(figures, "runs of all tenants"):
                 await queries.recent_runs(session, RECENT_RUNS)
             with _timed(figures, "run"):
-                await queries.run_record(session, asked.latest.run_id)
+                await queries.run_record(session, question.latest.run_id)
     for label, seconds in figures.items():
         print(f"  {label:<24} {spread([second * 1e3 for second in seconds], 1)}")
 

@@ -47,10 +47,10 @@ def backup(graph: SimulatedGraph, tenant: SimulatedTenant, python: Path, log: in
         stderr=log,
         check=True,
     )
-    told = json.loads(done.stdout.splitlines()[-1])
-    asked = [request for request in graph.requests() if request.number > before and request.kind is not Kind.BATCH]
-    paths = frozenset(request.path.split("/", 2)[2] for request in asked if request.path.count("/") >= 2)
-    return Backup(told["objects"], told["seconds"], paths, len(asked))
+    result = json.loads(done.stdout.splitlines()[-1])
+    requests = [request for request in graph.requests() if request.number > before and request.kind is not Kind.BATCH]
+    paths = frozenset(request.path.split("/", 2)[2] for request in requests if request.path.count("/") >= 2)
+    return Backup(result["objects"], result["seconds"], paths, len(requests))
 
 
 def collections_at(paths: Iterable[str]) -> tuple[str, ...]:

@@ -336,10 +336,12 @@ def main() -> None:
     print(facts())
     with TemporaryDirectory() as made, TemporaryDirectory() as environment:
         for kind in arguments.kinds:
-            asked = Arguments(arguments.items or ITEMS[kind], arguments.rounds, arguments.page_items, arguments.workers)
+            rounds = Arguments(
+                arguments.items or ITEMS[kind], arguments.rounds, arguments.page_items, arguments.workers
+            )
             if kind == "generated":
                 generate(Path(made), collections(GENERATED))
-                play_rounds(Path(made), collections(GENERATED), asked, None)
+                play_rounds(Path(made), collections(GENERATED), rounds, None)
             elif not arguments.documents.is_dir():
                 print(f"real documents are left out: there is no {arguments.documents.name}")
             else:
@@ -348,7 +350,7 @@ def main() -> None:
                     dlt_python = environment_of_others(Path(environment))
                 if dlt_python is None:
                     print("dlt is left out")
-                play_rounds(arguments.documents, collections(REAL), asked, dlt_python)
+                play_rounds(arguments.documents, collections(REAL), rounds, dlt_python)
 
 
 if __name__ == "__main__":

@@ -26,15 +26,15 @@ ITEMS = 50
 GOAL = 1.5
 
 
-def longest_chain(asked: Sequence[RecordedRequest], type_keys: Iterable[str], latency: timedelta) -> float:
+def longest_chain(recorded: Sequence[RecordedRequest], type_keys: Iterable[str], latency: timedelta) -> float:
     """The seconds of the longest chain of requests of which each waits only for the one before."""
     chains: Counter[str] = Counter()
     intervals: dict[str, timedelta] = {}
     for collection in (load_catalog().collections[key] for key in type_keys):
         family = collection.throttle_family
         chain = collection.type_key if family.interval is None else family
-        chains[chain] += sum(request.path.endswith(collection.path) for request in asked)
-        if collection.details and any(f"{collection.path}/" in request.path for request in asked):
+        chains[chain] += sum(request.path.endswith(collection.path) for request in recorded)
+        if collection.details and any(f"{collection.path}/" in request.path for request in recorded):
             chains[chain] += 1 + any(call.children for call in collection.details)
         intervals[chain] = family.interval or timedelta(0)
     return max(
@@ -78,10 +78,10 @@ def main() -> None:
                     began = time.perf_counter()
                     record = await machine.sync(tenant, wanted)
                     seconds.append(time.perf_counter() - began)
-                    asked = graph.requests(Kind.INNER, tenant.id)[before:]
-                    requests.append(len(asked))
+                    tenant_requests = graph.requests(Kind.INNER, tenant.id)[before:]
+                    requests.append(len(tenant_requests))
                     throttled.append(record.counts.throttled)
-                    chains.append(longest_chain(asked, wanted.type_keys, latency))
+                    chains.append(longest_chain(tenant_requests, wanted.type_keys, latency))
                     if record.status != "success":
                         raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
                 line = f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s"

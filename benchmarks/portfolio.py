@@ -62,7 +62,7 @@ async def measure(
     """One portfolio run over these tenants."""
     chosen = TenantChoice(tenant_ids=tuple(UUID(tenant.id) for tenant in tenants))
     client = await machine.client()
-    asked = len(machine.graph.requests(Kind.INNER))
+    earlier = len(machine.graph.requests(Kind.INNER))
     taken = machine.processor_seconds()
     began = time.perf_counter()
     portfolio = PortfolioInput(selection=selection, chosen=chosen, at_once=at_once)
@@ -75,7 +75,7 @@ async def measure(
     }
     if result.status != "success":
         raise SystemExit(f"the portfolio ended as {result.status}: {result.error_codes}")
-    requests = (len(machine.graph.requests(Kind.INNER)) - asked) / len(tenants)
+    requests = (len(machine.graph.requests(Kind.INNER)) - earlier) / len(tenants)
     handle = client.get_workflow_handle(sync_workflow_id(UUID(tenants[-1].id), selection))
     events = (await handle.fetch_history()).events
     kinds = Counter(event.event_type for event in events)

@@ -82,8 +82,8 @@ async def measure(url: str, rounds: int) -> None:
             seconds: dict[str, list[float]] = {"plan": [], "show": [], "simulate": [], "approve": []}
             for _ in range(rounds):
                 await _round(database, target, seconds)
-            told = ", ".join(f"{step} {spread(spent, 1)} s" for step, spent in seconds.items())
-            print(f"  {'all created' if target == EMPTY else 'all updated'}: {told}", flush=True)
+            times = ", ".join(f"{step} {spread(spent, 1)} s" for step, spent in seconds.items())
+            print(f"  {'all created' if target == EMPTY else 'all updated'}: {times}", flush=True)
 
 
 async def _round(database: Database, target: UUID, seconds: dict[str, list[float]]) -> None:

@@ -229,7 +229,7 @@ def questions(tenants: int) -> dict[str, Question]:
 
         return ask
 
-    def told(name: str, value: str | None) -> Question:
+    def settings_question(name: str, value: str | None) -> Question:
         async def ask(session: AsyncSession) -> int:
             answers = await tenant_settings(session, WantedSetting(name, value), ids)
             return sum(tenant.state is SettingState.SET for tenant in answers)
@@ -259,9 +259,11 @@ def questions(tenants: int) -> dict[str, Question]:
             Sought("bitlocker", items=ItemFilter(state=StateChoice.MISSING))
         ),
         "search --setting bitLockerEnabled=false": found(Sought(None, WantedSetting("bitLockerEnabled", "false"))),
-        "settings bitLockerEnabled=false": told("bitLockerEnabled", "false"),
-        "settings, one that every tenant sets": told("device_vendor_msft_policy_config_area1_setting37", None),
-        "settings, by the end of its name": told("setting37", None),
+        "settings bitLockerEnabled=false": settings_question("bitLockerEnabled", "false"),
+        "settings, one that every tenant sets": settings_question(
+            "device_vendor_msft_policy_config_area1_setting37", None
+        ),
+        "settings, by the end of its name": settings_question("setting37", None),
         "status": states,
         "dangling": together(dependencies.dangling_of_tenants),
         "unassigned": together(dependencies.unassigned_of_tenants),

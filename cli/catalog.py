@@ -122,8 +122,8 @@ def _sentences(entry: Collection) -> Iterator[str]:
     yield from (_detail(detail) for detail in entry.details)
     yield f"It needs the application permission {entry.permission}."
     for name in sorted(entry.permissions - {entry.permission}):
-        of = [detail.property for detail in entry.details if detail.permission == name]
-        yield f"It needs {name} too, for {', '.join(filter(None, of))}."
+        properties = [detail.property for detail in entry.details if detail.permission == name]
+        yield f"It needs {name} too, for {', '.join(filter(None, properties))}."
     if entry.delegated_only:
         yield "Microsoft opens it to signed-in people only. Where Graph refuses an app it is skipped; that is no error."
     if entry.licence_hint:
@@ -134,8 +134,8 @@ def _sentences(entry: Collection) -> Iterator[str]:
 
 
 def _reading(entry: Collection) -> Iterator[str]:
-    what = "is one object" if entry.singleton else "is listed"
-    yield f"It {what} at GET /{entry.api_version}{entry.first_url()}, on Graph's budget for {entry.throttle_family}."
+    verb = "is one object" if entry.singleton else "is listed"
+    yield f"It {verb} at GET /{entry.api_version}{entry.first_url()}, on Graph's budget for {entry.throttle_family}."
     if entry.parent:
         yield f"There is one listing for each item of {entry.parent}, so both are read."
     if entry.throttle_family.interval is not None:
@@ -155,12 +155,14 @@ def _what_is_left_out(entry: Collection) -> Iterator[str]:
 
 
 def _detail(detail: DetailCall) -> str:
-    what = detail.property or "the rest of the item"
-    of = f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
+    subject = detail.property or "the rest of the item"
+    condition = (
+        f", for {', '.join(sorted(name.rpartition('.')[2] for name in detail.types))} alone" if detail.types else ""
+    )
     if detail.only_where:
         name, _, value = detail.only_where.partition("=")
-        of += f", where {name} {f'has {value}' if value else 'is not empty'}"
-    sentence = f"For each item, {what} comes by GET {detail.path}{of}"
+        condition += f", where {name} {f'has {value}' if value else 'is not empty'}"
+    sentence = f"For each item, {subject} comes by GET {detail.path}{condition}"
     if detail.optional:
         sentence += "; an item may have none"
     if detail.licence_hint:

@@ -124,9 +124,9 @@ def check(
     """
     settings = load_settings()
     selection = selection_or_all(type_keys, categories, everything=everything)
-    told = None if settings.graph_proxy_url else overlooked(os.environ)
-    if told is not None:
-        output.stderr.print(told, style="dim")
+    warning = None if settings.graph_proxy_url else overlooked(os.environ)
+    if warning is not None:
+        output.stderr.print(warning, style="dim")
     warn_without_key(settings)
     checked = asyncio.run(_check(settings, configured_tenant(settings, tenant), selection))
     rows = [{**_row(result), "compares_hidden_values": compares_hidden_values(settings)} for result in checked]
@@ -182,7 +182,7 @@ async def _sign_in(graph: GraphClient, tenant: TenantConfig) -> None:
                 raise UsageError(f"{tenant.name}: no token: {error}") from None
             if error.retry_after is None or attempt == ATTEMPTS:
                 raise UnavailableError(f"{tenant.name}: no token: {error}") from None
-            await _patience(error.retry_after, "Entra")
+            await _wait_for_service(error.retry_after, "Entra")
     return None
 
 
@@ -202,9 +202,9 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
         yield Pace(database) if known else None
 
 
-async def _patience(wait: timedelta, who: str) -> None:
+async def _wait_for_service(wait: timedelta, service: str) -> None:
     if wait > SILENT_WAIT:
-        output.stderr.print(f"{who} asks to wait {output.lasting(wait)} …", style="dim")
+        output.stderr.print(f"{service} asks to wait {output.lasting(wait)} …", style="dim")
     await asyncio.sleep(wait.total_seconds())
 
 
@@ -245,15 +245,15 @@ class _Asking:
     async def read(self, wave: Sequence[Probe]) -> list[Checked]:
         """Retries Graph's temporary failures."""
         answered: dict[str, Checked] = {}
-        left = list(wave)
+        remaining = list(wave)
         for attempt in range(1, ATTEMPTS + 1):
-            failures = await self._in_turn(left)
-            answered.update({probe.key: _checked(probe.collection, failures[probe.key]) for probe in left})
+            failures = await self._in_turn(remaining)
+            answered.update({probe.key: _checked(probe.collection, failures[probe.key]) for probe in remaining})
             again = {key: failure for key, failure in failures.items() if failure is not None and failure.retryable}
-            left = [probe for probe in left if probe.key in again]
-            if not left or attempt == ATTEMPTS:
+            remaining = [probe for probe in remaining if probe.key in again]
+            if not remaining or attempt == ATTEMPTS:
                 break
-            await _patience(_wait(again, attempt), "Graph")
+            await _wait_for_service(_wait(again, attempt), "Graph")
         return list(answered.values())
 
     async def _in_turn(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
@@ -269,7 +269,7 @@ class _Asking:
                     failures = await self._ask(wave)
                     await self._pace.heed(self._tenant.id, family, _heeded(failures))
                     return failures
-            await _patience(wait, f"Graph, for {family},")
+            await _wait_for_service(wait, f"Graph, for {family},")
 
     async def _ask(self, wave: Sequence[Probe]) -> dict[str, ReadFailure | None]:
         """Raises `UsageError` if the credential is refused, `UnavailableError` if Graph has never answered."""
@@ -318,8 +318,8 @@ def _heeded(failures: Mapping[str, ReadFailure | None]) -> list[CursorFailure]:
 
 
 def _wait(failures: Mapping[str, ReadFailure], attempt: int) -> timedelta:
-    asked = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
-    return max(asked, default=timedelta(seconds=2**attempt))
+    waits = [wait for failure in failures.values() if (wait := believable(failure.retry_after)) is not None]
+    return max(waits, default=timedelta(seconds=2**attempt))
 
 
 def _listing(collection: Collection, tenant_id: UUID) -> Probe:

@@ -200,22 +200,22 @@ async def _synced(settings: Settings, tenant: TenantConfig, selection: Selection
 async def _latest_run_id(settings: Settings, tenant_id: UUID, selection: Selection) -> UUID | None:
     async with tenant_session(settings, tenant_id) as session:
         try:
-            asked = await queries.question(session, selection.hash())
+            question = await queries.question(session, selection.hash())
         except recorded_runs.UnknownSelectionError:
             return None
-    return None if asked is None else asked.latest.run_id
+    return None if question is None else question.latest.run_id
 
 
 async def _changes(settings: Settings, run: RunRecord, before: UUID | None) -> dict[str, list[ItemRecord]]:
     async with tenant_session(settings, run.tenant_id) as session:
-        asked = await queries.question(session, run.selection_hash)
-        if before is None or asked is None or run.status is not RunStatus.SUCCESS:
+        question = await queries.question(session, run.selection_hash)
+        if before is None or question is None or run.status is not RunStatus.SUCCESS:
             return {kind: [] for kind in KINDS}
         return {
-            "appeared": await queries.items_first_seen_in(session, asked),
-            "changed": await queries.items_changed_in(session, asked),
+            "appeared": await queries.items_first_seen_in(session, question),
+            "changed": await queries.items_changed_in(session, question),
             "missing": [
-                item async for item in queries.missing_items(session, asked) if item.last_seen_run_id == before
+                item async for item in queries.missing_items(session, question) if item.last_seen_run_id == before
             ],
         }
 

@@ -135,7 +135,7 @@ class Follower(Generic[ProgressT]):
         unanswered: float | None = None
         while True:
             await asyncio.sleep(self._pace.gap(clock() - changed))
-            asked = clock()
+            asked_at = clock()
             answer = await self._ask(handle)
             state = None if answer is None else answer.status
             if state is not last:
@@ -145,7 +145,7 @@ class Follower(Generic[ProgressT]):
                 self._tell_answering()
                 self._on_progress(answer)
                 continue
-            unanswered = asked if unanswered is None else unanswered
+            unanswered = asked_at if unanswered is None else unanswered
             if clock() - unanswered >= ANSWER_SECONDS:
                 await self._tell_silence(handle)
 
@@ -179,8 +179,8 @@ class Follower(Generic[ProgressT]):
         for activity in raw.pending_activities:
             if activity.attempt > 1 and activity.last_failure.message:
                 failure = await description.data_converter.decode_failure(activity.last_failure)
-                said = failure.message if isinstance(failure, FailureError) else str(failure)
-                self._tell(f"{activity.activity_type.name} is retried: {said}")
+                reason = failure.message if isinstance(failure, FailureError) else str(failure)
+                self._tell(f"{activity.activity_type.name} is retried: {reason}")
         if task is None:
             self._stuck = None
             return

@@ -121,8 +121,8 @@ def _print(state: Limits) -> None:
         ),
     )
     known = [
-        (what, name, _number(rate.configured), _number(rate.temporal), rate.set_by, rate.set_at)
-        for what, name, rate in rates
+        (label, name, _number(rate.configured), _number(rate.temporal), rate.set_by, rate.set_at)
+        for label, name, rate in rates
     ]
     counts = (
         ("runs at once, of one tenant", "RUNS_PER_TENANT", state.runs_per_tenant),
@@ -131,7 +131,7 @@ def _print(state: Limits) -> None:
         ("activities at once, of one worker", "WORKER_ACTIVITIES", state.worker_activities),
         ("database connections, of one worker", "WORKER_DATABASE_CONNECTIONS", state.worker_database_connections),
     )
-    rows = [*known, *((what, name, str(count), "", None, None) for what, name, count in counts)]
+    rows = [*known, *((label, name, str(count), "", None, None) for label, name, count in counts)]
     print_table(_COLUMNS, [dict(zip(_FIELDS, row, strict=True)) for row in rows])
     if state.applied:
         for _, name, rate in rates:

@@ -159,10 +159,10 @@ def print_field(
 ) -> None:
     """Prints label and values on one line, then the differing lines of a text."""
     mark, style = sign
-    said = field.summary(between, is_signed=not mark)
+    text = field.summary(between, is_signed=not mark)
     room = table_width() - cell_len(indent + mark + ": ") - 2
     label = (f"{fitting(visible(field.label), room)}: ", "bold")
-    stdout.print(Text.assemble(indent, (mark, style), label, (visible(said), style)))
+    stdout.print(Text.assemble(indent, (mark, style), label, (visible(text), style)))
     for line in field.lines[:most]:
         stdout.print(Text.assemble(indent, "  ", (visible(with_spaces(line)), _SIGN_STYLES.get(line[:1], ""))))
     if len(field.lines) > most:

@@ -20,7 +20,7 @@ class _View:
         self.watched = stderr.is_terminal
         """Whether a person may be looking."""
         self._title = visible(title)
-        self._said = ""
+        self._last_line = ""
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}", markup=False),
@@ -48,8 +48,8 @@ class _View:
 
     def _show(self, done: int, total: int, more: str, line: str) -> None:
         self._progress.update(self._bar, completed=done, total=total, more=more, visible=total > 0)
-        if not self.watched and line != self._said:
-            self._said = line
+        if not self.watched and line != self._last_line:
+            self._last_line = line
             self.say(line)
 
 

@@ -91,8 +91,8 @@ def set_schedule(
     created = _with_schedules(
         lambda schedules: schedules.keep(name, portfolio_input, spec, window, note), names.of, connect_to_start
     )
-    said = summary(portfolio_input, names.of)
-    words = f"schedule {name} is {'set' if created else 'changed'}: {said}"
+    description = summary(portfolio_input, names.of)
+    words = f"schedule {name} is {'set' if created else 'changed'}: {description}"
     output.print_result({"name": name, "created": created}, words)
 
 
@@ -180,11 +180,11 @@ def _tell(name: str, done: str, tell: Callable[[Schedules], Awaitable[None]]) ->
 def _with_schedules(
     ask: Callable[[Schedules], Awaitable[Any]], name_of: NameOf = str, connect: Connect = connect_temporal
 ) -> Any:
-    async def asked() -> Any:
+    async def run() -> Any:
         client = await connect(temporal_connect_config())
         return await ask(Schedules(client, load_settings().temporal_task_queue, name_of))
 
-    return asyncio.run(asked())
+    return asyncio.run(run())
 
 
 def option(name: str) -> str:

@@ -29,14 +29,14 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
     """The help that a command line asks for; None if it asks for none, or on a narrow terminal."""
     *words, last = arguments or ("",)
     if last and last != "--help":
-        words, asked = list(arguments), False
+        words, is_help = list(arguments), False
     else:
-        asked = bool(last)
+        is_help = bool(last)
     if any(word.startswith("-") for word in words) or shutil.get_terminal_size().columns < COLUMNS:
         return None
     known = _known()
-    text = _longest(known, words) if asked else known.get(" ".join(words)) if _is_group(known, words) else None
-    return None if text is None else StoredHelp(text.replace(f"Usage: {PROGRAM}", f"Usage: {program}", 1), not asked)
+    text = _longest(known, words) if is_help else known.get(" ".join(words)) if _is_group(known, words) else None
+    return None if text is None else StoredHelp(text.replace(f"Usage: {PROGRAM}", f"Usage: {program}", 1), not is_help)
 
 
 def summaries() -> dict[str, str]:

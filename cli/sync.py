@@ -137,8 +137,8 @@ def cancel(
     workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
     from cli import output  # `sync` loads it only when the run is under way
 
-    asked = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
-    output.print_result(asked, f"asked {workflow_id} to cancel")
+    result = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
+    output.print_result(result, f"asked {workflow_id} to cancel")
 
 
 async def _cancel(

@@ -325,8 +325,8 @@ class _Layout:
     def _shorten_words(self) -> None:
         for row in self._rows:
             for number, cell in enumerate(row.cells):
-                if (said := fitting(cell.plain, self._width - 2 * INDENT)) != cell.plain:
-                    row.cells[number] = Text(said, cell.style)
+                if (text := fitting(cell.plain, self._width - 2 * INDENT)) != cell.plain:
+                    row.cells[number] = Text(text, cell.style)
 
     def _drop(self) -> None:
         for number in reversed(range(1, len(self._columns))):
@@ -422,11 +422,11 @@ class _Layout:
         short: list[Text] = []
         for number, cell in cells.items():
             heading = self._columns[number].heading
-            said = Text.assemble((f"{heading}: " if heading else "", "dim"), cell)
-            if self._columns[number].shape is Shape.BELOW or said.cell_len > self._width // 2:
-                output.stdout.print(Text.assemble(indent, said))
+            text = Text.assemble((f"{heading}: " if heading else "", "dim"), cell)
+            if self._columns[number].shape is Shape.BELOW or text.cell_len > self._width // 2:
+                output.stdout.print(Text.assemble(indent, text))
             else:
-                short.append(said)
+                short.append(text)
         if short:
             output.stdout.print(Text.assemble(indent, Text(", ").join(short)))
 
@@ -455,15 +455,15 @@ def _cell(column: Column, record: Record, values: Mapping[str, Any], *, is_flat:
         return clean
     match value:
         case None:
-            said = ""
+            text = ""
         case datetime():
-            said = output.when(value)
+            text = output.when(value)
         case bool():
-            said = "yes" if value else ""
+            text = "yes" if value else ""
         case list() | tuple():
-            said = ", ".join(map(str, value))
+            text = ", ".join(map(str, value))
         case int() if column.shape is Shape.NUMBER:
-            said = f"{value:,}"
+            text = f"{value:,}"
         case _:
-            said = str(value)
-    return Text(visible(said))
+            text = str(value)
+    return Text(visible(text))

@@ -126,12 +126,12 @@ def _rate(config: RateLimitConfig) -> Rate:
     )
 
 
-def _refused(client: Client, error: RPCError, what: str) -> UnreachableError:
+def _refused(client: Client, error: RPCError, action: str) -> UnreachableError:
     if error.status is RPCStatusCode.UNIMPLEMENTED:
         return UnreachableError(
-            f"this Temporal is too old to {what}; use server 1.29 or newer, or do without ACTIVITIES_PER_SECOND and"
+            f"this Temporal is too old to {action}; use server 1.29 or newer, or do without ACTIVITIES_PER_SECOND and"
             " ACTIVITIES_PER_SECOND_PER_TENANT"
         )
     if error.status is RPCStatusCode.PERMISSION_DENIED:
-        return UnreachableError(f"Temporal does not let you {what}; ask for the right to write to the namespace")
+        return UnreachableError(f"Temporal does not let you {action}; ask for the right to write to the namespace")
     return refused(client, error)

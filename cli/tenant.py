@@ -137,7 +137,7 @@ def add(
     --client-id 11111111-2222-3333-4444-555555555555 --client-secret-file secrets/contoso --tag emea
     """
     settings = load_settings()
-    patience = duration_of(wait, "--wait", most=timedelta(days=1))
+    longest_wait = duration_of(wait, "--wait", most=timedelta(days=1))
     selection = selection_or_all(type_keys, categories, everything=False)
     collections = load_catalog().collections
     manifest = required_resource_access(least_permissions(collections[key] for key in selection.type_keys))
@@ -160,7 +160,7 @@ def add(
     added = configured_tenant(settings, str(tenant_id))
     _print_added(settings, added, manifest)
     if not no_wait:
-        _await_first_token(settings, added, patience)
+        _await_first_token(settings, added, longest_wait)
 
 
 def _print_added(settings: Settings, added: TenantConfig, manifest: dict[str, list[dict[str, object]]]) -> None:
@@ -168,8 +168,8 @@ def _print_added(settings: Settings, added: TenantConfig, manifest: dict[str, li
     if output_options().as_json:
         output.print_json(AddedTenant(**dict(TenantEntry.of(added)), consent_url=link, manifest=manifest))
         return
-    named, told = tenants_source(settings).named, EVERYWHERE[settings.tenants_from]
-    output.stdout.print(f"{added.name} is in {named}; {told}")
+    named, effect = tenants_source(settings).named, EVERYWHERE[settings.tenants_from]
+    output.stdout.print(f"{added.name} is in {named}; {effect}")
     output.stdout.print()
     output.stdout.print("replace requiredResourceAccess in the app's manifest (Entra: Manage > Manifest) by:")
     print(orjson.dumps(manifest, option=orjson.OPT_INDENT_2).decode())
@@ -181,8 +181,8 @@ def _print_added(settings: Settings, added: TenantConfig, manifest: dict[str, li
         print(link)
 
 
-def _await_first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> None:
-    result = asyncio.run(_first_token(settings, added, patience))
+def _await_first_token(settings: Settings, added: TenantConfig, longest_wait: timedelta) -> None:
+    result = asyncio.run(_first_token(settings, added, longest_wait))
     if not output_options().as_json:
         output.stdout.print()
     output.print_result(result, f"{added.name}: {result.message}")
@@ -190,12 +190,12 @@ def _await_first_token(settings: Settings, added: TenantConfig, patience: timede
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-async def _first_token(settings: Settings, added: TenantConfig, patience: timedelta) -> CheckResult:
+async def _first_token(settings: Settings, added: TenantConfig, longest_wait: timedelta) -> CheckResult:
     """A worker's successful check, or the last failed one. Prints each new reason."""
     clock = asyncio.get_running_loop().time
-    ends_at, gap, said = clock() + patience.total_seconds(), FIRST_GAP, ""
+    ends_at, gap, printed = clock() + longest_wait.total_seconds(), FIRST_GAP, ""
     output.stderr.print(
-        f"waiting up to {in_short(patience)} for the first token; Ctrl-C leaves, and goes on by:"
+        f"waiting up to {in_short(longest_wait)} for the first token; Ctrl-C leaves, and goes on by:"
         f" python starter.py tenant test {quote(added.name)}",
         style="dim",
     )
@@ -203,9 +203,9 @@ async def _first_token(settings: Settings, added: TenantConfig, patience: timede
         result = await _sign_in(settings, added)
         if result.verdict is not CheckVerdict.FAILED or clock() + gap.total_seconds() > ends_at:
             return result
-        if result.message != said:
+        if result.message != printed:
             output.stderr.print(f"not yet: {result.message}", style="dim")
-            said = result.message
+            printed = result.message
         await asyncio.sleep(gap.total_seconds())
         gap = min(2 * gap, LONGEST_GAP)
 
@@ -263,11 +263,11 @@ def remove(
 
 
 def _confirm(name: str, *, purge: bool) -> None:
-    what = f"delete all that is known of {name}" if purge else f"stop reading {name}"
+    action = f"delete all that is known of {name}" if purge else f"stop reading {name}"
     try:
-        typed = typer.prompt(f"To {what}, type its name", err=True)
+        typed = typer.prompt(f"To {action}, type its name", err=True)
     except typer.Abort:
-        raise UsageError(f"nobody has answered; to {what} without a question: --yes") from None
+        raise UsageError(f"nobody has answered; to {action} without a question: --yes") from None
     if typed.strip() != name:
         raise UsageError(f"that is not its name; {name} is kept")
 

@@ -189,8 +189,8 @@ def _say_left_out(limit: RowLimit) -> None:
 
 def _say(endings: Counter[_Ending]) -> None:
     words = [counted(endings.total(), "tenant")]
-    words += [f"{endings[ending]} {said}" for ending, said in _SAID.items() if endings[ending]]
+    words += [f"{endings[ending]} {text}" for ending, text in _ENDING_WORDS.items() if endings[ending]]
     output.stderr.print(", ".join(words), style="dim")
 
 
-_SAID = {_Ending.NEVER_READ: "never read", _Ending.FAILED: "without an answer"}
+_ENDING_WORDS = {_Ending.NEVER_READ: "never read", _Ending.FAILED: "without an answer"}

@@ -102,8 +102,8 @@ def _asked(
     ask: Callable[[WatchSchedule], Awaitable[Any]],
     connect: Callable[[Any], Awaitable[Client]] = connect_temporal,
 ) -> Any:
-    async def asked() -> Any:
+    async def run() -> Any:
         client = await connect(temporal_connect_config())
         return await ask(WatchSchedule(client, settings.temporal_task_queue))
 
-    return asyncio.run(asked())
+    return asyncio.run(run())

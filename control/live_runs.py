@@ -91,16 +91,16 @@ class LiveRuns:
             return None
 
     async def _live(self, record: RunRecord) -> LiveRun:
-        told = await self._told(record)
-        if isinstance(told, str):
+        progress = await self._told(record)
+        if isinstance(progress, str):
             is_open = (Outcome.INCOMPLETE, None)
             found = record.collections.items()
             reading = frozenset(key for key, result in found if (result.outcome, result.error_code) == is_open)
-            return LiveRun(record, reading=reading, trouble=told)
+            return LiveRun(record, reading=reading, trouble=progress)
         return LiveRun(
-            live_record(record, told.counts, told.collections),
-            told.waiting_for,
-            frozenset(key for key, result in told.collections.items() if result.outcome is None),
+            live_record(record, progress.counts, progress.collections),
+            progress.waiting_for,
+            frozenset(key for key, result in progress.collections.items() if result.outcome is None),
         )
 
     async def _told(self, record: RunRecord) -> SyncProgress | str:
@@ -112,23 +112,23 @@ class LiveRuns:
         try:
             async with asyncio.timeout_at(until):
                 client = await self._connect()
-            told = await run_progress(client, self._task_queue, record, until)
+            progress = await run_progress(client, self._task_queue, record, until)
         except (ConfigurationError, UnreachableError) as error:
             return str(error)
         except TimeoutError:
             return self._note_silence(TEMPORAL, _NO_ANSWER)
-        if isinstance(told, str) and clock() >= until:
-            self._note_silence(record.workflow_id, told)
-        return told
+        if isinstance(progress, str) and clock() >= until:
+            self._note_silence(record.workflow_id, progress)
+        return progress
 
-    def _silence_of(self, who: str) -> str | None:
+    def _silence_of(self, workflow_id: str) -> str | None:
         """The trouble if Temporal or the run's worker has just not answered; None if it may be asked."""
         now = asyncio.get_running_loop().time()
         self._silent = {key: silence for key, silence in self._silent.items() if silence[0] > now}
-        return self._silent[who][1] if who in self._silent else None
+        return self._silent[workflow_id][1] if workflow_id in self._silent else None
 
-    def _note_silence(self, who: str, trouble: str) -> str:
-        self._silent[who] = asyncio.get_running_loop().time() + SILENCE_SECONDS, trouble
+    def _note_silence(self, workflow_id: str, trouble: str) -> str:
+        self._silent[workflow_id] = asyncio.get_running_loop().time() + SILENCE_SECONDS, trouble
         return trouble
 
 

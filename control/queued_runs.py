@@ -91,12 +91,12 @@ class QueuedRuns:
         self._portfolio_runs: _PageLooks[PortfolioRecord] = _PageLooks()
 
     async def look(self, most: int, tenant_id: UUID | None = None) -> list[RunRecord] | None:
-        asked = self._database, self._task_queue, tenant_id
-        return await self._runs.look(tenant_id, partial(unrecorded_runs, *asked, most=most, connect=self._connect))
+        arguments = self._database, self._task_queue, tenant_id
+        return await self._runs.look(tenant_id, partial(unrecorded_runs, *arguments, most=most, connect=self._connect))
 
     async def look_at_portfolio_runs(self, most: int) -> list[PortfolioRecord] | None:
-        asked = self._database, self._task_queue
-        find = partial(unrecorded_portfolio_runs, *asked, most=most, connect=self._connect)
+        arguments = self._database, self._task_queue
+        find = partial(unrecorded_portfolio_runs, *arguments, most=most, connect=self._connect)
         return await self._portfolio_runs.look(None, find)
 
 
@@ -106,12 +106,12 @@ class _PageLooks(Generic[RecordT]):
 
     async def look(self, key: UUID | None, find: Find[RecordT]) -> list[RecordT] | None:
         clock = asyncio.get_running_loop().time
-        at, asked = self._asked.get(key, (0.0, None))
-        if asked is None or (asked.done() and clock() - at >= FRESH_SECONDS):
-            asked = asyncio.create_task(_told(find))
-            self._asked[key] = clock(), asked
+        at, task = self._asked.get(key, (0.0, None))
+        if task is None or (task.done() and clock() - at >= FRESH_SECONDS):
+            task = asyncio.create_task(_told(find))
+            self._asked[key] = clock(), task
         with suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(asked), PAGE_WAITS_SECONDS)
+            return await asyncio.wait_for(asyncio.shield(task), PAGE_WAITS_SECONDS)
         return None
 
 

@@ -42,8 +42,8 @@ async def start_sync(client: Client, task_queue: str, request: SyncRequest, tena
     attributes = search_attributes.queued(
         request.tenant_id, request.selection, tenant_name=tenant_name, selection_name=selection_name
     )
-    said = f"{visible(tenant_name)}: {selection_name}"
-    return await start_or_join(client, request, Kind(SYNC_WORKFLOW, task_queue), attributes, said)
+    summary = f"{visible(tenant_name)}: {selection_name}"
+    return await start_or_join(client, request, Kind(SYNC_WORKFLOW, task_queue), attributes, summary)
 
 
 async def start_or_join(
@@ -51,7 +51,7 @@ async def start_or_join(
     given: "SyncRequest | PortfolioInput",
     wanted: Kind,
     attributes: TypedSearchAttributes,
-    said: str,
+    summary: str,
 ) -> StartedRun:
     """As `start_sync`, for any workflow; `said` is its summary."""
     workflow_id = given.workflow_id
@@ -63,7 +63,7 @@ async def start_or_join(
             task_queue=wanted.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=attributes,
-            static_summary=said,
+            static_summary=summary,
         )
     except WorkflowAlreadyStartedError as running:
         await refuse_other_holder(client, workflow_id, running.run_id, wanted)

@@ -23,11 +23,11 @@ class SharedLooks(Generic[FoundT]):
         Waiting callers share the next look, so none waits for more than two.
         """
         clock = asyncio.get_running_loop().time
-        asked = clock()
-        self._forget(asked)
+        asked_at = clock()
+        self._forget(asked_at)
         look = self._looks.setdefault(key, _Look())
         async with look.lock:
-            if look.found is None or (clock() - look.at >= within and look.began <= asked):
+            if look.found is None or (clock() - look.at >= within and look.began <= asked_at):
                 look.began = clock()
                 look.found = await _outcome(find)
                 look.at = clock()

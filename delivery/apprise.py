@@ -35,10 +35,10 @@ async def send(target: AppriseTarget, message: Message) -> DeliveryAnswer:
             return DeliveryAnswer(False, f"ca_file: {error.strerror or type(error).__name__}")
         try:
             async with asyncio.timeout(TIMEOUT.total_seconds()):
-                said = await _run(orjson.dumps(request), bundle)
+                output = await _run(orjson.dumps(request), bundle)
         except TimeoutError:
             return DeliveryAnswer(False, f"no answer within {TIMEOUT.total_seconds():.0f} seconds", retryable=True)
-    return _answer(said)
+    return _answer(output)
 
 
 async def _run(request: bytes, bundle: Path) -> bytes:
@@ -54,12 +54,12 @@ async def _run(request: bytes, bundle: Path) -> bytes:
         env={"HOME": str(bundle.parent), "REQUESTS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)},
     )
     try:
-        said, _ = await process.communicate(request)
+        output, _ = await process.communicate(request)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    return said
+    return output
 
 
 def _bundle(folder: Path, ca_file: Path | None) -> Path:
@@ -75,10 +75,10 @@ def _bundle(folder: Path, ca_file: Path | None) -> Path:
     return bundle
 
 
-def _answer(said: bytes) -> DeliveryAnswer:
+def _answer(output: bytes) -> DeliveryAnswer:
     """Never quotes a service or the library."""
     try:
-        found = orjson.loads(said)
+        found = orjson.loads(output)
         outcome, status = str(found["outcome"]), int(found["status"])
     except (ValueError, KeyError, TypeError):
         return DeliveryAnswer(False, "Apprise ended without an answer", retryable=True)

@@ -60,12 +60,12 @@ async def _beginning(response: httpx.Response) -> str:
 
 
 def _answer(response: httpx.Response, text: str) -> DeliveryAnswer:
-    said = f"answered {response.status_code}"
+    summary = f"answered {response.status_code}"
     if response.is_success:
-        return DeliveryAnswer(True, said, body=text)
+        return DeliveryAnswer(True, summary, body=text)
     # With any other status the target would refuse the next attempt, too.
     retryable = response.status_code in (408, 425, 429) or response.status_code >= 500
-    return DeliveryAnswer(False, said, retryable, _retry_after(response), text)
+    return DeliveryAnswer(False, summary, retryable, _retry_after(response), text)
 
 
 def _retry_after(response: httpx.Response) -> timedelta | None:

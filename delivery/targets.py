@@ -177,6 +177,6 @@ def _parsed(path: Path, table: str, entries: Any, adapter: TypeAdapter[Any]) -> 
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in problem["loc"])
-            what = problem["msg"].removeprefix("Value error, ")
-            raise NotificationsFileError(f"{path}: {which}: {where + ': ' if where else ''}{what}") from None
+            message = problem["msg"].removeprefix("Value error, ")
+            raise NotificationsFileError(f"{path}: {which}: {where + ': ' if where else ''}{message}") from None
     return found

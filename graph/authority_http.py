@@ -103,10 +103,10 @@ class AuthorityHttp:
 
     def _left(self) -> float:
         """Raises `httpx.TimeoutException` after the deadline."""
-        left = self._ends - time.monotonic()
-        if left <= 0:
+        seconds = self._ends - time.monotonic()
+        if seconds <= 0:
             raise httpx.TimeoutException(f"the sign-in takes longer than {DEADLINE_SECONDS} seconds")
-        return left
+        return seconds
 
     def _allowed(self, address: str) -> httpx.URL:
         try:

@@ -24,8 +24,8 @@ def _in_pem(content: bytes, password: bytes | None) -> str | None:
     key = next((block for label, block in blocks if label.endswith(b"PRIVATE KEY")), None)
     certificate = next((block for label, block in blocks if label == b"CERTIFICATE"), None)
     if key is None or certificate is None:
-        what = "private key" if key is None else "certificate"
-        return f"holds no {what}; it needs the certificate and its key in one file"
+        missing = "private key" if key is None else "certificate"
+        return f"holds no {missing}; it needs the certificate and its key in one file"
     try:
         x509.load_pem_x509_certificate(certificate)
     except ValueError:

@@ -23,7 +23,7 @@ from graph.tenants import TenantConfig
 from graph.vault import PFX, Vault, VaultError, VaultSecret
 from inventory.error_codes import ErrorCode
 
-CONFIGURATION_PATIENCE = timedelta(minutes=10)
+CONFIGURATION_RETRY_LIMIT = timedelta(minutes=10)
 """A broken file is mended within minutes; a longer wait holds a slot in vain."""
 
 
@@ -36,7 +36,7 @@ class CredentialError(GraphRequestError):
             message,
             retryable=True,
             context={"reason": message},
-            patience=CONFIGURATION_PATIENCE,
+            retry_limit=CONFIGURATION_RETRY_LIMIT,
         )
 
 

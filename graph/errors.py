@@ -68,7 +68,7 @@ class ReadFailure(NamedTuple):
 class GraphRequestError(Exception):
     """A failed `$batch` or sign-in. The message holds no URL, token or answer.
 
-    Retries end after `patience` less `failing_for`, the time for which other callers have met the failure.
+    Retries end after `retry_limit` less `failing_for`, the time for which other callers have met the failure.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class GraphRequestError(Exception):
         retryable: bool,
         retry_after: timedelta | None = None,
         context: Mapping[str, str | int] | None = None,
-        patience: timedelta = timedelta.max,
+        retry_limit: timedelta = timedelta.max,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
         self.context: Context = dict(context or {})
-        self.patience = patience
+        self.retry_limit = retry_limit
         self.failing_for = timedelta(0)
 
 

@@ -37,11 +37,11 @@ class _Stream(httpcore.AsyncNetworkStream):
         first = await self._stream.read(max_bytes, timeout)
         if not first or self._tls is None:
             return first
-        parts, left = [first], max_bytes - len(first)
+        parts, remaining = [first], max_bytes - len(first)
         try:
-            while left > 0 and (part := self._tls.read(left)):
+            while remaining > 0 and (part := self._tls.read(remaining)):
                 parts.append(part)
-                left -= len(part)
+                remaining -= len(part)
         except ssl.SSLError:
             # Nothing more has arrived, or the stream is broken: the next read waits or raises.
             pass

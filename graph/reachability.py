@@ -28,10 +28,10 @@ def why_unreached(error: BaseException, host: str) -> str:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     found: list[BaseException] = []
-    left: list[object] = [error]
-    while left and len(found) < 50:
-        cause = left.pop()
+    pending: list[object] = [error]
+    while pending and len(found) < 50:
+        cause = pending.pop()
         if isinstance(cause, BaseException) and cause not in found:
             found.append(cause)
-            left += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+            pending += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     yield from reversed(found)

@@ -133,6 +133,6 @@ class TenantTokens:
             sign_in.ended.set_result(None)
 
     def _remember(self, failure: GraphRequestError, *, took: float) -> None:
-        asked = believable(failure.retry_after) or timedelta(0)
+        retry_after = believable(failure.retry_after) or timedelta(0)
         self._failure = failure
-        self._failure_ends = time.monotonic() + max(took, asked.total_seconds())
+        self._failure_ends = time.monotonic() + max(took, retry_after.total_seconds())

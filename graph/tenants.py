@@ -271,12 +271,12 @@ def _tenant(named: str, number: int, entry: Mapping[str, Any], defaults: Mapping
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
-        what = problem["msg"].removeprefix("Value error, ")
+        message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "string_pattern_mismatch":
-            what = SPELLING[str(problem["loc"][0])]
+            message = SPELLING[str(problem["loc"][0])]
         elif problem["type"] == "extra_forbidden":
-            what = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
-        raise TenantsFileError(f"{named}: {which}: {where + ': ' if where else ''}{what}") from None
+            message = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
+        raise TenantsFileError(f"{named}: {which}: {where + ': ' if where else ''}{message}") from None
 
 
 def _refuse_duplicates(named: str, tenants: list[TenantConfig]) -> None:

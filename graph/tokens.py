@@ -191,11 +191,11 @@ def _lifetime(answer: Mapping[str, Any]) -> timedelta:
 
 def _discovery_error(error: ValueError) -> AuthFailedError:
     """MSAL keeps the authority's answer as the exception's context."""
-    said = f"{error} {error.__context__}"
-    match = _AADSTS.search(said)
+    text = f"{error} {error.__context__}"
+    match = _AADSTS.search(text)
     if match:
         return _explained(int(match.group(1)))
-    if "HTTP status: 429" in said or "HTTP status: 408" in said:
+    if "HTTP status: 429" in text or "HTTP status: 408" in text:
         return AuthFailedError("the authority asks to wait", retryable=True)
     return AuthFailedError("the authority or the credential was not understood", retryable=False)
 

@@ -155,5 +155,5 @@ def _is_passing(status: int) -> bool:
     return status in (408, 429) or status >= 500
 
 
-def _unavailable(who: str, status: int | None) -> VaultUnavailableError:
-    return VaultUnavailableError(f"{who} answered {status}")
+def _unavailable(service: str, status: int | None) -> VaultUnavailableError:
+    return VaultUnavailableError(f"{service} answered {status}")

@@ -59,7 +59,7 @@ class KnownFailure(BaseModel, frozen=True, extra="ignore"):
     within: timedelta | None = None
 
     @property
-    def patience(self) -> RetryLimits | None:
+    def retry_limits(self) -> RetryLimits | None:
         if self.attempts is None or self.within is None:
             return None
         return RetryLimits(self.attempts, self.within)

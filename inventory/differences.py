@@ -197,10 +197,10 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
     old, new = dict(enumerate(before)), dict(enumerate(after))
     pairs: list[_Pair] = []
     same = ({place: normal(member) for place, member in members.items()} for members in (old, new))
-    for these, those in _by_key(*same):
+    for old_places, new_places in _by_key(*same):
         pairs += [
             _Pair(old_place, old.pop(old_place), new_place, new.pop(new_place))
-            for old_place, new_place in zip(these, those, strict=False)
+            for old_place, new_place in zip(old_places, new_places, strict=False)
         ]
     identities = [{place: _identities(member) for place, member in members.items()} for members in (old, new)]
     for kind in _KINDS:
@@ -208,8 +208,8 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
             {place: names[place][kind] for place in members if kind in names[place]}
             for members, names in zip((old, new), identities, strict=True)
         )
-        for these, those in _by_key(*of_kind):
-            pairs += _alike(old, new, these, those, least_percent=0)
+        for old_places, new_places in _by_key(*of_kind):
+            pairs += _alike(old, new, old_places, new_places, least_percent=0)
     pairs += _alike(old, new, _anonymous(old), _anonymous(new), least_percent=LIKENESS_PERCENT)
     pairs += [_Pair(place, member, None, None) for place, member in old.items()]
     pairs += [_Pair(None, None, place, member) for place, member in new.items()]
@@ -224,15 +224,17 @@ def _by_key(old: Mapping[int, _Key], new: Mapping[int, _Key]) -> Iterable[tuple[
     return places.values()
 
 
-def _alike(old: _Places, new: _Places, these: list[int], those: list[int], *, least_percent: int) -> list[_Pair]:
+def _alike(
+    old: _Places, new: _Places, old_places: list[int], new_places: list[int], *, least_percent: int
+) -> list[_Pair]:
     """Pairs the members that are most alike, and removes them from `old` and `new`."""
-    if not these or not those:
+    if not old_places or not new_places:
         return []
-    if len(these) == len(those) == 1 and least_percent == 0:
-        best = [(these[0], those[0])]
+    if len(old_places) == len(new_places) == 1 and least_percent == 0:
+        best = [(old_places[0], new_places[0])]
     else:
-        left = {place: Counter(_leaves(old[place])) for place in these}
-        right = {place: Counter(_leaves(new[place])) for place in those}
+        left = {place: Counter(_leaves(old[place])) for place in old_places}
+        right = {place: Counter(_leaves(new[place])) for place in new_places}
         scores = [
             (-100 * shared // most, abs(old_place - new_place), old_place, new_place)
             for old_place, old_leaves in left.items()
@@ -333,9 +335,11 @@ def _order(path: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iterator
     stayed = [pair.new for pair in pairs if pair.old is not None and pair.new is not None]
     if stayed != sorted(stayed):
         shown: list[JsonValue] = [label or pair.member for pair, label in zip(pairs, labels, strict=True)]
-        old = sorted((pair.old, said) for pair, said in zip(pairs, shown, strict=True) if pair.old is not None)
-        new = sorted((pair.new, said) for pair, said in zip(pairs, shown, strict=True) if pair.new is not None)
-        yield Difference(f"{path}[order]", DifferenceKind.CHANGED, [said for _, said in old], [said for _, said in new])
+        old = sorted((pair.old, value) for pair, value in zip(pairs, shown, strict=True) if pair.old is not None)
+        new = sorted((pair.new, value) for pair, value in zip(pairs, shown, strict=True) if pair.new is not None)
+        yield Difference(
+            f"{path}[order]", DifferenceKind.CHANGED, [value for _, value in old], [value for _, value in new]
+        )
 
 
 def _of_marks(path: str, before: JsonValue, after: JsonValue) -> Difference:

@@ -33,10 +33,10 @@ def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
     answers = list(pages)
     merged = {page.position for page in answers if page.is_merged}
     waiting: dict[UUID, list[int]] = defaultdict(list)
-    left = []
+    open_counts = []
     for number, page in enumerate(answers):
         opens = set(page.opens)
-        left.append(len(opens))
+        open_counts.append(len(opens))
         for position in opens:
             waiting[position].append(number)
     done: set[UUID] = set()
@@ -47,7 +47,7 @@ def is_listed_to_its_end(pages: Iterable[PageLinks]) -> bool:
             continue
         done.add(position)
         for number in waiting[position]:
-            left[number] -= 1
-            if not left[number]:
+            open_counts[number] -= 1
+            if not open_counts[number]:
                 ended.append(answers[number].position)
     return BEGINNING in done

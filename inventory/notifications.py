@@ -44,7 +44,7 @@ class NotificationState(StrEnum):
     PENDING = "pending"
     SENT = "sent"
     FAILED = "failed"
-    """The target refused it, or did not take it within `DELIVERY_PATIENCE`."""
+    """The target refused it, or did not take it within `DELIVERY_RETRY_LIMIT`."""
     SNOOZED = "snoozed"
 
 
@@ -138,14 +138,14 @@ class TenantRules:
         """Hours without a clean run after which rules want an event."""
         return sorted({rule.not_read_hours for rule in self._rules if rule.wants(NotificationKind.NOT_READ)})
 
-    def expiring_days(self, left: timedelta) -> list[int]:
+    def expiring_days(self, remaining: timedelta) -> list[int]:
         """Each rule's fewest days that cover the time `left`."""
         return sorted(
             {
                 min(within)
                 for rule in self._rules
                 if rule.wants(NotificationKind.EXPIRING)
-                and (within := [days for days in rule.expiring_days if left <= timedelta(days=days)])
+                and (within := [days for days in rule.expiring_days if remaining <= timedelta(days=days)])
             }
         )
 

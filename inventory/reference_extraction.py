@@ -90,8 +90,8 @@ def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[Sea
 
 
 def _matches(value: JsonValue, pattern: str) -> bool:
-    said = str(value).lower() if isinstance(value, bool) else value
-    return isinstance(said, str) and re.search(pattern, said) is not None
+    text = str(value).lower() if isinstance(value, bool) else value
+    return isinstance(text, str) and re.search(pattern, text) is not None
 
 
 def _without_audience(document: JsonObject) -> str | None:

@@ -167,19 +167,19 @@ def readable(text: str) -> str | None:
     lower = plain.lower()
     shapes = [shape for hints, shape in _shapes() if any(hint in lower for hint in hints)]
     spans = [_whole(plain, *match.span()) for shape in shapes for match in shape.finditer(plain)]
-    said = {word for start, end in spans for word in _BREAKS.split(plain[start:end]) if len(word) >= _TELLING}
+    secret_words = {word for start, end in spans for word in _BREAKS.split(plain[start:end]) if len(word) >= _TELLING}
     kept, place, is_left_out = list[str](), 0, False
     for line in plain.splitlines(keepends=True):
         end = place + len(line)
-        hides = any(start < end and place < stop for start, stop in spans) or any(word in line for word in said)
+        hides = any(start < end and place < stop for start, stop in spans) or any(word in line for word in secret_words)
         if not hides:
             kept.append(line.rstrip("\r\n"))
         elif not is_left_out:
             kept.append(LEFT_OUT)
         is_left_out, place = hides, end
-    left = "\n".join(kept)
+    kept_text = "\n".join(kept)
     is_empty = all(line == LEFT_OUT or not line.strip() for line in kept)
-    return None if is_empty or _has_shape(left) else left
+    return None if is_empty or _has_shape(kept_text) else kept_text
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
@@ -240,8 +240,8 @@ def secret_members(value: Mapping[str, object]) -> frozenset[str]:
     for value_name, names in _PAIRS.items():
         if value_name in value:
             for name in names:
-                said = value.get(name)
-                if isinstance(said, str) and is_secret_name(said):
+                member_name = value.get(name)
+                if isinstance(member_name, str) and is_secret_name(member_name):
                     return frozenset({value_name})
     presentation = value.get("presentation")
     label = presentation.get("label") if isinstance(presentation, dict) else None

@@ -231,8 +231,8 @@ def _group(key: str, definition: str, members: list[JsonObject], place: str) -> 
     elif members:
         below = [sorted(_children(member, ""), key=_order) for member in members]
         is_hidden = any(child.is_hidden for children in below for child in children)
-        told = [", ".join(f"{child.key}={child.text}" for child in children) for children in below]
-        value: JsonValue = None if is_hidden else [*sorted(told)]
+        texts = [", ".join(f"{child.key}={child.text}" for child in children) for children in below]
+        value: JsonValue = None if is_hidden else [*sorted(texts)]
         yield Setting(key, value, SettingKind.SETTINGS_CATALOG, is_hidden=is_hidden, definition=definition)
 
 

@@ -41,13 +41,13 @@ class StalePart(BaseModel, frozen=True):
     @property
     def in_words(self) -> str:
         """Such as `settings could not be read (graph_unavailable, HTTP 500)`."""
-        what = self.detail or "details"
+        subject = self.detail or "details"
         if self.member_detail is not None:
-            what = f'{self.member_detail} of "{self.member_name or self.member_id}"'
+            subject = f'{self.member_detail} of "{self.member_name or self.member_id}"'
         if self.error_code is None:
-            return f"{what} were not read"
+            return f"{subject} were not read"
         status = "" if self.http_status is None else f", HTTP {self.http_status}"
-        return f"{what} could not be read ({self.error_code}{status})"
+        return f"{subject} could not be read ({self.error_code}{status})"
 
 
 class Staleness(BaseModel, frozen=True):

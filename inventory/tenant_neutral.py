@@ -172,13 +172,15 @@ class Neutralizer:
             if translation.text is None
         }
 
-        def said(target_types: tuple[str, ...], target_id: str) -> str | None:
+        def text_of(target_types: tuple[str, ...], target_id: str) -> str | None:
             translation = translations.get((target_types, target_id))
             return None if translation is None else translation.text
 
-        in_words = translated(document, self.rules.references, said)
+        in_words = translated(document, self.rules.references, text_of)
         kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
-        own_keys = self._own_keys(document, {target_id: said.text for (_, target_id), said in translations.items()})
+        own_keys = self._own_keys(
+            document, {target_id: translation.text for (_, target_id), translation in translations.items()}
+        )
         telling = {own: word for own, word in {**own_keys, **own_ids}.items() if len(own) >= MIN_TELLING_ID_LENGTH}
         spelled = document.get(self.rules.id_field)
         if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
@@ -230,8 +232,8 @@ class Neutralizer:
 def meaning_text(name: str | None, kind: str | None, says: Mapping[str, JsonValue] | None = None) -> str | None:
     """A meaning by the properties that the catalog names (`says`), else by name; None without either."""
     if says:
-        said = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
-        return _readable(said if kind is None else f"{kind}: {said}")
+        text = "; ".join(f"{key} {', '.join(_words(value))}" for key, value in says.items())
+        return _readable(text if kind is None else f"{kind}: {text}")
     if not name:
         return None
     return _readable(name if kind is None else f"{name} ({kind})")

@@ -104,11 +104,11 @@ class Child:
     def failure(self) -> PartError:
         code = self._process.poll()
         if code is None:
-            how = "does not get ready"
+            ending = "does not get ready"
         else:
-            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
+            ending = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
         lines = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
-        return PartError(f"{self.name} {how}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
+        return PartError(f"{self.name} {ending}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 
     def stop(self) -> None:
         """Kills the program if it does not stop within `GRACE_SECONDS`."""

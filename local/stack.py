@@ -233,9 +233,9 @@ class Supervisor:
         )
 
     def _port(self, name: str) -> int:
-        asked: int | None = getattr(self._ports, name)
-        if asked is not None:
-            return asked
+        port: int | None = getattr(self._ports, name)
+        if port is not None:
+            return port
         usual: int = getattr(USUAL_PORTS, name)
         try:
             return free_port(usual)

@@ -58,9 +58,9 @@ class State:
             yield True
 
     @contextmanager
-    def parts_held(self, patience_seconds: float | None = None) -> Iterator[int | None]:
+    def parts_held(self, longest_wait_seconds: float | None = None) -> Iterator[int | None]:
         """The file descriptor of a lock that parts inherit and so hold to their end; None if older parts hold it."""
-        deadline = time.monotonic() + (patience_seconds or 0)
+        deadline = time.monotonic() + (longest_wait_seconds or 0)
         with self._parts_lock_file.open("w") as lock:
             while True:
                 try:

@@ -231,7 +231,7 @@ async def _merge_staged(
     deep: bool = False,
 ) -> Row[Any]:
     waves = {"run_id": run_id, "fetch_tokens": list(fetch_tokens)}
-    how = {
+    parameters = {
         "form": FORM,
         "of_details": of_details,
         "restarted": list(restarted),
@@ -246,7 +246,7 @@ async def _merge_staged(
     if comparison is not None:
         await take_over(session, run_id, fetch_tokens, comparison.says_the_same)
     await session.execute(_BY_PLACE)
-    row = (await session.execute(_MERGE, {**waves, **how})).one()
+    row = (await session.execute(_MERGE, {**waves, **parameters})).one()
     if unseen := [new_version for new_version in row.new_versions if new_version[-1]]:
         type_keys, external_ids, numbers, _ = map(list, zip(*unseen, strict=True))
         before = {"type_keys": type_keys, "external_ids": external_ids, "numbers": [number - 1 for number in numbers]}

@@ -152,13 +152,13 @@ async def claim(session: AsyncSession, target: str, lease: timedelta) -> Notific
 
 _MARK = text("""
 UPDATE notification
-SET state = CASE WHEN CAST(:state AS text) = 'pending' AND noted_at < clock_timestamp() - CAST(:patience AS interval)
+SET state = CASE WHEN CAST(:state AS text) = 'pending' AND noted_at < clock_timestamp() - CAST(:retry_limit AS interval)
         THEN 'failed' ELSE CAST(:state AS text) END,
     ended_at = CASE WHEN CAST(:state AS text) = 'pending'
-        AND noted_at >= clock_timestamp() - CAST(:patience AS interval) THEN NULL ELSE clock_timestamp() END,
+        AND noted_at >= clock_timestamp() - CAST(:retry_limit AS interval) THEN NULL ELSE clock_timestamp() END,
     not_before = clock_timestamp() + CAST(:wait AS interval), answer = :answer
 WHERE state = 'pending' AND target = :target AND delivery_id = :delivery_id
-""").bindparams(bindparam("patience", type_=Interval), bindparam("wait", type_=Interval))
+""").bindparams(bindparam("retry_limit", type_=Interval), bindparam("wait", type_=Interval))
 
 
 async def mark(
@@ -168,16 +168,16 @@ async def mark(
     answer: str,
     *,
     wait: timedelta = timedelta(0),
-    patience: timedelta,
+    retry_limit: timedelta,
 ) -> None:
-    """Records an attempt's result. A `pending` group is tried again after `wait`, until it is older than `patience`."""
+    """Records an attempt's result. A `pending` group is retried after `wait`, until it is older than `retry_limit`."""
     parameters = {
         "state": state,
         "answer": answer,
         "target": group.target,
         "delivery_id": group.delivery_id,
         "wait": wait,
-        "patience": patience,
+        "retry_limit": retry_limit,
     }
     await session.execute(_MARK, parameters)
 

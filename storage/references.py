@@ -207,19 +207,19 @@ async def read_some(
     ruled = sorted(key for key in taken if not rules[key[0]].find_nothing)
     found: list[dict[str, object]] = []
     settings: dict[ItemKey, list[SearchedSetting]] = {}
-    left: set[ItemKey] = set()
+    unreadable: set[ItemKey] = set()
     if ruled:
         unread = await fetch(session, _DOCUMENTS, _Unread, key_columns(ruled))
         read = Documents()
         found, settings = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)
-        left = {_key(record) for record in read.damaged}
-    await session.execute(_FORGET, key_columns(sorted(taken - left)))
-    if left:
-        await session.execute(_LEAVE, key_columns(sorted(left)))
+        unreadable = {_key(record) for record in read.damaged}
+    await session.execute(_FORGET, key_columns(sorted(taken - unreadable)))
+    if unreadable:
+        await session.execute(_LEAVE, key_columns(sorted(unreadable)))
     if found:
         await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
-    await keep_settings(session, sorted(taken - left), settings)
+    await keep_settings(session, sorted(taken - unreadable), settings)
     return len(taken)
 
 

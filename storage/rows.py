@@ -91,8 +91,8 @@ def _reader(
         try:
             found: ModelT = adapter.validate_python(values, extra="forbid")
         except ValidationError as error:
-            told = {".".join(map(str, entry["loc"])): entry["type"] for entry in error.errors(include_input=False)}
-            raise RowError(f"{_name(statement)}: {model.__name__} {told}") from None
+            problems = {".".join(map(str, entry["loc"])): entry["type"] for entry in error.errors(include_input=False)}
+            raise RowError(f"{_name(statement)}: {model.__name__} {problems}") from None
         return found
 
     return read
@@ -127,8 +127,8 @@ def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
 
 def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
     names = set(found)
-    told = {"no column for": fields - names, "superfluous for": names - fields}
-    return ", ".join(f"{what} {', '.join(sorted(which))}" for what, which in told.items() if which)
+    problems = {"no column for": fields - names, "superfluous for": names - fields}
+    return ", ".join(f"{problem} {', '.join(sorted(columns))}" for problem, columns in problems.items() if columns)
 
 
 def _name(statement: Executable) -> str:

@@ -392,21 +392,21 @@ async def _proven(
 ) -> Claims:
     """Believes runs of earlier releases, which recorded no pages."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
-    seen = await seen_pages(session, run_id)
-    if seen is None:
+    pages = await seen_pages(session, run_id)
+    if pages is None:
         return claims
     complete = {key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE}
     to_confirm = sorted(complete & set(ending.confirmable))
     unconfirmed = await count_unlisted(session, run_id, to_confirm) if to_confirm else {}
-    evidence = Evidence(seen.listed, seen.refused, frozenset(incomplete), frozenset(unconfirmed))
+    evidence = Evidence(pages.listed, pages.refused, frozenset(incomplete), frozenset(unconfirmed))
     return proven(claims, selection.type_keys, evidence)
 
 
 async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[str, int]:
     """Adds up and deletes the records of the run's merges. Believes the claimed number of items found by id."""
     merged = (await session.execute(_FORGET_WAVES, {"run_id": run_id})).one()
-    told = [result.context.get("found_by_id") for result in ending.collections.values()]
-    unchanged = merged.unchanged + sum(found for found in told if isinstance(found, int))
+    counts = [result.context.get("found_by_id") for result in ending.collections.values()]
+    unchanged = merged.unchanged + sum(found for found in counts if isinstance(found, int))
     observed = merged.created + merged.changed + unchanged
     return {"observed": observed, "created": merged.created, "changed": merged.changed, "unchanged": unchanged}
 

@@ -51,7 +51,7 @@ def _config(connection: Connection | None = None, *, has_two_roles: bool = True)
 
 
 def upgrade(
-    url: str, *, patience: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
+    url: str, *, retries: LockRetries | None = None, tell: Callable[[str], None] = lambda _line: None
 ) -> UpgradeResult:
     """Applies all missing migrations. `tell` gets a line for each lock waited for.
 
@@ -68,9 +68,7 @@ def upgrade(
         connection.commit()
         config = _config(connection, has_two_roles=set_up.has_two_roles)
         if before != head():
-            _apply(
-                connection, config, ending.enter_context(LockWatch(url, connection)), patience or LockRetries(), tell
-            )
+            _apply(connection, config, ending.enter_context(LockWatch(url, connection)), retries or LockRetries(), tell)
         return UpgradeResult(before, head(), set_up.roles())
 
 
@@ -88,14 +86,12 @@ def _wait_for_other_upgrades(connection: Connection, tell: Callable[[str], None]
 
 
 def _apply(
-    connection: Connection, config: Config, watch: LockWatch, patience: LockRetries, tell: Callable[[str], None]
+    connection: Connection, config: Config, watch: LockWatch, retries: LockRetries, tell: Callable[[str], None]
 ) -> None:
     """Each migration commits by itself, so the next attempt resumes with the migration that waited."""
-    connection.execute(
-        text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(patience.timeout_ms)}
-    )
+    connection.execute(text("SELECT set_config('lock_timeout', :timeout, false)"), {"timeout": str(retries.timeout_ms)})
     connection.commit()
-    for attempt in range(1, patience.attempts + 1):
+    for attempt in range(1, retries.attempts + 1):
         try:
             command.upgrade(config, "head")
         except OperationalError as error:
@@ -103,13 +99,13 @@ def _apply(
                 raise
             connection.rollback()
             waited_for = watch.last_seen()
-            if attempt == patience.attempts:
+            if attempt == retries.attempts:
                 raise StorageUnavailableError(
                     f"the migration did not get {waited_for} in {attempt} attempts;"
                     " end what holds it, and run this again"
                 ) from None
-            tell(f"waiting for {waited_for} (attempt {attempt} of {patience.attempts})")
-            sleep(patience.pause_seconds)
+            tell(f"waiting for {waited_for} (attempt {attempt} of {retries.attempts})")
+            sleep(retries.pause_seconds)
         else:
             connection.commit()
             return

@@ -78,14 +78,14 @@ async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> 
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]
-        said = [
+        titles = [
             (key, part.path, place, all(other.is_meta for other in rules[key].parts))
             for key, part, place in parts
             if part.is_meta
         ]
         parameters = {
             **_columns(("type_keys", "paths", "places"), references),
-            **_columns(("meta_type_keys", "meta_keys", "meta_places", "meta_enough"), said),
+            **_columns(("meta_type_keys", "meta_keys", "meta_places", "meta_enough"), titles),
         }
         await session.execute(_GIVE, parameters)
     sources = [(key, *rule.source) for key, rule in rules.items() if rule.source is not None]

@@ -143,8 +143,8 @@ async def record_items(
     locked = await session.execute(_LOCK, {"began_at": began_at, **key_columns(keys)})
     contested = frozenset((row.type_key, row.external_id) for row in locked if row.is_contested)
     found = [observation for observation in items.found if _key(observation) not in contested]
-    gone = [item for item in items.gone if _key(item) not in contested]
-    if not found and not gone:
+    confirmed_gone = [item for item in items.gone if _key(item) not in contested]
+    if not found and not confirmed_gone:
         return LookResult(contested=contested)
     selection = Selection(type_keys=tuple(type_key for type_key, _ in keys), options={WATCH: True})
     codes = sorted(items.error_codes)
@@ -165,7 +165,9 @@ async def record_items(
             requests=items.requests,
         )
     )
-    naming = {_key(event): event for key in (*map(_key, found), *map(_key, gone)) for event in events.get(key, ())}
+    naming = {
+        _key(event): event for key in (*map(_key, found), *map(_key, confirmed_gone)) for event in events.get(key, ())
+    }
     if naming:
         await _merged(session, run_id, list(naming.values()), comparison)
     created = changed = 0
@@ -173,9 +175,9 @@ async def record_items(
         merged = await _merged(session, run_id, found, comparison)
         created, changed = merged.created, merged.changed
     marked = 0
-    if gone:
-        await record_gone(session, run_id, gone)
-        named = key_columns([_key(item) for item in gone])
+    if confirmed_gone:
+        await record_gone(session, run_id, confirmed_gone)
+        named = key_columns([_key(item) for item in confirmed_gone])
         marked = len((await session.execute(_MARK_GONE, {"run_id": run_id, "began_at": began_at, **named})).all())
     await session.execute(_WAVE.delete().where(_WAVE.c.run_id == run_id))
     unchanged = len(found) - created - changed

@@ -21,13 +21,13 @@ class RecentAnswers:
         self._clock = clock
         self._answers: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
 
-    async def answer(self, asked: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
-        known = self._answers.get(asked)
+    async def answer(self, key: Hashable, find: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        known = self._answers.get(key)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return cast("AnswerT", known[1])
         found = await find()
-        self._answers[asked] = (self._clock(), found)
-        self._answers.move_to_end(asked)
+        self._answers[key] = (self._clock(), found)
+        self._answers.move_to_end(key)
         while len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)
         return found

@@ -73,15 +73,15 @@ async def records_in_turn(
     """
     waiting, within = _following(tenants, tag, after)
     records = list[RecordT]()
-    left = limit
-    asked = waiting[:TENANTS_AT_A_TIME]
-    for number, tenant in enumerate(asked, 1):
-        found = await ask(tenant, within, left)
+    remaining = limit
+    batch = waiting[:TENANTS_AT_A_TIME]
+    for number, tenant in enumerate(batch, 1):
+        found = await ask(tenant, within, remaining)
         records += found.records
         if found.goes_on is not None:
             return RecordsInTurn(records, f"{tenant.id} {found.goes_on}")
-        left, within = left - found.rows, ""
-        if left <= 0 or number == len(asked):
+        remaining, within = remaining - found.rows, ""
+        if remaining <= 0 or number == len(batch):
             return RecordsInTurn(records, str(tenant.id) if number < len(waiting) else None)
     return RecordsInTurn(records, None)
 

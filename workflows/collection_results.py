@@ -42,12 +42,12 @@ class CollectionResults(BaseModel):
 
     def _name_cause(self, type_key: str, code: ErrorCode, context: dict[str, ContextValue]) -> None:
         """Notes why details cannot be read: the first cause that was retried to its limit, else the first cause."""
-        told = self.results[type_key].context
-        named = told.get("detail_error_code")
+        context_of_result = self.results[type_key].context
+        named = context_of_result.get("detail_error_code")
         if type_key not in self.incomplete:
             self.incomplete.append(type_key)
         elif code not in REMEMBERED_CODES or named in REMEMBERED_CODES:
             return
         for name in FAILURE_CONTEXT:
-            told.pop(name, None)
-        told.update({"detail_error_code": code, **context})
+            context_of_result.pop(name, None)
+        context_of_result.update({"detail_error_code": code, **context})

@@ -77,8 +77,8 @@ class Cursor(BaseModel):
 
     def delay(self, failure: CursorFailure, random: Random) -> timedelta:
         """Retry-After, else exponential backoff with full jitter."""
-        asked = believable(failure.retry_after)
-        return backoff(self.attempts, random) if asked is None else asked
+        retry_after = believable(failure.retry_after)
+        return backoff(self.attempts, random) if retry_after is None else retry_after
 
     def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
         """`waited`: the time since the first failure. `known`: the collection's known failure, if this is the same."""
@@ -86,7 +86,7 @@ class Cursor(BaseModel):
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
         attempts = self.failures[self.failed_with]
-        if known is not None and known.patience is not None and not known.patience.allows(attempts, waited):
+        if known is not None and known.retry_limits is not None and not known.retry_limits.allows(attempts, waited):
             return False
         # Each item's details have attempts of their own (`FetchDetails.malformed_attempts`).
         is_malformed = self.failed_with is ErrorCode.GRAPH_MALFORMED_RESPONSE and not self.detailing

@@ -166,7 +166,7 @@ class Frontier(WaveQueue, CollectionResults):
         """How long an activity retries a wave that fails as a whole."""
         known = [self.plan[cursor.type_key].known_failure for cursor in wave]
         brief = self.policy.told_after is not None and all(
-            failure is not None and failure.patience for failure in known
+            failure is not None and failure.retry_limits for failure in known
         )
         return timedelta(0) if brief else self.policy.told_after
 
@@ -183,9 +183,9 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors += [Cursor(type_key=cursor.type_key, url=url, restarts=cursor.restarts) for url in urls]
 
     def _end_listing(self, type_key: str) -> None:
-        left = self.listings.pop(type_key, 1) - 1
-        if left:
-            self.listings[type_key] = left
+        remaining = self.listings.pop(type_key, 1) - 1
+        if remaining:
+            self.listings[type_key] = remaining
         elif self.plan[type_key].confirmable or self.plan[type_key].detailed:
             self.listed.append(type_key)
         else:
@@ -228,9 +228,9 @@ class Frontier(WaveQueue, CollectionResults):
 
     def end_merging(self, wave: Sequence[Cursor]) -> None:
         for cursor in wave:
-            left = self.merging.pop(cursor.type_key, 1) - 1
-            if left > 0:
-                self.merging[cursor.type_key] = left
+            remaining = self.merging.pop(cursor.type_key, 1) - 1
+            if remaining > 0:
+                self.merging[cursor.type_key] = remaining
             elif cursor.type_key in self.listed:
                 self._settle(cursor.type_key)
 
@@ -316,9 +316,9 @@ class Frontier(WaveQueue, CollectionResults):
             self.cursors.append(cursor)
 
     def _end_part(self, type_key: str) -> None:
-        left = self.parts.pop(type_key, 1) - 1
-        if left:
-            self.parts[type_key] = left
+        remaining = self.parts.pop(type_key, 1) - 1
+        if remaining:
+            self.parts[type_key] = remaining
             return
         result = self.results[type_key]
         result.outcome = Outcome.COMPLETE

@@ -212,20 +212,20 @@ class PortfolioWorkflow(CancellableWorkflow):
             self._look_after, summary=f"{counted(len(self._state.following), 'run is', 'runs are')} followed"
         )
         self._look_after = min(self._look_after * 2, LONGEST_LOOK)
-        asked = list(self._state.following)
+        followed_runs = list(self._state.following)
         try:
             looked = await self._activity(
                 definitions.follow_runs,
-                FollowRuns(runs=asked),
+                FollowRuns(runs=followed_runs),
                 policies.DATABASE,
-                f"look at {counted(len(asked), 'run')}",
+                f"look at {counted(len(followed_runs), 'run')}",
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
                 raise
             workflow.logger.warning("runs cannot be looked at: %s", error_code_of(error))
             return
-        for run, outcome in zip(asked, looked.outcomes, strict=True):
+        for run, outcome in zip(followed_runs, looked.outcomes, strict=True):
             index = self._state.following.index(run)
             if outcome.status.ended:
                 del self._state.following[index]

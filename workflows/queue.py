@@ -70,14 +70,14 @@ class Queue:
         """Raises `ApplicationError` at the end of the queue time."""
         now, random = workflow.now(), workflow.random()
         place = self.place or QueuePlace(since=now, ahead=ahead, unmoved_since=now)
-        self.place = place = place.told(ahead, now)
-        left = begun.policy.queue_patience - (now - place.since)
-        if left <= timedelta(0):
+        self.place = place = place.moved_to(ahead, now)
+        remaining = begun.policy.queue_patience - (now - place.since)
+        if remaining <= timedelta(0):
             raise ApplicationError("no slot came free", type=ErrorCode.CONCURRENCY_LIMIT)
         self._on_wait(f"{begun.opening}, {ahead} ahead" if ahead else begun.opening)
         if not workflow.patched(KEEPS_PLACE):
             return policies.QUEUE_POLL * (0.5 + random.random())
-        return min(left, place.gap(now, random))
+        return min(remaining, place.gap(now, random))
 
     async def _keep_place(self) -> int | None:
         """The number of runs ahead; None if `begin_run` should ask for the slot."""

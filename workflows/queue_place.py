@@ -26,7 +26,7 @@ class QueuePlace(BaseModel):
     unmoved_since: datetime
     """When `ahead` last changed."""
 
-    def told(self, ahead: int, now: datetime) -> "QueuePlace":
+    def moved_to(self, ahead: int, now: datetime) -> "QueuePlace":
         return self if ahead == self.ahead else self.model_copy(update={"ahead": ahead, "unmoved_since": now})
 
     def gap(self, now: datetime, random: Random) -> timedelta:

@@ -441,8 +441,8 @@ class SyncWorkflow(CancellableWorkflow):
         self._frontier.counts = finished.counts
         codes = codes if finished.error_codes is None else finished.error_codes
         if finished.notifies:
-            told = NotifyInput(tenant_id=self._run.tenant_id, run_ids=[self._run.run_id])
-            await uncancellable(start_notify(told, str(self._run.run_id)))
+            notify_input = NotifyInput(tenant_id=self._run.tenant_id, run_ids=[self._run.run_id])
+            await uncancellable(start_notify(notify_input, str(self._run.run_id)))
         self._set_status(finished.status, codes)
         if finished.status is RunStatus.FAILED:
             first = run_error or (codes[0] if codes else ErrorCode.UNEXPECTED_ERROR)

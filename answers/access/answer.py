@@ -55,20 +55,20 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
 
 
 async def set_rule(
-    session: AsyncSession, subject: Subject, asked: AccessRequest, *, is_excluded: bool = False
+    session: AsyncSession, subject: Subject, request: AccessRequest, *, is_excluded: bool = False
 ) -> AccessRule | None:
     """An exclusion wins over other rules. None if the form was received before."""
     words = f"{'exclude' if is_excluded else 'grant'}: {in_words(subject)}"
-    if not await _record(session, asked, words, subject.tenant_id):
+    if not await _record(session, request, words, subject.tenant_id):
         return None
     return await access_rules.set_rule(
-        session, subject, is_excluded=is_excluded, set_by=asked.person.name, reason=asked.reason
+        session, subject, is_excluded=is_excluded, set_by=request.person.name, reason=request.reason
     )
 
 
-async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) -> AccessRule | None:
+async def revoke(session: AsyncSession, subject: Subject, request: AccessRequest) -> AccessRule | None:
     """None if the form was received before. Raises `AccessError` if there is no such rule."""
-    if not await _record(session, asked, f"revoke: {in_words(subject)}", subject.tenant_id):
+    if not await _record(session, request, f"revoke: {in_words(subject)}", subject.tenant_id):
         return None
     rule = await access_rules.delete_rule(session, subject)
     if rule is None:
@@ -76,22 +76,22 @@ async def revoke(session: AsyncSession, subject: Subject, asked: AccessRequest) 
     return rule
 
 
-async def end_sessions(session: AsyncSession, person_id: str, asked: AccessRequest) -> int | None:
+async def end_sessions(session: AsyncSession, person_id: str, request: AccessRequest) -> int | None:
     """The number of sessions; None if the form was received before."""
-    if not await _record(session, asked, f"end sessions: {person_id}", None):
+    if not await _record(session, request, f"end sessions: {person_id}", None):
         return None
     return await web_sessions.end_sessions(session, person_id)
 
 
-async def _record(session: AsyncSession, asked: AccessRequest, subject: str, tenant_id: UUID | None) -> bool:
+async def _record(session: AsyncSession, request: AccessRequest, subject: str, tenant_id: UUID | None) -> bool:
     return await audit.record(
         session,
-        asked.person,
+        request.person,
         Action.ACCESS_CHANGED,
         tenant_id=tenant_id,
         subject=subject,
-        reason=asked.reason,
-        request_id=asked.once,
+        reason=request.reason,
+        request_id=request.once,
     )
 
 
@@ -100,7 +100,7 @@ def subject_of(rule: AccessRule) -> Subject:
 
 
 def in_words(subject: Subject) -> str:
-    who = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
+    grantee = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
     if subject.tenant_id is not None:
-        return f"{who}, tenant {subject.tenant_id}"
-    return f"{who}, {'all tenants' if subject.tag is None else f'tag {subject.tag}'}"
+        return f"{grantee}, tenant {subject.tenant_id}"
+    return f"{grantee}, {'all tenants' if subject.tag is None else f'tag {subject.tag}'}"

@@ -180,8 +180,8 @@ def end_sessions(
 
 
 def _run(settings: Settings, ask: Callable[[AsyncSession], Awaitable[ResultT]]) -> ResultT:
-    async def asked() -> ResultT:
+    async def run() -> ResultT:
         async with opened_database(settings) as database, database.no_tenant() as session:
             return await ask(session)
 
-    return asyncio.run(asked())
+    return asyncio.run(run())

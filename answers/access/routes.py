@@ -80,9 +80,9 @@ async def end_sessions(scope: NoTenantToChange, admin: Admin, once: ConfirmedOnc
     return RedirectResponse("/access", 303)
 
 
-async def _subject(scope: NoTenantToChange, who: str, what: str) -> Subject:
-    role = Role(who) if who in set(Role) else None
-    person_id = None if role else answer.find_person((await answer.access(scope.session)).people, who)
+async def _subject(scope: NoTenantToChange, name_or_role: str, what: str) -> Subject:
+    role = Role(name_or_role) if name_or_role in set(Role) else None
+    person_id = None if role else answer.find_person((await answer.access(scope.session)).people, name_or_role)
     kind, _, name = what.partition(":")
     if what == EVERYTHING:
         return Subject(person_id, role)

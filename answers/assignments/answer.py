@@ -190,8 +190,8 @@ async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[st
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
     """Collections whose assignments come from old details."""
-    asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
-    keys = {type_key for type_key, _ in await with_old_details(session, asked)}
+    keys_asked = [(item.type_key, item.external_id) for item in items if may_be_old(item.type_key, ASSIGNMENTS)]
+    keys = {type_key for type_key, _ in await with_old_details(session, keys_asked)}
     return [
         CannotSayRecord(
             tenant_id=tenant_id, type_key=old.type_key, reason=OLD_DETAILS, references=old.items, read_at=old.read_at

@@ -213,4 +213,4 @@ def _text(place: tuple[str, str] | None) -> str | None:
 
 def _choices() -> list[tuple[str, str]]:
     assignable = [key for key, collection in load_catalog().collections.items() if collection.assignable]
-    return sorted(((key, title_of(key)) for key in assignable), key=lambda of: of[1].casefold())
+    return sorted(((key, title_of(key)) for key in assignable), key=lambda choice: choice[1].casefold())

@@ -14,7 +14,7 @@ from answers.changes.answer import ChangeFeed, Place, event_at, window_of
 from answers.changes.audit import AUDIT_LOGS, Attribution, AuditStatus
 from answers.changes.page import changes_page
 from answers.changes.records import ChangeKind, ChangeRecord, ChangesSummary
-from answers.field_text import field_text, told
+from answers.field_text import field_text, shown_fields
 from answers.old_details import old_details_in_words
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
@@ -184,7 +184,7 @@ def _show(change: ChangeRecord) -> None:
         output.stdout.print(f"    not known: the stored document of version {named} is damaged", style="yellow")
     elif change.fields is None and change.kind in (ChangeKind.CHANGED, ChangeKind.RENAMED):
         output.stdout.print("    retention has deleted the version before it", style="dim")
-    for field in told(change.fields):
+    for field in shown_fields(change.fields):
         output.print_field(field_text(field), indent="    ")
     if change.stale is not None:
         output.stdout.print(f"    {stale_words(change.stale)}", style="yellow")
@@ -197,8 +197,8 @@ def _by_whom(audit: Attribution) -> Iterator[str]:
         yield "not in the audit log"
     for event in audit.events:
         actor = visible(event.actor or event.actor_id or "somebody unnamed")
-        what = visible(event.activity or event.operation or "")
-        yield f"by {actor} at {output.when(event.at)}" + (f": {what}" if what else "")
+        operation = visible(event.activity or event.operation or "")
+        yield f"by {actor} at {output.when(event.at)}" + (f": {operation}" if operation else "")
 
 
 def _what(change: ChangeRecord) -> str:

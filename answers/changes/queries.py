@@ -197,9 +197,9 @@ async def newest_events(
             if last.tenant_id is not None and waiting[0] < (last.at, last.tenant_id):
                 break
             window = window._replace(since=max(window.since, last.at - EPSILON))
-        asked, waiting = waiting[:at_a_time], waiting[at_a_time:]
+        batch, waiting = waiting[:at_a_time], waiting[at_a_time:]
         at_a_time *= 4
-        tenants = [newest.tenant_id for newest in asked]
+        tenants = [newest.tenant_id for newest in batch]
         found += await _page(session, _NEWEST_FIRST, window, limit, place, tenants)
         # The sort is stable: events of one tenant keep the database's order.
         found = sorted(found, key=attrgetter("at", "tenant_id"), reverse=True)[:limit]

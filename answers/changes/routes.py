@@ -57,10 +57,10 @@ class ChangeQuestion(NamedTuple):
         return answer.event_among_tenants(self.after) if self.after else None
 
     def query(self, **others: object) -> str:
-        asked = {
+        parameters = {
             "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
         }  # fmt: skip
-        return urlencode({name: str(value) for name, value in asked.items() if value})
+        return urlencode({name: str(value) for name, value in parameters.items() if value})
 
 
 def _asked(
@@ -83,9 +83,9 @@ Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max
 
 
 @router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
-async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTMLResponse:
-    window = await _window(scope.session, asked)
-    found = await _of_tenant(scope, asked, window, PAGE)
+async def changes_page(request: Request, scope: OneTenant, question: Asked) -> HTMLResponse:
+    window = await _window(scope.session, question)
+    found = await _of_tenant(scope, question, window, PAGE)
     feed = ChangeFeed(scope.session, scope.tenant.id, window)
     for change in found.changes:
         feed.count(change)
@@ -93,7 +93,7 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
     covered = await tenant_coverage(scope.session)
     return _page(
         request,
-        asked,
+        question,
         window,
         found,
         path=f"/tenants/{scope.tenant.id}/changes",
@@ -106,16 +106,16 @@ async def changes_page(request: Request, scope: OneTenant, asked: Asked) -> HTML
 
 
 @router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
-async def all_changes_page(request: Request, each: EachTenant, asked: Asked, tag: Tag = None) -> HTMLResponse:
+async def all_changes_page(request: Request, each: EachTenant, question: Asked, tag: Tag = None) -> HTMLResponse:
     tenant_ids = _tenant_ids(each, tag)
     async with each.portfolio() as session:
-        window = await _window(session, asked)
+        window = await _window(session, question)
         statuses = await status(session, tenant_ids)
-    found = await _of_tenants(each, tenant_ids, asked, window, PAGE_OF_MANY)
+    found = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY)
     known = load_catalog().collections
     return _page(
         request,
-        asked,
+        question,
         window,
         found,
         path="/changes",
@@ -131,10 +131,10 @@ async def all_changes_page(request: Request, each: EachTenant, asked: Asked, tag
 
 @router.get("/api/tenants/{tenant_id}/changes")
 async def change_records(
-    request: Request, response: Response, scope: OneTenant, asked: Asked, limit: Limit = 100
+    request: Request, response: Response, scope: OneTenant, question: Asked, limit: Limit = 100
 ) -> Sequence[ChangeRecord]:
     """Changes that runs noticed in a tenant, newest first."""
-    found = await _of_tenant(scope, asked, await _window(scope.session, asked), limit)
+    found = await _of_tenant(scope, question, await _window(scope.session, question), limit)
     say_next(response, request, found.goes_on)
     return found.changes
 
@@ -144,92 +144,92 @@ async def all_change_records(
     request: Request,
     response: Response,
     each: EachTenant,
-    asked: Asked,
+    question: Asked,
     tag: Tag = None,
     limit: Limit = 100,
 ) -> Sequence[ChangeRecord]:
     """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
     async with each.portfolio() as session:
-        window = await _window(session, asked)
-    found = await _of_tenants(each, _tenant_ids(each, tag), asked, window, limit)
+        window = await _window(session, question)
+    found = await _of_tenants(each, _tenant_ids(each, tag), question, window, limit)
     say_next(response, request, found.goes_on)
     return found.changes
 
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
-async def changes_csv(scope: OneTenant, asked: Asked) -> Response:
-    window = await _window(scope.session, asked)
-    found = _all(asked, lambda part: _of_tenant(scope, part, window, MOST_AT_ONCE))
+async def changes_csv(scope: OneTenant, question: Asked) -> Response:
+    window = await _window(scope.session, question)
+    found = _all(question, lambda part: _of_tenant(scope, part, window, MOST_AT_ONCE))
     return await whole_csv_file("changes", ChangeRecord, found)
 
 
 @router.get("/changes.csv", include_in_schema=False)
-async def all_changes_csv(each: EachTenant, asked: Asked, tag: Tag = None) -> Response:
+async def all_changes_csv(each: EachTenant, question: Asked, tag: Tag = None) -> Response:
     async with each.portfolio() as session:
-        window = await _window(session, asked)
+        window = await _window(session, question)
     tenant_ids = _tenant_ids(each, tag)
-    found = _all(asked, lambda part: _of_tenants(each, tenant_ids, part, window, MOST_AT_ONCE))
+    found = _all(question, lambda part: _of_tenants(each, tenant_ids, part, window, MOST_AT_ONCE))
     return await whole_csv_file("changes", ChangeRecord, found)
 
 
 async def _all(
-    asked: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
+    question: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
 ) -> AsyncIterator[ChangeRecord]:
     while True:
-        found = await part_of(asked)
+        found = await part_of(question)
         for change in found.changes:
             yield change
         if found.goes_on is None:
             return
-        asked = asked._replace(after=found.goes_on)
+        question = question._replace(after=found.goes_on)
 
 
 def _page(
-    request: Request, asked: ChangeQuestion, window: Window, found: ChangePage, *, path: str, **shown: object
+    request: Request, question: ChangeQuestion, window: Window, found: ChangePage, *, path: str, **shown: object
 ) -> HTMLResponse:
     tag = shown.get("tag")
-    query = asked.query(tag=tag)
+    query = question.query(tag=tag)
     return fitting_page(
         request,
         "changes/changes.html",
         ATTEMPTS,
         shown=found.changes,
-        goes_on=asked.query(tag=tag, after=found.goes_on) if found.goes_on else None,
-        wider=asked.query(tag=tag, since="90d"),
+        goes_on=question.query(tag=tag, after=found.goes_on) if found.goes_on else None,
+        wider=question.query(tag=tag, since="90d"),
         api=f"/api{path}?{query}",
         csv=f"{path}.csv?{query}",
         window=window,
         kinds=list(ChangeKind),
         days=DEFAULT_DAYS,
-        type_key=asked.type_key,
-        kind=asked.kind,
-        since=asked.since,
-        by=asked.by,
-        run_id=asked.run_id,
+        type_key=question.type_key,
+        kind=question.kind,
+        since=question.since,
+        by=question.by,
+        run_id=question.run_id,
         **shown,
     )
 
 
-async def _window(session: AsyncSession, asked: ChangeQuestion) -> Window:
-    since = None if asked.run_id or not asked.since else await moment_of(session, asked.since, UTC)
-    type_keys = None if asked.type_key is None else (asked.type_key,)
-    return await answer.window_of(session, type_keys, since=since, run_id=asked.run_id)
+async def _window(session: AsyncSession, question: ChangeQuestion) -> Window:
+    since = None if question.run_id or not question.since else await moment_of(session, question.since, UTC)
+    type_keys = None if question.type_key is None else (question.type_key,)
+    return await answer.window_of(session, type_keys, since=since, run_id=question.run_id)
 
 
-async def _of_tenant(scope: TenantScope, asked: ChangeQuestion, window: Window, limit: int) -> ChangePage:
+async def _of_tenant(scope: TenantScope, question: ChangeQuestion, window: Window, limit: int) -> ChangePage:
     @asynccontextmanager
     async def the_session(_tenant_id: UUID | None = None) -> AsyncIterator[AsyncSession]:
         yield scope.session
 
     return await answer.newest_changes(
-        the_session, the_session, window, wanted=asked.wanted, limit=limit, before=asked.place
+        the_session, the_session, window, wanted=question.wanted, limit=limit, before=question.place
     )
 
 
 async def _of_tenants(
     each: TenantSessions,
     tenant_ids: Sequence[UUID],
-    asked: ChangeQuestion,
+    question: ChangeQuestion,
     window: Window,
     limit: int,
 ) -> ChangePage:
@@ -237,9 +237,9 @@ async def _of_tenants(
         each.portfolio,
         each.session_of,
         window,
-        wanted=asked.wanted,
+        wanted=question.wanted,
         limit=limit,
-        before=asked.place,
+        before=question.place,
         tenant_ids=tenant_ids,
     )
 

@@ -36,13 +36,13 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
     wanted = list(dict.fromkeys(ids))
     await here.id_translations.learn(here.session, wanted)
     names_here = await _names(here, wanted)
-    asked: dict[TargetId, list[tuple[str, str | None]]] = {}
+    keys_of_target: dict[TargetId, list[tuple[str, str | None]]] = {}
     for target_types, target_id in wanted:
-        asked[target_types, target_id] = [
+        keys_of_target[target_types, target_id] = [
             (key, names_here.get((collection_of(key), target_id))) for key in target_types
         ]
     names_by_type: dict[str, set[str]] = {}
-    for (_, target_id), keys in asked.items():
+    for (_, target_id), keys in keys_of_target.items():
         for target_type, name in keys:
             if not is_shared(target_type, target_id) and name is not None:
                 names_by_type.setdefault(collection_of(target_type), set()).add(name)
@@ -57,8 +57,8 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
     by_meaning = {type_key: _Candidates(there, type_key, items) for type_key, items in candidates.items()}
     nothing = _Candidates(there, "", ())
     found: dict[TargetId, Counterpart] = {}
-    for wanted_id, keys in asked.items():
-        told = [
+    for wanted_id, keys in keys_of_target.items():
+        translated = [
             _shared(there, target_type, wanted_id[1], names_there)
             if is_shared(target_type, wanted_id[1])
             else _by_meaning(
@@ -67,7 +67,7 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
             for target_type, name in keys
         ]
         # A collection in which the id has a counterpart precedes the others.
-        found[wanted_id] = min(told, key=lambda counterpart: (counterpart.target_id is None, counterpart.here))
+        found[wanted_id] = min(translated, key=lambda counterpart: (counterpart.target_id is None, counterpart.here))
     return found
 
 
@@ -81,7 +81,7 @@ async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId
     names = await _names(side, wanted)
     found: dict[TargetId, Counterpart] = {}
     for target_types, target_id in wanted:
-        told = [
+        candidates = [
             Counterpart(
                 type_key,
                 None if known.reason in _NOT_THERE and type_key not in NOT_READ else target_id,
@@ -91,7 +91,7 @@ async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId
             for target_type in target_types
             for type_key, known in [(collection_of(target_type), side.id_translations.of((target_type,), target_id))]
         ]
-        found[target_types, target_id] = min(told, key=lambda counterpart: counterpart.target_id is None)
+        found[target_types, target_id] = min(candidates, key=lambda counterpart: counterpart.target_id is None)
     return found
 
 

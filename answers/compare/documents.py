@@ -54,28 +54,28 @@ async def compared_documents(
         rules = neutralizers[pair.type_key]
         one = rules.of(pair.here, {pair.here_id: OWN_ID, str(here.tenant.tenant_id): TENANT_ID}, said_here)
         other = rules.of(pair.there, {pair.there_id: OWN_ID, str(there.tenant.tenant_id): TENANT_ID}, said_there)
-        said = verdict(one, other, rules)
-        found.append(DocumentVerdict(said.status, tuple(difference.path for difference in said.differences)))
+        compared = verdict(one, other, rules)
+        found.append(DocumentVerdict(compared.status, tuple(difference.path for difference in compared.differences)))
     return found
 
 
 def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> Translate:
     targets = {(type_key, other) for (type_key, _), other in mapped.items()}
 
-    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        told = said_there(target_types, target_id)
+    def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
+        translation = said_there(target_types, target_id)
         is_target = any((collection_of(key), target_id) in targets for key in target_types)
-        return IdTranslation(target_id) if told.text is None and is_target else told
+        return IdTranslation(target_id) if translation.text is None and is_target else translation
 
-    return said
+    return translate
 
 
 def _in_places(own: Translate, others: Translate, known: Mapping[tuple[str, str], str]) -> Translate:
-    def said(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
+    def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
         other = _other(target_types, target_id, known)
         return others(target_types, other) if other else own(target_types, target_id)
 
-    return said
+    return translate
 
 
 def _other(target_types: Iterable[str], target_id: str, others: Mapping[tuple[str, str], str]) -> str | None:

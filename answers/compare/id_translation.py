@@ -61,8 +61,8 @@ class IdTranslations:
         known = [translation for translation in translations if translation.text is not None]
         if known:
             return known[0]
-        told = min(translations, key=lambda translation: _TELLING.index(translation.reason or UnresolvedReason.UNKNOWN))
-        return told._replace(is_shared=any(translation.is_shared for translation in translations))
+        best = min(translations, key=lambda translation: _TELLING.index(translation.reason or UnresolvedReason.UNKNOWN))
+        return best._replace(is_shared=any(translation.is_shared for translation in translations))
 
     def beside(self, other: "IdTranslations") -> Translate:
         """Uses the other tenant's knowledge of shared ids, too. An alternate key that neither tenant knows stands for
@@ -72,9 +72,9 @@ class IdTranslations:
         def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
             own = self.of(target_types, target_id)
             if own.is_shared and own.reason in (UnresolvedReason.UNKNOWN, UnresolvedReason.NOT_READ):
-                told = other.of(target_types, target_id)
-                if told.text is not None:
-                    return told
+                translation = other.of(target_types, target_id)
+                if translation.text is not None:
+                    return translation
                 if own.reason is UnresolvedReason.UNKNOWN and all(map(is_by_alternate_key, target_types)):
                     return IdTranslation(target_id)
             return own

@@ -19,7 +19,7 @@ from answers.compare.session import (
     say_what_is_left_out,
     stale_items,
 )
-from answers.field_text import field_text, told
+from answers.field_text import field_text, shown_fields
 from cli import output
 from cli.html_file import check_count, write_html
 from cli.options import TenantNames
@@ -117,7 +117,7 @@ def _say_stale(record: ComparisonRecord, items: Sequence[ItemComparison]) -> Non
 def _status(item: ItemComparison) -> Text:
     words = str(item.status).replace("_", " ")
     if item.status is Status.DIFFERENT:
-        words += f" in {counted(len(told(item.fields)), 'field')}"
+        words += f" in {counted(len(shown_fields(item.fields)), 'field')}"
     return Text(words, style=STYLES[item.status])
 
 
@@ -151,7 +151,7 @@ def _print_item(item: ItemComparison) -> None:
     for where, stale in (("here", item.stale_here), ("there", item.stale_there)):
         if stale is not None:
             output.stdout.print(f"    {where} {stale_words(stale)}", style="yellow")
-    for field in told(item.fields):
+    for field in shown_fields(item.fields):
         output.print_field(field_text(field).of_two_sides(), indent="    ", between=" | ")
     for where, unresolved in (("here", item.unresolved_here), ("there", item.unresolved_there)):
         for reference in unresolved:

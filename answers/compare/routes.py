@@ -110,7 +110,7 @@ async def compare_page(
     if named:
         return RedirectResponse(f"/compare{query_with(request, **named)}", 303)
     one, other, model = map(_as_id, given.values())
-    asked = {
+    context = {
         "tenants": sorted(each.tenants, key=lambda tenant: tenant.name.casefold()),
         "tags": each.tenants.all_tags(),
         "left": one,
@@ -124,21 +124,21 @@ async def compare_page(
         "query_with": partial(query_with, request, after=None),
     }
     if model:
-        return await _golden_page(request, each, model, int(after or 0), int(tenants_after or 0), asked)
+        return await _golden_page(request, each, model, int(after or 0), int(tenants_after or 0), context)
     if not (one and other):
-        seen = [tenant.id for tenant in by_name(each.tenants, tag)]
+        tenant_ids = [tenant.id for tenant in by_name(each.tenants, tag)]
         async with each.portfolio() as session:
-            basis = await search_basis(session, seen, None)
-        return fitting_page(request, "compare/choose.html", ({},), basis=basis, searched=len(seen), **asked)
+            basis = await search_basis(session, tenant_ids, None)
+        return fitting_page(request, "compare/choose.html", ({},), basis=basis, searched=len(tenant_ids), **context)
     if by is ComparisonUnit.SETTING:
         found = await _settings(each, one, other)
         chosen = [setting for setting in found.rows if _is_wanted_setting(setting, only)]
-        return _paged(request, "compare/by_setting.html", chosen, int(after or 0), asked, record=found.record)
+        return _paged(request, "compare/by_setting.html", chosen, int(after or 0), context, record=found.record)
     compared = await _items(each, one, other, type_key)
     items = [item for item in compared.rows if _is_wanted(item.status, only)]
     columns = occurring(Status, [collection.counts for collection in compared.record.differing])
     return _paged(
-        request, "compare/by_policy.html", items, int(after or 0), asked, record=compared.record, columns=columns
+        request, "compare/by_policy.html", items, int(after or 0), context, record=compared.record, columns=columns
     )
 
 
@@ -240,17 +240,17 @@ async def golden_csv(
 
 
 async def _golden_page(
-    request: Request, each: TenantSessions, golden: UUID, after: int, first: int, asked: dict[str, Any]
+    request: Request, each: TenantSessions, golden: UUID, after: int, first: int, context: dict[str, Any]
 ) -> HTMLResponse:
-    others = _others(each, golden, asked["tag"])
+    others = _others(each, golden, context["tag"])
     shown: dict[str, Any] = {}
     found: GoldenItems | GoldenSettings
-    if asked["by"] is ComparisonUnit.SETTING:
+    if context["by"] is ComparisonUnit.SETTING:
         template = "compare/golden_settings.html"
         found = await _many_settings(each, golden, others[first:])
     else:
         template = "compare/golden.html"
-        found = await _many(each, golden, others[first:], asked["type_key"])
+        found = await _many(each, golden, others[first:], context["type_key"])
         names = (*CellStatus, "extra")
         shown["columns"] = occurring(names, [tenant.counts for tenant in found.record.tenants])
         shown["types"] = sorted({row.type_key for row in found.rows}, key=title_of)
@@ -260,7 +260,7 @@ async def _golden_page(
         template,
         [row for row in found.rows if _differs(row)],
         after,
-        asked,
+        context,
         record=found.record,
         number_of_others=len(others),
         first=first,
@@ -270,12 +270,12 @@ async def _golden_page(
 
 
 def _paged(
-    request: Request, template: str, rows: Sequence[Any], begin: int, asked: dict[str, Any], **shown: Any
+    request: Request, template: str, rows: Sequence[Any], begin: int, context: dict[str, Any], **shown: Any
 ) -> HTMLResponse:
     attempts = (
         {**attempt, "slice": Slice(rows[begin : begin + attempt["most"]], begin, len(rows))} for attempt in ATTEMPTS
     )
-    return fitting_page(request, template, attempts, **asked, **shown)
+    return fitting_page(request, template, attempts, **context, **shown)
 
 
 def _some(request: Request, response: Response, rows: Sequence[RowT], after: str, limit: int) -> Sequence[RowT]:
@@ -320,8 +320,8 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
-    asked = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
-    return await each.recent_answers.answer(asked, find)
+    key = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
+    return await each.recent_answers.answer(key, find)
 
 
 async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
@@ -333,8 +333,8 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
-    asked = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
-    return await each.recent_answers.answer(asked, find)
+    key = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
+    return await each.recent_answers.answer(key, find)
 
 
 def _as_id(text: str) -> UUID | None:

@@ -132,7 +132,7 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
 
 def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
     """Without ids, list members have other paths: they are certain if as many of them differ."""
-    told = {(difference.path, difference.kind) for difference in certain}
+    certain_fields = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
         Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)
     )
@@ -140,7 +140,7 @@ def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tu
         (difference.path, difference.kind)
         for difference in found
         for place in [(properties_of(difference.path), difference.kind)]
-        if (difference.path, difference.kind) in told or found_in[place] <= certain_in[place]
+        if (difference.path, difference.kind) in certain_fields or found_in[place] <= certain_in[place]
     )
 
 

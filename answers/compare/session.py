@@ -62,11 +62,15 @@ def counts_column(name: str) -> Column:
     )
 
 
-def stale_items(of: ItemComparison | MatrixRow, items: Sequence[ItemName], stale: Staleness | None) -> list[StaleItem]:
+def stale_items(
+    compared: ItemComparison | MatrixRow, items: Sequence[ItemName], stale: Staleness | None
+) -> list[StaleItem]:
     if stale is None:
         return []
     first = items[0]
-    return [StaleItem(type_key=of.type_key, kind=of.kind, stale=stale, **first.model_dump(exclude={"title"}))]
+    return [
+        StaleItem(type_key=compared.type_key, kind=compared.kind, stale=stale, **first.model_dump(exclude={"title"}))
+    ]
 
 
 def say_never_read(*sides: Side) -> bool:

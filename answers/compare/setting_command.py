@@ -142,10 +142,10 @@ def _within(setting: SettingComparison, here: str, there: str) -> str:
 
 
 def _policies(values: Sequence[HeldValue]) -> str:
-    told = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
+    lines = [_first(list(map(policy_line, value.policies)), "policy", "policies") for value in values]
     if len(values) == 1:
-        return told[0]
-    return "; ".join(f"{_value_line(value)}: {policies}" for value, policies in zip(values, told, strict=True))
+        return lines[0]
+    return "; ".join(f"{_value_line(value)}: {policies}" for value, policies in zip(values, lines, strict=True))
 
 
 def policy_line(policy: SettingPolicy) -> str:

@@ -198,8 +198,8 @@ def value_words(setting: Setting, names: DefinitionNames) -> str:
         names.get(f"{setting.definition.casefold()}_{value}".casefold()) if setting.definition else None
         for value in values
     ]
-    told = [name or _words(value) for name, value in zip(words, values, strict=True)]
-    return ", ".join(text if text.strip() else "empty" for text in told)
+    texts = [name or _words(value) for name, value in zip(words, values, strict=True)]
+    return ", ".join(text if text.strip() else "empty" for text in texts)
 
 
 def _words(value: JsonValue) -> str:

@@ -157,8 +157,8 @@ async def remove_tenant(
     return await _changed(site, edit.remove, tenant.id)
 
 
-async def _changed(site: Site, change: Any, what: object) -> RedirectResponse:
-    await asyncio.to_thread(change, what)
+async def _changed(site: Site, change: Any, argument: object) -> RedirectResponse:
+    await asyncio.to_thread(change, argument)
     await asyncio.to_thread(site.tenants_now)
     return RedirectResponse(PATH, 303)
 

@@ -112,9 +112,9 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
     """Also for an item that was never seen."""
     type_key, external_id = item
-    seen = await queries.seen(session, item)
-    if seen is not None:
-        return tenant.item(seen, external_id)
+    known = await queries.seen(session, item)
+    if known is not None:
+        return tenant.item(known, external_id)
     return tenant.never_seen(type_key, external_id)
 
 
@@ -215,11 +215,11 @@ def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, 
 
 
 def _open_after_dangling(
-    tenant: TenantCoverage, open_ones: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
+    tenant: TenantCoverage, unread_targets: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
 ) -> list[CannotSayRecord]:
-    asked = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
-    sources = tenant.unread(asked & _referring())
-    return [*tenant.unread_targets(open_ones), *sources, *tenant.old(asked - _referring()), *tenant.unreadable()]
+    wanted = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
+    sources = tenant.unread(wanted & _referring())
+    return [*tenant.unread_targets(unread_targets), *sources, *tenant.old(wanted - _referring()), *tenant.unreadable()]
 
 
 async def unassigned(

@@ -100,8 +100,8 @@ def _check(
     everyone: bool,
     everything: bool,
 ) -> None:
-    asked = (item[0] is not None, reaches is not None, everything)
-    if sum(asked) != 1 or (item[0] is None) != (item[1] is None):
+    choices = (item[0] is not None, reaches is not None, everything)
+    if sum(choices) != 1 or (item[0] is None) != (item[1] is None):
         raise UsageError("name an item by TYPE and ID, or give --reaches GROUP or --all")
     if everyone and reaches is None:
         raise UsageError("--everyone belongs to --reaches GROUP")

@@ -184,7 +184,7 @@ async def reach_records(
     return [*found.rows.rows, *found.cannot_say]
 
 
-def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
+def _add_tenant_routes(question: ReferenceQuestion, subject: str, record: type[BaseModel]) -> None:
     @router.get(f"/tenants/{{tenant_id}}/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, scope: OneTenant, type_key: TypeKey = "", after: After = "") -> HTMLResponse:
         return await _list_page(request, scope, question, type_key, after)
@@ -192,7 +192,7 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
     @router.get(
         f"/api/tenants/{{tenant_id}}/{question}",
         name=f"{question}_records",
-        description=f"{what}, by collection and name of the items; at the end what is not known.",
+        description=f"{subject}, by collection and name of the items; at the end what is not known.",
     )
     async def records(
         request: Request,
@@ -213,7 +213,7 @@ def _add_tenant_routes(question: ReferenceQuestion, what: str, record: type[Base
         return await whole_csv_file(f"{question}-{scope.tenant.name}", record, found)
 
 
-def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[BaseModel]) -> None:
+def _add_portfolio_routes(question: ReferenceQuestion, subject: str, record: type[BaseModel]) -> None:
     @router.get(f"/{question}", response_class=HTMLResponse, include_in_schema=False)
     async def list_page(request: Request, each: EachTenant, tag: Tag = "", after: AfterTenant = "") -> HTMLResponse:
         return await _tenants_page(request, each, question, tag, after)
@@ -221,7 +221,7 @@ def _add_portfolio_routes(question: ReferenceQuestion, what: str, record: type[B
     @router.get(
         f"/api/{question}",
         name=f"all_{question}_records",
-        description=f"{what}, of one tenant after the other; after each tenant's what is not known of it.",
+        description=f"{subject}, of one tenant after the other; after each tenant's what is not known of it.",
     )
     async def records(
         request: Request,
@@ -363,11 +363,11 @@ async def _tenants_page(
     request: Request, each: TenantSessions, question: ReferenceQuestion, tag: str, after: str
 ) -> HTMLResponse:
     chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
-    asked = chosen.tenants
+    tenants = chosen.tenants
     async with each.portfolio() as session:
-        statuses = {found.tenant_id: found for found in await status(session, [tenant.id for tenant in asked])}
+        statuses = {found.tenant_id: found for found in await status(session, [tenant.id for tenant in tenants])}
     parts = []
-    async for tenant, records in _of_each(each, asked, question, ""):
+    async for tenant, records in _of_each(each, tenants, question, ""):
         found = _answer_of(records, MOST)
         rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
@@ -417,7 +417,7 @@ def _open_reasons(records: Sequence[CannotSayRecord]) -> list[tuple[str, list[Ca
 
 def _choices() -> list[tuple[str, str]]:
     known = load_catalog().collections.items()
-    return sorted(((key, collection.title) for key, collection in known), key=lambda of: of[1].casefold())
+    return sorted(((key, collection.title) for key, collection in known), key=lambda choice: choice[1].casefold())
 
 
 def _collection_of(row: DanglingRecord | UnassignedRecord) -> str:

@@ -36,21 +36,21 @@ def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: fr
     return None if was_listed else not_current_reason(type_key, coverage, known)
 
 
-def item_presence(seen: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
+def item_presence(known: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
     """Presence is less sure if the latest run did not list the collection to its end.
 
     `rests_on_details`: the answer uses details that may have changed unseen by a list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
-    if seen.absence_evidence is not None:
-        is_sure = seen.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
-        return ObjectState(Presence.ABSENT, _confidence(is_sure), seen.absence_evidence)
+    if known.absence_evidence is not None:
+        is_sure = known.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
+        return ObjectState(Presence.ABSENT, _confidence(is_sure), known.absence_evidence)
     if coverage is None or not coverage.is_current:
         reason = NEVER_READ if coverage is None else coverage.reason
-        return ObjectState(Presence.PRESENT, Confidence.LOW, f"{seen.type_key}:{reason}")
-    if rests_on_details and are_old(seen.details_read_at, coverage):
+        return ObjectState(Presence.PRESENT, Confidence.LOW, f"{known.type_key}:{reason}")
+    if rests_on_details and are_old(known.details_read_at, coverage):
         return ObjectState(Presence.PRESENT, Confidence.LOW, OLD_DETAILS)
-    return ObjectState(Presence.PRESENT, _confidence(is_sure), FOUND_BY_ID if seen.found_by_id else LISTED)
+    return ObjectState(Presence.PRESENT, _confidence(is_sure), FOUND_BY_ID if known.found_by_id else LISTED)
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:

@@ -68,11 +68,11 @@ class TenantCoverage:
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
-    def item(self, seen: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
+    def item(self, known: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
         """`path`: the place in the item's document that the answer rests on."""
-        rests_on_details = path is not None and may_be_old(seen.type_key, path)
-        state = item_presence(seen, self.collections.get(seen.type_key), rests_on_details=rests_on_details)
-        return _record([seen.type_key], external_id, seen, state)
+        rests_on_details = path is not None and may_be_old(known.type_key, path)
+        state = item_presence(known, self.collections.get(known.type_key), rests_on_details=rests_on_details)
+        return _record([known.type_key], external_id, known, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
         if edge.target is not None:
@@ -131,21 +131,26 @@ class TenantCoverage:
         """Gaps for items with unread references or damaged documents."""
         counted = Counter(version.type_key for version in self._damaged)
         damaged = [self.cannot_say(key, DAMAGED, times) for key, times in sorted(counted.items())]
-        unread = [self.cannot_say(of.type_key, REFERENCES_NOT_READ, of.items) for of in self._unread_references]
+        unread = [
+            self.cannot_say(unread_reference.type_key, REFERENCES_NOT_READ, unread_reference.items)
+            for unread_reference in self._unread_references
+        ]
         return [*damaged, *unread]
 
     def cannot_say(self, type_key: str, reason: str, references: int | None) -> CannotSayRecord:
         return CannotSayRecord(tenant_id=self.tenant_id, type_key=type_key, reason=reason, references=references)
 
 
-def _record(type_keys: Collection[str], external_id: str, seen: KnownObject | None, state: ObjectState) -> ObjectRecord:
+def _record(
+    type_keys: Collection[str], external_id: str, known: KnownObject | None, state: ObjectState
+) -> ObjectRecord:
     return ObjectRecord(
         type_keys=list(type_keys),
         external_id=external_id,
-        display_name=None if seen is None else seen.display_name,
-        kind=None if seen is None else kind_of(seen.type_key, seen.meta),
+        display_name=None if known is None else known.display_name,
+        kind=None if known is None else kind_of(known.type_key, known.meta),
         presence=state.presence,
         confidence=state.confidence,
         evidence=state.evidence,
-        last_seen_at=None if seen is None else seen.last_seen_at,
+        last_seen_at=None if known is None else known.last_seen_at,
     )

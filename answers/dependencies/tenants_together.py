@@ -41,8 +41,8 @@ class TenantsTogether(Generic[RecordT]):
     async def answer(self, portfolio: Portfolio, tenant_id: UUID) -> TenantAnswer[RecordT] | None:
         """A tenant's answer, once; None if the tenant must be queried alone."""
         if tenant_id in self._waiting:
-            asked, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
-            self._read = await self._ask(portfolio, asked)
+            batch, self._waiting = self._waiting[:TENANTS_AT_A_TIME], self._waiting[TENANTS_AT_A_TIME:]
+            self._read = await self._ask(portfolio, batch)
         return self._read.pop(tenant_id, None)
 
     async def _ask(self, portfolio: Portfolio, tenant_ids: Sequence[UUID]) -> dict[UUID, TenantAnswer[RecordT]]:

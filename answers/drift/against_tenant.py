@@ -112,7 +112,7 @@ async def _protection(golden: AsyncSession, item: ItemComparison) -> JsonObject 
         return None
     (one,) = item.here
     documents = await current_documents(golden, item.type_key, [one.external_id])
-    return next((protection_of(item.type_key, DriftDocument(said.document)) for said in documents), None)
+    return next((protection_of(item.type_key, DriftDocument(document.document)) for document in documents), None)
 
 
 def _findings(

@@ -235,13 +235,13 @@ def _record(
     part = parts.get((known.baseline, finding.fingerprint))
     before, after = part or (_value(finding.before), _value(finding.after))
     difference = Difference(finding.path, kind, before, after, finding.hidden)
-    said = field_change(difference, load_catalog().references_of(finding.type_key), names)
+    change = field_change(difference, load_catalog().references_of(finding.type_key), names)
     return DriftFindingRecord(
-        **{**dict(said), **finding._asdict(), "before": said.before, "after": said.after},
+        **{**dict(change), **finding._asdict(), "before": change.before, "after": change.after},
         tenant_id=tenant_id,
         baseline=known.baseline,
         period=known.period,
-        direction=direction_of(finding.type_key, finding.kind, finding.path, said.before, said.after),
+        direction=direction_of(finding.type_key, finding.kind, finding.path, change.before, change.after),
         resolved_at=known.resolved_at,
         is_checked=is_current and known.is_readable,
         decision=in_force.current.decision,

@@ -129,8 +129,8 @@ async def _golden(
     """Returns why the baseline cannot be set; empty if it was set."""
     try:
         async with scope.writing_session_of(tenant_id) as session:
-            of = TenantScope(scope.named(tenant_id), session)
-            if await recorded(of, person, Action.BASELINE_SET, f"baseline of {golden.name}", once, reason):
+            golden_scope = TenantScope(scope.named(tenant_id), session)
+            if await recorded(golden_scope, person, Action.BASELINE_SET, f"baseline of {golden.name}", once, reason):
                 await baselines.golden_baseline(session, tenant_id, golden.id, golden.name, person.name)
     except (UserError, UnavailableError) as error:  # the other tenants still get theirs
         return str(error)

@@ -203,8 +203,8 @@ def _print(report: DriftReport, findings: Sequence[DriftFindingRecord], most: in
 
 def _print_line(report: DriftReport) -> None:
     left_out = counted(len(report.left_out), "collection") + " left out" if report.left_out else ""
-    said = "; ".join(filter(None, (_counts(report), left_out)))
-    output.stdout.print(f"{report.baseline.name}: {said}")
+    summary = "; ".join(filter(None, (_counts(report), left_out)))
+    output.stdout.print(f"{report.baseline.name}: {summary}")
 
 
 def _counts(report: DriftReport) -> str:

@@ -81,7 +81,7 @@ def decide(
         record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
     except DecisionOverError:
         raise UsageError(f"--until: {until} is over already") from None
-    output.print_result(record, _said(record))
+    output.print_result(record, _decision_line(record))
 
 
 async def _scope(
@@ -95,14 +95,14 @@ async def _scope(
     return DecisionScope(type_key=known.type_key, external_id=known.external_id, **scope)
 
 
-def _said(record: DriftFindingRecord | DriftDecisionRecord) -> str:
+def _decision_line(record: DriftFindingRecord | DriftDecisionRecord) -> str:
     if isinstance(record, DriftFindingRecord):
         name = visible(record.title)
         field = record.label or str(record.kind).replace("_", " ")
         return f"{record.fingerprint[:ID_SHOWN]} {name} {field}: {decision_words(record)}"
-    said = "taken back" if record.decision is Decision.OPEN else f"{record.decision}{_until_when(record.until)}"
+    decision = "taken back" if record.decision is Decision.OPEN else f"{record.decision}{_until_when(record.until)}"
     return (
-        f"{record.decision_id[:ID_SHOWN]} {_about(record)}: {said};"
+        f"{record.decision_id[:ID_SHOWN]} {_about(record)}: {decision};"
         f" {counted(record.covers, 'finding')} closed by it now"
     )
 

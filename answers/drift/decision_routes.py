@@ -100,8 +100,8 @@ async def decide(
     about = ", ".join(name or external_id for (_, external_id), name in items.items())
     if subject is DecisionSubject.FIELD:
         about = f"{field.strip()} of {', '.join(sorted({type_key for type_key, _ in items}))}"
-    said = f"{decision}: {counted(len(found), 'finding')} ({subject}) of {about}"
-    if await recorded(scope, person, Action.DECIDED, said, once, reason):
+    act = f"{decision}: {counted(len(found), 'finding')} ({subject}) of {about}"
+    if await recorded(scope, person, Action.DECIDED, act, once, reason):
         if scopes:
             for decided in scopes:
                 await decide_scope(scope.session, scope.tenant.id, decided, new)

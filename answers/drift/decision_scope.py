@@ -104,8 +104,8 @@ def field_expression(pattern: str) -> str:
     """For whole paths; means the same in Python and PostgreSQL."""
     within = pattern.endswith(".*")
     names = pattern.removesuffix(".*").split(".")
-    said = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
-    return rf"{_MEMBERS}\.".join(said) + (_WITHIN if within else _MEMBERS)
+    patterns = [".*".join(map(re.escape, re.split(r"\*+", name))) for name in names]
+    return rf"{_MEMBERS}\.".join(patterns) + (_WITHIN if within else _MEMBERS)
 
 
 def decision_in_force(

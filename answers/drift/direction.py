@@ -71,15 +71,15 @@ class DirectionRule(BaseModel, frozen=True, extra="forbid"):
             way = _order(before, after)
         return None if way == 0 else self.raised if way > 0 else self.lowered
 
-    def direction_of_list(self, gone: list[JsonValue], came: list[JsonValue]) -> ProtectionEffect | None:
+    def direction_of_list(self, removed: list[JsonValue], added: list[JsonValue]) -> ProtectionEffect | None:
         """Weakens if one member's change does, strengthens if all do."""
-        if self.strongest.intersection(map(str, came)):
+        if self.strongest.intersection(map(str, added)):
             return ProtectionEffect.STRENGTHENS
-        if self.strongest.intersection(map(str, gone)):
+        if self.strongest.intersection(map(str, removed)):
             return ProtectionEffect.WEAKENS
         effects = {
             effect
-            for members, effect in ((gone, self.removed), (came, self.added))
+            for members, effect in ((removed, self.removed), (added, self.added))
             if any(str(member) not in self.void for member in members)
         }
         if ProtectionEffect.WEAKENS in effects:

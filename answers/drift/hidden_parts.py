@@ -88,6 +88,6 @@ async def _documents(
     for row in await session.execute(_DOCUMENTS, parameters):
         document = read.of(row.body, row.body_hash, row.type_key, row.external_id, row.version_number)
         if document is not None:
-            said = DriftDocument(document, row.details_complete is not False, row.is_sorted is True)
-            sides.setdefault((of_pin[row.pinned_by], row.type_key, row.external_id), {})[row.is_now] = said
+            drift_document = DriftDocument(document, row.details_complete is not False, row.is_sorted is True)
+            sides.setdefault((of_pin[row.pinned_by], row.type_key, row.external_id), {})[row.is_now] = drift_document
     return {item: (side[False], side[True]) for item, side in sides.items() if len(side) == len((False, True))}

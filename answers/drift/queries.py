@@ -270,8 +270,8 @@ def _with_documents(row: Values, read: Documents) -> Values:
     sorted_before, sorted_now = row.pop("sorted_before"), row.pop("sorted_now")
     return {
         **row,
-        "before": _said(before, whole_before, sorted_before),
-        "after": _said(now, whole_now, sorted_now),
+        "before": _document(before, whole_before, sorted_before),
+        "after": _document(now, whole_now, sorted_now),
         "is_damaged": not row["is_absent"]
         and ((body_before is not None and before is None) or (body_now is not None and now is None)),
     }
@@ -380,5 +380,5 @@ async def findings_beginning(session: AsyncSession, prefix: str, most: int) -> l
     return await fetch(session, _BEGINNING, KnownFinding, {"prefix": prefix, "most": most})
 
 
-def _said(document: bytes | None, is_whole: bool | None, is_sorted: bool | None) -> DriftDocument | None:
+def _document(document: bytes | None, is_whole: bool | None, is_sorted: bool | None) -> DriftDocument | None:
     return None if document is None else DriftDocument(document, is_whole is not False, is_sorted is True)

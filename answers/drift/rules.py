@@ -237,11 +237,13 @@ def _is_plain_member(difference: Difference) -> bool:
 
 def _deviation_of_list(members: list[Difference]) -> Deviation:
     shown = [member.shown() for member in members]
-    gone = sorted((difference.before for difference in shown if difference.kind is DifferenceKind.REMOVED), key=encode)
-    came = sorted((difference.after for difference in shown if difference.kind is DifferenceKind.ADDED), key=encode)
-    kind = FindingKind.CHANGED if gone and came else FindingKind.ADDED if came else FindingKind.REMOVED
-    value_hash = _hash([[*gone], [*came]])
-    return Deviation(members[0].path, kind, gone or None, came or None, False, "", value_hash, is_of_list=True)
+    removed = sorted(
+        (difference.before for difference in shown if difference.kind is DifferenceKind.REMOVED), key=encode
+    )
+    added = sorted((difference.after for difference in shown if difference.kind is DifferenceKind.ADDED), key=encode)
+    kind = FindingKind.CHANGED if removed and added else FindingKind.ADDED if added else FindingKind.REMOVED
+    value_hash = _hash([[*removed], [*added]])
+    return Deviation(members[0].path, kind, removed or None, added or None, False, "", value_hash, is_of_list=True)
 
 
 def _deviation(member: str, same: list[Difference]) -> Deviation:

@@ -46,11 +46,11 @@ async def export(
     moment = at or await documents.database_time(session)
     wanted = None if type_keys is None else sorted(type_keys)
     if not await documents.was_read(session, moment, wanted):
-        what = "these collections" if wanted else "this tenant"
+        subject = "these collections" if wanted else "this tenant"
         nothing = "so nothing is exported and no file is removed"
         if at is None:
-            raise NeverReadError(f"no run had read {what} yet, {nothing}")
-        raise NothingKnownError(f"no run had read {what} by {utc_text(moment)}, {nothing}")
+            raise NeverReadError(f"no run had read {subject} yet, {nothing}")
+        raise NothingKnownError(f"no run had read {subject} by {utc_text(moment)}, {nothing}")
     incomplete = presumed = unread = 0
     forgotten: list[ForgottenRecord] = []
     damaged: list[DamagedRecord] = []

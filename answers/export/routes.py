@@ -60,7 +60,7 @@ async def export(
     tenant = each.named(tenant_id)
     chosen = frozenset(load_catalog().in_categories([category])) if category else None
     when = typed(at, "as of")
-    said = f"{category or 'all collections'}{f', as of {when}' if when else ''}"
+    subject = f"{category or 'all collections'}{f', as of {when}' if when else ''}"
     archive = Archive(tenant_id, decoded=decoded)
     try:
         async with (
@@ -69,7 +69,7 @@ async def export(
             each.writing_session_of(tenant_id, snapshot=True, seconds=STATEMENT_SECONDS) as session,
         ):
             if not await audit.record(
-                session, person, Action.EXPORTED, tenant_id=tenant_id, subject=said, request_id=once
+                session, person, Action.EXPORTED, tenant_id=tenant_id, subject=subject, request_id=once
             ):
                 archive.discard()
                 return RedirectResponse(f"/tenants/{tenant_id}/export?used=true", 303)

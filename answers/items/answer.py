@@ -84,9 +84,9 @@ async def items(
     if sought is None:
         found = queries.items(session, question, type_keys, _page(limit, place))
         return ItemList(basis, with_kinds(found), unread)
-    asked = question if selection else None
+    latest_question = question if selection else None
     sought = sought._replace(type_keys=type_keys)
-    return ItemList(basis, find(session, sought, asked=asked, limit=limit, after=place), unread)
+    return ItemList(basis, find(session, sought, question=latest_question, limit=limit, after=place), unread)
 
 
 async def missing(

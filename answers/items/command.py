@@ -281,8 +281,8 @@ def _print_not_read(collections: Sequence[UnreadCollection]) -> None:
         return
     its = "its" if len(collections) == 1 else "their"
     items = counted(sum(collection.items for collection in collections), "item")
-    said = f"not read to {its} end: {counted(len(collections), 'collection')}; {items} of unknown state"
-    output.stdout.print(said, style="yellow")
+    line = f"not read to {its} end: {counted(len(collections), 'collection')}; {items} of unknown state"
+    output.stdout.print(line, style="yellow")
     print_table(_NOT_READ_COLUMNS, collections, record=UnreadCollection, is_summary=True)
 
 

@@ -109,7 +109,9 @@ async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing
         not_read=[] if found is None else found.not_read,
         **wanted._asdict(),
         chosen=any(wanted),
-        choices=sorted(((record.type_key, record.title) for record in coverage.collections), key=lambda of: of[1]),
+        choices=sorted(
+            ((record.type_key, record.title) for record in coverage.collections), key=lambda choice: choice[1]
+        ),
         next_query=query_with(request, after=shown.after) if shown.after else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,

@@ -174,8 +174,8 @@ def _expiring(
 def _events(
     title: str, expiry: Expiry, now: datetime, rules: TenantRules, about: Mapping[str, str | None]
 ) -> Iterable[NotificationEvent]:
-    left = expiry.at - now
-    return (expiry_event(title, expiry, left, days, about) for days in rules.expiring_days(left))
+    remaining = expiry.at - now
+    return (expiry_event(title, expiry, remaining, days, about) for days in rules.expiring_days(remaining))
 
 
 async def plan_events(session: AsyncSession) -> list[NotificationEvent]:

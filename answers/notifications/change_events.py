@@ -80,7 +80,7 @@ def _kind(field: FieldChange) -> FindingKind:
 
 def _in_words(change: ChangeRecord) -> str:
     """`Require MFA (Conditional Access policies) was weakened: state`."""
-    what = titled(change.title, change.kind_of_one)
+    subject = titled(change.title, change.kind_of_one)
     effect = _effect(change)
     if effect is ProtectionEffect.WEAKENS:
         word = "was weakened"
@@ -90,7 +90,7 @@ def _in_words(change: ChangeRecord) -> str:
         word = _WORDS[change.kind]
     labels = list(dict.fromkeys("a hidden value" if field.hidden else field.label for field in _ranked(change)))
     more = f" and {len(labels) - NAMED_FIELDS} more" if len(labels) > NAMED_FIELDS else ""
-    return f"{what} {word}" + (f": {', '.join(labels[:NAMED_FIELDS])}{more}" if labels else "")
+    return f"{subject} {word}" + (f": {', '.join(labels[:NAMED_FIELDS])}{more}" if labels else "")
 
 
 def _ranked(change: ChangeRecord) -> list[FieldChange]:

@@ -122,10 +122,10 @@ def snooze(
     moment = typed_time(until, datetime.now(UTC), output.time_zone(), is_ahead=True)
     if moment is None:
         raise UsageError(f"--until: {until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
-    what: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
+    scope: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
     record = _asked(
         tenant,
-        lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **what),
+        lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **scope),
         read_only=False,
     )
     words = f"snoozed until {output.when(record.until)}: {_about(record)} ({str(record.snooze_id)[:8]})"

@@ -78,7 +78,7 @@ async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
     """`beginning` begins the snooze's id. Raises `UnknownSnoozeError`."""
     found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
     if len(found) != 1 or not beginning:
-        what = "several snoozes begin" if found else "no snooze that holds begins"
-        raise UnknownSnoozeError(f"{what} with {beginning!r}; python starter.py notify snoozes TENANT lists them")
+        problem = "several snoozes begin" if found else "no snooze that holds begins"
+        raise UnknownSnoozeError(f"{problem} with {beginning!r}; python starter.py notify snoozes TENANT lists them")
     await queries.end_snooze(session, found[0].snooze_id)
     return found[0]

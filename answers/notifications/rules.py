@@ -72,12 +72,13 @@ def titled(title: str, kind: str) -> str:
 def drift_event(finding: DriftFindingRecord, category: str | None) -> NotificationEvent:
     """Each period of a finding is one event."""
     label = "a hidden value" if finding.hidden else finding.label
-    what = titled(finding.title, finding.kind_of_one)
+    subject = titled(finding.title, finding.kind_of_one)
     return NotificationEvent(
         kind=NotificationKind.DRIFT,
         severity=finding.severity,
         key=f"{finding.fingerprint}\n{finding.period}",
-        text=f"drift from {finding.baseline}: {what}" + (f": {label}" if finding.path else f" {_WHOLE[finding.kind]}"),
+        text=f"drift from {finding.baseline}: {subject}"
+        + (f": {label}" if finding.path else f" {_WHOLE[finding.kind]}"),
         type_key=finding.type_key,
         category=category,
         external_id=finding.external_id,
@@ -95,11 +96,13 @@ def not_read_event(clean_at: datetime, hours: int) -> NotificationEvent:
     )
 
 
-def expiry_event(title: str, expiry: Expiry, left: timedelta, days: int, about: Mapping[str, Any]) -> NotificationEvent:
+def expiry_event(
+    title: str, expiry: Expiry, remaining: timedelta, days: int, about: Mapping[str, Any]
+) -> NotificationEvent:
     """A new moment of expiry is a new event. `about`: the item's type key, id and category."""
     name = f" {expiry.name}" if expiry.name else ""
-    word = "expired" if left <= timedelta(0) else "expires"
-    severity = Severity.HIGH if left <= SOON else Severity.MEDIUM if left <= LATER else Severity.LOW
+    word = "expired" if remaining <= timedelta(0) else "expires"
+    severity = Severity.HIGH if remaining <= SOON else Severity.MEDIUM if remaining <= LATER else Severity.LOW
     return NotificationEvent(
         kind=NotificationKind.EXPIRING,
         severity=severity,

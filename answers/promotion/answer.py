@@ -72,8 +72,8 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
         (known.type_key, known.source_id): known.target_id
         for known in await mappings(there.session, here.tenant.tenant_id)
     }
-    asked = wanted._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
-    plan = await plan_of(here, there, asked)
+    request = wanted._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
+    plan = await plan_of(here, there, request)
     plan_id = uuid4()
     content = plan.model_dump_json().encode()
     await queries.add_plan(there.session, plan_id, plan, content)
@@ -267,12 +267,12 @@ async def _lost(session: AsyncSession, written: Sequence[PlannedItem]) -> list[s
     return _counted([referred[key] for key in sorted(lost)], "gone from the target; make a new plan")
 
 
-def _counted(names: Sequence[str], what: str) -> list[str]:
+def _counted(names: Sequence[str], verb: str) -> list[str]:
     if not names:
         return []
     named = ", ".join(f'"{name}"' for name in names[:NAMED_REFUSALS])
     more = f" and {len(names) - NAMED_REFUSALS} more" if len(names) > NAMED_REFUSALS else ""
-    return [f"{named}{more} {'was' if len(names) == 1 else 'were'} {what}"]
+    return [f"{named}{more} {'was' if len(names) == 1 else 'were'} {verb}"]
 
 
 async def _stored(session: AsyncSession, beginning: str) -> StoredPlan:

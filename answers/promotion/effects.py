@@ -104,7 +104,7 @@ def effects(
     names: ObjectNames,
 ) -> list[PlanEffect]:
     """`reach` is before and after; `labels` name paths, `names` ids."""
-    told = [
+    plan_effects = [
         PlanEffect(
             kind=EffectKind.WEAKENS,
             path=deviation.path,
@@ -115,27 +115,27 @@ def effects(
         is ProtectionEffect.WEAKENS
     ]
     before, after = reach
-    told += [
+    plan_effects += [
         effect
         for someone in sorted({*before.of, *after.of})
         if (effect := _reach_effect(someone, before, after, names)) is not None
     ]
-    return told
+    return plan_effects
 
 
-def worst_effects_first(told: Iterable[PlanEffect]) -> list[PlanEffect]:
-    return sorted(told, key=lambda effect: _KINDS.index(effect.kind))
+def worst_effects_first(plan_effects: Iterable[PlanEffect]) -> list[PlanEffect]:
+    return sorted(plan_effects, key=lambda effect: _KINDS.index(effect.kind))
 
 
 def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
     """The worst difference's severity, or a new item's for None."""
     if found is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
-    told = [
+    severities = [
         severity_of(type_key, deviation.kind, deviation.path, deviation.before, deviation.after)
         for deviation in deviations_of(found)
     ]
-    return min(told, key=_SEVERITIES.index, default=Severity.LOW)
+    return min(severities, key=_SEVERITIES.index, default=Severity.LOW)
 
 
 EFFECT_WORDS = {

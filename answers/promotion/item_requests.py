@@ -104,35 +104,35 @@ class ItemRequests:
     def outcome(self) -> dict[str, object]:
         differing = self._differing
         expected = self._facts.form.of(self._wanted)
-        told: dict[str, object] = {
+        outcome: dict[str, object] = {
             "expected": expected,
             "expected_hash": hashlib.sha256(encode(expected)).hexdigest(),
         }
         not_sent = sorted(differing & self._rules.not_sent)
         if self._target is None:
-            told |= self._reviewed(None, {})
-            return told | {"action": PlanAction.CREATE, "requests": list(self._creation()), "not_sent": not_sent}
-        told["not_sent"] = not_sent
+            outcome |= self._reviewed(None, {})
+            return outcome | {"action": PlanAction.CREATE, "requests": list(self._creation()), "not_sent": not_sent}
+        outcome["not_sent"] = not_sent
         if not differing - self._rules.not_sent:
-            return told | {"action": PlanAction.NOTHING_TO_DO}
+            return outcome | {"action": PlanAction.NOTHING_TO_DO}
         found = differences(self._current, self._wanted, self._facts.form)
         fields = [field_change(difference, self._facts.references, self._names) for difference in found]
-        told |= self._reviewed(found, {field.path: field.label for field in fields})
+        outcome |= self._reviewed(found, {field.path: field.label for field in fields})
         requests = list(self._update(differing - self._rules.not_sent))
-        return told | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
+        return outcome | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
 
     def _reviewed(self, found: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
         rules = self._facts.references
         reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
-        told = effects(self._key[0], found or (), reach, labels, self._names)
+        found_effects = effects(self._key[0], found or (), reach, labels, self._names)
         if found is None:
             # Nobody has a new item yet, so nobody loses it.
-            told = [effect for effect in told if effect.kind is not EffectKind.REACHES_FEWER]
+            found_effects = [effect for effect in found_effects if effect.kind is not EffectKind.REACHES_FEWER]
         if self._rules.inert and self._has_effect(self._wanted) and not self._has_effect(self._current):
-            told.append(PlanEffect(kind=EffectKind.TAKES_EFFECT, text="the policy would take effect"))
+            found_effects.append(PlanEffect(kind=EffectKind.TAKES_EFFECT, text="the policy would take effect"))
         return {
             "severity": severity(self._key[0], found),
-            "effects": worst_effects_first(told),
+            "effects": worst_effects_first(found_effects),
             "audience": audience(*reach, self._names),
         }
 
@@ -190,9 +190,9 @@ class ItemRequests:
         members = self._wanted.get(part.name) or []
         if part.shape is PartShape.ADMINISTRATIVE_TEMPLATES:
             body[part.key] = [_template_value(member) for member in objects_in(members)]
-            gone = [value["id"] for value in objects_in(self._full_current.get(part.name)) if "id" in value]
-            if gone:
-                body["deletedIds"] = gone
+            deleted_ids = [value["id"] for value in objects_in(self._full_current.get(part.name)) if "id" in value]
+            if deleted_ids:
+                body["deletedIds"] = deleted_ids
         else:
             body[part.key] = [_member(member, part) for member in members] if isinstance(members, list) else members
         body |= {name: self._wanted[name] for name in part.beside if self._wanted.get(name) is not None}
@@ -274,8 +274,8 @@ def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
         return []
     if isinstance(wanted, dict) and isinstance(current, dict):
         kept = {name: value for name, value in current.items() if name != TYPE and name not in wanted}
-        gone: JsonObject = {name: [] if isinstance(value, list) else None for name, value in kept.items()}
-        return {**{name: _with_nulls(value, current.get(name)) for name, value in wanted.items()}, **gone}
+        nulls: JsonObject = {name: [] if isinstance(value, list) else None for name, value in kept.items()}
+        return {**{name: _with_nulls(value, current.get(name)) for name, value in wanted.items()}, **nulls}
     return wanted
 
 

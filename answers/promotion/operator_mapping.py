@@ -41,7 +41,7 @@ async def operator_targets(
 
     A reference by alternate key gets the target's key.
     """
-    gone = await queries.gone(there.session, {(type_key, known) for (type_key, _), known in mapping.items()})
+    absent = await queries.gone(there.session, {(type_key, known) for (type_key, _), known in mapping.items()})
     items: dict[tuple[str, str], str] = {}
     keys: dict[tuple[str, str], str] = {}
     for type_key in sorted({type_key for type_key, _ in mapping} - NOT_READ):
@@ -62,7 +62,7 @@ async def operator_targets(
             return None
         by_key = is_by_alternate_key(target_type) and type_key not in NOT_READ
         written = keys.get((type_key, known)) if by_key else known
-        if (type_key, known) in gone or written is None:
+        if (type_key, known) in absent or written is None:
             return MappedTarget(type_key, None, reason=UnresolvedReason.GONE, by_operator=True)
         return MappedTarget(type_key, written, by_operator=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from answers.field_text import field_text, told
+from answers.field_text import field_text, shown_fields
 from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst_first
 from answers.promotion.records import AudienceChange, PlanAction, PlanContent, PlannedItem, PlanRecord
 from cli import output
@@ -86,7 +86,7 @@ def _print_item(item: PlannedItem, *, fields: bool, requests: bool) -> None:
     for reason in item.reasons:
         output.stdout.print(f"    {visible(reason.text)}; {visible(reason.unblocked_by)}", style="red")
     if fields:
-        for field in told(item.fields):
+        for field in shown_fields(item.fields):
             output.print_field(field_text(field), indent="    ")
     if requests:
         for request in item.requests:
@@ -120,7 +120,7 @@ def _why(item: PlannedItem) -> str:
         more = f" (and {len(item.effects) - 1} more)" if len(item.effects) > 1 else ""
         return visible(item.effects[0].text) + more
     if item.action is PlanAction.UPDATE:
-        return counted(len(told(item.fields)), "field")
+        return counted(len(shown_fields(item.fields)), "field")
     return ""
 
 

@@ -212,20 +212,20 @@ class _Plan:
         for reference in self._references[candidate.key]:
             other = self._in_plan(reference)
             if other is not None:
-                told = MappedTarget(
+                mapped = MappedTarget(
                     other.type_key, None if other.target is None else other.target.external_id, other.source.title
                 )
             else:
-                told = self._mapped[reference.target_types, reference.target_id]
+                mapped = self._mapped[reference.target_types, reference.target_id]
             yield PlannedReference(
                 path=reference.path,
                 role=str(reference.role),
-                type_key=told.type_key,
+                type_key=mapped.type_key,
                 source_id=reference.target_id,
-                target_id=told.target_id,
-                created_by=other.source.external_id if other is not None and told.target_id is None else None,
-                name=told.name,
-                mapped_by_operator=told.by_operator,
+                target_id=mapped.target_id,
+                created_by=other.source.external_id if other is not None and mapped.target_id is None else None,
+                name=mapped.name,
+                mapped_by_operator=mapped.by_operator,
             )
 
 

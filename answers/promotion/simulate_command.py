@@ -48,7 +48,7 @@ def _print(found: Simulation) -> None:
     if output_options().as_json:
         output.print_json(*found.items, found.record)
         return
-    record, left = found.record, [item for item in found.items if not item.is_proven]
+    record, unproven = found.record, [item for item in found.items if not item.is_proven]
     if output_options().as_csv:
         print_table(_COLUMNS, found.items, record=SimulatedItem)
         return
@@ -57,7 +57,7 @@ def _print(found: Simulation) -> None:
         f" {counted(record.written, 'item')} became as in {record.source.name}, by"
         f" {counted(record.requests, 'request')}; {record.blocked} blocked; nothing was sent"
     )
-    print_table(_COLUMNS, left, record=SimulatedItem)
+    print_table(_COLUMNS, unproven, record=SimulatedItem)
 
 
 def _verdict(item: SimulatedItem) -> Text:

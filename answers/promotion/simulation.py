@@ -177,12 +177,12 @@ def _planned_again(here: Side, there: Side, written: Sequence[_Written]) -> dict
         target = found.source._replace(external_id=found.copy_id, content_hash=None, document=found.copy)
         candidate = PromotionItem(item.type_key, found.source, target)
         candidates.append(candidate)
-        told = {(reference.type_key, reference.source_id): reference for reference in item.references}
+        references = {(reference.type_key, reference.source_id): reference for reference in item.references}
         for reference in wanted_references(candidate, collection_facts(item.type_key)):
             for key in ((collection_of(target_type), reference.target_id) for target_type in reference.target_types):
-                if key in told:
+                if key in references:
                     copy = copies.get(key)
-                    target_id = told[key].target_id or (None if copy is None else copy.copy_id)
+                    target_id = references[key].target_id or (None if copy is None else copy.copy_id)
                     mapped[reference.target_types, reference.target_id] = MappedTarget(key[0], target_id)
     facts = {type_key: collection_facts(type_key) for type_key in {candidate.type_key for candidate in candidates}}
     tenants = TenantIds(str(here.tenant.tenant_id), str(there.tenant.tenant_id))

@@ -76,10 +76,10 @@ def runs(
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:
     """Includes queued runs that only Temporal knows, if it answers."""
     async with opened_database(settings, pool_size=2) as database:
-        asked = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
+        looking = asyncio.create_task(unrecorded_runs(database, settings.temporal_task_queue, tenant_id, most=limit))
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
             recorded = await answer.recent_runs(session, limit)
-        queued = await asked
+        queued = await looking
     if queued is None:
         output.stderr.print(
             "Temporal does not answer, so queued runs that no worker has taken up are not shown", style="dim"
@@ -202,14 +202,14 @@ async def ended_record(database: Database, latest: RunRecord, handle: Handle) ->
     return record or await refused(latest, f"run {latest.run_id}", handle)
 
 
-async def refused(latest: RecordT, what: str, handle: Handle) -> RecordT:
+async def refused(latest: RecordT, subject: str, handle: Handle) -> RecordT:
     """A failed record with its error code, for a workflow that workers refused: its tenant is unknown, or its id
     differs from its input's.
 
     Raises `UnavailableError` if there is no code.
     """
     if (code := await _failed_with(handle)) is None:
-        raise UnavailableError(f"{what} was ended in Temporal before a worker took it up; nothing was read")
+        raise UnavailableError(f"{subject} was ended in Temporal before a worker took it up; nothing was read")
     return latest.model_copy(
         update={"status": RunStatus.FAILED, "finished_at": datetime.now(UTC), "error_codes": [code]}
     )
@@ -230,12 +230,12 @@ async def _failed_with(handle: Handle) -> ErrorCode | None:
 
 
 async def _live(record: RunRecord, task_queue: str) -> RunRecord:
-    told = await _told(record, task_queue)
-    if isinstance(told, str):
-        output.stderr.print(f"{told}: the counts are those of merged items so far", style="dim")
+    live = await _told(record, task_queue)
+    if isinstance(live, str):
+        output.stderr.print(f"{live}: the counts are those of merged items so far", style="dim")
         return record
     output.stderr.print("the counts come from the workflow, as of now", style="dim")
-    return answer.live_record(record, told.counts, told.collections)
+    return answer.live_record(record, live.counts, live.collections)
 
 
 async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:

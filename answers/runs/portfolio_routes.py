@@ -52,8 +52,8 @@ UnrecordedRuns = UnrecordedPart[PortfolioRecord]
 async def _queued(tenants: Tenants, site: Site) -> UnrecordedRuns:
     """Visible like recorded runs (decision 46)."""
     found = await site.queued_runs.look_at_portfolio_runs(PAGE)
-    seen = visible_ids(tenants, site)
-    shown = [run for run in found or () if seen is None or _is_of(run, seen)]
+    visible = visible_ids(tenants, site)
+    shown = [run for run in found or () if visible is None or _is_of(run, visible)]
     return UnrecordedRuns(shown, found is not None)
 
 
@@ -169,12 +169,12 @@ async def _live_part(
     request: Request, tenants: Visible, site: TheSite, portfolio_run_id: UUID, part: ThePart
 ) -> LivePart:
     """People who see the same tenants share a look."""
-    seen = visible_ids(tenants, site)
+    visible = visible_ids(tenants, site)
 
     async def find() -> PortfolioRecord:
-        return await _one(partial(site.database.portfolio, seen), tenants, site, portfolio_run_id)
+        return await _one(partial(site.database.portfolio, visible), tenants, site, portfolio_run_id)
 
-    key = (portfolio_run_id, None if seen is None else frozenset(seen))
+    key = (portfolio_run_id, None if visible is None else frozenset(visible))
     run = await site.portfolio_looks.look(key, find, within=LOOK_SECONDS)
     html = fragment(request, "runs/portfolio_progress.html", **_shown(request, site, tenants, run, part))
     return LivePart(html, run.status.ended)

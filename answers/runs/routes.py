@@ -82,8 +82,8 @@ class UnrecordedPart(NamedTuple, Generic[RecordT]):
 UnrecordedRuns = UnrecordedPart[RunRecord]
 
 
-async def _may_have_unrecorded(asked: Asked) -> bool:
-    return asked.after is None and asked.kind is RunKind.SYNC and asked.status in (None, RunStatus.QUEUED)
+async def _may_have_unrecorded(question: Asked) -> bool:
+    return question.after is None and question.kind is RunKind.SYNC and question.status in (None, RunStatus.QUEUED)
 
 
 MayHaveUnrecorded = Annotated[bool, Depends(_may_have_unrecorded)]
@@ -117,15 +117,15 @@ class RunList(NamedTuple):
 
 # Temporal is asked before the scope of a route is opened, so that no connection is held meanwhile.
 async def _all_runs(
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, asked: Asked
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, question: Asked
 ) -> RunList:
-    return RunList(unrecorded, scope.session, asked)
+    return RunList(unrecorded, scope.session, question)
 
 
 async def _runs_of_tenant(
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)], scope: OneTenant, asked: Asked
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)], scope: OneTenant, question: Asked
 ) -> RunList:
-    return RunList(unrecorded, scope.session, asked)
+    return RunList(unrecorded, scope.session, question)
 
 
 AllRuns = Annotated[RunList, Depends(_all_runs)]

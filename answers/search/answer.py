@@ -65,7 +65,7 @@ async def find(
     sought: Sought,
     tenant_ids: Collection[UUID] | None = None,
     *,
-    asked: Question | None = None,
+    question: Question | None = None,
     limit: int | None = None,
     after: NamePlace | None = None,
 ) -> AsyncGenerator[ItemRecord, None]:
@@ -75,11 +75,11 @@ async def find(
     `UnknownSettingError`.
     """
     wanted = await _query(session, sought, tenant_ids, after)
-    if asked is None and sought.items.state is not None:
+    if question is None and sought.items.state is not None:
         wanted = wanted._replace(is_seen=sought.items.state is StateChoice.PRESENT)
     found = 0
     for part in _parts(wanted):
-        async with aclosing(queries.found_items(session, part, asked)) as items:
+        async with aclosing(queries.found_items(session, part, question)) as items:
             async for item in items:
                 if sought.items.wants(item):
                     yield with_kind(item)
@@ -201,15 +201,15 @@ async def tenant_settings(
         by_tenant[items.tenant_id][items.value] += items.items
     answers = []
     for tenant_id in sorted(tenant_ids):
-        said = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
-        said.sort(key=lambda value: (-value.items, value.value or ""))
+        found_values = [SettingValue(value=value, items=count) for value, count in by_tenant[tenant_id].items()]
+        found_values.sort(key=lambda value: (-value.items, value.value or ""))
         answers.append(
             TenantSetting(
                 tenant_id=tenant_id,
                 settings=names,
                 value=wanted.value,
-                state=setting_state(said, values, is_read=not read[tenant_id].not_read),
-                values=said,
+                state=setting_state(found_values, values, is_read=not read[tenant_id].not_read),
+                values=found_values,
                 not_read=read[tenant_id].not_read,
                 read_from=read[tenant_id].read_from,
             )

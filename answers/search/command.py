@@ -178,15 +178,15 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
     _end(basis.never_read)
 
 
-def _rests_on(items: int, found: int, asked: int, basis: SearchBasis) -> str:
-    said = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
+def _rests_on(items: int, found: int, searched: int, basis: SearchBasis) -> str:
+    items_text = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
     when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
     gaps = [
         f"{counted(number, 'tenant')} {words}"
         for number, words in ((basis.never_read, "never read"), (basis.incomplete, "not read to the end"))
         if number
     ]
-    return f"{said}; {counted(asked, 'tenant')} searched, {', '.join([when, *gaps])}"
+    return f"{items_text}; {counted(searched, 'tenant')} searched, {', '.join([when, *gaps])}"
 
 
 def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
@@ -203,26 +203,26 @@ def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
 
 
 def _values(tenant: TenantSetting) -> str:
-    said = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
-    return ", ".join(said) + (", …" if len(tenant.values) > NAMED else "")
+    texts = [f"{_value(value)}: {counted(value.items, 'policy', 'policies')}" for value in tenant.values[:NAMED]]
+    return ", ".join(texts) + (", …" if len(tenant.values) > NAMED else "")
 
 
 def _value(value: SettingValue) -> str:
-    told = "hidden" if value.value is None else value.value
-    return told if value.name is None else f"{value.name} ({told})"
+    text = "hidden" if value.value is None else value.value
+    return text if value.name is None else f"{value.name} ({text})"
 
 
 def _not_read(tenant: TenantSetting) -> str:
-    said = [f"{unread.type_key} ({unread.reason})" for unread in tenant.not_read[:NAMED]]
-    return ", ".join(said) + (", …" if len(tenant.not_read) > NAMED else "")
+    texts = [f"{unread.type_key} ({unread.reason})" for unread in tenant.not_read[:NAMED]]
+    return ", ".join(texts) + (", …" if len(tenant.not_read) > NAMED else "")
 
 
 def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
     counts = Counter(tenant.state for tenant in found)
-    said = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
+    states = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
     read = [tenant.read_from for tenant in found if tenant.read_from is not None]
     when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
-    output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {said}{when}")
+    output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {states}{when}")
     for tenant in found[:1]:
         if tenant.settings != [setting.partition("=")[0]] or names:
             meant = [f'"{names[key]}" ({key})' if key in names else key for key in tenant.settings]

@@ -39,7 +39,7 @@ class ItemQuery(NamedTuple):
 
     def parameters(self) -> dict[str, object]:
         pattern, *patterns = sorted(self.patterns or ("%",), key=len, reverse=True)
-        told = {
+        parameters = {
             "tenant_ids": self.tenant_ids,
             "type_keys": self.type_keys,
             "pattern": None if self.patterns is None else pattern,
@@ -48,11 +48,13 @@ class ItemQuery(NamedTuple):
             "settings": self.settings,
             "entries": None if self.settings is None else entries(self.settings, self.values),
             "is_seen": self.is_seen,
-            **({} if self.after is None else {f"after_{field}": of for field, of in self.after._asdict().items()}),
+            **(
+                {} if self.after is None else {f"after_{field}": place for field, place in self.after._asdict().items()}
+            ),
         }
         return {
             name: value if isinstance(value, (bool, str, UUID)) else list(value)
-            for name, value in told.items()
+            for name, value in parameters.items()
             if value is not None
         }
 
@@ -140,9 +142,9 @@ _ITEM_WITH_BASIS = f"""{ITEM_OF_KEY}
 
 @cache
 def _statement(has: frozenset[str]) -> TextClause:
-    seen = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
+    seen_condition = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     return text(f"""
-    SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen}
+    SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen_condition}
     ORDER BY of_tenant, of_type, of_name, of_id
     """)
 
@@ -188,14 +190,14 @@ def _group(row: Values) -> Values:
 
 
 async def found_items(
-    session: AsyncSession, wanted: ItemQuery, asked: Question | None = None
+    session: AsyncSession, wanted: ItemQuery, question: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
     """Fitting items by tenant, type key and name.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
     parameters = wanted.parameters()
-    shape = partial(with_covered_state, asked=asked)
+    shape = partial(with_covered_state, asked=question)
     statement = _statement(frozenset(parameters) | ({"unseen"} if wanted.is_seen is False else set()))
     async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
         async for item in items:

@@ -108,11 +108,11 @@ def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantSt
     return by_code
 
 
-def _print_reason(reason: str, what: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
+def _print_reason(reason: str, noun: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
     number = sum(count for _, count in by_tenant)
     named = ", ".join(names.of(tenant.tenant_id) for tenant, _ in by_tenant[:NAMED])
     more = f" and {len(by_tenant) - NAMED} more" if len(by_tenant) > NAMED else ""
-    output.stderr.print(f"{reason}: {counted(number, what)} of {named}{more}", style="yellow")
+    output.stderr.print(f"{reason}: {counted(number, noun)} of {named}{more}", style="yellow")
     code = reason.partition(":")[2]
     if code in set(ErrorCode):
         output.stderr.print(f"  {EXPLANATIONS[ErrorCode(code)].remedy}", style="dim")

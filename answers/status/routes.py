@@ -34,8 +34,8 @@ class TenantFilter(NamedTuple):
 
     def query(self, **others: object) -> str:
         """The query string, with `others` changed."""
-        asked = {**self._asdict(), **others}
-        return urlencode({name: str(value) for name, value in asked.items() if value})
+        parameters = {**self._asdict(), **others}
+        return urlencode({name: str(value) for name, value in parameters.items() if value})
 
 
 def _asked(
@@ -51,14 +51,16 @@ After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, after: After = None) -> HTMLResponse:
-    found = await _status(scope, asked)
-    wanted = _for_reason(found, asked.why)
+async def portfolio_page(
+    request: Request, scope: AllTenants, tenant_filter: Asked, after: After = None
+) -> HTMLResponse:
+    found = await _status(scope, tenant_filter)
+    wanted = _for_reason(found, tenant_filter.why)
     shown = _following(wanted, after)
     attempts = (
         {
             "tenants": shown[:most],
-            "follows": asked.query(after=shown[most - 1].tenant_id) if shown[most:] else None,
+            "follows": tenant_filter.query(after=shown[most - 1].tenant_id) if shown[most:] else None,
         }
         for most in (PAGE, PAGE // 2)
     )
@@ -70,24 +72,29 @@ async def portfolio_page(request: Request, scope: AllTenants, asked: Asked, afte
         reasons=reasons(found),
         names=scope.tenants.names(),
         tags=scope.tenants.all_tags(),
-        asked=asked,
+        asked=tenant_filter,
         is_later=after is not None,
     )
 
 
 @router.get("/api/status")
 async def portfolio_records(
-    request: Request, response: Response, scope: AllTenants, asked: Asked, after: After = None, limit: Limit = 1000
+    request: Request,
+    response: Response,
+    scope: AllTenants,
+    tenant_filter: Asked,
+    after: After = None,
+    limit: Limit = 1000,
 ) -> Sequence[TenantStatus]:
     """The state of every tenant, the most urgent first."""
-    found = _following(_for_reason(await _status(scope, asked), asked.why), after)
+    found = _following(_for_reason(await _status(scope, tenant_filter), tenant_filter.why), after)
     say_next(response, request, str(found[limit - 1].tenant_id) if found[limit:] else None)
     return found[:limit]
 
 
 @router.get("/tenants.csv", include_in_schema=False)
-async def portfolio_csv(scope: AllTenants, asked: Asked) -> Response:
-    return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, asked), asked.why))
+async def portfolio_csv(scope: AllTenants, tenant_filter: Asked) -> Response:
+    return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, tenant_filter), tenant_filter.why))
 
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)
@@ -99,11 +106,11 @@ async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
     return page(request, "status/tenant.html", tenant=scope.tenant, **shown)
 
 
-async def _status(scope: PortfolioScope, asked: TenantFilter) -> list[TenantStatus]:
+async def _status(scope: PortfolioScope, tenant_filter: TenantFilter) -> list[TenantStatus]:
     chosen = [
         tenant.id
         for tenant in scope.tenants
-        if (not asked.tag or asked.tag in tenant.tags) and has_words(tenant.name, asked.name)
+        if (not tenant_filter.tag or tenant_filter.tag in tenant.tags) and has_words(tenant.name, tenant_filter.name)
     ]
     return await status(scope.session, chosen)
 

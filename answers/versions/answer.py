@@ -52,12 +52,12 @@ async def history(session: AsyncSession, type_key: str, external_id: str) -> lis
     """Kept versions, newest first; each is a change only if `changes` tells one."""
     found = await versions.history(session, type_key, external_id)
     following = [version.version for version in found if version.version > 1]
-    told: dict[int, bool] = {}
+    tells_change: dict[int, bool] = {}
     for start in range(0, len(following), DOCUMENTS_AT_A_TIME):
         numbers = following[start : start + DOCUMENTS_AT_A_TIME]
         pairs = await new_versions(session, [(type_key, external_id, number) for number in numbers])
-        told |= {pair.version_number: _tells_change(pair) for pair in pairs if pair.document_before is not None}
-    return [_judged(version, told.get(version.version)) for version in found]
+        tells_change |= {pair.version_number: _tells_change(pair) for pair in pairs if pair.document_before is not None}
+    return [_judged(version, tells_change.get(version.version)) for version in found]
 
 
 def _tells_change(pair: NewVersion) -> bool:
@@ -95,9 +95,9 @@ async def unpin(session: AsyncSession, type_key: str, external_id: str, number: 
 
 
 async def readable(session: AsyncSession, type_key: str, document: bytes) -> list[str]:
-    said = decode_object(document)
+    content = decode_object(document)
     rules = load_catalog().references_of(type_key)
-    return list(document_lines(said, rules, await object_names(session, [(type_key, said)])))
+    return list(document_lines(content, rules, await object_names(session, [(type_key, content)])))
 
 
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
@@ -141,9 +141,9 @@ async def compare(
         first.version in is_sorted,
         () if first.stale is None else first.stale.parts,
     )
-    how = load_catalog().comparability(type_key)
-    found = changed_by(pair, how) or []
-    left = not_compared(pair, how, found)
+    comparability = load_catalog().comparability(type_key)
+    found = changed_by(pair, comparability) or []
+    uncompared = not_compared(pair, comparability, found)
     rules = load_catalog().references_of(type_key)
     names = await object_names(
         session, [(type_key, decode_object(document)) for document in (document_first, document_last)]
@@ -154,7 +154,7 @@ async def compare(
         )
         for difference in (map(Difference.backwards, found) if is_backwards else found)
     ]
-    return ComparedVersions(before, after, records, left)
+    return ComparedVersions(before, after, records, uncompared)
 
 
 def with_all_digits(difference: DifferenceRecord) -> bytes:

@@ -8,7 +8,7 @@ import orjson
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.field_text import field_text, path_beside, told
+from answers.field_text import field_text, path_beside, shown_fields
 from answers.item_states import told_state
 from answers.versions import answer
 from answers.versions.answer import ComparedVersions
@@ -199,7 +199,7 @@ def diff(
     if output_options().as_csv:
         print_table((), compared.differences, record=DifferenceRecord)
         return
-    for difference in told(compared.differences):
+    for difference in shown_fields(compared.differences):
         _print(difference)
 
 
@@ -231,7 +231,7 @@ _SIGNS = {
 
 def _print(difference: DifferenceRecord) -> None:
     sign, style = _SIGNS[difference.kind]
-    said = field_text(difference)
-    output.print_field(said, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
-    if path := path_beside(difference, said.label):
+    text = field_text(difference)
+    output.print_field(text, indent="", sign=(f"{sign} ", style), most=sys.maxsize)
+    if path := path_beside(difference, text.label):
         output.stdout.print(f"    {visible(path)}", style="dim")

@@ -22,15 +22,15 @@ def application(service: Service, control: Route) -> Starlette:
         return await answered(request, Kind.BATCH if request.path_params["path"] == "$batch" else Kind.DIRECT)
 
     async def nowhere(request: Request) -> Response:
-        asked = await _graph_request(request, Kind.DIRECT)
-        answer = segment_unknown(asked, asked.path.split("/")[1])
-        service.recorder.record(asked, answer)
-        return Response(answer.body, answer.status, {**asked.standard_headers(), **answer.headers})
+        graph_request = await _graph_request(request, Kind.DIRECT)
+        answer = segment_unknown(graph_request, graph_request.path.split("/")[1])
+        service.recorder.record(graph_request, answer)
+        return Response(answer.body, answer.status, {**graph_request.standard_headers(), **answer.headers})
 
     async def answered(request: Request, kind: Kind) -> Response:
-        asked = await _graph_request(request, kind)
-        answer = await service.answer(asked)
-        headers = {**asked.standard_headers(), **answer.headers}
+        graph_request = await _graph_request(request, kind)
+        answer = await service.answer(graph_request)
+        headers = {**graph_request.standard_headers(), **answer.headers}
         if answer.delivery is not None:
             return DeliveredResponse(answer.body, answer.status, headers, answer.delivery)
         return Response(answer.body, answer.status, headers)

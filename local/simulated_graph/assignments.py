@@ -45,8 +45,8 @@ def with_assignments(endpoint: Endpoint, document: Document, assigned: list[Docu
     return {**document, **followed, "assignments": assigned}
 
 
-def _everyone(who: str) -> Document:
-    return {"@odata.type": f"#microsoft.graph.{who}AssignmentTarget", **_NO_FILTER}
+def _everyone(audience: str) -> Document:
+    return {"@odata.type": f"#microsoft.graph.{audience}AssignmentTarget", **_NO_FILTER}
 
 
 def _group(group_id: str, *, excluded: bool = False) -> Document:

@@ -118,14 +118,14 @@ def segment_unknown(request: GraphRequest, segment: str) -> Answer:
     return error(request, 400, "BadRequest", f"Resource not found for the segment '{segment}'.")
 
 
-def not_found(request: GraphRequest, area: Area, what: str) -> Answer:
+def not_found(request: GraphRequest, area: Area, name: str) -> Answer:
     """In the words of the area's service."""
     if area is Area.DIRECTORY:
-        message = f"Resource '{what}' does not exist or one of its queried reference-property objects are not present."
+        message = f"Resource '{name}' does not exist or one of its queried reference-property objects are not present."
         return error(request, 404, "Request_ResourceNotFound", message)
     if area is Area.IDENTITY:
-        return error(request, 404, "ResourceNotFound", f"Resource '{what}' does not exist.")
-    return error(request, 404, "ResourceNotFound", nested_message(request, f"Object with id '{what}' not found."))
+        return error(request, 404, "ResourceNotFound", f"Resource '{name}' does not exist.")
+    return error(request, 404, "ResourceNotFound", nested_message(request, f"Object with id '{name}' not found."))
 
 
 def not_authorized(request: GraphRequest) -> Answer:

@@ -91,32 +91,32 @@ class SignIns:
 
     def authorize(self, request: GraphRequest, tenant_id: str) -> Answer:
         """Sends the browser back with a code for the person `login_hint`, or shows the people."""
-        asked = dict(parse_qsl(request.query))
-        owner = self.owner(tenant_id, asked.get("client_id", ""))
+        query = dict(parse_qsl(request.query))
+        owner = self.owner(tenant_id, query.get("client_id", ""))
         if owner is None:
             return _page(400, "AADSTS700016: the application was not found in the directory.")
-        if asked.get("redirect_uri") not in self.redirect_uris.get(owner, set()):
+        if query.get("redirect_uri") not in self.redirect_uris.get(owner, set()):
             return _page(400, "AADSTS50011: The redirect URI does not match those of the application.")
-        back = {"state": asked.get("state", "")}
-        if asked.get("response_type") != "code" or asked.get("code_challenge_method") != "S256":
-            return self._sent_back(asked, {**back, **_error("invalid_request", 9002325, "PKCE is required.")})
-        if "openid" not in asked.get("scope", "").split():
-            return self._sent_back(asked, {**back, **_error("invalid_scope", 70011, "The scope openid is missing.")})
-        hint = asked.get("login_hint")
+        back = {"state": query.get("state", "")}
+        if query.get("response_type") != "code" or query.get("code_challenge_method") != "S256":
+            return self._sent_back(query, {**back, **_error("invalid_request", 9002325, "PKCE is required.")})
+        if "openid" not in query.get("scope", "").split():
+            return self._sent_back(query, {**back, **_error("invalid_scope", 70011, "The scope openid is missing.")})
+        hint = query.get("login_hint")
         people = {person.name: person for person in self.people.get(owner, [])}
         if hint not in people:
             links = "".join(
-                f'<p><a href="?{escape(urlencode({**asked, "login_hint": name}))}">{escape(name)}</a></p>'
+                f'<p><a href="?{escape(urlencode({**query, "login_hint": name}))}">{escape(name)}</a></p>'
                 for name in people
             )
             return _page(200, "Pick an account", links)
         code = token_urlsafe()
         with self._lock:
             self._codes[code] = _Code(
-                owner, asked["client_id"], asked["redirect_uri"], asked.get("nonce", ""),
-                asked.get("code_challenge", ""), people[hint], time.monotonic() + CODE_SECONDS,
+                owner, query["client_id"], query["redirect_uri"], query.get("nonce", ""),
+                query.get("code_challenge", ""), people[hint], time.monotonic() + CODE_SECONDS,
             )  # fmt: skip
-        return self._sent_back(asked, {**back, "code": code, "session_state": token_urlsafe(8)})
+        return self._sent_back(query, {**back, "code": code, "session_state": token_urlsafe(8)})
 
     def redeem(self, form: Mapping[str, str]) -> tuple[int, str] | dict[str, Any]:
         """The token answer for a proven client, or an AADSTS code and text."""
@@ -146,8 +146,8 @@ class SignIns:
             return tenant_id if credentials is not None and credentials.client_id == client_id else None
         return next((owner for owner, app in self.tenants.items() if app.client_id == client_id), None)
 
-    def _sent_back(self, asked: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
-        return Answer(302, b"", {"Location": f"{asked['redirect_uri']}?{urlencode(parameters)}"})
+    def _sent_back(self, query: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
+        return Answer(302, b"", {"Location": f"{query['redirect_uri']}?{urlencode(parameters)}"})
 
     def _signing_key(self) -> tuple[str, RSAPrivateKey]:
         with self._lock:

@@ -14,8 +14,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities.failures import UNEXPECTED_ATTEMPTS, classified, tenant_result
-from activities.tenants import UNNAMED_PATIENCE, UnnamedTenantError
-from graph.credentials import CONFIGURATION_PATIENCE, CredentialError
+from activities.tenants import UNNAMED_RETRY_LIMIT, UnnamedTenantError
+from graph.credentials import CONFIGURATION_RETRY_LIMIT, CredentialError
 from graph.errors import GraphRequestError
 from graph.tenants import TenantsFileError
 from inventory.data_keys import DataKeyError
@@ -59,7 +59,7 @@ def unreachable() -> GraphRequestError:
 
 @pytest.mark.parametrize("clock", [-HOUR, timedelta(0), HOUR])
 @pytest.mark.parametrize(("waited", "is_final"), [(59 * MINUTE, False), (61 * MINUTE, True)])
-async def test_patience_is_measured_by_the_servers_clock_only(
+async def test_the_retry_limit_is_measured_by_the_servers_clock_only(
     clock: timedelta, waited: timedelta, is_final: bool
 ) -> None:
     """The server's clock is an hour ahead of or behind this machine's."""
@@ -69,22 +69,22 @@ async def test_patience_is_measured_by_the_servers_clock_only(
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "patience"),
+    ("error", "code", "retry_limit"),
     [
         (unreachable, ErrorCode.GRAPH_UNAVAILABLE, HOUR),
-        (lambda: CredentialError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
-        (lambda: TenantsFileError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_PATIENCE),
-        (lambda: UnnamedTenantError(timedelta(0)), ErrorCode.AUTH_FAILED, UNNAMED_PATIENCE),
+        (lambda: CredentialError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_RETRY_LIMIT),
+        (lambda: TenantsFileError("gone"), ErrorCode.CONFIGURATION_INVALID, CONFIGURATION_RETRY_LIMIT),
+        (lambda: UnnamedTenantError(timedelta(0)), ErrorCode.AUTH_FAILED, UNNAMED_RETRY_LIMIT),
     ],
 )
-async def test_each_failure_has_its_patience(error: Any, code: ErrorCode, patience: timedelta) -> None:
-    for waited, is_final in ((patience - MINUTE, False), (patience, True)):
+async def test_each_failure_has_its_retry_limit(error: Any, code: ErrorCode, retry_limit: timedelta) -> None:
+    for waited, is_final in ((retry_limit - MINUTE, False), (retry_limit, True)):
         met = await classify(error(), waited=waited, graph_patience=HOUR)
         assert (met.type, met.non_retryable) == (code, is_final)
 
 
-async def test_earlier_waits_of_other_activities_count_towards_patience() -> None:
-    for span, is_final in ((timedelta(0), False), (CONFIGURATION_PATIENCE, True)):
+async def test_earlier_waits_of_other_activities_count_towards_the_retry_limit() -> None:
+    for span, is_final in ((timedelta(0), False), (CONFIGURATION_RETRY_LIMIT, True)):
         for error in (failing_for(CredentialError("gone"), span), UnnamedTenantError(span)):
             assert (await classify(error, graph_patience=HOUR)).non_retryable == is_final
 

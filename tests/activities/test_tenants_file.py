@@ -98,11 +98,11 @@ async def test_a_tenant_missing_from_the_file_is_retried_for_a_while(
     with pytest.raises(UnnamedTenantError) as failed:
         await file.configured(CONTOSO)
     assert failed.value.retryable
-    assert failed.value.patience == tenants.UNNAMED_PATIENCE
+    assert failed.value.retry_limit == tenants.UNNAMED_RETRY_LIMIT
     monkeypatch.setattr(tenants, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 600))
     with pytest.raises(UnnamedTenantError) as failed:
         await file.configured(CONTOSO)
-    assert failed.value.failing_for > tenants.UNNAMED_PATIENCE, "a removed tenant is not retried"
+    assert failed.value.failing_for > tenants.UNNAMED_RETRY_LIMIT, "a removed tenant is not retried"
 
 
 async def test_reading_all_tenants_waits_until_a_changed_file_settles(

@@ -11,7 +11,7 @@ from answers.document_text import document_lines
 from answers.drift.records import EDITED, DriftFindingRecord
 from answers.drift.rules import FindingKind
 from answers.field_labels import FieldChange, field_change
-from answers.field_text import LONGEST_VALUE, field_text, told
+from answers.field_text import LONGEST_VALUE, field_text, shown_fields
 from answers.named_ids import DEFINITIONS, TEMPLATES
 from graph.catalog import load_catalog
 from inventory.differences import differences
@@ -42,7 +42,7 @@ def texts(
     type_key: str, before: dict[str, Any], after: dict[str, Any], names: dict[tuple[str, str], str] = NAMES
 ) -> list[str]:
     """Label and text of each field with a difference to report."""
-    fields = told(changed(type_key, before, after, names))
+    fields = shown_fields(changed(type_key, before, after, names))
     return [f"{field_text(field).label}: {field_text(field).text()}" for field in fields]
 
 

@@ -145,7 +145,7 @@ def test_configuration_errors_are_named_and_given_up_soon(
         vault.read(**{key: "contoso"})
     assert str(raised.value).startswith(message)
     assert raised.value.code is ErrorCode.CONFIGURATION_INVALID
-    assert raised.value.patience is not None
+    assert raised.value.retry_limit is not None
     for hidden in (SECRET, "what the vault says", "what Entra says", CLIENT_SECRET):
         assert hidden not in str(raised.value) + caplog.text
 

@@ -54,7 +54,7 @@ def test_a_failure_in_few_runs_keeps_the_configured_retry_limits(
 ) -> None:
     known = known_failure(code, runs, in_details, full)
     assert known is not None
-    assert known.patience is None
+    assert known.retry_limits is None
     assert (known.code, known.runs, known.in_details) == (code, runs, in_details)
 
 
@@ -64,12 +64,12 @@ def test_a_failure_in_several_runs_caps_the_configured_retry_limits(
 ) -> None:
     known = known_failure(code, runs, in_details, full)
     assert known is not None
-    assert known.patience is not None
-    assert known.patience.attempts == min(BRIEF.attempts, full.attempts)
+    assert known.retry_limits is not None
+    assert known.retry_limits.attempts == min(BRIEF.attempts, full.attempts)
     if code is ErrorCode.GRAPH_THROTTLED:
-        assert known.patience.within == full.within, "a throttle waits for its Retry-After"
+        assert known.retry_limits.within == full.within, "a throttle waits for its Retry-After"
     else:
-        assert known.patience.within == min(BRIEF.within, full.within)
+        assert known.retry_limits.within == min(BRIEF.within, full.within)
 
 
 @given(st.sampled_from(sorted(set(ErrorCode) - REMEMBERED_CODES)), st.integers(1, 10_000), FULL)

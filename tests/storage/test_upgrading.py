@@ -149,18 +149,18 @@ def test_waiting_migration_names_the_lock_and_then_continues(copied: str, postgr
             if "sync_run" in line:
                 holder.rollback()
 
-        assert upgrade(copied, patience=AT_ONCE, tell=tell).before == LAST_RELEASE
+        assert upgrade(copied, retries=AT_ONCE, tell=tell).before == LAST_RELEASE
     assert messages[-1].startswith(f"waiting for the lock of sync_run, held by a report (pid {pid}) (attempt ")
 
 
 def test_upgrade_fails_if_a_lock_is_never_free(a_copy: str) -> None:
     stamp(a_copy, LAST_RELEASE)
-    patience = LockRetries(timeout_ms=1, attempts=3, pause_seconds=0)
+    retries = LockRetries(timeout_ms=1, attempts=3, pause_seconds=0)
     messages: list[str] = []
     with psycopg.connect(a_copy) as holder:
         holder.execute("LOCK TABLE sync_run IN ACCESS SHARE MODE")
         with pytest.raises(StorageUnavailableError, match=r"the migration did not get .* lock.* in 3 attempts"):
-            upgrade(a_copy, patience=patience, tell=messages.append)
+            upgrade(a_copy, retries=retries, tell=messages.append)
     assert len(messages) == 2
     assert upgrade(a_copy).before == LAST_RELEASE
 
@@ -230,7 +230,7 @@ async def test_upgrade_sorts_items_without_a_name_last(copied: str) -> None:
 def test_an_index_is_built_beside_writers(a_copy: str, next_migration: Path) -> None:
     next_migration.write_text(MIGRATION.format(head=head(), upgrade=INDEX))
     add = "INSERT INTO tenant (tenant_id, name) VALUES (gen_random_uuid(), %s)"
-    upgrading = Thread(target=upgrade, args=(a_copy,), kwargs={"patience": AT_ONCE})
+    upgrading = Thread(target=upgrade, args=(a_copy,), kwargs={"retries": AT_ONCE})
     waits = "SELECT count(*) FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting for writers%'"
     with psycopg.connect(a_copy) as writer, psycopg.connect(a_copy, autocommit=True) as other:
         writer.execute(add, ["one"])

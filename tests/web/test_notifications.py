@@ -46,7 +46,7 @@ async def record_attempt(database: Database, state: NotificationState, answer: s
     async with database.tenant(CONTOSO) as session:
         group = await notifications.claim(session, "ops", timedelta(minutes=1))
         assert group is not None
-        await notifications.mark(session, group, state, answer, patience=timedelta(days=1))
+        await notifications.mark(session, group, state, answer, retry_limit=timedelta(days=1))
 
 
 def form(**fields: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ async def test_a_long_run_continues_as_new_under_the_same_run_id(short_history: 
     assert last.counts == result.counts
 
 
-async def test_a_long_wait_for_graph_continues_as_new_with_the_remaining_patience(
+async def test_a_long_wait_for_graph_continues_as_new_with_the_remaining_retry_limit(
     time_skipping_short_history: WorkflowEnvironment,
 ) -> None:
     paused = THROTTLED.model_copy(update={"retry_after": timedelta(minutes=50)})

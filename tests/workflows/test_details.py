@@ -108,7 +108,7 @@ async def test_every_merge_of_a_deep_run_is_deep(time_skipping: WorkflowEnvironm
     assert {request.detail_refresh for request in script.upserts} == {script.policy.detail_refresh}
 
 
-async def test_progress_resets_the_patience_for_details(time_skipping: WorkflowEnvironment) -> None:
+async def test_progress_resets_the_retry_limit_of_details(time_skipping: WorkflowEnvironment) -> None:
     failures = [THROTTLED, UNAVAILABLE, None, UNAVAILABLE, THROTTLED, None]
     script = Script({"a": [7]}, pending={"a": 7}, detail_failures=failures)
     script.policy = RunPolicy(cursor_attempts=3)

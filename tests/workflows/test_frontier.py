@@ -311,31 +311,31 @@ def test_a_known_failure_is_tried_three_times_and_counted() -> None:
     assert frontier.results["a"].context == {"http_status": 500, "attempts": 3, "failing_runs": 3}
 
 
-def test_a_failure_with_another_code_has_full_patience() -> None:
+def test_a_failure_with_another_code_has_the_full_retry_limits() -> None:
     frontier = remembering(known_failure(ErrorCode.GRAPH_THROTTLED))
     assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
     assert "failing_runs" not in frontier.results["a"].context
 
 
-def test_a_known_failure_of_details_leaves_listings_full_patience() -> None:
+def test_a_known_failure_of_details_leaves_listings_their_full_retry_limits() -> None:
     frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE, in_details=True))
     assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
 
 
-def test_a_failure_known_from_one_run_is_counted_with_full_patience() -> None:
+def test_a_failure_known_from_one_run_is_counted_with_full_retry_limits() -> None:
     frontier = remembering(KnownFailure(code=ErrorCode.GRAPH_UNAVAILABLE, runs=1))
     assert attempts_until_the_end(frontier, repeat(UNAVAILABLE)) == 20
     assert frontier.results["a"].context["failing_runs"] == 2
 
 
-def test_only_failures_with_the_known_code_use_up_the_brief_patience() -> None:
+def test_only_failures_with_the_known_code_use_up_the_brief_retry_limits() -> None:
     frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     unhinted = THROTTLED.model_copy(update={"retry_after": None})
     failures = [unhinted, unhinted, UNAVAILABLE, unhinted, UNAVAILABLE, UNAVAILABLE]
     assert attempts_until_the_end(frontier, failures) == len(failures)
 
 
-def test_a_successful_page_restores_full_patience_after_a_known_failure() -> None:
+def test_a_successful_page_restores_full_retry_limits_after_a_known_failure() -> None:
     frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = frontier.take_wave(NOW)
     frontier.fold_failure(cursor, UNAVAILABLE, NOW, Random(1))
@@ -346,7 +346,7 @@ def test_a_successful_page_restores_full_patience_after_a_known_failure() -> Non
     assert "failing_runs" not in frontier.results["a"].context
 
 
-def test_pages_before_the_failing_page_do_not_restore_full_patience() -> None:
+def test_pages_before_the_failing_page_do_not_restore_full_retry_limits() -> None:
     frontier = remembering(known_failure(ErrorCode.GRAPH_UNAVAILABLE))
     (cursor,) = frontier.take_wave(NOW)
     frontier.fold_page(cursor, PageResult(type_key="a", items=3, next_url="/a?2"), NOW, Random(1))

@@ -46,7 +46,7 @@ HICCUPS = 4
 """How often `SHAKY` fails in a run of the week: about eight seconds of skipped time, the usual time of such a run."""
 
 ATTEMPTS = 4
-"""Full patience, for tests that meet it several times."""
+"""Full retry limits, for tests that meet it several times."""
 
 HOURS, MEASURED_EVERY = 7 * 24, 8
 

@@ -110,7 +110,7 @@ class QueuedRun:
 
 @asynccontextmanager
 async def queued(
-    environment: WorkflowEnvironment, database_url: str, folder: Path, patience: timedelta = HOUR
+    environment: WorkflowEnvironment, database_url: str, folder: Path, queue_limit: timedelta = HOUR
 ) -> AsyncIterator[QueuedRun]:
     tenants = folder / "tenants.toml"
     tenants.touch()
@@ -118,7 +118,7 @@ async def queued(
         database_url=SecretStr(database_url),
         tenants_file=tenants,
         runs_overall=1,
-        run_queue_patience_seconds=int(patience.total_seconds()),
+        run_queue_patience_seconds=int(queue_limit.total_seconds()),
     )
     database = Database(database_url)
     queued_run = QueuedRun(environment, database)
@@ -170,18 +170,18 @@ async def test_an_hour_in_the_queue_adds_little_history(
     assert size_bytes(histories) <= hours * BYTES_AN_HOUR + len(histories) * BYTES_AN_EXECUTION
 
 
-async def test_a_queued_run_continues_as_new_with_its_place_and_patience(
+async def test_a_queued_run_continues_as_new_with_its_place_and_remaining_wait(
     time_skipping_short_history: WorkflowEnvironment, database_url: str, tmp_path: Path
 ) -> None:
-    patience = 15 * MINUTE
-    async with queued(time_skipping_short_history, database_url, tmp_path, patience) as queued_run:
+    queue_limit = 15 * MINUTE
+    async with queued(time_skipping_short_history, database_url, tmp_path, queue_limit) as queued_run:
         first = await queued_run.until_it_is_queued()
         await failure_of(queued_run.handle)
         histories = await queued_run.histories()
         record = await queued_run.record()
     assert len(histories) > 2
     assert all(len(history.events) < EVENTS_SUGGESTED * 2 for history in histories)
-    assert waited(histories) <= patience, "one queue limit for all executions"
+    assert waited(histories) <= queue_limit, "one queue limit for all executions"
     assert record is not None
     assert (record.run_id, record.queued_at) == (first.run_id, first.queued_at)
     assert (record.status, record.error_codes) == (RunStatus.FAILED, [ErrorCode.CONCURRENCY_LIMIT])

@@ -29,8 +29,8 @@ def test_gaps_grow_with_the_time_unmoved_and_the_runs_ahead() -> None:
 
 def test_a_moving_queue_resets_the_unmoved_time() -> None:
     place = QueuePlace(since=NOW - HOUR, ahead=3, unmoved_since=NOW - HOUR)
-    assert place.told(3, NOW) == place
-    moved = place.told(2, NOW)
+    assert place.moved_to(3, NOW) == place
+    moved = place.moved_to(2, NOW)
     assert (moved.since, moved.ahead, moved.unmoved_since) == (NOW - HOUR, 2, NOW)
 
 

@@ -90,15 +90,15 @@ async def test_an_empty_page_with_a_next_link_is_followed(time_skipping: Workflo
 
 
 async def test_a_durable_timer_waits_for_retry_after(time_skipping: WorkflowEnvironment) -> None:
-    patience = timedelta(minutes=8)
-    script = Script({"a": [THROTTLED.model_copy(update={"retry_after": patience}), 2]})
+    retry_after = timedelta(minutes=8)
+    script = Script({"a": [THROTTLED.model_copy(update={"retry_after": retry_after}), 2]})
     async with started(time_skipping, script) as handle:
         result = await handle.result()
         description = await handle.describe()
     assert result.status is RunStatus.SUCCESS
     assert result.counts.throttled == 1
     assert description.close_time is not None
-    assert description.close_time - description.start_time >= patience
+    assert description.close_time - description.start_time >= retry_after
     assert script.renewals > 0, "the slot is kept while the run waits"
 
 
@@ -112,7 +112,7 @@ async def test_a_wait_needs_one_timer_while_other_families_are_read(time_skippin
     assert timers == 1
 
 
-async def test_patience_ends_with_the_code_of_the_last_failure(time_skipping: WorkflowEnvironment) -> None:
+async def test_retries_end_with_the_code_of_the_last_failure(time_skipping: WorkflowEnvironment) -> None:
     script = Script({"a": [THROTTLED] * 3, "b": [1]}, policy=RunPolicy(cursor_attempts=3))
     result = await run(time_skipping, script)
     assert result.status is RunStatus.PARTIAL

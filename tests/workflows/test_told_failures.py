@@ -8,7 +8,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.details import _attempts
-from activities.failures import told
+from activities.failures import batch_failure
 from activities.messages.details import DetailShare, FetchDetails
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from inventory.backoff import KnownFailure
@@ -28,7 +28,7 @@ def told_by_activity(
     environment = ActivityEnvironment()
     started = environment.info.started_time
     environment.info = replace(environment.info, scheduled_time=started - waited)
-    answer: ReadFailure = environment.run(told, error, told_after)
+    answer: ReadFailure = environment.run(batch_failure, error, told_after)
     return answer
 
 

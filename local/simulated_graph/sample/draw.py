@@ -24,8 +24,8 @@ class Draw:
         self._choices = f"{model or tenant_id}/{path}/{index}"
         self._random = Random(self._choices)  # noqa: S311 (repeatable, not secret)
 
-    def id(self, what: str = "") -> str:
-        return made_id(f"{self._choices}/{what}" if what else self._seed)
+    def id(self, name: str = "") -> str:
+        return made_id(f"{self._choices}/{name}" if name else self._seed)
 
     def id_of(self, path: str, index: int) -> str:
         return made_id(f"{self.tenant_id}/{path}/{index}")
@@ -45,9 +45,9 @@ class Draw:
         """Both inclusive."""
         return self._random.randint(low, high)
 
-    def secret(self, what: str) -> str:
+    def secret(self, name: str) -> str:
         """Easy to find where no secret may be."""
-        return f"sample-secret-{self.id(what)}"
+        return f"sample-secret-{self.id(name)}"
 
     def flag(self) -> bool:
         return self._random.random() < 0.5
