@@ -61,14 +61,14 @@ async def test_every_log_record_names_the_activity_its_run_and_its_tenant() -> N
     logger.handlers = [handler]
     tenant_id, run_id = uuid4(), uuid4()
 
-    async def log_warning(message: object) -> None:
+    async def warns(message: object) -> None:
         logger.warning("look")
 
     for message in (
         SimpleNamespace(tenant_id=tenant_id, run_id=run_id),
         SimpleNamespace(run=SimpleNamespace(tenant_id=tenant_id, run_id=run_id)),
     ):
-        await intercepted(ActivityEnvironment(), log_warning, message)
+        await intercepted(ActivityEnvironment(), warns, message)
     records = [json.loads(line) for line in written.getvalue().splitlines()]
     assert len(records) == 2
     for record in records:
