@@ -6,7 +6,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from inventory.data_keys import DataKeyKind, WrappingKeys
+from inventory.data_keys import DataKeyKind
+from inventory.wrapping_keys import WrappingKeys
 from storage.data_keys import keep_data_key
 from storage.database import Database
 from tests.cli.command_line import Terminal
