@@ -25,6 +25,9 @@ COPY web web
 COPY workflows workflows
 COPY configuration.py connections.py payload_codec.py process_exit.py run_traces.py starter.py temporal_errors.py temporal_runtime.py tenants_source.py tenants_table.py worker.py worker_schedules.py ./
 
+# Each command, and each health check of a worker, would compile its modules anew.
+RUN python -m compileall -q --invalidation-mode unchecked-hash .
+
 RUN useradd --system --uid 10001 --no-create-home inventory
 USER 10001
 

@@ -202,6 +202,11 @@ def test_temporal_and_postgres_are_reachable_only_from_the_inner_network() -> No
     assert all("network_mode" not in service for service in SERVICES.values())
 
 
+def test_the_namespace_is_made_without_names_from_outside() -> None:
+    # gRPC looks for load balancers of a plain name. Docker 20.10 never answers that on an internal network.
+    assert SERVICES["temporal-namespace"]["environment"]["TEMPORAL_ADDRESS"] == "passthrough:///temporal:7233"
+
+
 def test_temporal_web_refuses_write_actions() -> None:
     assert SERVICES["temporal-ui"]["environment"]["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
 
