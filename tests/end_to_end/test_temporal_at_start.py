@@ -224,9 +224,9 @@ def test_worker_without_permission_for_schedules_ends_with_an_error(system: Syst
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=2) as refusing:
         result = worker(system, TEMPORAL_ADDRESS=refusing.address, SWEEP_INTERVAL_SECONDS="300")
     assert result.code == 1
-    *logged, line = result.stderr.splitlines()
+    # The SDK's thread may still log the same refusal after the worker's line.
+    [line] = [line for line in result.stderr.splitlines() if not LOGGED.match(line)]
     assert line.startswith("worker: Temporal does not let this worker keep a schedule (PERMISSION_DENIED)")
-    assert all(LOGGED.match(log_line) for log_line in logged), result.stderr
 
 
 @pytest.mark.slow
@@ -236,10 +236,10 @@ def test_worker_ends_with_an_error_if_its_polls_are_refused(system: System) -> N
     with RefusingTemporal(RPCStatusCode.PERMISSION_DENIED, accepted=5) as refusing:
         result = worker(system, TEMPORAL_ADDRESS=refusing.address)
     assert result.code == 1
-    *logged, line = result.stderr.splitlines()
+    lines = result.stderr.splitlines()
+    [line] = [line for line in lines if not LOGGED.match(line)]
     assert line.startswith(f"worker: Temporal at {refusing.address} denies access to namespace 'default'")
-    assert any("temporalio.core" in log_line for log_line in logged), "the SDK's log lines have the same form"
-    assert all(LOGGED.match(log_line) for log_line in logged), result.stderr
+    assert any("temporalio.core" in line for line in lines), "the SDK's log lines have the same form"
     assert "\x1b" not in result.stderr
 
 
