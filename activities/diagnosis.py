@@ -7,6 +7,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from activities.failures import tenant_result
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker, DiagnosisResult
 from activities.tenants import TenantsFile
 from graph.catalog import Catalog
@@ -15,6 +16,7 @@ from graph.errors import GraphRequestError, classify
 from graph.tenants import TenantConfig, TenantsFileError
 from inventory.error_codes import ErrorCode
 from inventory.plurals import counted
+from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
 from storage.protection import check_access, database_clock, open_tables, sees_a_tenant
 
@@ -23,6 +25,9 @@ PLACE = "worker"
 TENANTS_AT_ONCE = 16
 
 ANSWER_SECONDS = 14.0
+
+TENANT_SECONDS = 60.0
+"""Longer than a sign-in and a request."""
 
 NOTICEABLE_SKEW = timedelta(seconds=30)
 """From here on, times in records and logs mislead."""
@@ -104,7 +109,7 @@ class DiagnosisActivities:
         try:
             chosen = tenant_ids or list(await self._tenants.tags())
             entries = [(tenant_id, await self._tenants.get(tenant_id)) for tenant_id in chosen]
-        except TenantsFileError as error:
+        except (TenantsFileError, UnavailableError) as error:
             return [_check("tenants file", CheckVerdict.FAILED, str(error))]
         turns = asyncio.Semaphore(TENANTS_AT_ONCE)
         async with self._graph() as graph:
@@ -116,8 +121,15 @@ class DiagnosisActivities:
                 if tenant.disabled and not tenant_ids:
                     return _check("tenant", CheckVerdict.OK, "is disabled, so it is not read", tenant_id, tenant.name)
                 async with turns:
-                    verdict, message = await self._of_tenant(graph, tenant)
-                return _check("tenant", verdict, message, tenant_id, tenant.name)
+                    found = await tenant_result(
+                        tenant_id,
+                        self._of_tenant(graph, tenant),
+                        seconds=TENANT_SECONDS,
+                        if_late=ErrorCode.GRAPH_UNAVAILABLE,
+                    )
+                if isinstance(found, ErrorCode):
+                    found = CheckVerdict.FAILED, f"cannot be checked: {found}; the worker's log says why"
+                return _check("tenant", *found, tenant_id, tenant.name)
 
             checks = list(await asyncio.gather(*(of_tenant(tenant_id, entry) for tenant_id, entry in entries)))
             skew = [] if graph.clock is None else [skew_check("Graph's clock", graph.clock.now() - self._now())]
