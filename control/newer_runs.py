@@ -7,6 +7,7 @@ from temporalio.client import Client
 
 from activities.holders import SYNC_WORKFLOW
 from storage import recorded_runs
+from temporal_errors import if_there
 
 MOST = 20
 """Enough runs to show a restore."""
@@ -26,9 +27,9 @@ async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> 
     )
     # The list does not name the first execution of a run that has continued as new.
     described = [
-        await client.get_workflow_handle(listed.id, run_id=listed.run_id).describe()
+        await if_there(client.get_workflow_handle(listed.id, run_id=listed.run_id).describe())
         async for listed in client.list_workflows(query, limit=MOST)
     ]
-    run_ids = {UUID(description.raw_info.first_run_id) for description in described}
+    run_ids = {UUID(found.raw_info.first_run_id) for found in described if found is not None}
     recorded = {run_id for _, run_id in await recorded_runs.with_record(session, list(run_ids))}
     return len(run_ids - recorded)

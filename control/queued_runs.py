@@ -24,6 +24,7 @@ from inventory.user_errors import UnavailableError, UserError
 from payload_codec import PayloadKeyError
 from storage import portfolio, recorded_runs
 from storage.database import Database
+from temporal_errors import if_there
 from workflows.messages import PortfolioInput, SyncInput
 from workflows.requests import SyncRequest
 
@@ -163,15 +164,18 @@ async def _queued(query: str, input_type: type[InputT], most: int, connect: Conn
 
 
 async def _started(client: Client, execution: WorkflowExecution, input_type: type[InputT]) -> _Started[InputT] | None:
+    """None if Temporal has deleted the workflow since it was listed, or its input is invalid."""
     events = client.get_workflow_handle(execution.id, run_id=execution.run_id).fetch_history_events(page_size=1)
-    event = await anext(aiter(events))
+    event = await if_there(anext(aiter(events)))
+    if event is None:
+        return None
     attributes = event.workflow_execution_started_event_attributes
     try:
         (read,) = await client.data_converter.decode(attributes.input.payloads, [input_type])
     except PayloadKeyError:
         raise
     except (ApplicationError, RuntimeError, ValueError):
-        return None  # An invalid input: the workflow fails as soon as a worker takes it.
+        return None  # The workflow fails as soon as a worker takes it.
     return _Started(UUID(attributes.first_execution_run_id), execution.id, read, event.event_time.ToDatetime(UTC))
 
 
