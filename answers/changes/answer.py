@@ -32,7 +32,7 @@ from answers.stale_items import stale_items
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
 from inventory.changed_fields import changed_by
-from inventory.coverage import Coverage
+from inventory.coverage import NEVER_READ, Coverage
 from inventory.differences import Difference
 from inventory.exact_json import decode_object
 from inventory.missing import Confidence
@@ -245,6 +245,10 @@ class ChangeFeed:
                 )
                 for collection in known
                 if not collection.is_current and not (collection.is_skipped and collection.listed_at is None)
+            ]
+            + [
+                UnlistedCollection(type_key=key, reason=NEVER_READ, listed_at=None)
+                for key in sorted(set(window.type_keys or ()) - covered.keys())
             ],
             goes_on_after=self._goes_on_after,
             audit=dict(self._audit),

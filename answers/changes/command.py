@@ -19,6 +19,7 @@ from answers.old_details import old_details_in_words
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
 from cli import output
+from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
@@ -225,9 +226,8 @@ def _say(summary: ChangesSummary) -> None:
         output.stdout.print(f"no changes; {window}; {read}")
     say_what_is_damaged(summary.damaged)
     say_stale(summary.stale)
-    if summary.not_read:
-        named = ", ".join(f"{collection.type_key} ({collection.reason})" for collection in summary.not_read)
-        output.warn(f"not read to the end, so their changes may still come: {named}")
+    gaps = ((collection.type_key, collection.reason) for collection in summary.not_read)
+    output.warn(*by_reason("not read to the end, so their changes may still come", gaps))
     output.warn(*old_details_in_words(summary.old_details, summary.until))
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:

@@ -71,7 +71,8 @@ class ChangeRecord(TitledRecord):
 
 
 class UnlistedCollection(BaseModel, frozen=True):
-    """A collection whose changes may still come: its latest run did not list it to its end, for `reason`.
+    """A collection whose changes may still come: its latest run did not list it to its end, for `reason`, which is
+    `never_read` if the question names it and no run has selected it.
 
     `listed_at`: when a run last did, if ever.
     """

@@ -25,7 +25,7 @@ class Scope(NamedTuple):
 
 async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: Sequence[str] | None = None) -> Scope:
     """Compares collections that the baseline and the latest run listed to their end. Collections skipped in both are
-    not left out, since the tenant cannot have them.
+    not left out, since the tenant cannot have them; `type_keys` that neither has read are.
     """
     then = await baseline_collections(session, baseline.name)
     now = await coverage(session)
@@ -33,7 +33,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
     keys = set(then) if baseline.run_id is not None else {*then, *now}
     compared: list[ComparedCollection] = []
     left_out: list[LeftOutCollection] = []
-    for key in sorted(keys - load_catalog().logs if type_keys is None else keys & set(type_keys)):
+    for key in sorted(keys - load_catalog().logs if type_keys is None else set(type_keys)):
         title, category = load_catalog().title_of(key), load_catalog().category_of(key)
         before, latest = then.get(key), now.get(key)
         if before is not None and before.outcome is Outcome.COMPLETE and latest is not None and latest.is_current:
@@ -46,7 +46,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
                     listed_at=cast("datetime", latest.listed_at),
                 )
             )
-        elif not _was_never_there(None if before is None else before.outcome, latest):
+        elif (before is None and latest is None) or not _was_never_there(None if before is None else before.outcome, latest):
             left_out.append(
                 LeftOutCollection(
                     type_key=key,

@@ -13,6 +13,7 @@ from graph.catalog import kind_of
 from inventory.records import DamagedRecord
 from inventory.user_errors import NeverReadError, UserError
 from storage import documents
+from storage.coverage import coverage
 
 
 class NothingKnownError(UserError):
@@ -76,5 +77,6 @@ async def export(
             if item.stale is not None:
                 stale.append(stale_item(item, item.stale))
     not_read = await documents.types_not_read(session, moment)
-    types_not_read = [key for key in not_read if type_keys is None or key in type_keys]
+    never_read = set(wanted or ()) - (await coverage(session, wanted or ())).keys()
+    types_not_read = sorted({key for key in not_read if type_keys is None or key in type_keys} | never_read)
     return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read, stale)

@@ -74,6 +74,16 @@ async def test_json_has_a_line_for_each_change_and_ends_with_the_summary(
     assert (last["summary"]["listed"], last["summary"]["not_read"], last["summary"]["goes_on_after"]) == (2, [], None)
 
 
+async def test_a_named_collection_that_was_never_read_leaves_changes_open(starter: CommandLine) -> None:
+    wanted = ("--type", GROUPS, "--type", "namedLocations", "--type", "roleDefinitions")
+    *_, line = (await starter("changes", *wanted, "--json")).objects()
+    never = {gap["type_key"]: (gap["reason"], gap["listed_at"]) for gap in line["summary"]["not_read"]}
+    assert never == dict.fromkeys(("namedLocations", "roleDefinitions"), ("never_read", None))
+    result = await starter("changes", *wanted)
+    words = "not read to the end, so their changes may still come: namedLocations, roleDefinitions (never_read)"
+    assert words in result.stderr.splitlines()
+
+
 async def test_text_shows_changes_field_by_field(starter: CommandLine) -> None:
     result = await starter("changes", "--type", POLICIES)
     assert result.code == 0, result.stderr

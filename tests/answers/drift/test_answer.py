@@ -18,6 +18,7 @@ from answers.drift.decisions import decide_scope, decisions
 from answers.drift.evaluation import evaluate
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision, DecisionLapse, FindingKind, NewDecision
+from answers.drift.scope import scope_of
 from inventory.error_codes import ErrorCode
 from inventory.observation import Observation
 from inventory.outcomes import Outcome, RunStatus
@@ -123,6 +124,16 @@ async def test_collections_outside_a_baselines_coverage_are_left_out(database: D
     assert [(collection.type_key, collection.in_baseline) for collection in found.report.left_out] == [
         (B, "failed:graph_throttled")
     ]
+
+
+async def test_a_named_collection_that_was_never_read_is_left_out(database: Database) -> None:
+    await sync(database, TENANT, [policy("1")], A)
+    baseline = await golden(database)
+    async with database.tenant(TENANT, read_only=True) as session:
+        named, every = await scope_of(session, baseline, [A, B]), await scope_of(session, baseline)
+    assert (named.type_keys, every.type_keys) == ([A], [A])
+    assert [(left.type_key, left.in_baseline, left.now) for left in named.left_out] == [(B, "never_read", "never_read")]
+    assert every.left_out == []
 
 
 async def test_a_decision_survives_runs_and_lapses_when_the_value_changes(database: Database) -> None:
