@@ -46,7 +46,7 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
                     listed_at=cast("datetime", latest.listed_at),
                 )
             )
-        elif (before is None and latest is None) or not _was_never_there(None if before is None else before.outcome, latest):
+        elif not _was_never_there(None if before is None else before.outcome, latest):
             left_out.append(
                 LeftOutCollection(
                     type_key=key,
@@ -60,6 +60,8 @@ async def scope_of(session: AsyncSession, baseline: BaselineRecord, type_keys: S
 
 
 def _was_never_there(before: Outcome | None, latest: Coverage | None) -> bool:
+    if before is None and latest is None:
+        return False  # nobody has looked
     return before in (None, Outcome.SKIPPED) and (latest is None or latest.outcome is Outcome.SKIPPED)
 
 
