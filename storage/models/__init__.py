@@ -1,10 +1,5 @@
 """The tables. Every tenant table has row-level security, and `tenant_id` first in its primary key.
 
 It defaults to the transaction's tenant, so inserts never name it. Policies, grants and the view on staging are in the
-migrations only.
+migrations only. A module imports the tables that it uses, so that a command loads no others.
 """
-
-from storage.models import items, notifications, portfolio, references, runs, search, web
-from storage.models.base import Base
-
-__all__ = ["Base", "items", "notifications", "portfolio", "references", "runs", "search", "web"]

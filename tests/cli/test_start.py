@@ -23,7 +23,7 @@ from inventory.selection import Selection
 from workflows.requests import SyncRequest
 
 CHECKOUT = Path(__file__).parents[2]
-HEAVY = {"sqlalchemy", "temporalio", "httpx", "msal", "jinja2"}
+HEAVY = {"sqlalchemy", "temporalio", "httpx", "msal", "jinja2", "storage.models.web"}
 
 
 NEEDED: dict[str, set[str]] = {

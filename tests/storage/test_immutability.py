@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege, IntegrityError
 
-import answers.drift.tables
-import answers.promotion.tables  # noqa: F401 - completes the metadata
 from storage.database import WORKER_ROLE, Database
-from storage.models import Base
+from tests.storage.all_tables import METADATA
 from tests.storage.support import observation, sync
 
 IMMUTABLE = ("document", "item_version")
@@ -37,7 +35,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "size": st.integers(-(2**63), 2**63 - 1),
 }
 COLUMNS = {
-    table: sorted(column.name for column in Base.metadata.tables[table].columns if column.name not in OBSERVED)
+    table: sorted(column.name for column in METADATA.tables[table].columns if column.name not in OBSERVED)
     for table in IMMUTABLE
 }
 

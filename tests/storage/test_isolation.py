@@ -10,8 +10,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-import answers.drift.tables
-import answers.promotion.tables  # noqa: F401 - completes the metadata
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Counts, Outcome, RunStatus
 from inventory.portfolio import PortfolioCounts, TenantChoice
@@ -20,8 +18,8 @@ from storage import merge as merging
 from storage import portfolio, queries, runs, staging
 from storage.access import ALL_TENANTS
 from storage.database import Database, StorageUnavailableError
-from storage.models import Base
 from tests.conftest import Rows, copy_of, empty, filled_by, put_back, rows_of, url_of
+from tests.storage.all_tables import METADATA
 from tests.storage.conftest import SetUp
 from tests.storage.crossing_queries import crossing_queries
 from tests.storage.support import SLOTS, begin, end, identity, land, observation
@@ -90,9 +88,9 @@ def their_run(
 
 
 def test_listed_tables_are_complete_and_keyed_by_tenant() -> None:
-    assert set(Base.metadata.tables) == TABLES | OF_THE_WEB | {OF_NO_TENANT}
+    assert set(METADATA.tables) == TABLES | OF_THE_WEB | {OF_NO_TENANT}
     for name in TABLES:
-        table = Base.metadata.tables[name]
+        table = METADATA.tables[name]
         if name in WITHOUT_KEY:
             assert not table.primary_key.columns
             assert "tenant_id" in {next(iter(index.columns)).name for index in table.indexes}
@@ -256,7 +254,7 @@ async def test_slots_are_counted_over_all_tenants(database: Database, their_run:
 
 
 def test_every_count_of_a_run_has_a_column() -> None:
-    assert set(Counts.model_fields) <= {column.name for column in Base.metadata.tables["sync_run"].columns}
+    assert set(Counts.model_fields) <= {column.name for column in METADATA.tables["sync_run"].columns}
 
 
 async def test_tenant_transactions_cannot_write_portfolio_runs(database: Database, their_run: runs.RunIdentity) -> None:

@@ -9,8 +9,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-import answers.drift.tables
-import answers.promotion.tables  # noqa: F401 - completes the metadata
 from storage.compression import decompress
 from storage.database import (
     Database,
@@ -20,18 +18,18 @@ from storage.database import (
 from storage.database import (
     database_url as sqlalchemy_url,
 )
-from storage.models import Base
 from storage.roles import ROLES
 from storage.schema import _config, head, upgrade
+from tests.storage.all_tables import METADATA
 
 
 def test_migrations_agree_with_the_models(database_url: str) -> None:
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": False, "target_metadata": Base.metadata}
+            connection, opts={"compare_type": True, "compare_server_default": False, "target_metadata": METADATA}
         )
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
 

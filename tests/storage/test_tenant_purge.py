@@ -9,8 +9,6 @@ import pytest
 from psycopg.rows import dict_row
 from sqlalchemy import make_url, text
 
-import answers.drift.tables
-import answers.promotion.tables  # noqa: F401 - completes the metadata
 from inventory.people import Action, Person, Role
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
@@ -18,14 +16,14 @@ from local.postgres import EmbeddedPostgres
 from storage import access_rules, audit, configured_tenants, portfolio
 from storage.access import PORTFOLIO_ROLE, REVISION, WORKER_ROLE
 from storage.database import Database, StorageNotReadyError
-from storage.models import Base
 from storage.tenant_purge import tenant_purge
 from tests.conftest import OWNER, copy_of, make_login, url_of
+from tests.storage.all_tables import METADATA
 from tests.storage.support import observation, sync
 from tests.storage.tenant_rows import MINE, THEIRS, their_rows
 
 ADA = Person(person_id="local/ada", name="ada", role=Role.ADMIN)
-OF_TENANTS = {table.name for table in Base.metadata.sorted_tables if "tenant_id" in table.columns}
+OF_TENANTS = {table.name for table in METADATA.sorted_tables if "tenant_id" in table.columns}
 
 ALONE, TOGETHER, BY_TAG = (
     portfolio.PortfolioIdentity(uuid4(), f"portfolio/{name}", Selection(type_keys=("a",)), chosen, None, None)
