@@ -21,6 +21,7 @@ from answers.compare.records import (
     Status,
     TenantRecord,
 )
+from answers.compare.sides import OnFailure, end_comparison
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
@@ -36,6 +37,8 @@ class _OtherTenant:
         self.counts: dict[str, Counter[str]] = {}
         self.referenced: dict[str, ReferencedCollection] = {}
         self.damaged: dict[DamagedRecord, None] = {}
+        self.failed: set[str] = set()
+        """Type keys of collections that cannot be compared."""
 
 
 class Matrix:
@@ -51,8 +54,9 @@ class Matrix:
         coverage: Mapping[TenantRecord, Mapping[str, Coverage]],
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
+        on_failure: OnFailure = end_comparison,
     ) -> None:
-        """`coverage` is of the other tenants."""
+        """`coverage` is of the other tenants. After a failure, the tenant's next collection is compared."""
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
@@ -60,6 +64,7 @@ class Matrix:
         self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]
         self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
         self._sessions = sessions
+        self._on_failure = on_failure
 
     @classmethod
     async def of(
@@ -68,13 +73,17 @@ class Matrix:
         tenants: Sequence[TenantRecord],
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
+        on_failure: OnFailure = end_comparison,
     ) -> "Matrix":
         """Without `type_keys`, compares all collections that any tenant has read, except logs."""
         coverage = {}
         for tenant in tenants:
-            async with sessions(tenant.tenant_id) as session:
-                coverage[tenant] = await coverage_of(session)
-        return cls(golden, coverage, sessions, type_keys)
+            try:
+                async with sessions(tenant.tenant_id) as session:
+                    coverage[tenant] = await coverage_of(session)
+            except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
+                await on_failure(tenant, error)
+        return cls(golden, coverage, sessions, type_keys, on_failure)
 
     async def rows(self) -> AsyncIterator[MatrixRow]:
         for type_key in self.type_keys:
@@ -105,6 +114,16 @@ class Matrix:
         )
 
     async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
+        try:
+            return await self._compared(compared, type_key, ids)
+        except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
+            await self._on_failure(compared.tenant, error)
+        compared.failed.add(type_key)
+        compared.counts[type_key] = Counter({CellStatus.NOT_COVERED: len(ids)})
+        cell = MatrixCell(tenant_id=compared.tenant.tenant_id, status=CellStatus.NOT_COVERED)
+        return dict.fromkeys(ids, cell)
+
+    async def _compared(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}
@@ -138,7 +157,9 @@ class Matrix:
                     type_key=key,
                     golden=self._golden.covered(key),
                     tenant=covered,
-                    is_compared=self._golden.covered(key).is_answered and covered.is_answered,
+                    is_compared=self._golden.covered(key).is_answered
+                    and covered.is_answered
+                    and key not in compared.failed,
                     counts=CellCounts(**compared.counts.get(key, Counter())),
                 )
                 for key in self.type_keys

@@ -13,17 +13,18 @@ from answers.compare.records import CellStatus, ItemName, MatrixRecord, MatrixRo
 from answers.compare.session import (
     STYLES,
     ComparisonOutput,
+    FailedTenants,
     counts_column,
     named,
-    opened_sessions,
     say_without_column,
+    sessions_of,
     stale_items,
 )
 from cli import output
 from cli.html_file import check_count, collection_titles, write_html
 from cli.options import TenantNames
 from cli.output_options import output_options
-from cli.sessions import say_what_is_damaged
+from cli.sessions import opened_database, say_what_is_damaged
 from cli.spool import printed_afterwards
 from cli.stale_lines import say_stale
 from cli.table import COLLECTION_COLUMN, Column, print_table
@@ -45,12 +46,14 @@ async def compare_golden(
     shows_all = bool(options.only) or output_options().as_csv
     wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
-        async with opened_sessions(settings) as session_of, session_of(golden) as session:
+        async with opened_database(settings, pool_size=2) as database, sessions_of(database)(golden) as session:
+            failed = FailedTenants(database)
             matrix = await Matrix.of(
                 await side(named(names, golden), session),
                 [named(names, other) for other in others],
-                session_of,
+                sessions_of(database),
                 type_keys,
+                failed,
             )
             async for row in matrix.rows():
                 if options.only and not any(str(cell.status) in wanted for cell in row.cells):
@@ -71,7 +74,7 @@ async def compare_golden(
     say_what_is_damaged(record.damaged)
     if not any(tenant.collections for tenant in record.tenants):
         output.warn("these tenants were never read: no run has completed, so there is nothing to compare")
-    return record.is_complete
+    return record.is_complete and not failed.are_there
 
 
 def _cell_column(tenant: str, number: int) -> Column:

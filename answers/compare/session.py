@@ -16,8 +16,10 @@ from cli import output
 from cli.options import TenantNames
 from cli.sessions import opened_database
 from cli.table import Column, Shape
+from cli.tenant_walk import tenant_failure
 from configuration import Settings
 from inventory.stale import Staleness
+from storage.database import Database
 
 STYLES = {
     "same": "green",
@@ -45,7 +47,29 @@ class ComparisonOutput:
 async def opened_sessions(settings: Settings) -> AsyncIterator[SessionOf]:
     """Yields tenants' read-only sessions, each of one moment."""
     async with opened_database(settings, pool_size=2) as database:
-        yield partial(database.tenant, read_only=True, snapshot=True)
+        yield sessions_of(database)
+
+
+def sessions_of(database: Database) -> SessionOf:
+    return partial(database.tenant, read_only=True, snapshot=True)
+
+
+class FailedTenants:
+    """Names tenants that cannot be compared on stderr. Called, it raises an error that concerns every tenant."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lines: set[str] = set()
+
+    @property
+    def are_there(self) -> bool:
+        return bool(self._lines)
+
+    async def __call__(self, tenant: TenantRecord, error: Exception) -> None:
+        line = f"{tenant.name} cannot be compared: {await tenant_failure(self._database, error)}"
+        if line not in self._lines:
+            output.stderr.print(line, style="red")
+        self._lines.add(line)
 
 
 def named(names: TenantNames, tenant_id: UUID) -> TenantRecord:

@@ -13,6 +13,7 @@ from answers.compare.setting_records import (
     SettingsComparisonRecord,
     SettingsMatrixRecord,
 )
+from answers.compare.sides import OnFailure, end_comparison
 
 _CELL_STATUS = {
     Status.SAME: CellStatus.SAME,
@@ -31,11 +32,14 @@ class SettingMatrix:
         others: Sequence[TenantRecord],
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
+        on_failure: OnFailure = end_comparison,
     ) -> None:
+        """After a failure, the next tenant is compared."""
         self._golden = golden
         self._others = others
         self._sessions = sessions
         self._type_keys = type_keys
+        self._on_failure = on_failure
         self._records: list[SettingsComparisonRecord] = []
         self._without_inventory: list[TenantRecord] = []
 
@@ -43,14 +47,18 @@ class SettingMatrix:
         """A row for each golden setting, most conflicts first."""
         columns: dict[UUID, dict[str, SettingComparison]] = {}
         for other in self._others:
-            async with self._sessions(other.tenant_id) as session:
-                there = await side(other, session)
-                if not there.coverage:
-                    self._without_inventory.append(other)
-                    continue
-                comparison = SettingsComparison(self._golden, there, self._type_keys)
-                found = await comparison.settings()
-                self._records.append(comparison.record())
+            try:
+                async with self._sessions(other.tenant_id) as session:
+                    there = await side(other, session)
+                    if not there.coverage:
+                        self._without_inventory.append(other)
+                        continue
+                    comparison = SettingsComparison(self._golden, there, self._type_keys)
+                    found = await comparison.settings()
+                    self._records.append(comparison.record())
+            except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
+                await self._on_failure(other, error)
+                continue
             columns[other.tenant_id] = {
                 setting.key: setting for setting in found if setting.status is not Status.ONLY_THERE
             }

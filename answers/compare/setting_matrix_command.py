@@ -8,7 +8,15 @@ from rich.text import Text
 from answers.compare.answer import side
 from answers.compare.page import settings_matrix_page
 from answers.compare.records import CellStatus, Status
-from answers.compare.session import STYLES, ComparisonOutput, named, opened_sessions, say_never_read, say_without_column
+from answers.compare.session import (
+    STYLES,
+    ComparisonOutput,
+    FailedTenants,
+    named,
+    say_never_read,
+    say_without_column,
+    sessions_of,
+)
 from answers.compare.setting_command import print_gaps, value_lines
 from answers.compare.setting_matrix import SettingMatrix
 from answers.compare.setting_records import (
@@ -21,7 +29,7 @@ from cli import output
 from cli.html_file import check_count, write_html
 from cli.options import TenantNames
 from cli.output_options import output_options
-from cli.sessions import say_what_is_damaged
+from cli.sessions import opened_database, say_what_is_damaged
 from cli.table import Column, Shape, print_table
 from configuration import Settings
 
@@ -37,9 +45,12 @@ async def compare_golden_settings(
 ) -> bool:
     """True if the whole request was compared."""
     names = TenantNames.load(settings)
-    async with opened_sessions(settings) as session_of, session_of(golden) as session:
+    async with opened_database(settings, pool_size=2) as database, sessions_of(database)(golden) as session:
+        failed = FailedTenants(database)
         here = await side(named(names, golden), session)
-        matrix = SettingMatrix(here, [named(names, other) for other in others], session_of, type_keys)
+        matrix = SettingMatrix(
+            here, [named(names, other) for other in others], sessions_of(database), type_keys, failed
+        )
         rows = await matrix.rows()
         record = matrix.record()
     wanted = {str(_OF_STATUS.get(status, status)) for status in options.only or ()}
@@ -57,7 +68,7 @@ async def compare_golden_settings(
         _print(record, shown)
     say_without_column(record.without_inventory)
     say_what_is_damaged(record.damaged)
-    return record.is_complete
+    return record.is_complete and not failed.are_there
 
 
 def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:

@@ -1,5 +1,6 @@
 """The two sides of a comparison."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +13,13 @@ from inventory.records import DamagedRecord
 from storage import documents
 from storage.bodies import Documents
 from storage.coverage import coverage as coverage_of
+
+OnFailure = Callable[[TenantRecord, Exception], Awaitable[None]]
+"""Is told that a tenant cannot be compared. Raises to end the comparison."""
+
+
+async def end_comparison(_: TenantRecord, error: Exception) -> None:
+    raise error
 
 
 class Side(NamedTuple):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -104,6 +105,32 @@ async def test_an_unread_collection_is_named_and_makes_the_exit_code_3(run: Term
     matrix = await run("--golden", "alpha", "beta")
     assert matrix.code == 3
     assert "not compared with beta" in matrix.stderr
+
+
+@pytest.mark.parametrize("by_setting", [(), ("--by-setting",)])
+async def test_a_tenant_that_cannot_be_compared_stops_no_other(
+    run: Terminal, database_url: str, by_setting: tuple[str, ...]
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE inventory_item SET meta = '[]' WHERE tenant_id = %s", [B])
+    result = await run("--golden", "alpha", "beta", "gamma", *by_setting, "--json")
+    assert result.code == 3
+    (line,) = [line for line in result.stderr.splitlines() if "cannot be compared" in line]
+    assert line.startswith("beta cannot be compared: unexpected RowError; set TENANT_INVENTORY_DEBUG=1")
+    *rows, record = result.objects()
+    if by_setting:
+        assert [tenant["there"]["name"] for tenant in record["tenants"]] == ["gamma"]
+    else:
+        assert {row["display_name"]: [cell["status"] for cell in row["cells"]] for row in rows} == {
+            "One": ["not_covered", "same"],
+            "Two": ["not_covered", "missing"],
+            "Mine": ["not_covered", "missing"],
+        }
+        beta, gamma = ([entry["is_compared"] for entry in tenant["collections"]] for tenant in record["tenants"])
+        assert (beta, gamma) == ([False, True], [True, True])
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE inventory_item SET meta = '{}' WHERE tenant_id = %s", [B])
+    assert (await run("--golden", "alpha", "beta", "gamma", *by_setting)).code == 0
 
 
 async def test_only_here_shows_items_that_the_other_tenants_lack(run: Terminal) -> None:
