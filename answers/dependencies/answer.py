@@ -50,7 +50,7 @@ Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 class Neighbourhood(NamedTuple):
     """An item's dependencies, then its dependants, nearest first. `is_cut`: there are more.
 
-    `cannot_say`: collections that may hold more dependants.
+    `cannot_say`: collections that may hold more dependants, and the item's own if its references may have changed.
     """
 
     dependencies: list[DependencyRecord]
@@ -96,7 +96,7 @@ async def neighbourhood(
             is_cut |= cut
     found.sort(key=_place)
     referring = referring_to(item[0])
-    cannot_say = [*tenant.unread(referring), *tenant.old({item[0]} - referring), *tenant.unreadable()]
+    cannot_say = [*tenant.unread(referring | {item[0]}), *tenant.unreadable()]
     return Neighbourhood(found, is_cut, cannot_say)
 
 

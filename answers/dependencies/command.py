@@ -132,14 +132,23 @@ async def _show_neighbourhood(
             )
     else:
         left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
-        left_out += open_lines(found.cannot_say, "more items that need it may be in")
+        left_out += _open_lines(found.cannot_say, type_key)
         write_graph(graph_of(found.dependencies, start, left_out), options)
     if found.is_cut:
         output.stderr.print("some items have more references; --limit N shows more of each", style="dim")
     if not found.dependencies:
         say_basis(coverage)
-    say_what_is_open(found.cannot_say, "more items that need it may be in")
+    output.warn(*_open_lines(found.cannot_say, type_key))
     end_if_damaged(found.cannot_say)
+
+
+def _open_lines(cannot_say: Sequence[CannotSayRecord], type_key: str) -> list[str]:
+    own = [gap for gap in cannot_say if gap.type_key == type_key and type_key not in answer.referring_to(type_key)]
+    others = [gap for gap in cannot_say if gap not in own]
+    return [
+        *open_lines(own, "its own references may have changed in"),
+        *open_lines(others, "more items that need it may be in"),
+    ]
 
 
 async def _show_all(tenant_id: UUID, options: GraphOutput) -> None:

@@ -131,6 +131,18 @@ async def test_empty_dangling_names_collections_that_were_not_read(starter: Comm
     )
 
 
+async def test_dependencies_of_an_unread_item_may_be_more(starter: CommandLine, database: Database) -> None:
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {ACCESS: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    gap = f"its own references may have changed in {ACCESS}"
+    assert gap not in (await starter("dependencies", ACCESS, "p")).stderr
+    await sync(database, TENANT, [], ACCESS, status=RunStatus.FAILED, outcomes=outcomes)
+    result = await starter("dependencies", ACCESS, "p")
+    assert f"{gap}: failed: graph throttled" in result.stderr.splitlines()
+    records = (await starter("dependencies", ACCESS, "p", "--json")).objects()
+    reasons = [record["reason"] for record in records if record.get("type_key") == ACCESS]
+    assert reasons == ["failed:graph_throttled"]
+
+
 async def test_unassigned_lists_items_with_only_exclusions(starter: CommandLine) -> None:
     records = (await starter("unassigned", "--type", CONFIGURATIONS, "--json")).objects()
     assert [(record["external_id"], record["evidence"], record["exclusions"]) for record in records] == [
