@@ -38,6 +38,7 @@ from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
 from cli.table import Column, Table, print_table, tenant_column
+from cli.tenant_walk import tenant_failure
 from configuration import Settings, load_settings
 from inventory.plurals import counted
 from inventory.records import ItemRecord
@@ -118,6 +119,7 @@ def settings(
     if wanted is None:
         raise UsageError("say which setting")
     tenant_ids = _tenant_ids(configured, tenants, tags)
+    names_of_tenants = TenantNames.load(configured)
 
     async def ask() -> NamedSettings:
         async with opened_database(configured) as database:
@@ -125,8 +127,13 @@ def settings(
                 settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
                 catalogs = await answer.catalogs(session)
             for tenant_id in catalogs:
-                async with database.tenant(tenant_id, read_only=True) as session:
-                    named = await answer.with_names(session, settings.tenants)
+                try:
+                    async with database.tenant(tenant_id, read_only=True) as session:
+                        named = await answer.with_names(session, settings.tenants)
+                except Exception as error:  # noqa: BLE001 - the next tenant has the same definitions
+                    words = await tenant_failure(database, error)
+                    output.warn(f"no names from the definitions of {names_of_tenants.of(tenant_id)}: {words}")
+                    continue
                 if named.names:
                     return named
             return settings
@@ -136,7 +143,7 @@ def settings(
     if output_options().as_json:
         output.print_json(*shown)
     else:
-        _print_settings(shown, TenantNames.load(configured))
+        _print_settings(shown, names_of_tenants)
         _say_settings(setting, found, names)
     _end(sum(tenant.read_from is None for tenant in found))
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner
 
+from answers.search import answer
 from answers.search.records import TenantSetting
 from cli.app import app
 from docs.json_schemas import PRINTED
@@ -17,7 +18,7 @@ from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
 from storage import references
-from storage.database import Database
+from storage.database import Database, StorageUnavailableError
 from tests.cli.command_line import CommandResult
 from tests.cli.test_schemas import record_of
 from tests.storage.support import observation, sync
@@ -103,16 +104,24 @@ async def test_each_tenant_has_a_state_for_a_setting(starter: Starter) -> None:
     assert by_tenant[NEVER]["read_from"] is None
 
 
-async def test_settings_and_choices_have_display_names(starter: Starter, database: Database) -> None:
-    telemetry = "device_vendor_msft_policy_config_system_allowtelemetry"
-    options = [{"itemId": f"{telemetry}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
-    definition = observation("configurationSettings", telemetry, displayName="Allow Telemetry", options=options)
-    await sync(database, NEITHER, [definition], "configurationSettings")
+TELEMETRY = "device_vendor_msft_policy_config_system_allowtelemetry"
+
+
+async def read_telemetry(database: Database, *defining: UUID) -> None:
+    """Two tenants set it; `defining` have its definition."""
+    options = [{"itemId": f"{TELEMETRY}_{number}", "displayName": name} for number, name in enumerate(("Off", "Basic"))]
+    definition = observation("configurationSettings", TELEMETRY, displayName="Allow Telemetry", options=options)
+    for tenant_id in defining:
+        await sync(database, tenant_id, [definition], "configurationSettings")
     for tenant_id, choice in ((OFF, 0), (ON, 1)):
-        instance = {"settingDefinitionId": telemetry, "choiceSettingValue": {"value": f"{telemetry}_{choice}"}}
+        instance = {"settingDefinitionId": TELEMETRY, "choiceSettingValue": {"value": f"{TELEMETRY}_{choice}"}}
         policy = observation("configurationPolicies", "p", name="Privacy", settings=[{"settingInstance": instance}])
         await sync(database, tenant_id, [policy], "configurationPolicies")
         await references.catch_up(database, tenant_id, load_catalog().reading_rules())
+
+
+async def test_settings_and_choices_have_display_names(starter: Starter, database: Database) -> None:
+    await read_telemetry(database, NEITHER)
     tenants = ("--tenant", "Adatum", "--tenant", "Bellows")
     result = await starter("settings", "allow telemetry=1", *tenants)
     rows = [line.split("  ") for line in result.stdout.splitlines()]
@@ -120,9 +129,27 @@ async def test_settings_and_choices_have_display_names(starter: Starter, databas
         ["Bellows", "set", "Basic (1): 1 policy"],
         ["Adatum", "set to another value", "Off (0): 1 policy"],
     ]
-    assert f'this means "Allow Telemetry" ({telemetry})' in " ".join(result.stdout.split())
-    on, _ = (await starter("settings", telemetry, *tenants, "--json")).objects()
+    assert f'this means "Allow Telemetry" ({TELEMETRY})' in " ".join(result.stdout.split())
+    on, _ = (await starter("settings", TELEMETRY, *tenants, "--json")).objects()
     assert on["values"] == [{"value": "0", "items": 1, "name": "Off"}]
+
+
+async def test_a_tenant_that_fails_leaves_names_to_the_next_ones_definitions(
+    starter: Starter, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await read_telemetry(database, NEITHER, OFF)
+    failures, with_names = [StorageUnavailableError("a statement took too long")], answer.with_names
+
+    async def at_second(*arguments: Any) -> answer.NamedSettings:
+        if failures:
+            raise failures.pop()
+        return await with_names(*arguments)
+
+    monkeypatch.setattr(answer, "with_names", at_second)
+    result = await starter("settings", TELEMETRY, "--tenant", "Adatum", "--json")
+    assert result.objects()[0]["values"][0]["name"] == "Off"
+    assert result.stderr.startswith("no names from the definitions of Adatum: a statement took too long")
+    assert result.code == 0
 
 
 async def test_setting_without_a_value_matches_any_value(starter: Starter) -> None:
