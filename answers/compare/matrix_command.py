@@ -21,6 +21,7 @@ from answers.compare.session import (
     stale_items,
 )
 from cli import output
+from cli.basis_lines import by_reason
 from cli.html_file import check_count, collection_titles, write_html
 from cli.options import TenantNames
 from cli.output_options import output_options
@@ -119,11 +120,12 @@ def _print_matrix(record: MatrixRecord, rows: Sequence[MatrixRow]) -> None:
             tenant=tenant.name,
         )
     for tenant in record.tenants:
-        left_out = [collection for collection in tenant.collections if not collection.is_compared]
-        if left_out:
-            named = ", ".join(
-                f"{collection.type_key} (golden: {collection.golden.in_words};"
-                f" {tenant.name}: {collection.tenant.in_words})"
-                for collection in left_out
+        left_out = [
+            (
+                collection.type_key,
+                f"golden: {collection.golden.in_words}; {tenant.name}: {collection.tenant.in_words}",
             )
-            output.warn(f"not compared with {tenant.name}: {named}")
+            for collection in tenant.collections
+            if not collection.is_compared
+        ]
+        output.warn(*by_reason(f"not compared with {tenant.name}", left_out))

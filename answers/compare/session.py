@@ -13,6 +13,7 @@ from answers.compare.setting_records import SettingsComparisonRecord
 from answers.compare.sides import Side
 from answers.stale_items import StaleItem
 from cli import output
+from cli.basis_lines import by_reason
 from cli.options import TenantNames
 from cli.sessions import opened_database
 from cli.table import Column, Shape
@@ -112,9 +113,10 @@ def say_without_column(tenants: Iterable[TenantRecord]) -> None:
 
 
 def say_what_is_left_out(record: ComparisonRecord | SettingsComparisonRecord) -> None:
-    for left_out in record.collections:
-        if not left_out.is_compared:
-            output.warn(
-                f"not compared: {left_out.type_key} ({record.here.name}: {left_out.here.in_words};"
-                f" {record.there.name}: {left_out.there.in_words})"
-            )
+    here, there = record.here.name, record.there.name
+    left_out = [
+        (collection.type_key, f"{here}: {collection.here.in_words}; {there}: {collection.there.in_words}")
+        for collection in record.collections
+        if not collection.is_compared
+    ]
+    output.warn(*by_reason("not compared", left_out))

@@ -299,5 +299,7 @@ def _title(basis: ItemsBasis | None) -> str:
         return "no run has completed yet, so items have no state"
     started = output.when(basis.started_at)
     if basis.selection_hash is None:
-        return f"relative to the latest run of each collection, the last one {started} ({basis.status})"
+        is_older = basis.listed_from is not None and basis.listed_from < basis.started_at
+        oldest = f", the oldest {output.when(basis.listed_from)}" if is_older else ""
+        return f"relative to the latest run of each collection, the last one {started} ({basis.status}){oldest}"
     return f"relative to run {basis.run_id} ({basis.status}, {started}) of selection {basis.selection_hash[:12]}"

@@ -107,6 +107,20 @@ async def test_an_unread_collection_is_named_and_makes_the_exit_code_3(run: Term
     assert "not compared with beta" in matrix.stderr
 
 
+async def test_collections_left_out_for_one_reason_share_a_line(run: Terminal, database: Database) -> None:
+    types = (POLICIES, "groups", "namedLocations")
+    outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = dict.fromkeys(
+        types, (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
+    )
+    await sync(database, A, [], *types)
+    await sync(database, B, [], *types, status=RunStatus.FAILED, outcomes=outcomes)
+    named = ", ".join(sorted(types))
+    pair, matrix = await run("alpha", "beta"), await run("--golden", "alpha", "beta")
+    why = "complete; beta: failed: graph_throttled)"
+    assert f"not compared: {named} (alpha: {why}" in pair.stderr.splitlines()
+    assert f"not compared with beta: {named} (golden: {why}" in matrix.stderr.splitlines()
+
+
 @pytest.mark.parametrize("by_setting", [(), ("--by-setting",)])
 async def test_a_tenant_that_cannot_be_compared_stops_no_other(
     run: Terminal, database_url: str, by_setting: tuple[str, ...]

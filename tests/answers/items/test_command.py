@@ -1,5 +1,6 @@
 """`items` and `missing` by pages: `--after` continues after the last item, and no item appears twice."""
 
+import re
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -234,6 +235,14 @@ async def test_empty_answer_states_its_coverage(database: Database, other: Comma
     assert refused[0].startswith("nothing is missing: 1 collection read to its end since 20")
     assert refused[1] == "not read to its end: 1 collection; 0 items of unknown state"
     assert refused[3].split()[:3] == ["groups", "0", "failed:graph_permission_missing"]
+
+
+async def test_title_tells_the_age_of_the_oldest_reading(command: CommandLine, database: Database) -> None:
+    first, *_ = (await command("items")).stdout.splitlines()
+    assert "the oldest" not in first, "one run read all"
+    await sync(database, TENANT, [named_item("groups", "z")], "groups")
+    both = " ".join((await command("items")).stdout.split())
+    assert re.search(r"the last one \S+ \S+ \(success\), the oldest \S+ \S+ ", both)
 
 
 async def test_collections_that_were_not_read_are_named(database: Database, other: CommandLine) -> None:
