@@ -166,14 +166,15 @@ class PortfolioActivities:
     async def _described(self, run: RunToFollow) -> tuple[UUID | None, bool]:
         """The run's id, and whether it is under way: a later run may have its workflow id.
 
-        Raises `_HeldError`.
+        A run counts as under way if Temporal does not answer. Raises `_HeldError`.
         """
         try:
             description = await self._client.get_workflow_handle(run.workflow_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return run.run_id, False
-            raise
+            activity.logger.warning("the run of tenant %s is looked at later: %s", run.tenant_id, error.status.name)
+            return run.run_id, True
         latest = UUID(description.raw_info.first_run_id)
         if run.run_id not in (None, latest):
             return run.run_id, False

@@ -11,14 +11,17 @@ import pytest
 from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities import run_records
 from activities.messages.portfolio import (
+    FollowRuns,
     PortfolioRun,
     PortfolioRunEnd,
     RecordPortfolio,
     RecordPortfolioResult,
+    RunToFollow,
     TenantOutcome,
 )
 from activities.messages.runs import FinishRun, Run, RunPolicy
@@ -279,6 +282,34 @@ async def test_unknown_tenants_leave_no_row_in_a_portfolio_run(database: Databas
         record = await portfolio.portfolio_record(session, run.portfolio_run_id)
     assert record is not None
     assert {tenant.tenant_id for tenant in record.tenants} == {named, taken_out}
+
+
+class TiredTemporal:
+    """Does not answer about one workflow, and has no other."""
+
+    def __init__(self, workflow_id: str) -> None:
+        self._workflow_id = workflow_id
+
+    def get_workflow_handle(self, workflow_id: str) -> "TiredTemporal":
+        return TiredTemporal("" if workflow_id == self._workflow_id else workflow_id)
+
+    async def describe(self) -> None:
+        status = RPCStatusCode.NOT_FOUND if self._workflow_id else RPCStatusCode.DEADLINE_EXCEEDED
+        raise RPCError("no description", status, b"")
+
+
+async def test_a_run_that_temporal_does_not_describe_holds_up_no_other(database: Database, tmp_path: Path) -> None:
+    temporal, tenants = cast("Client", TiredTemporal("sync/one")), TenantsFile(tmp_path / "tenants.toml")
+    followed = [
+        RunToFollow(tenant_id=UUID(int=number), workflow_id=workflow_id, run_id=uuid4())
+        for number, workflow_id in enumerate(("sync/one", "sync/other"))
+    ]
+    portfolios = PortfolioActivities(database, tenants, temporal, 5)
+    found = await ActivityEnvironment().run(portfolios.follow_runs, FollowRuns(runs=followed))
+    assert [(outcome.run_id, outcome.status) for outcome in found.outcomes] == [
+        (followed[0].run_id, RunStatus.RUNNING),
+        (followed[1].run_id, RunStatus.FAILED),
+    ]
 
 
 async def test_a_locked_tenant_does_not_keep_a_portfolio_run_open(
