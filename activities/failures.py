@@ -106,14 +106,13 @@ async def tenant_result(
     `if_late`: the code if the work takes longer than `seconds`.
     """
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with asyncio.timeout(seconds):
             return await work
+    except TimeoutError:
+        code, words = if_late, f"no answer in time, at most {seconds:g} s"
     except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
-        if limit.expired():
-            code, words = if_late, f"it took longer than {seconds:g} s"
-        else:
-            failure = application_error(error, timedelta.max)
-            code, words = ErrorCode(failure.type or ErrorCode.UNEXPECTED_ERROR), failure.message
+        failure = application_error(error, timedelta.max)
+        code, words = ErrorCode(failure.type or ErrorCode.UNEXPECTED_ERROR), failure.message
     activity.logger.warning("%s: tenant %s is left for later: %s", code, tenant_id, words)
     return code
 
