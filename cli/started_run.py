@@ -34,6 +34,10 @@ async def followed(
     task_queue = settings.temporal_task_queue
     async with opened_database(settings, pool_size=2) as database:
         with nullcontext() if quiet else leaving(goes_on(run.run_id, tenant_name)):
+            # Also with `wait`: the connection is then open, and the statement known, when the run has ended.
+            async with database.tenant(request.tenant_id, read_only=True) as session:
+                record = await queries.run_record(session, run.run_id)
+            latest = record or queued_record(run.run_id, run.workflow_id, request, datetime.now(UTC))
             with RunView(tenant_name) as view:
                 if run.joined and not quiet:
                     view.say(f"{tenant_name}: joined run {run.run_id}, which was already under way")
@@ -42,9 +46,4 @@ async def followed(
                 if wait:
                     follower = Follower(client, task_queue, SyncProgress, view.show, view.say, watched=view.watched)
                     await follower.follow(run.handle)
-            queued = queued_record(run.run_id, run.workflow_id, request, datetime.now(UTC))
-            if wait:
-                return await ended_record(database, queued, run.handle)
-            async with database.tenant(request.tenant_id, read_only=True) as session:
-                record = await queries.run_record(session, run.run_id)
-            return record or queued
+            return await ended_record(database, latest, run.handle) if wait else latest
