@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.coverage.records import UnreadCollections
@@ -36,33 +36,36 @@ async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
     return await fetch(session, _FAILING, FailingCollection)
 
 
-_IS_ASKED = "(CAST(:tenant_ids AS uuid[]) IS NULL OR tenant_id = ANY (CAST(:tenant_ids AS uuid[])))"
-
 # Only tenants with fewer of the expected collections than there are can lack one, which most do not.
-_UNREAD = text(f"""
-SELECT 'not_read' AS answer, reason, array_remove(array_agg(DISTINCT type_key ORDER BY type_key), '') AS type_keys,
-    array_agg(DISTINCT tenant_id ORDER BY tenant_id) AS tenant_ids
-FROM (
-    SELECT tenant_id, type_key, concat_ws(':', outcome, error_code) AS reason FROM collection_coverage
-    WHERE {_IS_ASKED} AND outcome NOT IN ('complete', 'skipped')
-        AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
-    UNION ALL
-    SELECT tenant_id, wanted.type_key, '{NEVER_READ}'
+def _unread(is_asked: str) -> TextClause:
+    return text(f"""
+    SELECT 'not_read' AS answer, reason, array_remove(array_agg(DISTINCT type_key ORDER BY type_key), '') AS type_keys,
+        array_agg(DISTINCT tenant_id ORDER BY tenant_id) AS tenant_ids
     FROM (
-        SELECT tenant_id FROM collection_coverage WHERE {_IS_ASKED} GROUP BY tenant_id
-        HAVING count(*) FILTER (WHERE type_key = ANY (CAST(:expected AS text[]))) < :expectations
-    ) AS lacking
-    CROSS JOIN unnest(CAST(:expected AS text[])) AS wanted (type_key)
-    WHERE NOT EXISTS (
-        SELECT FROM collection_coverage AS c WHERE (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
-    )
-    UNION ALL
-    SELECT tenant_id, '', '{NEVER_READ}' FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
-    WHERE NOT EXISTS (SELECT FROM collection_coverage AS c WHERE c.tenant_id = tenant.tenant_id)
-) AS unread
-GROUP BY reason, type_key = ''
-ORDER BY reason, type_key = ''
-""")
+        SELECT tenant_id, type_key, concat_ws(':', outcome, error_code) AS reason FROM collection_coverage
+        WHERE {is_asked} AND outcome NOT IN ('complete', 'skipped')
+            AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
+        UNION ALL
+        SELECT tenant_id, wanted.type_key, '{NEVER_READ}'
+        FROM (
+            SELECT tenant_id FROM collection_coverage WHERE {is_asked} GROUP BY tenant_id
+            HAVING count(*) FILTER (WHERE type_key = ANY (CAST(:expected AS text[]))) < :expectations
+        ) AS lacking
+        CROSS JOIN unnest(CAST(:expected AS text[])) AS wanted (type_key)
+        WHERE NOT EXISTS (
+            SELECT FROM collection_coverage AS c
+            WHERE {is_asked} AND (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
+        )
+        UNION ALL
+        SELECT tenant_id, '', '{NEVER_READ}' FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
+        WHERE NOT EXISTS (SELECT FROM collection_coverage AS c WHERE {is_asked} AND c.tenant_id = tenant.tenant_id)
+    ) AS unread
+    GROUP BY reason, type_key = ''
+    ORDER BY reason, type_key = ''
+    """)
+
+
+_UNREAD, _UNREAD_OF_ALL = _unread("tenant_id = ANY (CAST(:tenant_ids AS uuid[]))"), _unread("true")
 
 
 async def unread_collections(
@@ -81,4 +84,5 @@ async def unread_collections(
         "expected": sorted(expected),
         "expectations": len(expected),
     }
-    return await fetch(session, _UNREAD, UnreadCollections, parameters)
+    statement = _UNREAD_OF_ALL if tenant_ids is None else _UNREAD
+    return await fetch(session, statement, UnreadCollections, parameters)

@@ -16,6 +16,7 @@ from answers.assignments import queries as assignments
 from answers.changes import audit_queries as auditing
 from answers.changes import queries as changes
 from answers.coverage import queries as coverage
+from answers.coverage.answer import Extent, unread_collections
 from answers.dependencies import queries as dependencies
 from answers.drift.baseline_queries import latest_ended_run
 from answers.drift.queries import drift_in_numbers
@@ -307,6 +308,7 @@ async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database,
 async def test_coverage_is_read_by_index_for_the_requested_tenants(filled: Database, explained: Explained) -> None:
     async with filled.portfolio() as session:
         assert (await search_basis(session, [MINE], None)).never_read == 0
+        assert await unread_collections(session, [MINE], Extent.of(ITEM_TYPES)) == []
         assert await tenant_states(session, [MINE], [])
         assert await search.catalogs(session) == []
         assert len((await coverage_of_tenants(session, [MINE, THEIRS]))[THEIRS]) == len(ITEM_TYPES)
