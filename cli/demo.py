@@ -249,7 +249,7 @@ def _report(results: list[dict[str, Any]], info: StackInfo, state: State, genera
             f"{_starter()} {command}"
             for command in (
                 f"compare {golden} {other} --fields",
-                f"compare --golden {golden} --all",
+                f"compare --golden {golden} --all-tenants",
                 f"baseline set {other} golden --tenant {golden}",
                 f"drift {other}",
                 f"changes {golden}",

@@ -43,6 +43,9 @@ SHORTEST = timedelta(minutes=1)
 LONGEST = timedelta(days=366)
 SHORTEST_CATCH_UP = timedelta(seconds=10)
 LONGEST_CATCH_UP = timedelta(days=365)
+NO_NOTES = ("", "Paused via Python SDK", "Unpaused via Python SDK")
+"""What a schedule has for a note if nobody gave one."""
+
 CATCH_UP = "10m"
 """The default limit of a start's delay after an outage."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -233,7 +236,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             jitter=in_short(spec.jitter) if spec.jitter else None,
             catch_up=in_short(schedule.policy.catchup_window or LONGEST_CATCH_UP),
             paused=paused,
-            note=schedule.state.note or None,
+            note=None if schedule.state.note in NO_NOTES else schedule.state.note,
             next_at=None if paused else next(iter(info.next_action_times), None),
             last_at=info.recent_actions[-1].started_at if info.recent_actions else None,
             last_status=await self._last_status(info),

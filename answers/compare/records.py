@@ -219,7 +219,7 @@ class ComparisonRecord(BaseModel, frozen=True):
         """Collections with items not known to be the same, most such items first."""
         compared = [collection for collection in self.collections if collection.is_compared]
         found = [collection for collection in compared if collection.counts.differing]
-        return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title))
+        return sorted(found, key=lambda collection: (-collection.counts.differing, collection.title.casefold()))
 
     @property
     def same_in_words(self) -> str:

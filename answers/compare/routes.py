@@ -253,7 +253,7 @@ async def _golden_page(
         found = await _many(each, golden, others[first:], context["type_key"])
         names = (*CellStatus, "extra")
         shown["columns"] = occurring(names, [tenant.counts for tenant in found.record.tenants])
-        shown["types"] = sorted({row.type_key for row in found.rows}, key=title_of)
+        shown["types"] = sorted({row.type_key for row in found.rows}, key=lambda key: title_of(key).casefold())
     following = first + TENANTS_ACROSS
     return _paged(
         request,

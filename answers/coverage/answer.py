@@ -19,7 +19,9 @@ async def tenant_coverage(session: AsyncSession) -> CoverageRecord:
     covered = await stored_coverage(session)
     records = [_record(found) for found in covered.values()]
     return CoverageRecord(
-        collections=sorted(records, key=lambda record: (ORDER.index(record.outcome), record.category, record.title)),
+        collections=sorted(
+            records, key=lambda record: (ORDER.index(record.outcome), record.category, record.title.casefold())
+        ),
         never_selected=sorted(load_catalog().collections.keys() - covered.keys()),
     )
 

@@ -72,7 +72,10 @@ async def drift_page(
         report=found.report,
         weakens=weakens,
         by_item=by_item,
-        choices=sorted({(key, title_of(key)) for key in (finding.type_key for finding in found.findings)}),
+        choices=sorted(
+            {(finding.type_key, title_of(finding.type_key)) for finding in found.findings},
+            key=lambda choice: choice[1].casefold(),
+        ),
         severities=list(Severity),
         type_key=type_key,
         severity=wanted,

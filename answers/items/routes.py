@@ -110,7 +110,8 @@ async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing
         **wanted._asdict(),
         chosen=any(wanted),
         choices=sorted(
-            ((record.type_key, record.title) for record in coverage.collections), key=lambda choice: choice[1]
+            ((record.type_key, record.title) for record in coverage.collections),
+            key=lambda choice: choice[1].casefold(),
         ),
         next_query=query_with(request, after=shown.after) if shown.after else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",

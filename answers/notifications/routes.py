@@ -72,7 +72,9 @@ async def notifications_page(request: Request, scope: OneTenant, after: After, s
     return _page(
         request, found, state, names={}, snoozed=await snoozes(scope.session), tenant=scope.tenant,
         kinds=list(NotificationKind),
-        collections=sorted((title_of(key), key) for key in load_catalog().collections),
+        collections=sorted(
+            ((title_of(key), key) for key in load_catalog().collections), key=lambda choice: choice[0].casefold()
+        ),
     )  # fmt: skip
 
 

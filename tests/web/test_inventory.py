@@ -79,6 +79,18 @@ async def test_filters_show_only_matching_items(database: Database, signed_in: h
         assert await names_on(signed_in, query) == names, query
 
 
+@pytest.mark.parametrize("page", ["items", "missing", "coverage", "notifications"])
+async def test_collections_are_sorted_by_title_without_case(
+    database: Database, signed_in: httpx.AsyncClient, page: str
+) -> None:
+    await sync(database, CONTOSO, [], "managedEBooks", "mobileApps", "policySets")
+    text = await words_of(signed_in, f"/tenants/{CONTOSO}/{page}")
+    places = [re.search(rf">{title}\b", text) for title in ("Apps", "eBooks", "Policy sets")]
+    assert all(places)
+    starts = [place.start() for place in places if place]
+    assert starts == sorted(starts)
+
+
 async def test_filter_choices_show_item_counts(database: Database, signed_in: httpx.AsyncClient) -> None:
     await write_items(database)
     page = await words_of(signed_in, f"{ITEMS}?type={POLICIES}")

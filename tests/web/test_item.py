@@ -1,5 +1,6 @@
 """The page of an item: document, versions and their authors, assignments, references, drift and pins."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -135,7 +136,8 @@ async def test_item_shows_assignments_and_references(database: Database, signed_
     (needs_it,) = rows_of(group, "What needs it")
     assert needs_it.startswith("Policy p1")
     assert "It refers to nothing" in group
-    assert "More may need it" in section(group, "What needs it"), "most collections were never read"
+    unknown = section(group, "What needs it")
+    assert re.search(r"More may need it: \d+ collections \(never read\)", unknown), "most collections were never read"
 
 
 async def test_item_shows_findings_and_decisions(database: Database, clients: Clients) -> None:

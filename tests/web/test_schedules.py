@@ -100,6 +100,8 @@ async def test_schedule_is_created_changed_paused_triggered_and_deleted(
     assert "Contoso" in await words_of(operator, "/schedules")
     await operator.post("/schedules/act", data=act("nightly", "resume"))
     assert not (await described(client, queue)).schedule.state.paused
+    (resumed,) = await json_of(operator, "/api/schedules")
+    assert resumed["note"] is None, "nobody gave a note"
     await operator.post("/schedules/act", data=act("nightly", "trigger"))
 
     async def has_started() -> bool:
