@@ -92,10 +92,11 @@ def print_roles(
     if not login:
         raise UsageError("DATABASE_URL names no login; give --owner NAME")
     logins = [login, *(worker_logins or [])]
+    sql = script(login, worker_logins or [])
     if output_options().as_json:
-        output.print_json({"logins": logins, "sql": script(logins)})
+        output.print_json({"logins": logins, "sql": sql})
     else:
-        typer.echo(script(logins), nl=False)
+        typer.echo(sql, nl=False)
 
 
 @database.command("rotate-key")

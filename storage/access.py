@@ -40,6 +40,8 @@ needed AS (
 SELECT has_roles, quote_ident(session_user) AS login,
     (SELECT max(version_num) FROM alembic_version) AS revision,
     ARRAY(SELECT quote_ident(rolname) FROM needed WHERE NOT is_settable ORDER BY rolname DESC) AS not_settable,
+    CASE WHEN has_roles AND current_setting('server_version_num')::int >= 160000
+        THEN ' WITH INHERIT FALSE' ELSE '' END AS grant_option,
     ARRAY(SELECT quote_ident(rolname) FROM needed WHERE is_unbound) AS unbound,
     (SELECT rolname FROM pg_roles WHERE oid = relowner) AS owner_name
 FROM tables
@@ -54,6 +56,11 @@ SELECT array_remove(ARRAY[
         THEN 'may act as the owner of the tables' END,
     CASE WHEN me.rolsuper THEN NULL WHEN me.rolbypassrls THEN 'bypasses row-level security' END,
     CASE WHEN me.rolsuper THEN NULL WHEN me.rolcreaterole THEN 'may create roles' END,
+    -- Then each of its queries has both, not only a transaction that took one on.
+    CASE WHEN NOT me.rolsuper AND EXISTS (
+        SELECT FROM pg_roles AS r
+        WHERE r.rolname IN ('{WORKER_ROLE}', '{PORTFOLIO_ROLE}') AND pg_has_role(me.oid, r.oid, 'USAGE')
+    ) THEN 'inherits the two roles' END,
     (
         SELECT 'is a member of ' || string_agg(quote_ident(other.rolname), ', ' ORDER BY other.rolname)
         FROM pg_auth_members AS membership JOIN pg_roles AS other ON other.oid = membership.roleid
@@ -81,7 +88,7 @@ def access(found: Any) -> Access:
     if found.not_settable:
         raise StorageNotReadyError(
             f"the login of DATABASE_URL may not take on the roles of this database; have an administrator run:"
-            f" GRANT {', '.join(found.not_settable)} TO {found.login}"
+            f" GRANT {', '.join(found.not_settable)} TO {found.login}{found.grant_option}"
         )
     if found.unbound:
         raise StorageNotReadyError(unbound(found.unbound[0]))

@@ -25,12 +25,20 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$
 """
 
-# A login takes the roles on but does not inherit them, so that its own queries stay bound to one tenant. PostgreSQL 15
-# cannot parse that option.
+# A login takes the roles on but does not inherit them, so that its own queries stay bound to one tenant. In PostgreSQL 15
+# that is an option not of the grant but of the login.
 _GRANT = """
 DO $$ BEGIN
     EXECUTE {grant}
         || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT FALSE' ELSE '' END;
+END $$
+"""
+
+_INHERIT_NOTHING = """
+DO $$ BEGIN
+    IF current_setting('server_version_num')::int < 160000 THEN
+        ALTER ROLE {login} NOINHERIT;
+    END IF;
 END $$
 """
 
@@ -119,10 +127,12 @@ def _roles_to_take_on(connection: Connection, *, may_create: bool) -> bool:
     return True
 
 
-def script(logins: Sequence[str]) -> str:
+def script(owner: str, workers: Sequence[str] = ()) -> str:
     """SQL by which an administrator makes the two roles for these logins, once for each server."""
     statements = [_MAKE.format(role=role) for role in ROLES]
-    statements.append(_grant(ROLES, SQL(", ").join(map(Identifier, logins))))
+    statements.append(_grant(ROLES, SQL(", ").join(map(Identifier, [owner, *workers]))))
+    # Not the owner: PostgreSQL 15 lets it create tables as it inherits pg_database_owner.
+    statements += [_INHERIT_NOTHING.format(login=Identifier(worker).as_string()) for worker in workers]
     return "".join(f"{statement.strip()};\n" for statement in statements)
 
 

@@ -58,7 +58,7 @@ class Server(NamedTuple):
                 sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(LOGIN), sql.Literal(LOGIN))
             )
             connection.execute(sql.SQL("CREATE DATABASE inventory OWNER {}").format(sql.Identifier(LOGIN)))
-            connection.execute(script([LOGIN]).encode())
+            connection.execute(script(LOGIN).encode())
         url = self.postgres.database_url("inventory")
         _run("pg_restore", "--no-owner", "--role", LOGIN, "--exit-on-error", "--dbname", url, dump)
         end_leases(url)

@@ -151,7 +151,7 @@ def filled_url(postgres: EmbeddedPostgres, migrated_template: str) -> Iterator[s
     name = f"plans_{uuid4().hex}"
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         make_login(connection, name)
-        connection.execute(script([name]).encode())
+        connection.execute(script(name).encode())
         connection.execute(f"CREATE DATABASE {name} OWNER {name}".encode())
     assert upgrade(url_of(postgres, name, name)).roles == ROLES
     url = url_of(postgres, name)

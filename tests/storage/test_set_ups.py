@@ -77,7 +77,7 @@ def with_roles(server: Server) -> WithRoles:
     owner, worker = server.login(), server.login()
     url = server.database(owner)
     for _ in range(2):
-        server.run(script([owner, worker]))
+        server.run(script(owner, [worker]))
     assert upgrade(url) == (None, head(), ROLES)
     return WithRoles(owner, worker, url)
 
@@ -143,7 +143,7 @@ async def test_login_with_the_roles_reads_no_rows_by_hand(with_roles: WithRoles)
 
 async def test_a_database_with_roles_never_works_without_them(server: Server, with_roles: WithRoles) -> None:
     owner, _, url = with_roles
-    needed = f"GRANT {PORTFOLIO_ROLE} TO {owner}"
+    needed = f"GRANT {PORTFOLIO_ROLE} TO {owner} WITH INHERIT FALSE"
     server.run(f"REVOKE {PORTFOLIO_ROLE} FROM {owner}")
     assert (await refusal(url)).endswith(f"run: {needed}")
     assert upgrade(url).roles == ROLES
@@ -282,6 +282,7 @@ async def test_reset_role_gives_a_workers_login_no_privilege(server: Server, wit
         (["GRANT {owner} TO {login}"], ["may act as the owner of the tables"]),
         (["ALTER ROLE {login} CREATEROLE"], ["may create roles"]),
         (["GRANT pg_read_all_data TO {login}"], ["is a member of pg_read_all_data"]),
+        ([f"GRANT {PORTFOLIO_ROLE} TO {{login}} WITH INHERIT TRUE"], ["inherits the two roles"]),
         (["ALTER ROLE {login} SUPERUSER"], ["is a superuser"]),
     ],
 )
@@ -289,7 +290,7 @@ async def test_excess_privileges_of_a_login_are_reported(
     server: Server, with_roles: WithRoles, grants: list[str], expected: list[str]
 ) -> None:
     login = server.login()
-    server.run(script([login]))
+    server.run(script(with_roles.owner, [login]))
     for grant in grants:
         server.run(grant.format(owner=with_roles.owner, login=login))
     async with Database(server.url(with_roles.owner, login)) as database:
