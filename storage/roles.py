@@ -25,8 +25,8 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$
 """
 
-# A login takes the roles on but does not inherit them, so that its own queries stay bound to one tenant. In PostgreSQL 15
-# that is an option not of the grant but of the login.
+# A login takes the roles on but does not inherit them, so that its own queries stay bound to one tenant. PostgreSQL 15
+# has an option of the login for that, none of the grant.
 _GRANT = """
 DO $$ BEGIN
     EXECUTE {grant}
