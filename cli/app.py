@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 from typer.main import get_group
 
 from cli.errors import ExitCode, errors_for_people, fail
@@ -73,6 +74,13 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
         return _command(cmd_name) if cmd_name in COMMANDS else None
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TyperException as error:
+            error.message = error.message.replace(": Value error, ", ": ").removeprefix("Value error, ")
+            raise
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Completes names without loading the commands."""

@@ -13,7 +13,7 @@ from answers.status.answer import status as answer
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import OLD_AFTER
 from cli import output
-from cli.options import SomeTenantsOption, TagOption, TenantNames, chosen_tenants
+from cli.options import SomeTenantsOption, TagOption, TenantNames, chosen_tenants, shortened
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, Shape, print_table
@@ -52,7 +52,8 @@ def status(
     """
     settings = load_settings()
     choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
-    tenant_ids = choice.resolve(configured_tenants_of(settings).tags())
+    configured = configured_tenants_of(settings)
+    tenant_ids = choice.resolve(configured.tags())
 
     async def ask() -> list[TenantStatus]:
         async with opened_database(settings) as database, database.portfolio() as session:
@@ -63,6 +64,8 @@ def status(
         output.print_json(*found)
     else:
         _print(found, TenantNames.load(settings))
+        if disabled := [entry.name for entry in configured if entry.disabled and entry.id in tenant_ids]:
+            output.stderr.print(f"not read while disabled: {shortened(disabled)}", style="dim")
 
 
 def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:

@@ -237,6 +237,11 @@ def test_completion_describes_commands_as_their_help_does() -> None:
     assert described == {name: commands.get_command(None, name).get_short_help_str() for name in COMMANDS}
 
 
+def test_a_wrong_choice_is_told_without_the_librarys_words() -> None:
+    result = CliRunner().invoke(app, ["items", "contoso", "--state", "gone"])
+    assert "Invalid value for '--state': 'gone' is not one of 'present', 'missing', 'not_read'." in result.stderr
+
+
 @pytest.mark.parametrize("columns", ["0", "99999999999"])
 def test_an_impossible_width_is_ignored(columns: str) -> None:
     result = subprocess.run(

@@ -201,6 +201,17 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "TENANTS_FILE": str(tenants)}
 
 
+def test_status_names_disabled_tenants(environment: dict[str, str]) -> None:
+    file = Path(environment["TENANTS_FILE"])
+    file.write_text(file.read_text().replace("[[tenant]]", "[[tenant]]\ndisabled = true", 1))
+    result = CliRunner().invoke(app, ["status"], env=environment)
+    (note,) = [line for line in result.stderr.splitlines() if "disabled" in line]
+    assert note.startswith("not read while disabled: ")
+    assert "," not in note
+    others = CliRunner().invoke(app, ["status", "--json"], env=environment)
+    assert "disabled" not in others.stderr
+
+
 async def test_status_table_lists_reasons_for_attention(database: Database, environment: dict[str, str]) -> None:
     await sync(database, CALM, [observation("groups", "1")], "groups")
     await sync(database, WORRIED, [], "groups", status=RunStatus.FAILED, outcomes={"groups": REFUSED})
