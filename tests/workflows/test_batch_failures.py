@@ -22,7 +22,7 @@ REFUSED = BatchRefusedError(ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, retr
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
-def told_by_activity(
+def reported_by_activity(
     error: GraphRequestError, told_after: timedelta | None, waited: timedelta = timedelta(0)
 ) -> ReadFailure:
     environment = ActivityEnvironment()
@@ -35,23 +35,23 @@ def told_by_activity(
 @pytest.mark.parametrize(("told_after", "waited"), [(HOUR, MINUTE), (None, HOUR)])
 def test_an_unanswered_batch_is_retried_for_a_while(told_after: timedelta | None, waited: timedelta) -> None:
     with pytest.raises(GraphRequestError) as raised:
-        told_by_activity(UNREACHABLE, told_after, waited)
+        reported_by_activity(UNREACHABLE, told_after, waited)
     assert raised.value is UNREACHABLE
 
 
 @pytest.mark.parametrize(("told_after", "waited"), [(MINUTE, HOUR), (timedelta(0), timedelta(0))])
 def test_a_batch_unanswered_for_too_long_is_reported_as_a_failure(told_after: timedelta, waited: timedelta) -> None:
-    failure = told_by_activity(UNREACHABLE, told_after, waited)
+    failure = reported_by_activity(UNREACHABLE, told_after, waited)
     assert failure == ReadFailure(ErrorCode.GRAPH_UNAVAILABLE, True, timedelta(seconds=7))
 
 
 def test_a_refused_batch_is_reported_at_once() -> None:
-    assert told_by_activity(REFUSED, None) == REFUSED.failure
+    assert reported_by_activity(REFUSED, None) == REFUSED.failure
 
 
 def test_a_non_retryable_error_fails_the_activity() -> None:
     with pytest.raises(GraphRequestError) as raised:
-        told_by_activity(NO_TOKEN_EVER, timedelta(0))
+        reported_by_activity(NO_TOKEN_EVER, timedelta(0))
     assert raised.value is NO_TOKEN_EVER
 
 
