@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue
 from inventory.cut_lists import cut_properties
 from inventory.differences import Difference, differences, is_number_of_a_setting
+from inventory.differing_parts import differing_parts
 from inventory.document_parts import DetailPlace, without_places
 from inventory.exact_json import decode_object
 from inventory.normal_form import NormalForm, read_in_form_0
@@ -49,11 +50,31 @@ class VersionPair(Protocol):
     def lacked_before(self) -> Sequence[StalePart] | None: ...
 
 
-def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
-    """None if a document is deleted or damaged; empty if the version only adds details or was read by other rules."""
+class ComparedParts(NamedTuple):
+    """The parts of two documents to compare."""
+
+    before: JsonObject
+    after: JsonObject
+
+
+def compared_parts(pair: VersionPair) -> ComparedParts | None:
+    """None if a document is deleted or damaged."""
     if pair.document is None or pair.document_before is None:
         return None
-    before, after = decode_object(pair.document_before), decode_object(pair.document)
+    if pair.is_sorted or pair.was_sorted:  # `read_in_form_0` needs the names of equal parts, too
+        return ComparedParts(decode_object(pair.document_before), decode_object(pair.document))
+    return ComparedParts(*differing_parts(pair.document_before, pair.document))
+
+
+def changed_by(pair: VersionPair, comparability: Comparability) -> list[Difference] | None:
+    """None if a document is deleted or damaged; empty if the version only adds details or was read by other rules."""
+    parts = compared_parts(pair)
+    return None if parts is None else changed_in(parts, pair, comparability)
+
+
+def changed_in(parts: ComparedParts, pair: VersionPair, comparability: Comparability) -> list[Difference]:
+    """As `changed_by`, with the pair's `compared_parts`."""
+    before, after = parts
     if pair.was_sorted and not pair.is_sorted:
         after = read_in_form_0(before, after, comparability.expanded)
     if pair.is_sorted or pair.was_sorted:

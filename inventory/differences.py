@@ -59,6 +59,9 @@ LIKENESS_PERCENT = 50
 
 _PLAIN = NormalForm()
 
+_SCALARS = frozenset({str, int, bool, type(None)})
+"""Types whose equal values have one normal form."""
+
 
 class DifferenceKind(StrEnum):
     """The kind of a change of a field or member."""
@@ -137,11 +140,12 @@ class _Comparison:
                 yield from self._values(inner, name, before[name], after[name])
 
     def _are_equal(self, name: str, before: JsonValue, after: JsonValue) -> bool:
+        if type(before) in _SCALARS and type(before) is type(after) and before == after:
+            return True
         return encode(self._form.value(name, before)) == encode(self._form.value(name, after))
 
     def _values(self, path: str, name: str, before: JsonValue, after: JsonValue) -> Iterator[Difference]:
-        if self._are_equal(name, before, after):
-            return
+        """Of values with different normal forms."""
         if is_mark(before) or is_mark(after):
             if encode(before) != encode(after):
                 yield _of_marks(path, before, after)
@@ -153,11 +157,16 @@ class _Comparison:
             yield Difference(path, DifferenceKind.CHANGED, before, after)
 
     def _arrays(self, path: str, name: str, before: list[JsonValue], after: list[JsonValue]) -> Iterator[Difference]:
-        present = (normal for member in (*before, *after) if (normal := self._form.value(name, member)) is not None)
+        normal = [[(self._form.value(name, member), member) for member in members] for members in (before, after)]
+        present = (form for members in normal for form, _ in members if form is not None)
         ordered = self._form.is_sequence(name, present)
         if not ordered:
-            before, after = self._members(name, before), self._members(name, after)
-        pairs = _pairs(before, after, lambda member: encode(self._form.value(name, member)))
+            before, after = (
+                self._form.distinct((form, member) for form, member in members if form is not None)
+                for members in normal
+            )
+        written = {id(member): encode(form) for members in normal for form, member in members}
+        pairs = _pairs(before, after, lambda member: written[id(member)])
         labels = _labels(pairs)
         for pair, label in zip(pairs, labels, strict=True):
             member = f"{path}[{label}]"
@@ -165,14 +174,10 @@ class _Comparison:
                 yield _removed(member, pair.before)
             elif pair.old is None:
                 yield _added(member, pair.after)
-            else:
+            elif written[id(pair.before)] != written[id(pair.after)]:
                 yield from self._values(member, name, pair.before, pair.after)
         if ordered:
             yield from _order(path, pairs, labels)
-
-    def _members(self, name: str, array: list[JsonValue]) -> list[JsonValue]:
-        normal = ((self._form.value(name, member), member) for member in array)
-        return self._form.distinct((form, member) for form, member in normal if form is not None)
 
 
 class _Pair(NamedTuple):
@@ -203,7 +208,8 @@ def _pairs(before: list[JsonValue], after: list[JsonValue], normal: Callable[[Js
             for old_place, new_place in zip(old_places, new_places, strict=False)
         ]
     identities = [{place: _identities(member) for place, member in members.items()} for members in (old, new)]
-    for kind in _KINDS:
+    on_both_sides = frozenset[str]().union(*identities[0].values()) & frozenset().union(*identities[1].values())
+    for kind in filter(on_both_sides.__contains__, _KINDS):
         of_kind = (
             {place: names[place][kind] for place in members if kind in names[place]}
             for members, names in zip((old, new), identities, strict=True)

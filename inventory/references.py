@@ -189,14 +189,16 @@ def translated(document: JsonObject, rules: ReferenceRules, name_of: NameOf) -> 
 
 def translated_at(value: JsonValue, path: str, rules: ReferenceRules, name_of: NameOf) -> JsonValue:
     """As `translated`, for the value at a path of a document."""
+    above = tuple(path.split("."))
     for rule, target_types in rules.items():
         place = _place(rule)
-        renamed = partial(_renamed, name_of, target_types)
-        above = tuple(path.split("."))
         if place.kind is not None:
-            value = _rewritten(value, place, place.names, renamed)
+            below = place.names
         elif place.names[: len(above)] == above and (len(place.names) > len(above) or not place.sibling):
-            value = _rewritten(value, place, place.names[len(above) :], renamed)
+            below = place.names[len(above) :]
+        else:
+            continue
+        value = _rewritten(value, place, below, partial(_renamed, name_of, target_types))
     return value
 
 

@@ -263,4 +263,7 @@ _PAIRS = {
 }
 """Properties with a value, each with the properties that may name it."""
 
+CONTEXT = frozenset({"presentation", *_PAIRS}.union(*_PAIRS.values()))
+"""Properties of `secret_members`: those that may name a secret beside them, and those that may be named."""
+
 _NONE: frozenset[str] = frozenset()

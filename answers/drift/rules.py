@@ -13,6 +13,7 @@ from uuid import UUID
 
 from inventory.canonical import Canonicalizer, JsonObject, JsonValue, encode, shows_no_change
 from inventory.differences import Difference, DifferenceKind, exact_differences, is_number_of_a_setting
+from inventory.differing_parts import differing_parts
 from inventory.exact_json import decode_object
 from inventory.normal_form import NormalForm, read_in_form_0
 
@@ -117,7 +118,8 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
     Leaves out values that only one side hides; hidden values with a constant mark, unless their object was edited; if
     a document lacks details, values that only the other has; properties that a baseline of normal form 0 lacks.
     """
-    old, new = decode_object(before.document), decode_object(after.document)
+    is_sorted = before.is_sorted or after.is_sorted
+    old, new = (_whole if is_sorted else differing_parts)(before.document, after.document)
     for name in rules.asked_for:
         if (name in old) != (name in new):
             old.pop(name, None)
@@ -125,7 +127,7 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
     old, new = rules.canonicalizer.canonical_value(old), rules.canonicalizer.canonical_value(new)
     if before.is_sorted and not after.is_sorted:
         new = read_in_form_0(old, new, rules.expanded)
-    form = rules.form.of_sorted() if before.is_sorted or after.is_sorted else rules.form
+    form = rules.form.of_sorted() if is_sorted else rules.form
     found = exact_differences(old, new, form)
     untold = {difference.path for difference in found if _is_untold(difference)}
     return deviations_of(
@@ -135,6 +137,10 @@ def deviations(before: DriftDocument, after: DriftDocument, rules: DriftRules) -
         and difference.path not in untold
         and _is_of_both(difference, before, after)
     )
+
+
+def _whole(before: bytes, after: bytes) -> tuple[JsonObject, JsonObject]:
+    return decode_object(before), decode_object(after)
 
 
 def deviations_of(differences: Iterable[Difference]) -> list[Deviation]:
