@@ -1,6 +1,6 @@
 """Rows of a statement as models, by the names of the columns."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -39,9 +39,20 @@ async def fetch(
     `shape` makes the fields from the columns. Raises `RowError` if a column is missing or superfluous, or a value does
     not fit.
     """
+    return list(await fetch_each(session, statement, model, parameters, shape=shape))
+
+
+async def fetch_each(
+    session: AsyncSession,
+    statement: Executable,
+    model: type[ModelT],
+    parameters: Mapping[str, object] | None = None,
+    *,
+    shape: Shape | None = None,
+) -> Iterator[ModelT]:
+    """As `fetch`, but makes each model when it is its turn: `shape` may make values much larger than the row's."""
     result = await session.execute(statement, parameters)
-    read = _reader(statement, model, tuple(result.keys()), shape)
-    return [read(row) for row in result]
+    return map(_reader(statement, model, tuple(result.keys()), shape), result)
 
 
 async def fetch_one(

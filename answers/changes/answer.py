@@ -31,10 +31,9 @@ from answers.runs.answer import ended_run
 from answers.stale_items import stale_items
 from answers.times import time_of
 from graph.catalog import AUDIT_EVENTS, has_names, kind_of, load_catalog
-from inventory.changed_fields import changed_by
+from inventory.changed_fields import ComparedParts, changed_in, compared_parts
 from inventory.coverage import NEVER_READ, Coverage
 from inventory.differences import Difference
-from inventory.exact_json import decode_object
 from inventory.missing import Confidence
 from inventory.records import DamagedRecord, VersionRecord
 from inventory.user_errors import NotHereError
@@ -53,7 +52,7 @@ PAGES_LOOKED_AT = 5
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
-DOCUMENTS_AT_A_TIME = 20
+CHANGES_AT_A_TIME = 50
 """Events of one batch; each may have two documents of megabytes."""
 
 
@@ -148,7 +147,7 @@ async def newest_changes(
     for _ in range(PAGES_LOOKED_AT):
         async with opened() as session:
             page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
-        for some in _batches((event for event in page if wanted.may_be(event)), DOCUMENTS_AT_A_TIME):
+        for some in _batches((event for event in page if wanted.may_be(event)), limit + 1):
             found += [noticed for noticed in await _of_tenants(session_of, some) if wanted.fits(noticed[1])]
             if len(found) > limit:
                 last, _ = found[limit - 1]
@@ -167,7 +166,8 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
     for tenant_id, events_of_tenant in by_tenant.items():
         async with session_of(tenant_id) as session:
             logs = await coverage(session, AUDIT_LOGS)
-            noticed |= dict(await _changes_of(session, tenant_id, events_of_tenant, logs))
+            async with aclosing(_changes_of(session, tenant_id, events_of_tenant, logs)) as changes_of_tenant:
+                noticed |= {event: change async for event, change in changes_of_tenant}
     return [(event, noticed[event]) for event in found if event in noticed]
 
 
@@ -230,7 +230,7 @@ class ChangeFeed:
     async def summary(self) -> ChangesSummary:
         window = self._window
         covered = await coverage(self._session, window.type_keys)
-        logs = {**covered, **await coverage(self._session, AUDIT_LOGS)}
+        logs = covered if window.type_keys is None else await coverage(self._session, AUDIT_LOGS)
         known = [collection for key, collection in covered.items() if key not in window.left_out]
         return ChangesSummary(
             tenant_id=self._tenant_id,
@@ -271,13 +271,16 @@ async def changes(
     session: AsyncSession, tenant_id: UUID, window: Window, after: Event | None = None
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
     """Oldest first. Skips versions that only add details, or differ only by a new release's rules."""
-    logs = await coverage(session, AUDIT_LOGS)
-    page = await events(session, window, EVENTS_AT_A_TIME, after)
-    while page:
-        for some in _batches(page, DOCUMENTS_AT_A_TIME):
-            for event, change in await _changes_of(session, tenant_id, some, logs):
+    logs: Mapping[str, Coverage] | None = None
+    while page := await events(session, window, EVENTS_AT_A_TIME, after):
+        if logs is None:
+            logs = await coverage(session, AUDIT_LOGS)
+        async with aclosing(_changes_of(session, tenant_id, page, logs)) as noticed:
+            async for event, change in noticed:
                 yield event, change
-        page = await events(session, window, EVENTS_AT_A_TIME, page[-1])
+        if len(page) < EVENTS_AT_A_TIME:
+            return
+        after = page[-1]
 
 
 async def authors(
@@ -310,25 +313,38 @@ async def authors(
     return {cast("int", change.version): change.audit for change in await attributed(session, found, logs)}
 
 
+class _ComparedVersion(NamedTuple):
+    """`facts` no longer have documents."""
+
+    facts: VersionFacts
+    parts: ComparedParts | None
+    differences: list[Difference] | None
+
+
 async def _changes_of(
     session: AsyncSession, tenant_id: UUID, found: Sequence[Event], logs: Mapping[str, Coverage]
-) -> list[tuple[Event, ChangeRecord]]:
-    versions = await versions_of(session, [event for event in found if event.kind is EventKind.VERSION])
+) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
     absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
-    catalog = load_catalog()
-    compared = {
-        event: changed_by(version, catalog.comparability(event.type_key)) for event, version in versions.items()
-    }
-    names = await _names(session, versions)
-    noticed: dict[Event, UnattributedChange] = {}
-    for event in found:
-        if event in versions:
-            record = _of_version(tenant_id, event, versions[event], compared[event], names)
-            if record is not None:
-                noticed[event] = UnattributedChange(record, _unlisted_since(event, versions[event]))
-        elif event in absences:
-            noticed[event] = UnattributedChange(_of_absence(tenant_id, event, absences[event]), None)
-    return list(zip(noticed, await attributed(session, list(noticed.values()), logs), strict=True))
+    for some in _batches(found, CHANGES_AT_A_TIME):
+        stored = await versions_of(session, [event for event in some if event.kind is EventKind.VERSION])
+        versions = {event: _compared(facts) for event, facts in stored}
+        names = await _names(session, versions)
+        noticed: dict[Event, UnattributedChange] = {}
+        for event in some:
+            if event in versions:
+                record = _of_version(tenant_id, event, versions[event], names)
+                if record is not None:
+                    noticed[event] = UnattributedChange(record, _unlisted_since(event, versions[event].facts))
+            elif event in absences:
+                noticed[event] = UnattributedChange(_of_absence(tenant_id, event, absences[event]), None)
+        for event, change in zip(noticed, await attributed(session, list(noticed.values()), logs), strict=True):
+            yield event, change
+
+
+def _compared(facts: VersionFacts) -> _ComparedVersion:
+    parts = compared_parts(facts)
+    differences = None if parts is None else changed_in(parts, facts, load_catalog().comparability(facts.type_key))
+    return _ComparedVersion(facts._replace(document=None, document_before=None), parts, differences)
 
 
 def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:
@@ -340,12 +356,12 @@ def _unlisted_since(event: Event, version: VersionFacts) -> datetime | None:
 def _of_version(
     tenant_id: UUID,
     event: Event,
-    version: VersionFacts,
-    compared: list[Difference] | None,
+    compared: _ComparedVersion,
     names: Mapping[tuple[str, str], str],
 ) -> ChangeRecord | None:
+    version, _, differences = compared
     kind = _kind_of_version(event, version)
-    if kind in (ChangeKind.CHANGED, ChangeKind.RENAMED) and compared == []:
+    if kind in (ChangeKind.CHANGED, ChangeKind.RENAMED) and differences == []:
         return None
     rules = load_catalog().references_of(event.type_key)
     is_first = event.version_number == 1
@@ -369,7 +385,7 @@ def _of_version(
         created_at=version.meta.get("created_at") if is_first else None,
         was_incomplete=version.before_complete is False,
         stale=version.stale,
-        fields=None if compared is None else [field_change(difference, rules, names) for difference in compared],
+        fields=None if differences is None else [field_change(difference, rules, names) for difference in differences],
     )
 
 
@@ -401,12 +417,11 @@ def _of_absence(tenant_id: UUID, event: Event, absence: AbsenceFacts) -> ChangeR
     )
 
 
-async def _names(session: AsyncSession, versions: Mapping[Event, VersionFacts]) -> dict[tuple[str, str], str]:
+async def _names(session: AsyncSession, versions: Mapping[Event, _ComparedVersion]) -> dict[tuple[str, str], str]:
+    """Names of objects in the parts that differ."""
+    shown = ((event.type_key, version.parts) for event, version in versions.items() if version.differences)
     documents = (
-        (event.type_key, decode_object(document))
-        for event, version in versions.items()
-        for document in (version.document, version.document_before)
-        if document is not None
+        (key, document) for key, parts in shown if parts is not None for document in (parts.after, parts.before)
     )
     return await object_names(session, documents)
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes.audit import AUDIT_LOGS, AuditEvent, window
@@ -15,6 +15,16 @@ _AUDITED, _EVENT = table(AuditedObject), table(InventoryItem)
 
 _FACTS = ("actor", "actor_id", "operation", "activity", "result")
 
+_OF_OBJECTS = (
+    select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.type_key, _EVENT.c.meta)
+    .join_from(_AUDITED, _EVENT, among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id))
+    .where(
+        among(_AUDITED.c.object_id, "object_ids"),
+        _AUDITED.c.activity_at.between(bindparam("begin"), bindparam("end")),
+    )
+    .order_by(_AUDITED.c.object_id, _AUDITED.c.activity_at.desc(), _AUDITED.c.event_id.desc())
+)
+
 
 async def audit_events(
     session: AsyncSession, external_ids: Iterable[str], after: datetime | None, until: datetime
@@ -23,15 +33,9 @@ async def audit_events(
     an assignment's group.
     """
     begin, end = window(after, until)
-    in_a_log = among(_EVENT.c.type_key, AUDIT_LOGS) & (_EVENT.c.external_id == _AUDITED.c.event_id)
-    events = (
-        select(*_AUDITED.c["object_id", "event_id", "activity_at"], _EVENT.c.type_key, _EVENT.c.meta)
-        .join_from(_AUDITED, _EVENT, in_a_log)
-        .where(among(_AUDITED.c.object_id, sorted(set(external_ids))), _AUDITED.c.activity_at.between(begin, end))
-        .order_by(_AUDITED.c.object_id, _AUDITED.c.activity_at.desc(), _AUDITED.c.event_id.desc())
-    )
+    parameters = {"object_ids": sorted(set(external_ids)), "begin": begin, "end": end}
     found: defaultdict[tuple[str, str], list[AuditEvent]] = defaultdict(list)
-    for row in await session.execute(events):
+    for row in await session.execute(_OF_OBJECTS, parameters):
         facts = {name: _text(row.meta.get(name)) for name in _FACTS}
         found[row.type_key, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
     return dict(found)

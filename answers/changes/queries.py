@@ -1,6 +1,6 @@
 """Events in the order in which runs noticed them: new versions, items gone missing, items back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
@@ -15,7 +15,7 @@ from inventory.records import DamagedRecord
 from inventory.stale import Staleness, StalePart
 from storage.bodies import Documents
 from storage.new_versions import WITH_BEFORE
-from storage.rows import Values, fetch
+from storage.rows import Values, fetch, fetch_each
 from storage.sql import statement
 from storage.stale import OF_VERSION
 
@@ -246,15 +246,16 @@ async def _page(
     return await fetch(session, events_in_order, Event, parameters)
 
 
-async def versions_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, VersionFacts]:
+async def versions_of(session: AsyncSession, found: Sequence[Event]) -> Iterator[tuple[Event, VersionFacts]]:
+    """Decompresses the documents of one version at a time."""
     wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
     parameters = {
         "type_keys": [key for key, _, _ in wanted],
         "external_ids": [external_id for _, external_id, _ in wanted],
         "numbers": [number for _, _, number in wanted],
     }
-    rows = await fetch(session, _VERSIONS, VersionFacts, parameters, shape=_with_documents) if wanted else ()
-    return {wanted[row.type_key, row.external_id, row.version_number]: row for row in rows}
+    rows = await fetch_each(session, _VERSIONS, VersionFacts, parameters, shape=_with_documents) if wanted else ()
+    return ((wanted[row.type_key, row.external_id, row.version_number], row) for row in rows)
 
 
 def _with_documents(row: Values) -> Values:

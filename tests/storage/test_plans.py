@@ -241,7 +241,7 @@ async def test_changes_are_read_by_the_index_of_observation_times(filled: Databa
         noticed = [
             changes.Event(now, item.type_key, item.external_id, changes.EventKind.VERSION, uuid4(), 1) for item in some
         ]
-        assert len(await changes.versions_of(session, noticed)) == len(some)
+        assert len(list(await changes.versions_of(session, noticed))) == len(some)
         await changes.absences_of(session, noticed)
     explained.assert_by_index()
     assert "item_version_observed" in {node.by for node in explained.nodes}

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from answers.changes import answer
 from answers.changes.answer import ChangeFeed, changes
 from answers.changes.audit import AuditStatus
 from answers.changes.queries import Event, Window
@@ -87,6 +88,18 @@ async def test_each_change_is_reported_once(database: Database, feed: Feed) -> N
         assert await feed.kinds_and_ids() == expected
     await sync(database, TENANT, [*changed, policy("3")], A)
     assert await feed.kinds_and_ids() == [(ChangeKind.CAME_BACK, "3")]
+
+
+async def test_batches_of_any_size_have_the_same_changes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(number) for number in range(7)]
+    await sync(database, TENANT, [policy(name) for name in names], A)
+    await sync(database, TENANT, [policy(name, level=1) for name in names[1:]], A)
+    await sync(database, TENANT, [policy(name, level=2) for name in names], A)
+    whole = await Feed(database).new_changes()
+    assert len(whole) == 6 + 1 + 7 + 1, "changed, missing, changed, came back"
+    monkeypatch.setattr(answer, "EVENTS_AT_A_TIME", 5)  # so that the last of three pages is full
+    monkeypatch.setattr(answer, "CHANGES_AT_A_TIME", 2)
+    assert await Feed(database).new_changes() == whole
 
 
 async def test_a_change_has_fields_times_and_evidence(database: Database, feed: Feed) -> None:
