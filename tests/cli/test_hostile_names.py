@@ -7,11 +7,12 @@ from unicodedata import category
 
 import orjson
 import pytest
+from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
 from cli.app import app
-from cli.output import SafeConsole
+from cli.output import SafeConsole, one_line
 from cli.table import Column, print_table
 from local.simulated_graph import SimulatedGraph
 from tests.end_to_end.system import CommandResult, System
@@ -40,6 +41,17 @@ def test_a_printed_text_is_a_single_line(capsys: pytest.CaptureFixture[str], mak
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert_clean(printed)
+
+
+@pytest.mark.parametrize("text", [NAME, "", " a  b ", "[bold]markup[/] :smile: 1", "\t\u65e5\u672c \U0001f600"])
+def test_a_line_without_styles_is_as_rich_writes_it(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    console = SafeConsole()
+    console.print(text, Text(text, "bold"), style="dim", end=" ")
+    console.print(text)
+    short_way = capsys.readouterr().out
+    Console.print(console, one_line(text), one_line(Text(text, "bold")), style="dim", end=" ")
+    Console.print(console, one_line(text))
+    assert short_way == capsys.readouterr().out
 
 
 def test_each_row_of_a_table_is_a_single_line(capsys: pytest.CaptureFixture[str]) -> None:
