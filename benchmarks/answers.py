@@ -4,10 +4,13 @@
 
 One tenant with so many items in forty collections, each with so many versions and two references each, one item in five
 thousand absent; fifty other tenants with a thousand items each. Versions share their documents: an answer reads no more
-documents than it shows. After a baseline is set, one item in two thousand is changed.
+documents than it shows. After a baseline is set, one item in two thousand is changed. Three hundred items of each other
+tenant have a second version, with a document of its own: the changes of all these tenants are read one tenant after
+another, as `changes --all-tenants --json` does.
 """
 
 import argparse
+import hashlib
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +18,9 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
+import orjson
 import psycopg
+from sqlalchemy import text
 
 from answers.changes import answer as changes
 from answers.changes import queries as noticed
@@ -24,13 +29,21 @@ from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.drift import answer as drift
 from answers.drift import baselines
 from answers.drift.evaluation import evaluate
-from benchmarks.filled_inventory import TENANT, fill_portfolio, observation
+from answers.times import EARLIEST
+from benchmarks.filled_inventory import FIRST_OTHER, OTHER_TENANTS, TENANT, fill_portfolio, observation
 from benchmarks.machine import empty_inventory, facts, played, spread
+from benchmarks.search import processor_seconds
+from inventory.observation import Observation
 from process_exit import run_to_exit
 from storage import documents, queries
+from storage.compression import compress
 from storage.database import Database
 
 PAGE = 100
+
+OTHERS = [UUID(int=FIRST_OTHER + number) for number in range(OTHER_TENANTS)]
+EDITED_ITEMS = 300
+"""A month of ten changes a day."""
 
 # Versions of one item are an hour apart, versions of different items a few milliseconds. Only a benchmark may bypass
 # triggers and foreign keys.
@@ -92,6 +105,60 @@ _CHANGE = (
 )
 
 
+_COPY_DOCUMENTS = "COPY document (tenant_id, content_hash, body_hash, body, size) FROM STDIN"
+_EDITED = "CREATE TEMPORARY TABLE edited (tenant_id uuid, type_key text, external_id text, content_hash bytea)"
+_COPY_EDITED = "COPY edited FROM STDIN"
+
+_EDIT = (
+    """
+    INSERT INTO item_version (
+        tenant_id, type_key, external_id, version_number, content_hash, display_name, first_observed_at,
+        first_observed_run_id
+    )
+    SELECT tenant_id, type_key, external_id, 2, edited.content_hash, display_name, last_seen_at, last_seen_run_id
+    FROM edited JOIN inventory_item USING (tenant_id, type_key, external_id)
+    """,
+    """
+    UPDATE inventory_item AS item SET content_hash = edited.content_hash, version_number = 2,
+        content_changed_at = last_seen_at
+    FROM edited
+    WHERE (item.tenant_id, item.type_key, item.external_id)
+        = (edited.tenant_id, edited.type_key, edited.external_id)
+    """,
+)
+
+
+def edit_others(url: str) -> None:
+    """Edits items of each other tenant: a property in one half, a setting in the other."""
+    edits = [edited(number) for number in range(EDITED_ITEMS)]
+    documents = [(edit.content_hash, edit.body_hash, compress(edit.document), len(edit.document)) for edit in edits]
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            "CREATE TEMPORARY TABLE edited (tenant_id uuid, type_key text, external_id text, content_hash bytea)"
+        )
+        for tenant_id in OTHERS:
+            with cursor.copy(_COPY_DOCUMENTS.encode()) as copy:
+                for document in documents:
+                    copy.write_row((tenant_id, *document))
+            with cursor.copy(_COPY_EDITED.encode()) as copy:
+                for edit in edits:
+                    copy.write_row((tenant_id, edit.type_key, edit.external_id, edit.content_hash))
+        for statement in _EDIT:
+            cursor.execute(statement.encode())
+
+
+def edited(number: int) -> Observation:
+    if number % 2:
+        return observation(number, edition=1)
+    item = observation(number)
+    document = orjson.loads(item.document)
+    document["settings"][number % len(document["settings"])]["value"] = "edited"
+    written = orjson.dumps(document)
+    digest = hashlib.sha256(written).digest()
+    return item._replace(document=written, content_hash=digest, body_hash=digest)
+
+
 def execute(url: str, statements: tuple[str, ...], versions: int) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
@@ -124,6 +191,7 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
             await baselines.set_moment(session, "golden", None, "benchmark", None)
             print(f"  a baseline of {items:,} items is set in {time.perf_counter() - began:.1f} s", flush=True)
         execute(url, _CHANGE, versions)
+        await _changes_of_others(database, rounds)
         random = Random(11)  # noqa: S311 - the same pages each time
         for _ in range(rounds):
             await _pages(database, timed, observation(random.randrange(items)).type_key)
@@ -135,6 +203,26 @@ async def measure(url: str, items: int, versions: int, rounds: int) -> None:
                 figures.setdefault(label, []).append((time.perf_counter() - began) * 1e3)
     for label, milliseconds in figures.items():
         print(f"  {label:<50} {spread(milliseconds, 1)} ms (median {statistics.median(milliseconds):.1f})", flush=True)
+
+
+async def _changes_of_others(database: Database, rounds: int) -> None:
+    """Prints the processor time of this process and of PostgreSQL: other work on the machine changes it little."""
+    milliseconds: list[float] = []
+    for _ in range(rounds + 1):
+        found, busy = 0, 0.0
+        for tenant_id in OTHERS:
+            async with database.tenant(tenant_id, read_only=True) as session:
+                backend = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                busy -= processor_seconds(backend)
+                window = await changes.window_of(session, None, since=EARLIEST)
+                feed = changes.ChangeFeed(session, tenant_id, window)
+                async for change in feed.records():
+                    found += len(orjson.dumps(change.model_dump(mode="json"))) > 0
+                await feed.summary()
+                busy += processor_seconds(backend)
+        milliseconds.append(busy / len(OTHERS) * 1e3)
+    label = f"{found} changes of {len(OTHERS)} tenants, processor, a tenant"
+    print(f"  {label:<50} {spread(milliseconds[1:], 0)} ms", flush=True)
 
 
 async def _pages(
@@ -153,7 +241,7 @@ async def _pages(
 
         async def events(window: noticed.Window, after: noticed.Event | None = None) -> int:
             found = await noticed.events(session, window, PAGE, after)
-            await noticed.versions_of(session, found[: changes.DOCUMENTS_AT_A_TIME])
+            list(await noticed.versions_of(session, found[: changes.CHANGES_AT_A_TIME]))
             await noticed.absences_of(session, found)
             return len(found)
 
@@ -178,6 +266,7 @@ def main() -> None:
         url = postgres.url
         began = time.perf_counter()
         fill_portfolio(url, items)
+        edit_others(url)
         execute(url, _GROW, versions)
         took = time.perf_counter() - began
         print(

@@ -20,6 +20,9 @@ TENANT = UUID(made_id("tenant/0/0"))
 """The first tenant of a simulated Graph."""
 
 OTHER_TENANTS = 50
+FIRST_OTHER = 1_000
+"""The id of the first other tenant, as a number."""
+
 ITEMS_OF_OTHERS = 1_000
 RUNS_OF_A_TENANT = 40
 MISSING_EVERY = 4_999
@@ -166,7 +169,7 @@ def fill(url: str, size: int, tenant_id: UUID = TENANT, observed: Callable[[int]
 def fill_portfolio(url: str, size: int) -> None:
     """Gives a tenant so many items, and fifty others a thousand each; vacuums and analyses."""
     for number in range(OTHER_TENANTS):
-        fill(url, ITEMS_OF_OTHERS, UUID(int=1_000 + number))
+        fill(url, ITEMS_OF_OTHERS, UUID(int=FIRST_OTHER + number))
     fill(url, size)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")

@@ -270,7 +270,7 @@ def questions(tenants: int) -> dict[str, Question]:
     }
 
 
-def _processor_seconds(backend: int) -> float:
+def processor_seconds(backend: int) -> float:
     """The processor time so far of this process and a PostgreSQL backend on this machine."""
     *_, fields = Path(f"/proc/{backend}/stat").read_text().rpartition(") ")
     user, system = fields.split()[11:13]
@@ -289,11 +289,11 @@ async def measure(url: str, tenants: int, rounds: int) -> None:
             for _ in range(rounds):
                 async with database.portfolio() as session:
                     backend = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                    busy -= _processor_seconds(backend)
+                    busy -= processor_seconds(backend)
                     began = time.perf_counter()
                     found = await ask(session)
                     took.append((time.perf_counter() - began) * 1e3)
-                    busy += _processor_seconds(backend)
+                    busy += processor_seconds(backend)
             with Plans() as plans:
                 async with database.portfolio() as session:
                     await ask(session)
