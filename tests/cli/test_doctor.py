@@ -128,7 +128,7 @@ def test_a_least_privilege_login_passes_all_checks_but_settings(
     if login != OWNER:
         with psycopg.connect(postgres.url, autocommit=True) as connection:
             make_login(connection, login)
-            connection.execute(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {login}")
+            connection.execute(f"GRANT {WORKER_ROLE}, {PORTFOLIO_ROLE} TO {login} WITH INHERIT FALSE")
     template = one_role_template if set_up == "one role" else migrated_template
     for url in copy_of(postgres, template):
         bounded = url_of(postgres, url.rpartition("/")[2], login)
