@@ -77,10 +77,13 @@ four = st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans())
 SECRET = {"presentation": {"label": "Password"}, "value": "a"}, {"presentation": {"label": "Password"}, "value": "b"}
 FORM_0 = {"settings": [1], "plain": {}}, {"settings": [1], "plain": {"settings": 2}}
 """The names of equal properties tell what a run of form 0 read of others."""
+TYPES = {"@odata.type": "#one", "forgotten": "a"}, {"@odata.type": "#two", "forgotten": "a"}
+"""The type decides which equal properties count."""
 
 
 @example(SECRET, (True, True, False, False), None)
 @example(FORM_0, (True, True, False, True), None)
+@example(TYPES, (True, True, False, False), None)
 @given(pairs(), four, st.sampled_from([None, [StalePart(detail="settings")]]))
 def test_parts_that_differ_tell_all_changes(
     documents: Pairs, told: tuple[bool, bool, bool, bool], lacked: list[StalePart] | None
@@ -92,6 +95,7 @@ def test_parts_that_differ_tell_all_changes(
 
 @example(SECRET, (True, False, True, False))
 @example(FORM_0, (True, True, True, False))
+@example(TYPES, (True, True, True, True))
 @given(pairs(), four)
 def test_parts_that_differ_tell_all_deviations(documents: Pairs, told: tuple[bool, bool, bool, bool]) -> None:
     before = DriftDocument(stored(documents[0]), *told[:2])
