@@ -33,15 +33,15 @@ class Kind(NamedTuple):
         return f"{self.workflow_type[:SHOWN_CHARACTERS]!r} on task queue {self.task_queue[:SHOWN_CHARACTERS]!r}"
 
 
-def held(subject: str, namespace: str, holder: Kind | None, wanted: Kind) -> str:
+def held(subject: str, namespace: str, holder: Kind | None, kind: Kind) -> str:
     """A sentence that names the holder of `what` and a remedy."""
     held_id = f"{subject} in namespace {namespace!r} is held by {holder.in_words() if holder else 'something else'}"
-    if holder is not None and holder.workflow_type == wanted.workflow_type:
+    if holder is not None and holder.workflow_type == kind.workflow_type:
         return (
-            f"{held_id}, not by this deployment's task queue {wanted.task_queue!r}: set TEMPORAL_TASK_QUEUE to work"
+            f"{held_id}, not by this deployment's task queue {kind.task_queue!r}: set TEMPORAL_TASK_QUEUE to work"
             " with that deployment, or TEMPORAL_NAMESPACE to a namespace of this one's own"
         )
     return (
-        f"{held_id}, which is no {wanted.workflow_type}: end or delete it, or set TEMPORAL_NAMESPACE to a namespace"
+        f"{held_id}, which is no {kind.workflow_type}: end or delete it, or set TEMPORAL_NAMESPACE to a namespace"
         " of this deployment's own"
     )

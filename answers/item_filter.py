@@ -41,12 +41,12 @@ class ItemFilter(NamedTuple):
         )
 
 
-class WantedSetting(NamedTuple):
+class SettingCondition(NamedTuple):
     name: str
     value: str | None
 
     @classmethod
-    def of(cls, text: str) -> "WantedSetting":
+    def of(cls, text: str) -> "SettingCondition":
         """Reads `NAME` or `NAME=VALUE`; name or value may be empty."""
         name, equals, value = text.partition("=")
         return cls(name.strip(), value.strip() if equals else None)

@@ -26,7 +26,7 @@ from answers.dependencies import answer as dependencies
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import TENANTS_AT_A_TIME
 from answers.dependencies.tenants_together import Question as TogetherQuestion
-from answers.item_filter import ItemFilter, WantedSetting
+from answers.item_filter import ItemFilter, SettingCondition
 from answers.item_states import StateChoice
 from answers.search.answer import Sought, find, search_basis, tenant_settings
 from answers.search.records import SettingState
@@ -231,7 +231,7 @@ def questions(tenants: int) -> dict[str, Question]:
 
     def settings_question(name: str, value: str | None) -> Question:
         async def ask(session: AsyncSession) -> int:
-            answers = await tenant_settings(session, WantedSetting(name, value), ids)
+            answers = await tenant_settings(session, SettingCondition(name, value), ids)
             return sum(tenant.state is SettingState.SET for tenant in answers)
 
         return ask
@@ -258,7 +258,7 @@ def questions(tenants: int) -> dict[str, Question]:
         "search --state missing, a word of every sixth": found(
             Sought("bitlocker", items=ItemFilter(state=StateChoice.MISSING))
         ),
-        "search --setting bitLockerEnabled=false": found(Sought(None, WantedSetting("bitLockerEnabled", "false"))),
+        "search --setting bitLockerEnabled=false": found(Sought(None, SettingCondition("bitLockerEnabled", "false"))),
         "settings bitLockerEnabled=false": settings_question("bitLockerEnabled", "false"),
         "settings, one that every tenant sets": settings_question(
             "device_vendor_msft_policy_config_area1_setting37", None

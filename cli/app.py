@@ -84,26 +84,28 @@ class _Commands(TyperGroup):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Completes names without loading the commands."""
-        known = summaries()
-        named = TyperGroup(commands=[TyperCommand(name, help=known.get(name)) for name in COMMANDS], params=self.params)
+        help_texts = summaries()
+        named = TyperGroup(
+            commands=[TyperCommand(name, help=help_texts.get(name)) for name in COMMANDS], params=self.params
+        )
         return named.shell_complete(typer.Context(named, parent=ctx), incomplete)
 
 
 def _command(name: str) -> Any:
     module, _, attribute = COMMANDS[name].partition(":")
     try:
-        found = getattr(import_module(module), attribute or name)
+        imported = getattr(import_module(module), attribute or name)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "local":
             raise
-        found = _no_demo
+        imported = _no_demo
     alone = typer.Typer(rich_markup_mode=None)
-    if found is _no_demo:
-        alone.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(found)
-    elif isinstance(found, typer.Typer):
-        alone.add_typer(found, name=name)
+    if imported is _no_demo:
+        alone.command(name, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(imported)
+    elif isinstance(imported, typer.Typer):
+        alone.add_typer(imported, name=name)
     else:
-        alone.command(name)(found)
+        alone.command(name)(imported)
     command = get_group(alone).commands[name]
     _prepare(command)
     if not gc.isenabled():  # the entry point disabled it
@@ -165,8 +167,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_asked_for: bool) -> None:
+    if is_asked_for:
         typer.echo(f"tenant-inventory {VERSION}")
         raise typer.Exit
 

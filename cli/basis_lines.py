@@ -37,15 +37,17 @@ REASONS = 3
 """The most lines about what was not read."""
 
 
-def say_unread(found: Sequence[UnreadCollections], name_of: Callable[[UUID], str] | None = None) -> None:
+def say_unread(unread_collections: Sequence[UnreadCollections], name_of: Callable[[UUID], str] | None = None) -> None:
     """Tells what an answer leaves open: JSON lines, or lines on stderr that name the tenants if there are several."""
     if output_options().as_json:
-        output.print_json(*found)
+        output.print_json(*unread_collections)
         return
-    refused_first = sorted(found, key=lambda unread: (unread.reason == NEVER_READ, -len(unread.tenant_ids)))
+    refused_first = sorted(
+        unread_collections, key=lambda unread: (unread.reason == NEVER_READ, -len(unread.tenant_ids))
+    )
     output.warn(*(_unread_line(unread, name_of) for unread in refused_first[:REASONS]))
-    if len(found) > REASONS:
-        output.warn(f"not read for {counted(len(found) - REASONS, 'more reason')}; --json names all")
+    if len(unread_collections) > REASONS:
+        output.warn(f"not read for {counted(len(unread_collections) - REASONS, 'more reason')}; --json names all")
 
 
 def _unread_line(unread: UnreadCollections, name_of: Callable[[UUID], str] | None) -> str:

@@ -63,17 +63,19 @@ _COLUMNS = (
 def _entries(
     type_keys: list[str], categories: list[str] | None, permission: str | None, *, opt_in: bool
 ) -> list[Collection]:
-    known = load_catalog().collections
-    keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else known
-    entries = sorted((known[key] for key in keys), key=lambda collection: (collection.category, collection.type_key))
-    wanted = None if permission is None else permission.casefold()
-    needs = {key: {name.casefold() for name in collection.permissions} for key, collection in known.items()}
-    if wanted is not None and not any(wanted in names for names in needs.values()):
+    collections = load_catalog().collections
+    keys = selection_of(type_keys, categories, everything=False).type_keys if type_keys or categories else collections
+    entries = sorted(
+        (collections[key] for key in keys), key=lambda collection: (collection.category, collection.type_key)
+    )
+    folded = None if permission is None else permission.casefold()
+    needs = {key: {name.casefold() for name in collection.permissions} for key, collection in collections.items()}
+    if folded is not None and not any(folded in names for names in needs.values()):
         raise UsageError(f"no collection needs {permission!r}; python starter.py permissions lists what is needed")
     return [
         entry
         for entry in entries
-        if (wanted is None or wanted in needs[entry.type_key]) and (entry.opt_in or not opt_in)
+        if (folded is None or folded in needs[entry.type_key]) and (entry.opt_in or not opt_in)
     ]
 
 

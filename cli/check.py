@@ -140,7 +140,7 @@ def check(
 
 async def _check(settings: Settings, tenant: TenantConfig, selection: Selection) -> list[Checked]:
     catalog = load_catalog()
-    first, *others = (_listing(catalog.collections[key], tenant.id) for key in selection.type_keys)
+    first, *remaining = (_listing(catalog.collections[key], tenant.id) for key in selection.type_keys)
     async with (
         GraphClient.from_endpoints(
             base_url=settings.graph_base_url,
@@ -156,7 +156,7 @@ async def _check(settings: Settings, tenant: TenantConfig, selection: Selection)
         # The first request goes alone, to learn whether Graph answers at all.
         checked = {
             result.collection.type_key: result
-            for wave in ([first], *_waves(others))
+            for wave in ([first], *_waves(remaining))
             for result in await asking.read(wave)
         }
         readable = [result.collection for result in checked.values() if result.readability is Readability.READABLE]
@@ -192,14 +192,14 @@ async def _pace(settings: Settings, tenant: TenantConfig) -> AsyncIterator[Pace 
     async with opened_database(settings) as database:
         try:
             async with asyncio.timeout(DATABASE_SECONDS), database.tenant(tenant.id, read_only=True) as session:
-                known = await is_recorded(session)
+                has_record = await is_recorded(session)
         except (TimeoutError, UnavailableError):
-            known = False
+            has_record = False
             output.stderr.print(
                 "the database does not answer: the check goes on, but shares no request limits with runs under way",
                 style="dim",
             )
-        yield Pace(database) if known else None
+        yield Pace(database) if has_record else None
 
 
 async def _wait_for_service(wait: timedelta, service: str) -> None:

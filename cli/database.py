@@ -57,17 +57,17 @@ _WORKER_LOGIN = "python starter.py database roles --worker-login NAME"
 
 def _set_up(upgraded: UpgradeResult) -> str:
     has_two_roles = WORKER_ROLE in upgraded.roles
-    found = (
+    roles = (
         f"it works under two roles, {WORKER_ROLE} and {PORTFOLIO_ROLE}"
         if has_two_roles
         else f"it works under one role, its owner {upgraded.roles[0]}"
     )
     if upgraded.before is not None:
-        return found
+        return roles
     if has_two_roles:
-        return f"{found}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
+        return f"{roles}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
     return (
-        f"{found}; for two, run what `database roles` prints, and start again from an empty database\n"
+        f"{roles}; for two, run what `database roles` prints, and start again from an empty database\n"
         "without them, anybody with this login, or who has it run SQL, reads and changes all tenants and the schema"
     )
 
@@ -112,12 +112,12 @@ def rotate_key() -> None:
     keys = settings.wrapping_keys
     if keys is None:
         raise ConfigurationError("SENSITIVE_FIELDS_KEY is not set; make one with: openssl rand -hex 32")
-    wrapped, kept, failed = asyncio.run(_rotated(settings, keys))
+    wrapped, current, failed = asyncio.run(_rotated(settings, keys))
     if output_options().as_json:
-        output.print_json({"wrapped_anew": wrapped, "kept": kept, "failed": failed})
+        output.print_json({"wrapped_anew": wrapped, "kept": current, "failed": failed})
     else:
         output.stdout.print(
-            f"{counted(wrapped, 'data key')} wrapped anew, {kept} already wrapped by SENSITIVE_FIELDS_KEY"
+            f"{counted(wrapped, 'data key')} wrapped anew, {current} already wrapped by SENSITIVE_FIELDS_KEY"
         )
         for tenant_id, reason in failed.items():
             output.stderr.print(f"{tenant_id}: {reason}", style="red", soft_wrap=True)
@@ -129,7 +129,7 @@ def rotate_key() -> None:
 
 async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, dict[str, str]]:
     """The numbers of keys wrapped now and before, and errors by tenant id."""
-    wrapped, kept, failed = 0, 0, {}
+    wrapped, current, failed = 0, 0, {}
     async with opened_database(settings) as opened:
         await check_database(opened)
         async with opened.portfolio() as session:
@@ -138,7 +138,7 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
             try:
                 anew = _wrapped_anew(data_key, keys)
                 if anew is None or data_key.kind is None:
-                    kept += data_key.wrapped is not None
+                    current += data_key.wrapped is not None
                     continue
                 async with opened.tenant(data_key.tenant_id) as session:
                     is_kept = await keep_data_key(session, anew, data_key.kind, instead_of=data_key.wrapped)
@@ -151,7 +151,7 @@ async def _rotated(settings: Settings, keys: WrappingKeys) -> tuple[int, int, di
                 failed[str(data_key.tenant_id)] = (
                     "another program has written this key meanwhile; run the command again"
                 )
-    return wrapped, kept, failed
+    return wrapped, current, failed
 
 
 def _wrapped_anew(stored: StoredDataKey, keys: WrappingKeys) -> bytes | None:

@@ -62,12 +62,12 @@ def doctor(
 
 async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[CheckResult]:
     checks = [command_check("settings", CheckVerdict.OK, "are valid")]
-    count, kept_in = 1, f"tenants {settings.tenants_from}"
+    count, place = 1, f"tenants {settings.tenants_from}"
     try:
         count = len(configured_tenants_of(settings))
-        checks.append(command_check(kept_in, CheckVerdict.OK, "is valid"))
+        checks.append(command_check(place, CheckVerdict.OK, "is valid"))
     except (TenantsFileError, UnavailableError) as error:
-        checks.append(command_check(kept_in, CheckVerdict.FAILED, str(error)))
+        checks.append(command_check(place, CheckVerdict.FAILED, str(error)))
     checks.append(await _of_database(settings))
     try:
         client = await connect_temporal(temporal_connect_config())

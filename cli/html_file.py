@@ -33,9 +33,9 @@ def check_html(path: Path | None) -> None:
         raise UsageError(f"--html: there is no folder {path.absolute().parent}")
 
 
-def check_count(found: int) -> None:
+def check_count(count: int) -> None:
     """Raises `UsageError` if the page would be too long to read."""
-    if found > MOST:
+    if count > MOST:
         raise UsageError(f"--html: a page holds {MOST:,} entries at most; narrow it by --since, --type or --limit")
 
 

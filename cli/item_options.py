@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from answers.item_filter import ItemFilter, Platform, WantedSetting
+from answers.item_filter import ItemFilter, Platform, SettingCondition
 from answers.item_states import StateChoice
 from cli.errors import UsageError
 from cli.options import known_type_keys
@@ -46,14 +46,14 @@ def item_filter(platform: Platform | None, kind: str | None, state: StateChoice 
     return ItemFilter(platform, kind, state)
 
 
-def wanted_setting(setting: str | None) -> WantedSetting | None:
+def setting_condition(setting: str | None) -> SettingCondition | None:
     """Raises `UsageError`."""
     if setting is None:
         return None
-    wanted = WantedSetting.of(setting)
-    if not wanted.name or wanted.value == "":
+    condition = SettingCondition.of(setting)
+    if not condition.name or condition.value == "":
         raise UsageError(f"a setting is NAME or NAME=VALUE, such as bitLockerEnabled=false, not {setting!r}")
-    return wanted
+    return condition
 
 
 def chosen_type_keys(type_keys: Sequence[str] | None, categories: Sequence[str] | None) -> tuple[str, ...] | None:

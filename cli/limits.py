@@ -120,7 +120,7 @@ def _print(state: Limits) -> None:
             state.activities_per_second_per_tenant,
         ),
     )
-    known = [
+    setting_rows = [
         (label, name, _number(rate.configured), _number(rate.temporal), rate.set_by, rate.set_at)
         for label, name, rate in rates
     ]
@@ -131,7 +131,7 @@ def _print(state: Limits) -> None:
         ("activities at once, of one worker", "WORKER_ACTIVITIES", state.worker_activities),
         ("database connections, of one worker", "WORKER_DATABASE_CONNECTIONS", state.worker_database_connections),
     )
-    rows = [*known, *((label, name, str(count), "", None, None) for label, name, count in counts)]
+    rows = [*setting_rows, *((label, name, str(count), "", None, None) for label, name, count in counts)]
     print_table(_COLUMNS, [dict(zip(_FIELDS, row, strict=True)) for row in rows])
     if state.applied:
         for _, name, rate in rates:

@@ -184,42 +184,42 @@ def shortened(names: Sequence[str]) -> str:
 
 
 def _refuse_unknown_tags(configured: Tenants, tags: Sequence[str] | None) -> None:
-    known = configured.all_tags()
+    all_tags = configured.all_tags()
     for tag in tags or ():
-        if tag not in known:
-            raise UsageError(f"no tenant has the tag {tag!r}; {configured.place} has: {', '.join(known) or 'none'}")
+        if tag not in all_tags:
+            raise UsageError(f"no tenant has the tag {tag!r}; {configured.place} has: {', '.join(all_tags) or 'none'}")
 
 
-class AskedTenant(NamedTuple):
+class CommandTenant(NamedTuple):
     """`name`: a single tenant's, as typed."""
 
     tenant_id: UUID
     name: str
 
 
-class AskedTenants(NamedTuple):
+class CommandTenants(NamedTuple):
     """Sorted by name. `are_many`: each needs a heading, even if there is only one."""
 
-    tenants: tuple[AskedTenant, ...]
+    tenants: tuple[CommandTenant, ...]
     are_many: bool
 
 
-def asked_tenants(
+def command_tenants(
     settings: Settings, tenant: str | None, tags: Sequence[str] | None, *, everyone: bool
-) -> AskedTenants:
+) -> CommandTenants:
     """Raises `UsageError` unless exactly one of TENANT, `--tag` and `--all-tenants` is given."""
     if sum((tenant is not None, bool(tags), everyone)) != 1:
         raise UsageError("say which tenants, in one way: TENANT, --tag TAG or --all-tenants")
     if tenant is not None:
-        return AskedTenants((AskedTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
+        return CommandTenants((CommandTenant(tenant_id_of(settings, tenant), tenant),), are_many=False)
     configured = configured_tenants_of(settings)
     _refuse_unknown_tags(configured, tags)
-    wanted = set(tags or ())
-    chosen = [entry for entry in configured if everyone or not wanted.isdisjoint(entry.tags)]
+    any_of = set(tags or ())
+    chosen = [entry for entry in configured if everyone or not any_of.isdisjoint(entry.tags)]
     if not chosen:
         raise UsageError(f"{configured.place} has no tenants")
     by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
-    return AskedTenants(tuple(AskedTenant(entry.id, entry.name) for entry in by_name), are_many=True)
+    return CommandTenants(tuple(CommandTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 
 
 class TenantNames:

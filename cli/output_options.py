@@ -110,12 +110,12 @@ def prints_tables(command: CommandT) -> CommandT:
 
 def _with(command: CommandT, options: dict[str, Any]) -> CommandT:
     @wraps(command)
-    def wrapped(**given: Any) -> None:
-        chosen = _chosen({name: given.pop(name, None) for name in options})
-        is_watched = given.get("follow") or "no_wait" in given  # progress is shown as it happens
+    def wrapped(**values: Any) -> None:
+        chosen = _chosen({name: values.pop(name, None) for name in options})
+        is_watched = values.get("follow") or "no_wait" in values  # progress is shown as it happens
         chosen.is_paged = "utc" in options and not (chosen.is_data or is_watched) and sys.stdout.isatty()
         with using(chosen), paged() if chosen.is_paged else nullcontext():
-            command(**given)
+            command(**values)
 
     signature = inspect.signature(command)
     added = [
@@ -140,14 +140,14 @@ def refuse_columns_without_csv() -> None:
         raise UsageError("this command prints no table: give --columns and --sort with --csv")
 
 
-def _chosen(given: dict[str, Any]) -> OutputOptions:
+def _chosen(values: dict[str, Any]) -> OutputOptions:
     chosen = OutputOptions(
-        as_json=bool(given["as_json"]),
-        utc=bool(given.get("utc")),
-        as_csv=bool(given.get("as_csv")),
-        ids=bool(given.get("ids")),
-        columns=_names("--columns", given.get("columns")),
-        sort=_names("--sort", given.get("sort")),
+        as_json=bool(values["as_json"]),
+        utc=bool(values.get("utc")),
+        as_csv=bool(values.get("as_csv")),
+        ids=bool(values.get("ids")),
+        columns=_names("--columns", values.get("columns")),
+        sort=_names("--sort", values.get("sort")),
     )
     if chosen.as_json and (wrong := chosen.of_tables):
         raise UsageError(f"--{wrong[0]} belongs to tables and --json prints every field: give one of them")

@@ -31,9 +31,9 @@ def paged() -> Iterator[None]:
 
 
 class _PagedStream(StandIn):
-    def __init__(self, shown: TextIO) -> None:
-        super().__init__(shown)
-        self._kept = ""
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._buffered = ""
         self._pager: _Pager | None = None
         self._is_open = False
 
@@ -41,24 +41,24 @@ class _PagedStream(StandIn):
         if self._is_open:
             self._show(text)
         else:
-            self._kept += text
-            if not _fits(self._kept):
+            self._buffered += text
+            if not _fits(self._buffered):
                 self._is_open = True
                 self._pager = _Pager.opened()
-                self._show(self._kept)
+                self._show(self._buffered)
         return len(text)
 
     def end(self) -> None:
         """Waits until the person leaves the pager."""
         if not self._is_open:
-            self._shown.write(self._kept)
-        self._shown.flush()
+            self._stream.write(self._buffered)
+        self._stream.flush()
         if self._pager is not None:
             self._pager.close()
 
     def _show(self, text: str) -> None:
         if self._pager is None:
-            self._shown.write(text)
+            self._stream.write(text)
         else:
             self._pager.write(text)
 

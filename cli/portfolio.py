@@ -154,12 +154,14 @@ def portfolio_runs(
 
     Example: python starter.py portfolio runs --limit 5
     """
-    found = asyncio.run(_recent(load_settings(), limit))
+    recent_records = asyncio.run(_recent(load_settings(), limit))
     if output_options().as_json:
-        output.print_json(*(record.model_dump(mode="json", exclude={"tenants"}) for record in found))
+        output.print_json(*(record.model_dump(mode="json", exclude={"tenants"}) for record in recent_records))
         return
     nothing = "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one"
-    print_table(_run_columns(TenantNames.load(load_settings())), found, record=PortfolioRecord, if_none=nothing)
+    print_table(
+        _run_columns(TenantNames.load(load_settings())), recent_records, record=PortfolioRecord, if_none=nothing
+    )
 
 
 def _run_columns(names: TenantNames) -> tuple[Column, ...]:
@@ -215,18 +217,18 @@ def portfolio_run(
 
 async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
     """Raises `UsageError` unless exactly one run matches, in the database or in Temporal's queue."""
-    wanted = run_id_range(run_id, "portfolio runs")
+    id_range = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:
-        for look in range(LOOKS if wanted.whole else 1):
+        for look in range(LOOKS if id_range.whole else 1):
             if look:
                 await asyncio.sleep(LOOK_GAP_SECONDS)
             async with database.portfolio() as session:
-                ids = await records.ids_between(session, wanted.low, wanted.high, NAMED + 1)
+                ids = await records.ids_between(session, id_range.low, id_range.high, NAMED + 1)
                 if ids:
                     record = await records.portfolio_record(session, the_one(ids, run_id, "portfolio runs"))
                     if record is not None:
                         return record
-            queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, wanted, most=NAMED + 1)
+            queued = await unrecorded_portfolio_runs(database, settings.temporal_task_queue, id_range, most=NAMED + 1)
             if queued is None:
                 raise UsageError(
                     f"there is no portfolio run {run_id} in the database, and Temporal, which knows of queued runs,"
@@ -243,8 +245,8 @@ async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
     if record.status.ended:
         return record
     client = await connect_temporal(temporal_connect_config())
-    wanted = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
-    await runs.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), wanted)
+    kind = Kind(PORTFOLIO_WORKFLOW, settings.temporal_task_queue)
+    await runs.refuse_other_holder(client, record.workflow_id, str(record.portfolio_run_id), kind)
     handle = runs.handle_of(client, record.workflow_id, record.portfolio_run_id)
     await _follow(client, settings, handle, record.portfolio_run_id)
     async with opened_database(settings) as database, database.portfolio() as session:

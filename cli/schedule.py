@@ -108,12 +108,12 @@ def list_schedules() -> None:
     stored, left_out = _with_schedules(lambda schedules: schedules.all(), names.of)
     for line in left_out:
         output.stderr.print(f"left out: {visible(line)}", style="dim")
-    found = [schedule.record for schedule in stored]
+    records = [schedule.record for schedule in stored]
     if output_options().as_json:
-        output.print_json(*(row.model_dump() for row in found))
+        output.print_json(*(row.model_dump() for row in records))
         return
     nothing = "no schedules; python starter.py schedule set --help shows how to make one"
-    print_table(_COLUMNS, found, record=ScheduleRecord, if_none=nothing)
+    print_table(_COLUMNS, records, record=ScheduleRecord, if_none=nothing)
 
 
 _COLUMNS = (

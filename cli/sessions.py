@@ -53,7 +53,7 @@ async def tenant_session(settings: Settings, tenant_id: UUID, *, read_only: bool
             yield session
 
 
-def asked_of_tenant(
+def answer_of_tenant(
     settings: Settings, tenant_id: UUID, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True
 ) -> ResultT:
     """Asks in one transaction. Repeats a writing one after a collision."""

@@ -25,45 +25,45 @@ def printed_afterwards(print_heading: Callable[[str | None], None] | None = None
 
     `print_heading` is called before any output, with the line if there is only one.
     """
-    shown = sys.stdout
-    with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as kept:
-        with redirect_stdout(_Kept(kept, shown)):
+    stdout = sys.stdout
+    with SpooledTemporaryFile(IN_MEMORY_BYTES, "w+", encoding="utf-8", errors="surrogatepass", newline="") as spool:
+        with redirect_stdout(_SpoolStream(spool, stdout)):
             yield
-        kept.seek(0)
-        if print_heading is not None and (line := kept.readline()):
-            print_heading(None if kept.read(1) else line.rstrip("\n"))
-            kept.seek(0)
-        shutil.copyfileobj(kept, shown)
+        spool.seek(0)
+        if print_heading is not None and (line := spool.readline()):
+            print_heading(None if spool.read(1) else line.rstrip("\n"))
+            spool.seek(0)
+        shutil.copyfileobj(spool, stdout)
 
 
 class StandIn(io.TextIOBase):
-    """A stream in place of `shown`, with its properties."""
+    """A stream in place of another, with its properties."""
 
-    def __init__(self, shown: TextIO) -> None:
-        self._shown = shown
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        return self._shown.encoding
+        return self._stream.encoding
 
     def isatty(self) -> bool:
-        return self._shown.isatty()
+        return self._stream.isatty()
 
     def fileno(self) -> int:
-        return self._shown.fileno()
+        return self._stream.fileno()
 
     def writable(self) -> bool:
         return True
 
 
-class _Kept(StandIn):
-    def __init__(self, kept: IO[str], shown: TextIO) -> None:
-        super().__init__(shown)
-        self._kept = kept
+class _SpoolStream(StandIn):
+    def __init__(self, spool: IO[str], stream: TextIO) -> None:
+        super().__init__(stream)
+        self._spool = spool
 
     def write(self, text: str) -> int:
         with _no_room():
-            return self._kept.write(text)
+            return self._spool.write(text)
 
 
 class KeptDocument(NamedTuple):
@@ -85,8 +85,8 @@ class DocumentSpool:
     def __exit__(self, *raised: object) -> None:
         self._file.close()
 
-    def add(self, kept: KeptDocument) -> None:
-        *item, document = kept
+    def add(self, entry: KeptDocument) -> None:
+        *item, document = entry
         with _no_room():
             self._file.write(orjson.dumps([*item, len(document)]) + b"\n")
             self._file.write(document)

@@ -49,27 +49,27 @@ def _known() -> dict[str, str]:
     return known
 
 
-def _is_group(known: dict[str, str], words: Sequence[str]) -> bool:
+def _is_group(help_texts: dict[str, str], words: Sequence[str]) -> bool:
     beginning = " ".join([*words, ""]) if words else ""
-    return any(name.startswith(beginning) and name != "" for name in known) and " ".join(words) in known
+    return any(name.startswith(beginning) and name != "" for name in help_texts) and " ".join(words) in help_texts
 
 
-def _longest(known: dict[str, str], words: Sequence[str]) -> str | None:
+def _longest(help_texts: dict[str, str], words: Sequence[str]) -> str | None:
     for length in range(len(words), 0, -1):
         name = " ".join(words[:length])
-        if name in known:
-            return None if length < len(words) and _is_group(known, words[:length]) else known[name]
-    return None if words else known[""]
+        if name in help_texts:
+            return None if length < len(words) and _is_group(help_texts, words[:length]) else help_texts[name]
+    return None if words else help_texts[""]
 
 
 def show_stored_help() -> bool:
     """False if there is no help to show. Exits with 2 if the command line lacks a command."""
     completes = any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)
-    found = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
-    if found is None:
+    help_text = None if completes else stored_help(sys.argv[1:], Path(sys.argv[0]).name)
+    if help_text is None:
         return False
     with suppress(BrokenPipeError):  # the reader has left, as `| true` does
-        (sys.stderr if found.is_usage_error else sys.stdout).write(found.text)
-    if found.is_usage_error:
+        (sys.stderr if help_text.is_usage_error else sys.stdout).write(help_text.text)
+    if help_text.is_usage_error:
         sys.exit(2)
     return True

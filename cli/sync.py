@@ -56,10 +56,10 @@ def sync(
     """
     settings = load_settings()
     selection = selection_of(type_keys, categories, everything=everything)
-    wanted_name = valid_selection_name(name)
+    selection_name = valid_selection_name(name)
     configured = configured_tenant(settings, tenant)
     refuse_disabled(configured)
-    request = SyncRequest(tenant_id=configured.id, selection=selection, deep=deep, selection_name=wanted_name)
+    request = SyncRequest(tenant_id=configured.id, selection=selection, deep=deep, selection_name=selection_name)
     record = asyncio.run(sync_tenant(settings, request, configured.name, wait=not no_wait, quiet=False))
     # loaded while the run was under way
     from cli import output
@@ -151,8 +151,8 @@ async def _cancel(
         workflow_id, run_id = await _named(settings, tenant_id, run or "")
     client = await connect_temporal(temporal_connect_config())
     try:
-        wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
-        await runs.request_cancel(client, workflow_id, run_id, reason, wanted, requester())
+        kind = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+        await runs.request_cancel(client, workflow_id, run_id, reason, kind, requester())
     except runs.NotUnderWayError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
     return workflow_id, run_id
@@ -163,7 +163,7 @@ async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, 
     from answers.runs.command import find_record
     from cli.sessions import opened_database  # `sync` loads it only when the run is under way
 
-    wanted = run_id_range(value)
+    id_range = run_id_range(value)
     async with opened_database(settings, pool_size=2) as database:
-        record = await find_record(database, settings.temporal_task_queue, wanted, value, tenant_id)
+        record = await find_record(database, settings.temporal_task_queue, id_range, value, tenant_id)
     return record.workflow_id, record.run_id

@@ -184,8 +184,8 @@ class Table:
             self.beyond += len(self.records[self._most :])
             del self.records[self._most :]
 
-    def print_together(self, others: Iterable["Table"]) -> None:
-        for other in others:
+    def print_together(self, tables: Iterable["Table"]) -> None:
+        for other in tables:
             self.records += other.records
             self.beyond += other.beyond
             self._sort()
@@ -194,12 +194,12 @@ class Table:
         self._print()
 
     def _named(self, name: str) -> Column:
-        wanted = name.casefold()
+        folded = name.casefold()
         for column in self._columns:
-            if wanted in (column.heading.casefold(), column.field.casefold()):
+            if folded in (column.heading.casefold(), column.field.casefold()):
                 return column
         for field in self._fields:
-            if wanted == field.casefold():
+            if folded == field.casefold():
                 return Column(field, field)
         raise UsageError(f"there is no column {name!r}; there are: {', '.join(self._fields)}")
 
@@ -262,10 +262,10 @@ def _sort_key(column: Column, record: Record) -> tuple[int, Any]:
 
 def short_ids(ids: Iterable[str]) -> dict[str, str]:
     """Each id's beginning, long enough to tell it from the others."""
-    known = sorted(set(ids))
+    ids_in_order = sorted(set(ids))
     shortened = {}
-    for number, whole in enumerate(known):
-        beside = known[max(0, number - 1) : number] + known[number + 1 : number + 2]
+    for number, whole in enumerate(ids_in_order):
+        beside = ids_in_order[max(0, number - 1) : number] + ids_in_order[number + 1 : number + 2]
         least = SHORTEST_RUN_ID if _BY_TIME.fullmatch(whole) else SHORTEST_ID
         length = max([least, *(_common(whole, other) + 1 for other in beside)])
         # A shortened GUID does not end with a hyphen.
@@ -278,9 +278,9 @@ def shown_id(external_id: str) -> str:
     return external_id if output_options().ids else short_ids([external_id])[external_id]
 
 
-def _common(one: str, other: str) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((place for place, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(one), len(other)))
+def _common(first: str, other: str) -> int:
+    pairs = zip(first, other, strict=False)
+    return next((place for place, (mine, theirs) in enumerate(pairs) if mine != theirs), min(len(first), len(other)))
 
 
 class _Row(NamedTuple):
@@ -330,9 +330,9 @@ class _Layout:
 
     def _drop(self) -> None:
         for number in reversed(range(1, len(self._columns))):
-            found = {row.cells[number].plain for row in self._rows}
-            is_constant = len(self._rows) > 1 and len(found) == 1 and cell_len(*found) <= LONGEST_CONSTANT
-            if found != {""} and (self._columns[number].is_kept or not is_constant):
+            texts = {row.cells[number].plain for row in self._rows}
+            is_constant = len(self._rows) > 1 and len(texts) == 1 and cell_len(*texts) <= LONGEST_CONSTANT
+            if texts != {""} and (self._columns[number].is_kept or not is_constant):
                 continue
             column = self._columns.pop(number)
             cells = [row.cells.pop(number) for row in self._rows]
@@ -353,7 +353,7 @@ class _Layout:
                 output.stdout.print(Text(heading, "bold cyan"))
             waiting: list[list[Text]] = []
             for row in members:
-                name, *others = row.cells
+                name, *fields = row.cells
                 below = [
                     number for number, cell in enumerate(row.cells) if number and is_too_wide(cell, widths.get(number))
                 ]
@@ -361,7 +361,7 @@ class _Layout:
                     self._print_beside(waiting, widths)
                     output.stdout.print(Text.assemble(" " * self._indent, name))
                     waiting, name = [], Text()
-                cells = [name, *others]
+                cells = [name, *fields]
                 line = [Text() if number in below else cells[number] for number in widths]
                 if any(line):
                     waiting.append(line)

@@ -97,11 +97,11 @@ async def _tells(client: Client, task_queue: str, overall: float | None, per_ten
     return same_rate(rates.overall.per_second, overall) and same_rate(rates.per_tenant.per_second, per_tenant)
 
 
-def same_rate(one: float | None, other: float | None) -> bool:
+def same_rate(rate: float | None, other: float | None) -> bool:
     """Compares in single precision, as Temporal keeps limits."""
-    if one is None or other is None:
-        return one is other
-    return _single(one) == _single(other)
+    if rate is None or other is None:
+        return rate is other
+    return _single(rate) == _single(other)
 
 
 def _single(rate: float) -> float:

@@ -141,7 +141,7 @@ def add(
     selection = selection_or_all(type_keys, categories, everything=False)
     collections = load_catalog().collections
     manifest = required_resource_access(least_permissions(collections[key] for key in selection.type_keys))
-    given = {
+    entry = {
         "id": str(tenant_id),
         "name": name,
         "cloud": cloud,
@@ -156,7 +156,7 @@ def add(
         "managed_identity": managed_identity or None,
         "tags": tags,
     }
-    tenants_edit(settings, local_person()).add({key: value for key, value in given.items() if value})
+    tenants_edit(settings, local_person()).add({key: value for key, value in entry.items() if value})
     added = configured_tenant(settings, str(tenant_id))
     _print_added(settings, added, manifest)
     if not no_wait:
@@ -276,7 +276,7 @@ async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEd
     """Changes nothing unless the login may delete the rows. Later steps can be repeated."""
     url = settings.database_url.get_secret_value()
     with tenant_purge(url, tenant_id) as database:
-        known = database.workflow_ids()
+        workflow_ids = database.workflow_ids()
     client = await connect_temporal(temporal_connect_config())
     task_queue = settings.temporal_task_queue
     if is_named:
@@ -285,7 +285,7 @@ async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEd
     output.stderr.print("cancelling runs under way", style="dim")
     cancelled = await cancel_runs(client, task_queue, tenant_id, requester())
     output.stderr.print("deleting histories in Temporal", style="dim")
-    erased = await erase_histories(client, task_queue, tenant_id, known)
+    erased = await erase_histories(client, task_queue, tenant_id, workflow_ids)
     output.stderr.print("deleting rows", style="dim")
     with tenant_purge(url, tenant_id) as database:
         name = database.name() or name

@@ -40,15 +40,15 @@ def import_tenants(
     from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
 
     edit, before = TableEdit(source, local_person()), source.entries()
-    known = source.valid(before)
-    found = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
-    for entry in found.values():
+    configured = source.valid(before)
+    entries = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
+    for entry in entries.values():
         refuse_references(entry)
-    new = [entry for tenant_id, entry in found.items() if known.get(tenant_id) is None]
+    new = [entry for tenant_id, entry in entries.items() if configured.get(tenant_id) is None]
     source.valid([*before, *new])  # an invalid entry adds none
     for entry in new:
         edit.add(entry)
-    kept = [entry["name"] for entry in found.values() if entry not in new]
+    kept = [entry["name"] for entry in entries.values() if entry not in new]
     result = ImportedTenants(added=[entry["name"] for entry in new], kept=kept)
     if output_options().as_json:
         output.print_json(result)

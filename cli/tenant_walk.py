@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from cli import output
 from cli.errors import ExitCode, UsageError, words_of
-from cli.options import AskedTenant, AskedTenants
+from cli.options import CommandTenant, CommandTenants
 from cli.output_options import SortedTogether, output_options, using
 from cli.sessions import opened_database
 from cli.spool import printed_afterwards
@@ -29,7 +29,7 @@ from storage.database import Database, StorageNotReadyError, StorageUnavailableE
 
 RowT = TypeVar("RowT")
 
-Ask = Callable[[Database, AskedTenant], Awaitable[None]]
+Ask = Callable[[Database, CommandTenant], Awaitable[None]]
 """Prints one tenant's answer. It may raise `typer.Exit` with its exit code."""
 
 
@@ -62,10 +62,10 @@ class RowLimit:
             self._left = max(0, self._left - rows)
 
     def first(self, rows: Sequence[RowT]) -> Sequence[RowT]:
-        shown = rows if self._left is None else rows[: self._left]
-        self.left_out += len(rows) - len(shown)
-        self.count(len(shown))
-        return shown
+        printed = rows if self._left is None else rows[: self._left]
+        self.left_out += len(rows) - len(printed)
+        self.count(len(printed))
+        return printed
 
 
 class _Ending(Enum):
@@ -75,7 +75,7 @@ class _Ending(Enum):
 
 
 @asynccontextmanager
-async def asked_session(database: Database, tenant: AskedTenant) -> AsyncIterator[AsyncSession]:
+async def read_session(database: Database, tenant: CommandTenant) -> AsyncIterator[AsyncSession]:
     """A read-only transaction on the tenant. `ask_each` prints the body's output after it."""
     async with database.tenant(tenant.tenant_id, read_only=True) as session:
         yield session
@@ -93,7 +93,7 @@ async def tenant_failure(database: Database, error: Exception) -> str:
 
 def ask_each(
     settings: Settings,
-    asked: AskedTenants,
+    tenants: CommandTenants,
     ask: Ask,
     *,
     pool_size: int = 1,
@@ -103,13 +103,13 @@ def ask_each(
 
     People see a heading for each of several tenants. With `--sort`, all rows are one table at the end.
     """
-    asyncio.run(_ask_each(settings, asked, ask, pool_size, limit or RowLimit(None)))
+    asyncio.run(_ask_each(settings, tenants, ask, pool_size, limit or RowLimit(None)))
 
 
-async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size: int, limit: RowLimit) -> None:
+async def _ask_each(settings: Settings, chosen: CommandTenants, ask: Ask, pool_size: int, limit: RowLimit) -> None:
     async with opened_database(settings, pool_size=pool_size) as database:
-        if not asked.are_many:
-            (tenant,) = asked.tenants
+        if not chosen.are_many:
+            (tenant,) = chosen.tenants
             with printed_afterwards():
                 _, code = await _answered(database, tenant, ask)
             _say_left_out(limit)
@@ -117,9 +117,9 @@ async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size
                 raise typer.Exit(code)
             return
         endings, codes = Counter[_Ending](), {int(ExitCode.SUCCESS)}
-        together = SortedTogether({tenant.tenant_id: tenant.name for tenant in asked.tenants})
+        together = SortedTogether({tenant.tenant_id: tenant.name for tenant in chosen.tenants})
         of_one = replace(output_options(), together=together if output_options().sort else None)
-        for tenant in asked.tenants:
+        for tenant in chosen.tenants:
             if limit.is_reached:
                 break
             with using(replace(of_one, about=tenant.name)):
@@ -132,17 +132,17 @@ async def _ask_each(settings: Settings, asked: AskedTenants, ask: Ask, pool_size
         first.print_together(others)
     _say(endings)
     _say_left_out(limit)
-    if beyond := len(asked.tenants) - endings.total():
+    if beyond := len(chosen.tenants) - endings.total():
         words = counted(beyond, "tenant was", "tenants were")
         output.stderr.print(f"--limit {limit.most} is reached: {words} not asked", style="dim")
-    if endings[_Ending.FAILED] == len(asked.tenants):
+    if endings[_Ending.FAILED] == len(chosen.tenants):
         raise typer.Exit(ExitCode.FAILED)
     if code := max(codes):
         raise typer.Exit(code)
 
 
 async def _ask_one(
-    database: Database, tenant: AskedTenant, ask: Ask, heading: Callable[[str | None], None] | None
+    database: Database, tenant: CommandTenant, ask: Ask, heading: Callable[[str | None], None] | None
 ) -> tuple[_Ending, int]:
     header, together = output_options().csv_header, output_options().together
     printed_before = list(header)
@@ -161,7 +161,7 @@ async def _ask_one(
     return ending, code
 
 
-async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[_Ending, int]:
+async def _answered(database: Database, tenant: CommandTenant, ask: Ask) -> tuple[_Ending, int]:
     try:
         await ask(database, tenant)
     except NeverReadError as never:
@@ -172,7 +172,7 @@ async def _answered(database: Database, tenant: AskedTenant, ask: Ask) -> tuple[
     return _Ending.ANSWERED, ExitCode.SUCCESS
 
 
-def _heading_of(tenant: AskedTenant) -> Callable[[str | None], None]:
+def _heading_of(tenant: CommandTenant) -> Callable[[str | None], None]:
     def print_heading(line: str | None) -> None:
         width = output.table_width()
         fits = line is not None and cell_len(f"{tenant.name}: {Text.from_ansi(line).plain}") <= width

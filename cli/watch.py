@@ -66,14 +66,14 @@ def list_watched() -> None:
     settings = load_settings()
     names = TenantNames.load(settings)
     stored = _asked(settings, lambda schedule: schedule.stored())
-    found = asyncio.run(_logs(settings, names))
+    logs = asyncio.run(_logs(settings, names))
     state = WatchRecord(on=False)
     if stored is not None:
         state = stored.record.model_copy(update={"tenants": tenants_in_words(stored.chosen, names.of)})
     if output_options().as_json:
-        output.print_json(state, *found)
+        output.print_json(state, *logs)
         return
-    print_table(_COLUMNS, found, record=WatchedLogRecord)
+    print_table(_COLUMNS, logs, record=WatchedLogRecord)
     if stored is None:
         output.stdout.print("watching is off; python starter.py watch on --help shows how to begin")
     else:

@@ -60,18 +60,18 @@ class LiveRuns:
         return await self._looks.look((tenant_id, run_id), lambda: self._look(tenant_id, run_id), within=within)
 
     async def _look(self, tenant_id: UUID, run_id: UUID) -> LiveRun:
-        is_told = True
+        answers = True
         for number in range(LOOKS if _is_new(run_id) else 1):
-            if number and is_told:
+            if number and answers:
                 await asyncio.sleep(LOOK_GAP_SECONDS)
             async with self._database.tenant(tenant_id, read_only=True) as session:
                 record = await run_record(session, run_id)
             if record is None:
                 queued = await self._queued(tenant_id, IdRange(run_id, run_id))
-                record, is_told = (queued[0] if queued else None), queued is not None
+                record, answers = (queued[0] if queued else None), queued is not None
             if record is not None:
                 return LiveRun(record) if record.status.ended else await self._live(record)
-        if is_told:
+        if answers:
             raise UnknownRunError("this tenant has no such run")
         raise UnknownRunError(
             "the database has no such run of this tenant, and Temporal, which knows of queued runs, does not answer"
@@ -91,11 +91,11 @@ class LiveRuns:
             return None
 
     async def _live(self, record: RunRecord) -> LiveRun:
-        progress = await self._told(record)
+        progress = await self._progress_of(record)
         if isinstance(progress, str):
             is_open = (Outcome.INCOMPLETE, None)
-            found = record.collections.items()
-            reading = frozenset(key for key, result in found if (result.outcome, result.error_code) == is_open)
+            results = record.collections.items()
+            reading = frozenset(key for key, result in results if (result.outcome, result.error_code) == is_open)
             return LiveRun(record, reading=reading, trouble=progress)
         return LiveRun(
             live_record(record, progress.counts, progress.collections),
@@ -103,10 +103,10 @@ class LiveRuns:
             frozenset(key for key, result in progress.collections.items() if result.outcome is None),
         )
 
-    async def _told(self, record: RunRecord) -> SyncProgress | str:
-        known = self._silence_of(TEMPORAL) or self._silence_of(record.workflow_id)
-        if known is not None:
-            return known
+    async def _progress_of(self, record: RunRecord) -> SyncProgress | str:
+        silence = self._silence_of(TEMPORAL) or self._silence_of(record.workflow_id)
+        if silence is not None:
+            return silence
         clock = asyncio.get_running_loop().time
         until = clock() + PAGE_WAITS_SECONDS
         try:

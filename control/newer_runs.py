@@ -30,6 +30,6 @@ async def newer_runs(client: Client, task_queue: str, session: AsyncSession) -> 
         await if_there(client.get_workflow_handle(listed.id, run_id=listed.run_id).describe())
         async for listed in client.list_workflows(query, limit=MOST)
     ]
-    run_ids = {UUID(found.raw_info.first_run_id) for found in described if found is not None}
+    run_ids = {UUID(description.raw_info.first_run_id) for description in described if description is not None}
     recorded = {run_id for _, run_id in await recorded_runs.with_record(session, list(run_ids))}
     return len(run_ids - recorded)

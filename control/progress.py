@@ -26,7 +26,7 @@ async def run_progress(client: Client, task_queue: str, record: RunRecord, until
     Temporal Cloud bills queries, so a run without a worker is not queried. `until` is a time of the event loop. Raises
     `TimeoutError` and `UnreachableError`.
     """
-    wanted = Kind(SYNC_WORKFLOW, task_queue)
+    kind = Kind(SYNC_WORKFLOW, task_queue)
     handle = handle_of(client, record.workflow_id, record.run_id)
     silent = f"no worker of task queue {task_queue!r} answers"
     try:
@@ -34,8 +34,8 @@ async def run_progress(client: Client, task_queue: str, record: RunRecord, until
             description = await handle.describe()
             if description.raw_info.first_run_id != str(record.run_id):
                 return "the workflow has ended"
-            if (holder := Kind.of(description)) != wanted:
-                return held(f"workflow id {record.workflow_id}", client.namespace, holder, wanted)
+            if (holder := Kind.of(description)) != kind:
+                return held(f"workflow id {record.workflow_id}", client.namespace, holder, kind)
             if (nobody := await nobody_polls(client, task_queue, description)) is not None:
                 return nobody
     except RPCError as error:

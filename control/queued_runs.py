@@ -103,20 +103,20 @@ class QueuedRuns:
 
 class _PageLooks(Generic[RecordT]):
     def __init__(self) -> None:
-        self._asked: dict[UUID | None, tuple[float, asyncio.Task[list[RecordT] | None]]] = {}
+        self._lookups: dict[UUID | None, tuple[float, asyncio.Task[list[RecordT] | None]]] = {}
 
     async def look(self, key: UUID | None, find: Find[RecordT]) -> list[RecordT] | None:
         clock = asyncio.get_running_loop().time
-        at, task = self._asked.get(key, (0.0, None))
+        at, task = self._lookups.get(key, (0.0, None))
         if task is None or (task.done() and clock() - at >= FRESH_SECONDS):
-            task = asyncio.create_task(_told(find))
-            self._asked[key] = clock(), task
+            task = asyncio.create_task(_answer_of(find))
+            self._lookups[key] = clock(), task
         with suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(task), PAGE_WAITS_SECONDS)
         return None
 
 
-async def _told(find: Find[RecordT]) -> list[RecordT] | None:
+async def _answer_of(find: Find[RecordT]) -> list[RecordT] | None:
     with suppress(UserError, UnavailableError):
         return await find()
     return None
@@ -157,8 +157,8 @@ async def _queued(query: str, input_type: type[InputT], most: int, connect: Conn
         async with asyncio.timeout(PATIENCE_SECONDS):
             client = await connect()
             executions = [execution async for execution in client.list_workflows(query, limit=most)]
-            found = await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
-            return [started for started in found if started is not None]
+            runs = await asyncio.gather(*(_started(client, execution, input_type) for execution in executions))
+            return [started for started in runs if started is not None]
     except (ConfigurationError, RPCError, TimeoutError, UnreachableError):
         return None
 

@@ -48,25 +48,25 @@ async def start_sync(client: Client, task_queue: str, request: SyncRequest, tena
 
 async def start_or_join(
     client: Client,
-    given: "SyncRequest | PortfolioInput",
-    wanted: Kind,
+    request: "SyncRequest | PortfolioInput",
+    kind: Kind,
     attributes: TypedSearchAttributes,
     summary: str,
 ) -> StartedRun:
-    """As `start_sync`, for any workflow; `said` is its summary."""
-    workflow_id = given.workflow_id
+    """As `start_sync`, for any workflow."""
+    workflow_id = request.workflow_id
     try:
         handle = await client.start_workflow(
-            wanted.workflow_type,
-            given,
+            kind.workflow_type,
+            request,
             id=workflow_id,
-            task_queue=wanted.task_queue,
+            task_queue=kind.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             search_attributes=attributes,
             static_summary=summary,
         )
     except WorkflowAlreadyStartedError as running:
-        await refuse_other_holder(client, workflow_id, running.run_id, wanted)
+        await refuse_other_holder(client, workflow_id, running.run_id, kind)
         run_id = running.first_run_id or running.run_id
         return StartedRun(UUID(run_id), workflow_id, joined=True, handle=handle_of(client, workflow_id, UUID(run_id)))
     return StartedRun(UUID(handle.first_execution_run_id), workflow_id, joined=False, handle=handle)
@@ -77,21 +77,21 @@ def handle_of(client: Client, workflow_id: str, run_id: UUID) -> WorkflowHandle[
     return WorkflowHandle(client, workflow_id, result_run_id=str(run_id), first_execution_run_id=str(run_id))
 
 
-async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, wanted: Kind) -> None:
-    """Raises `RequestError` if the execution, without `run_id` the latest, is of another kind than `wanted`."""
+async def refuse_other_holder(client: Client, workflow_id: str, run_id: str | None, kind: Kind) -> None:
+    """Raises `RequestError` if the execution, without `run_id` the latest, is not of this `kind`."""
     description = await if_there(client.get_workflow_handle(workflow_id, run_id=run_id).describe())
     if description is not None:
-        _refuse_other(client, description, wanted)
+        _refuse_other(client, description, kind)
 
 
-def _refuse_other(client: Client, description: WorkflowExecutionDescription, wanted: Kind) -> None:
+def _refuse_other(client: Client, description: WorkflowExecutionDescription, kind: Kind) -> None:
     holder = Kind.of(description)
-    if holder != wanted:
-        raise RequestError(held(f"workflow id {description.id}", client.namespace, holder, wanted))
+    if holder != kind:
+        raise RequestError(held(f"workflow id {description.id}", client.namespace, holder, kind))
 
 
 async def request_cancel(
-    client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, wanted: Kind, requested_by: str
+    client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, kind: Kind, requested_by: str
 ) -> None:
     """Raises `NotUnderWayError`, and `RequestError` if something else holds the workflow id."""
     handle = client.get_workflow_handle(workflow_id)
@@ -100,7 +100,7 @@ async def request_cancel(
         description = await handle.describe()
         if description.status is not WorkflowExecutionStatus.RUNNING:
             raise NotUnderWayError("no such run is under way")
-        _refuse_other(client, description, wanted)
+        _refuse_other(client, description, kind)
         if run_id is not None and description.raw_info.first_run_id != str(run_id):
             raise NotUnderWayError("the run has ended; a newer one of the same selection is under way")
         await handle.signal("cancel", request)

@@ -105,7 +105,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
 
         A paused schedule stays paused; without `note`, it keeps its note.
         """
-        wanted = Schedule(
+        schedule = Schedule(
             action=ScheduleActionStartWorkflow(
                 PortfolioWorkflow.run,
                 portfolio_input,
@@ -125,7 +125,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             return ScheduleState(note=state.note if note is None else note, paused=state.paused)
 
         async with _refusals():
-            return await self._put(self._id(name), wanted, new_state, is_due=False)
+            return await self._put(self._id(name), schedule, new_state, is_due=False)
 
     async def all(self) -> tuple[list[StoredSchedule], list[str]]:
         """The schedules in order of name, and the errors of schedules that `one` refuses."""
@@ -133,16 +133,16 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             ids = [
                 listed.id async for listed in await self._client.list_schedules() if listed.id.startswith(self._prefix)
             ]
-            found: list[StoredSchedule] = []
+            schedules: list[StoredSchedule] = []
             left_out: list[str] = []
             for schedule_id in sorted(ids):
                 try:
-                    found.append(await self.one(schedule_id.removeprefix(self._prefix)))
+                    schedules.append(await self.one(schedule_id.removeprefix(self._prefix)))
                 except UnknownScheduleError:
                     continue  # deleted since it was listed
                 except RequestError as error:
                     left_out.append(str(error))
-        return found, left_out
+        return schedules, left_out
 
     async def one(self, name: str) -> StoredSchedule:
         """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours or has an invalid input."""

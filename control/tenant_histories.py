@@ -57,34 +57,36 @@ async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUI
 async def cancel_runs(client: Client, task_queue: str, tenant_id: UUID, requested_by: str) -> int:
     """Cancels the tenant's runs, and waits for their ends if a worker is there; returns their number."""
     query = f"{_query(task_queue, tenant_id)} AND ExecutionStatus = 'Running'"
-    running = [(found.id, found.run_id) async for found in client.list_workflows(query)]
-    wanted = Kind(SYNC_WORKFLOW, task_queue)
+    running = [(execution.id, execution.run_id) async for execution in client.list_workflows(query)]
+    kind = Kind(SYNC_WORKFLOW, task_queue)
     for workflow_id, _ in running:
         # The run may have ended, and another workflow that holds its id is not ours to end.
         with suppress(RequestError):
-            await request_cancel(client, workflow_id, None, "the tenant is removed", wanted, requested_by)
+            await request_cancel(client, workflow_id, None, "the tenant is removed", kind, requested_by)
     if running and await no_worker(client, task_queue) is None:
         with suppress(TimeoutError):
             async with asyncio.timeout(ENDING_SECONDS):
-                await asyncio.gather(*(_ended(client, *execution) for execution in running))
+                await asyncio.gather(*(_ended(client, workflow_id, run_id) for workflow_id, run_id in running))
     return len(running)
 
 
-async def erase_histories(client: Client, task_queue: str, tenant_id: UUID, known: Iterable[str]) -> ErasedHistories:
-    """Deletes the histories that Temporal lists, and the latest of each `known` workflow id."""
+async def erase_histories(
+    client: Client, task_queue: str, tenant_id: UUID, workflow_ids: Iterable[str]
+) -> ErasedHistories:
+    """Deletes the histories that Temporal lists, and the latest of each workflow id."""
     erased: set[tuple[str, str]] = set()
     clock = asyncio.get_running_loop().time
     ends_at = clock() + LISTED_SECONDS
     try:
         # A run that has just begun may not be listed yet.
-        wanted = Kind(SYNC_WORKFLOW, task_queue)
-        latest = {workflow_id: await _latest(client, workflow_id, wanted) for workflow_id in known}
+        kind = Kind(SYNC_WORKFLOW, task_queue)
+        latest = {workflow_id: await _latest(client, workflow_id, kind) for workflow_id in workflow_ids}
         recorded = {(workflow_id, run_id) for workflow_id, run_id in latest.items() if run_id is not None}
         while True:
             listed = {
-                (found.id, found.run_id)
+                (execution.id, execution.run_id)
                 for query in (_query(task_queue, tenant_id), _query(task_queue, tenant_id, NOTIFY_WORKFLOW, "notify"))
-                async for found in client.list_workflows(query)
+                async for execution in client.list_workflows(query)
             }
             for workflow_id, run_id in (recorded - erased) | listed:
                 await _erase(client, workflow_id, run_id)
@@ -110,9 +112,9 @@ async def _ended(client: Client, workflow_id: str, run_id: str) -> None:
         await client.get_workflow_handle(workflow_id, run_id=run_id).result()
 
 
-async def _latest(client: Client, workflow_id: str, wanted: Kind) -> str | None:
+async def _latest(client: Client, workflow_id: str, kind: Kind) -> str | None:
     description = await if_there(client.get_workflow_handle(workflow_id).describe())
-    return description.run_id if description is not None and Kind.of(description) == wanted else None
+    return description.run_id if description is not None and Kind.of(description) == kind else None
 
 
 async def _erase(client: Client, workflow_id: str, run_id: str) -> None:

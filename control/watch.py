@@ -63,7 +63,7 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
 
     async def keep(self, chosen: TenantChoice, every: timedelta) -> bool:
         """Starts or changes the watch; True if it was started."""
-        wanted = Schedule(
+        schedule = Schedule(
             action=ScheduleActionStartWorkflow(
                 WatchWorkflow.run,
                 WatchInput(chosen=chosen),
@@ -74,7 +74,7 @@ class WatchSchedule(WorkflowSchedules[WatchInput]):
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
         )
 
-        return await self._put(self._id, wanted, lambda _: ScheduleState(), is_due=True)
+        return await self._put(self._id, schedule, lambda _: ScheduleState(), is_due=True)
 
     async def delete(self) -> bool:
         """Ends the watch; True if there was one. A look under way goes on."""

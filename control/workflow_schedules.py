@@ -34,17 +34,17 @@ class WorkflowSchedules(Generic[InputT]):
         self._input_type = input_type
 
     async def _put(
-        self, schedule_id: str, wanted: Schedule, new_state: Callable[[ScheduleState], ScheduleState], *, is_due: bool
+        self, schedule_id: str, schedule: Schedule, new_state: Callable[[ScheduleState], ScheduleState], *, is_due: bool
     ) -> bool:
         """Creates the schedule, started at once if `is_due`, or changes it; True if it is new."""
 
         def changed(there: ScheduleUpdateInput) -> ScheduleUpdate:
             self._refuse_other(there.description)
-            wanted.state = new_state(there.description.schedule.state)
-            return ScheduleUpdate(wanted)
+            schedule.state = new_state(there.description.schedule.state)
+            return ScheduleUpdate(schedule)
 
         try:
-            await self._client.create_schedule(schedule_id, wanted, trigger_immediately=is_due)
+            await self._client.create_schedule(schedule_id, schedule, trigger_immediately=is_due)
         except ScheduleAlreadyRunningError:
             await self._client.get_schedule_handle(schedule_id).update(changed)
             return False
@@ -60,13 +60,13 @@ class WorkflowSchedules(Generic[InputT]):
         action = description.schedule.action
         args = action.args if isinstance(action, ScheduleActionStartWorkflow) else []
         try:
-            given: InputT
-            (given,) = await description.data_converter.decode(args, [self._input_type])
+            schedule_input: InputT
+            (schedule_input,) = await description.data_converter.decode(args, [self._input_type])
         except PayloadKeyError:
             raise
         except (ApplicationError, RuntimeError, ValueError):
             raise RequestError(f"schedule {description.id}: its input is not valid") from None
-        return given
+        return schedule_input
 
     def _refuse_other(self, there: ScheduleDescription) -> None:
         if (holder := Kind.scheduled_by(there.schedule)) != self._kind:

@@ -276,13 +276,13 @@ ORDER BY type_key, external_id
 
 async def run_record(session: AsyncSession, run_id: UUID) -> RunRecord | None:
     """An open run's counts are the sums of its merges. Raises `AmbiguousRunError`, in portfolio sessions only."""
-    found = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
-    if len(found) > 1:
-        tenants = ", ".join(str(run.tenant_id) for run in found)
+    records = await fetch(session, _ONE_RUN, RunRecord, {"run_id": run_id})
+    if len(records) > 1:
+        tenants = ", ".join(str(run.tenant_id) for run in records)
         raise AmbiguousRunError(
             f"several tenants have a run {run_id}: {tenants}; `python starter.py runs TENANT` lists one tenant's"
         )
-    return found[0] if found else None
+    return records[0] if records else None
 
 
 class RunPlace(NamedTuple):
@@ -307,8 +307,8 @@ async def question(session: AsyncSession, selection_hash: str | None = None) -> 
     """Covers a selection, or all covered collections; None before any completed run."""
     if selection_hash is None:
         return await _question_of_all(session)
-    found = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
-    return None if found is None else found.question()
+    latest = await fetch_one(session, _LATEST_COMPLETED_OF_SELECTION, SelectionRun, {"selection_hash": selection_hash})
+    return None if latest is None else latest.question()
 
 
 async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | None = None) -> Question | None:
@@ -323,33 +323,33 @@ async def _question_of_all(session: AsyncSession, type_keys: Sequence[str] | Non
     ).join_from(_COVERAGE, _RUN, using(_COVERAGE, _RUN, "tenant_id", "run_id"))
     if type_keys is not None:
         latest = latest.where(among(_COVERAGE.c.type_key, type_keys))
-    found = await fetch(session, latest.order_by(_COVERAGE.c.type_key), CoveredCollection)
-    if not found:
+    collections = await fetch(session, latest.order_by(_COVERAGE.c.type_key), CoveredCollection)
+    if not collections:
         return None
-    return Question(None, {row.type_key: CollectionBasis(row.run_id, row.run, row.collection) for row in found})
+    return Question(None, {row.type_key: CollectionBasis(row.run_id, row.run, row.collection) for row in collections})
 
 
 async def item(session: AsyncSession, type_key: str, external_id: str) -> ItemRecord | None:
     """The item's state is by the latest completed run that covers its collection."""
-    asked = await _question_of_all(session, [type_key])
+    question = await _question_of_all(session, [type_key])
     named = {"type_key": type_key, "external_id": external_id}
-    return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(asked))
+    return await fetch_one(session, _ITEM, ItemRecord, named, shape=_with_state(question))
 
 
 async def items(
-    session: AsyncSession, asked: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
+    session: AsyncSession, question: Question | None, type_keys: Sequence[str] | None = None, page: Page = EVERYTHING
 ) -> AsyncGenerator[ItemRecord, None]:
     """Streams items in the order of lists, each with its state."""
     chosen = {} if type_keys is None else {"type_keys": list(type_keys)}
     statement = _ITEMS_OF_TYPES if chosen else _ALL_ITEMS
-    shape = _with_state(asked)
+    shape = _with_state(question)
     async for record in fetch_stream(session, statement, ItemRecord, {**chosen, **page.parameters()}, shape=shape):
         yield record
 
 
 async def missing_items(
     session: AsyncSession,
-    asked: Question,
+    question: Question,
     type_keys: Sequence[str] | None = None,
     page: Page = EVERYTHING,
     *,
@@ -357,21 +357,21 @@ async def missing_items(
     confidence: Confidence | None = None,
 ) -> AsyncGenerator[MissingRecord, None]:
     """Streams missing items in the order of lists."""
-    wanted = {
+    bases = {
         key: basis
-        for key, basis in asked.collections.items()
+        for key, basis in question.collections.items()
         if (type_keys is None or key in type_keys) and confidence in (None, basis.confidence)
     }
     parameters = {
-        "listed": [key for key, basis in wanted.items() if basis.is_listed],
-        "not_listed": [key for key, basis in wanted.items() if not basis.is_listed],
-        "type_keys": list(wanted),
-        "started_at": [basis.run.started_at for basis in wanted.values()],
-        "whatever_selection": asked.selection is None,
+        "listed": [key for key, basis in bases.items() if basis.is_listed],
+        "not_listed": [key for key, basis in bases.items() if not basis.is_listed],
+        "type_keys": list(bases),
+        "started_at": [basis.run.started_at for basis in bases.values()],
+        "whatever_selection": question.selection is None,
         "evidence": list(evidence),
         **page.parameters(),
     }
-    with_state = _with_state(asked)
+    with_state = _with_state(question)
 
     def shape(row: Values) -> Values:
         del row["name_key"]
@@ -383,17 +383,17 @@ async def missing_items(
 
 
 async def collections_not_read(
-    session: AsyncSession, asked: Question, type_keys: Sequence[str] | None = None
+    session: AsyncSession, question: Question, type_keys: Sequence[str] | None = None
 ) -> list[UnreadCollectionBasis]:
     unread = {
         key: basis
-        for key, basis in asked.collections.items()
+        for key, basis in question.collections.items()
         if not basis.is_listed and (type_keys is None or key in type_keys)
     }
     parameters = {
         "type_keys": list(unread),
         "started_at": [basis.run.started_at for basis in unread.values()],
-        "whatever_selection": asked.selection is None,
+        "whatever_selection": question.selection is None,
     }
     return [
         UnreadCollectionBasis(row.type_key, unread[row.type_key], row.items, row.listed_at)
@@ -401,37 +401,37 @@ async def collections_not_read(
     ]
 
 
-async def items_first_seen_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
+async def items_first_seen_in(session: AsyncSession, question: Question) -> list[ItemRecord]:
     """Items that the question's latest run saw first, by type key and id."""
-    parameters = {"type_keys": list(asked.collections), "run_id": asked.latest.run_id}
-    return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(asked))
+    parameters = {"type_keys": list(question.collections), "run_id": question.latest.run_id}
+    return await fetch(session, _FIRST_SEEN_IN, ItemRecord, parameters, shape=_with_state(question))
 
 
-async def items_changed_in(session: AsyncSession, asked: Question) -> list[ItemRecord]:
+async def items_changed_in(session: AsyncSession, question: Question) -> list[ItemRecord]:
     """Items that the question's latest run found changed, by type key and id."""
-    latest = asked.latest
+    latest = question.latest
     parameters = {
-        "type_keys": list(asked.collections),
+        "type_keys": list(question.collections),
         "run_id": latest.run_id,
         "started_at": latest.run.started_at,
     }
-    return await fetch(session, _CHANGED_IN, ItemRecord, parameters, shape=_with_state(asked))
+    return await fetch(session, _CHANGED_IN, ItemRecord, parameters, shape=_with_state(question))
 
 
-def with_covered_state(row: Values, asked: Question | None = None) -> Values:
+def with_covered_state(row: Values, question: Question | None = None) -> Values:
     """Adds an item's state by the question, else by the row's run. The row has `COVERED_ITEM_COLUMNS`."""
     run_id, outcome, code = row.pop("covered_by"), row.pop("covered_outcome"), row.pop("covered_error_code")
     status, started_at, has_errors = (
         row.pop("covered_status"), row.pop("covered_from"), row.pop("covered_with_errors")
     )  # fmt: skip
-    if asked is not None or run_id is None:
-        return _with_state(asked)(row)
+    if question is not None or run_id is None:
+        return _with_state(question)(row)
     run = RunCoverage(RunStatus(status), started_at, has_errors)
     collection = CollectionInRun(Outcome(outcome), None if code is None else ErrorCode(code))
     return _with_state(Question(None, {row["type_key"]: CollectionBasis(run_id, run, collection)}))(row)
 
 
-def _with_state(asked: Question | None) -> Shape:
+def _with_state(question: Question | None) -> Shape:
     def shape(row: Values) -> Values:
         confirmed_at, absent_from = row.pop("missing_confirmed_at"), row.pop("absent_from")
         found_by_id = row.pop("found_by_id")
@@ -439,8 +439,8 @@ def _with_state(asked: Question | None) -> Shape:
         if not row.pop("details_complete"):
             warnings = [*row["meta"].get("warnings", []), "details are incomplete"]
             row["meta"] = {**row["meta"], "warnings": sorted(warnings)}
-        basis = None if asked is None else asked.collections.get(row["type_key"])
-        if asked is None or basis is None:
+        basis = None if question is None else question.collections.get(row["type_key"])
+        if question is None or basis is None:
             return {**row, "state": None, "confidence": None, "evidence": None}
         state = item_state(
             row["last_seen_at"],
@@ -448,7 +448,7 @@ def _with_state(asked: Question | None) -> Shape:
             basis.collection,
             found_by_id=found_by_id,
             confirmed=confirmed_at is not None and confirmed_at > row["last_seen_at"],
-            unlisted_before=asked.selection is None and absent_from is not None,
+            unlisted_before=question.selection is None and absent_from is not None,
         )
         return {**row, **state._asdict()}
 

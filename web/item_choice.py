@@ -4,7 +4,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from fastapi import Query
 
-from answers.item_filter import ItemFilter, Platform, WantedSetting
+from answers.item_filter import ItemFilter, Platform, SettingCondition
 from answers.item_states import StateChoice
 from answers.search.answer import Sought, UnknownSettingError
 from graph.catalog import UnknownCategoryError, load_catalog
@@ -45,7 +45,7 @@ class ItemChoice(NamedTuple):
         """All filters but collections; None without any. Raises `SettingTextError`."""
         found = Sought(
             words=self.name.strip() or None,
-            setting=wanted_setting(self.setting) if self.setting.strip() else None,
+            setting=setting_condition(self.setting) if self.setting.strip() else None,
             items=ItemFilter(
                 platform=Platform(self.platform) if self.platform else None,
                 kind=self.kind.strip() or None,
@@ -70,9 +70,9 @@ async def item_choice(
     return ItemChoice(name, type_key or "", category, platform, kind, state, setting)
 
 
-def wanted_setting(text: str) -> WantedSetting:
+def setting_condition(text: str) -> SettingCondition:
     """Raises `SettingTextError`."""
-    wanted = WantedSetting.of(text)
-    if not wanted.name or wanted.value == "":
+    condition = SettingCondition.of(text)
+    if not condition.name or condition.value == "":
         raise SettingTextError("a setting is NAME or NAME=VALUE, such as bitLockerEnabled=false")
-    return wanted
+    return condition

@@ -15,7 +15,7 @@ from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
-from cli.sessions import asked_of_tenant
+from cli.sessions import answer_of_tenant
 from cli.table import COLLECTION_COLUMN, Column, Shape, Table
 from configuration import load_settings
 from inventory.bounds import NAMED
@@ -57,7 +57,7 @@ def assignments(
                 cannot_say.append(record)
         return await answer.covered(session)
 
-    coverage = asked_of_tenant(settings, tenant_id, ask)
+    coverage = answer_of_tenant(settings, tenant_id, ask)
     if not coverage:
         raise NeverReadError(TENANT_NEVER_READ)
     if output_options().as_json:

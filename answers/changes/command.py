@@ -25,13 +25,13 @@ from cli.html_file import HtmlOption, check_count, check_html, collection_titles
 from cli.options import (
     MOST,
     AllTenantsOption,
-    AskedTenant,
     CategoryOption,
+    CommandTenant,
     OptionalTenantArgument,
     TagOption,
     TenantNames,
     TypeOption,
-    asked_tenants,
+    command_tenants,
     selection_of,
 )
 from cli.output_options import output_options, prints_tables, refuse_columns_without_csv
@@ -90,7 +90,7 @@ def changes(
     Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
     if since is not None and run is not None:
         raise UsageError("--since names a beginning and --run one run: give one of them")
     if asked.are_many:
@@ -115,7 +115,7 @@ class _Wanted(NamedTuple):
 
 
 async def _show_tenant(
-    settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: AskedTenant
+    settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: CommandTenant
 ) -> None:
     kept: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)

@@ -20,13 +20,13 @@ from cli import output
 from cli.basis_lines import rests_on_coverage
 from cli.options import (
     AllTenantsOption,
-    AskedTenant,
-    AskedTenants,
+    CommandTenant,
+    CommandTenants,
     LimitOption,
     OptionalTenantArgument,
     TagOption,
     TypeOption,
-    asked_tenants,
+    command_tenants,
     known_type_keys,
 )
 from cli.output_options import output_options, prints_tables
@@ -50,7 +50,7 @@ def dangling(
     Example: python starter.py dangling contoso --type conditionalAccessPolicies
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
     _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit)
 
 
@@ -67,7 +67,7 @@ def unassigned(
     Example: python starter.py unassigned --tag emea --type configurationPolicies
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
     _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit)
 
 
@@ -86,7 +86,7 @@ class _Question(NamedTuple):
 
 def _ask_each(
     settings: Settings,
-    asked: AskedTenants,
+    asked: CommandTenants,
     question: _Question,
     type_keys: TypeKeys,
     limit: int | None,
@@ -98,7 +98,7 @@ def _ask_each(
 
     together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
 
-    async def ask(database: Database, about: AskedTenant) -> None:
+    async def ask(database: Database, about: CommandTenant) -> None:
         found = await together.answer(database.portfolio, about.tenant_id)
         if found is None:
             async with references_session(database, about.tenant_id) as (session, coverage):

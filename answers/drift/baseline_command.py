@@ -16,7 +16,7 @@ from cli.basis_lines import by_reason
 from cli.errors import ExitCode, UsageError
 from cli.options import TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.output_options import output_options, prints_json, prints_tables, prints_times
-from cli.sessions import asked_of_tenant
+from cli.sessions import answer_of_tenant
 from cli.table import SHORTEST_RUN_ID, Column, Shape, print_table
 from configuration import load_settings
 from inventory.plurals import counted
@@ -73,7 +73,7 @@ def set_baseline(
             raise UsageError(f"--at: {at!r} is no time; write {TIME_FORMS}")
         return await baselines.set_moment(session, name, moment, getpass.getuser(), reason)
 
-    record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
+    record = answer_of_tenant(settings, tenant_id, ask, read_only=False)
     if output_options().as_json:
         output.print_json(record)
     elif record.kind is BaselineKind.TENANT:
@@ -97,7 +97,7 @@ def list_baselines(tenant: TenantArgument) -> None:
     """
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
-    records = asked_of_tenant(settings, tenant_id, baselines.baselines)
+    records = answer_of_tenant(settings, tenant_id, baselines.baselines)
     if output_options().as_json:
         output.print_json(*records)
         return
@@ -116,7 +116,7 @@ def drop_baseline(tenant: TenantArgument, name: NameArgument) -> None:
     """
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
-    asked_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
+    answer_of_tenant(settings, tenant_id, lambda session: baselines.drop_baseline(session, name), read_only=False)
     output.print_result({"tenant_id": str(tenant_id), "name": name, "dropped": True}, f"baseline {name} dropped")
 
 

@@ -25,14 +25,14 @@ from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
     AllTenantsOption,
-    AskedTenant,
-    AskedTenants,
+    CommandTenant,
+    CommandTenants,
     LimitOption,
     OptionalTenantArgument,
     TagOption,
     TenantNames,
     TypeOption,
-    asked_tenants,
+    command_tenants,
     complete_tenant_name,
     known_type_keys,
     tenant_id_of,
@@ -104,7 +104,7 @@ def show_drift(
     Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=all_tenants)
+    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
     wanted = known_type_keys(type_keys)
     check_html(html)
     if html is not None:
@@ -114,12 +114,12 @@ def show_drift(
     golden_id = None if golden is None else tenant_id_of(settings, golden)
     if asked.are_many and golden_id is not None:
         others = (named for named in asked.tenants if named.tenant_id != golden_id)
-        asked = AskedTenants(tuple(others), are_many=True)
+        asked = CommandTenants(tuple(others), are_many=True)
     shown = output_options()
     rows = RowLimit(limit, asks_all=True)
     is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
-    async def ask(database: Database, about: AskedTenant) -> None:
+    async def ask(database: Database, about: CommandTenant) -> None:
         sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
         evaluated = await without_collisions(partial(_evaluated, database, settings, sought))
         is_shown = partial(_is_asked_for, severities=severities, everything=everything)
@@ -135,7 +135,7 @@ def show_drift(
     ask_each(settings, asked, ask, pool_size=2, limit=rows)
 
 
-def _check_one_page(asked: AskedTenants, limit: int | None) -> None:
+def _check_one_page(asked: CommandTenants, limit: int | None) -> None:
     if asked.are_many:
         raise UsageError("--html is about one tenant: give it with TENANT")
     if limit is not None:

@@ -17,7 +17,7 @@ from cli import output
 from cli.errors import UsageError
 from cli.options import TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_tables, prints_times
-from cli.sessions import asked_of_tenant
+from cli.sessions import answer_of_tenant
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
 from inventory.bounds import ID_BEGINNING
@@ -78,7 +78,7 @@ def decide(
         return await record_decision(session, tenant_id, str(fingerprint), new)
 
     try:
-        record = asked_of_tenant(settings, tenant_id, ask, read_only=False)
+        record = answer_of_tenant(settings, tenant_id, ask, read_only=False)
     except DecisionOverError:
         raise UsageError(f"--until: {until} is over already") from None
     output.print_result(record, _decision_line(record))
@@ -118,7 +118,7 @@ def list_decisions(
     """
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
-    records = asked_of_tenant(
+    records = answer_of_tenant(
         settings, tenant_id, lambda session: decisions(session, tenant_id, with_earlier=everything)
     )
     holding = sum(record.state is DecisionState.HOLDS for record in records)

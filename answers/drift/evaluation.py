@@ -141,7 +141,7 @@ async def _since(
             expected -= 1
             if version.version != expected:
                 break
-            found = {key_of(deviation): deviation for deviation in deviations(before, version.said, rules)}
+            found = {key_of(deviation): deviation for deviation in deviations(before, version.document, rules)}
             earlier.append((version.observed_at, found))
     began = {key_of(deviation): first_seen(deviation, candidate.since, earlier) for deviation in new}
     came_back = candidate.came_back_at

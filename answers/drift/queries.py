@@ -55,7 +55,7 @@ class EarlierVersion(NamedTuple):
 
     version: int
     observed_at: datetime
-    said: DriftDocument
+    document: DriftDocument
 
 
 class Finding(NamedTuple):

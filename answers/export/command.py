@@ -16,7 +16,7 @@ from cli import output
 from cli.errors import ExitCode
 from cli.options import CategoryOption, TenantArgument, TypeOption, selection_of, tenant_id_of
 from cli.output_options import output_options, prints_times
-from cli.sessions import asked_of_tenant
+from cli.sessions import answer_of_tenant
 from cli.spool import DocumentSpool, KeptDocument
 from cli.stale_lines import say_stale
 from configuration import load_settings
@@ -67,7 +67,7 @@ def export(
             moment = None if at is None else await moment_of(session, at, output.time_zone())
             return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
 
-        basis = asked_of_tenant(settings, tenant_id, ask)
+        basis = answer_of_tenant(settings, tenant_id, ask)
         _write(files, kept, wanted, decoded=decoded)
     record = ExportRecord(
         tenant_id=tenant_id,

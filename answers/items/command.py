@@ -24,25 +24,25 @@ from cli.item_options import (
     StateOption,
     chosen_type_keys,
     item_filter,
-    wanted_setting,
+    setting_condition,
 )
 from cli.options import (
     AllTenantsOption,
-    AskedTenant,
-    AskedTenants,
     CategoryOption,
+    CommandTenant,
+    CommandTenants,
     LimitOption,
     OptionalTenantArgument,
     SelectionOption,
     TagOption,
     TypeOption,
-    asked_tenants,
+    command_tenants,
     known_type_keys,
 )
 from cli.output_options import output_options, prints_tables
 from cli.stale_lines import say_stale
 from cli.table import Column, Shape, Table, print_table
-from cli.tenant_walk import RowLimit, ask_each, asked_session
+from cli.tenant_walk import RowLimit, ask_each, read_session
 from configuration import load_settings
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ
 from inventory.missing import Confidence, EvidenceKind
@@ -88,9 +88,9 @@ def items(
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+    asked = command_tenants(settings, tenant, tags, everyone=everyone)
     _refuse_place(after, selection, asked)
-    sought = Sought(name, wanted_setting(setting), None, item_filter(platform, kind, state))
+    sought = Sought(name, setting_condition(setting), None, item_filter(platform, kind, state))
     listing = _Listing(
         None if sought == Sought() else sought,
         chosen_type_keys(type_keys, categories),
@@ -144,7 +144,7 @@ def missing(
     Example: python starter.py missing contoso
     """
     settings = load_settings()
-    asked = asked_tenants(settings, tenant, tags, everyone=everyone)
+    asked = command_tenants(settings, tenant, tags, everyone=everyone)
     _refuse_place(after, selection, asked)
     wanted = known_type_keys(type_keys)
     place = _place(after)
@@ -157,8 +157,8 @@ def missing(
         else evidence or (list(EvidenceKind) if output_options().is_data else LOOKED_FOR)
     )
 
-    async def show(database: Database, tenant: AskedTenant) -> None:
-        async with asked_session(database, tenant) as session:
+    async def show(database: Database, tenant: CommandTenant) -> None:
+        async with read_session(database, tenant) as session:
             found = await answer.missing(
                 session, selection, wanted, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
             )
@@ -179,7 +179,7 @@ def missing(
     ask_each(settings, asked, show, limit=rows)
 
 
-def _refuse_place(after: str | None, selection: str | None, asked: AskedTenants) -> None:
+def _refuse_place(after: str | None, selection: str | None, asked: CommandTenants) -> None:
     for option, given in (("--after", after), ("--selection", selection)):
         if given is not None and asked.are_many:
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
@@ -195,8 +195,8 @@ def _place(after: str | None) -> tuple[str, str] | None:
     return type_key, external_id
 
 
-async def _show_items(listing: _Listing, database: Database, tenant: AskedTenant) -> None:
-    async with asked_session(database, tenant) as session:
+async def _show_items(listing: _Listing, database: Database, tenant: CommandTenant) -> None:
+    async with read_session(database, tenant) as session:
         found = await answer.items(
             session,
             listing.selection,

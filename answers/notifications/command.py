@@ -18,7 +18,7 @@ from cli import output
 from cli.errors import ExitCode, UsageError
 from cli.options import TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import prints_json, prints_tables, prints_times
-from cli.sessions import asked_of_tenant
+from cli.sessions import answer_of_tenant
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from delivery.message import trial_message
@@ -161,7 +161,7 @@ def unsnooze(
 
 def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:
     settings = load_settings()
-    return asked_of_tenant(settings, tenant_id_of(settings, tenant), ask, read_only=read_only)
+    return answer_of_tenant(settings, tenant_id_of(settings, tenant), ask, read_only=read_only)
 
 
 def _about(record: SnoozeRecord) -> str:

@@ -39,7 +39,7 @@ from cli.options import (
     tenant_id_of,
 )
 from cli.output_options import output_options, prints_json, prints_tables
-from cli.sessions import asked_of_tenant, without_collisions
+from cli.sessions import answer_of_tenant, without_collisions
 from cli.table import Column, Shape, print_table
 from configuration import Settings, load_settings
 from inventory.visible_text import visible
@@ -101,7 +101,7 @@ def make_plan(
         raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
     wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
     if baseline is not None:
-        here, known = asked_of_tenant(settings, here, lambda session: answer.source_baseline(session, here, baseline))
+        here, known = answer_of_tenant(settings, here, lambda session: answer.source_baseline(session, here, baseline))
         wanted = wanted._replace(baseline=known)
     if here in chosen and version is None and wanted.baseline is None:
         raise UsageError(
@@ -152,7 +152,7 @@ def show_plan(
     """
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
-    record, content = asked_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
+    record, content = answer_of_tenant(settings, tenant_id, lambda session: answer.plan_called(session, plan))
     print_plan(record, content, fields=fields, requests=requests)
 
 
@@ -167,7 +167,7 @@ def list_plans(tenant: TenantArgument) -> None:
     tenant_id = tenant_id_of(settings, tenant)
     names = TenantNames.load(settings)
     target = TenantRecord(tenant_id=tenant_id, name=names.of(tenant_id))
-    records = asked_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
+    records = answer_of_tenant(settings, tenant_id, lambda session: answer.plans(session, target, names.of))
     nothing = "no plan for this tenant; python starter.py promote plan SOURCE TARGET makes one"
     print_table(_PLAN_COLUMNS, records, record=PlanRecord, if_none=nothing)
 
@@ -184,7 +184,7 @@ def approve_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOptio
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     check_reason(reason)
-    record, refusals = asked_of_tenant(
+    record, refusals = answer_of_tenant(
         settings, tenant_id, lambda session: answer.approve(session, plan, person(), reason), read_only=False
     )
     for refusal in refusals:
@@ -207,7 +207,7 @@ def reject_plan(tenant: TenantArgument, plan: PlanArgument, reason: ReasonOption
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     check_reason(reason)
-    record = asked_of_tenant(
+    record = answer_of_tenant(
         settings, tenant_id, lambda session: answer.reject(session, plan, person(), reason), read_only=False
     )
     output.print_result(record, f"plan {record.plan_id} rejected")

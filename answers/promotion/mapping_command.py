@@ -13,7 +13,7 @@ from cli import output
 from cli.errors import UsageError
 from cli.options import complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
-from cli.sessions import asked_of_tenant, without_collisions
+from cli.sessions import answer_of_tenant, without_collisions
 from cli.table import COLLECTION_COLUMN, Column, print_table
 from configuration import Settings, load_settings
 from inventory.references import NOT_READ
@@ -73,7 +73,7 @@ def map_references(
 
 
 def _print_mappings(settings: Settings, here: UUID, there: UUID) -> None:
-    records = asked_of_tenant(settings, there, lambda session: answer.mappings(session, here))
+    records = answer_of_tenant(settings, there, lambda session: answer.mappings(session, here))
     nothing = "nothing is mapped; --type KEY --from ID --to ID --reason TEXT maps an object"
     print_table(_MAPPING_COLUMNS, records, record=MappingRecord, if_none=nothing)
 

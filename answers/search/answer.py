@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.coverage.answer import Extent
 from answers.coverage.answer import unread_collections as unread_of_tenants
 from answers.coverage.records import UnreadCollections
-from answers.item_filter import ItemFilter, WantedSetting
+from answers.item_filter import ItemFilter, SettingCondition
 from answers.item_kinds import with_kind
 from answers.item_states import StateChoice
 from answers.object_names import setting_names
@@ -47,7 +47,7 @@ class Sought(NamedTuple):
     """`words` are of a name."""
 
     words: str | None = None
-    setting: WantedSetting | None = None
+    setting: SettingCondition | None = None
     type_keys: Sequence[str] | None = None
     items: ItemFilter = ItemFilter()
 
@@ -182,7 +182,7 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
 
 
 async def tenant_settings(
-    session: AsyncSession, wanted: WantedSetting, tenant_ids: Collection[UUID]
+    session: AsyncSession, wanted: SettingCondition, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
     """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
 

@@ -23,7 +23,7 @@ from cli.item_options import (
     StateOption,
     chosen_type_keys,
     item_filter,
-    wanted_setting,
+    setting_condition,
 )
 from cli.options import (
     MOST,
@@ -86,7 +86,7 @@ def search(
     settings = load_settings()
     tenant_ids = _tenant_ids(settings, tenants, tags)
     keys = chosen_type_keys(type_keys, categories)
-    sought = Sought(text, wanted_setting(setting), keys, item_filter(platform, kind, state))
+    sought = Sought(text, setting_condition(setting), keys, item_filter(platform, kind, state))
     asyncio.run(_search(settings, sought, tenant_ids, limit))
 
 
@@ -115,8 +115,8 @@ def settings(
     Example: python starter.py settings bitLockerEnabled=false
     """
     configured = load_settings()
-    wanted = wanted_setting(setting)
-    if wanted is None:
+    condition = setting_condition(setting)
+    if condition is None:
         raise UsageError("say which setting")
     tenant_ids = _tenant_ids(configured, tenants, tags)
     names_of_tenants = TenantNames.load(configured)
@@ -124,7 +124,7 @@ def settings(
     async def ask() -> NamedSettings:
         async with opened_database(configured) as database:
             async with database.portfolio() as session:
-                settings = NamedSettings(await answer.tenant_settings(session, wanted, tenant_ids), {})
+                settings = NamedSettings(await answer.tenant_settings(session, condition, tenant_ids), {})
                 catalogs = await answer.catalogs(session)
             for tenant_id in catalogs:
                 try:

@@ -197,7 +197,7 @@ async def found_items(
     States are relative to the question of one tenant, else to each collection's latest run.
     """
     parameters = wanted.parameters()
-    shape = partial(with_covered_state, asked=question)
+    shape = partial(with_covered_state, question=question)
     statement = _statement(frozenset(parameters) | ({"unseen"} if wanted.is_seen is False else set()))
     async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
         async for item in items:

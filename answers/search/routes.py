@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
 from answers.coverage.records import UnreadCollections
-from answers.item_filter import WantedSetting
+from answers.item_filter import SettingCondition
 from answers.item_kinds import title_of, told_kind
 from answers.pages import grouped
 from answers.search import answer
@@ -182,7 +182,7 @@ async def settings_csv(
 async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -> list[TenantSetting]:
     if not setting.strip():
         raise SettingTextError("say which setting")
-    wanted = WantedSetting(setting.strip(), value.strip() or None)
+    wanted = SettingCondition(setting.strip(), value.strip() or None)
     found = await answer.tenant_settings(scope.session, wanted, _tenant_ids(scope, tag))
     names, order = scope.tenants.names(), list(SettingState)
     return sorted(found, key=lambda tenant: (order.index(tenant.state), names[tenant.tenant_id].casefold()))

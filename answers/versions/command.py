@@ -17,7 +17,7 @@ from cli import output
 from cli.errors import UsageError
 from cli.options import MOST, TenantArgument, complete_type_key, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables, prints_times, refuse_columns_without_csv
-from cli.sessions import asked_of_tenant, find_item
+from cli.sessions import answer_of_tenant, find_item
 from cli.stale_lines import stale_words
 from cli.table import Column, Shape, print_table
 from configuration import load_settings
@@ -70,7 +70,7 @@ def show_versions(
             await answer.unpin(session, type_key, external_id, unpin, getpass.getuser())
         return await answer.history(session, type_key, external_id)
 
-    records = asked_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
+    records = answer_of_tenant(settings, tenant_id, ask, read_only=pin is None and unpin is None)
     if output_options().as_json:
         output.print_json(*records)
         return
@@ -135,7 +135,7 @@ def show(
         is_machine = raw or output_options().as_json
         return *shown, [] if is_machine else await answer.readable(session, type_key, shown[1])
 
-    record, document, lines = asked_of_tenant(settings, tenant_id, ask)
+    record, document, lines = answer_of_tenant(settings, tenant_id, ask)
     if output_options().as_json:
         output.print_json({**record.model_dump(mode="json"), "document": orjson.Fragment(document)})
         return
@@ -188,7 +188,7 @@ def diff(
     async def ask(session: AsyncSession) -> ComparedVersions | None:
         return await answer.compare(session, type_key, await find_item(session, type_key, item), older, newer)
 
-    compared = asked_of_tenant(settings, tenant_id, ask)
+    compared = answer_of_tenant(settings, tenant_id, ask)
     if compared is None:
         output.stderr.print("version 1 is the first: there is nothing before it", style="dim")
         return

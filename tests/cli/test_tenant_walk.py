@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from answers.dependencies.tenants_together import TenantsTogether
 from cli.app import app
-from cli.options import AskedTenant, AskedTenants
+from cli.options import CommandTenant, CommandTenants
 from cli.output import print_json
 from cli.output_options import OutputOptions, using
 from cli.table import Column, print_table
@@ -255,17 +255,17 @@ def walk(
     database_url: str, monkeypatch: pytest.MonkeyPatch, answers: Sequence[Exception | None], *, are_many: bool = True
 ) -> int:
     """Asks tenants a, b, …: each prints a line, then raises its answer, if any. Returns the exit code."""
-    tenants = tuple(AskedTenant(UUID(int=number), chr(ord("a") + number)) for number in range(len(answers)))
+    tenants = tuple(CommandTenant(UUID(int=number), chr(ord("a") + number)) for number in range(len(answers)))
     monkeypatch.setenv("DATABASE_URL", database_url)
 
-    async def ask(database: Database, tenant: AskedTenant) -> None:
+    async def ask(database: Database, tenant: CommandTenant) -> None:
         print_json({"tenant": tenant.name})
         if (error := answers[tenant.tenant_id.int]) is not None:
             raise error
 
     try:
         with using(OutputOptions(as_json=True)):
-            ask_each(Settings(), AskedTenants(tenants, are_many), ask)
+            ask_each(Settings(), CommandTenants(tenants, are_many), ask)
     except typer.Exit as ended:
         return ended.exit_code
     return 0
@@ -321,14 +321,14 @@ def test_no_tenant_is_asked_after_an_error_that_concerns_all(
 def test_sorted_rows_omit_failed_tenants(
     database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tenants = tuple(AskedTenant(UUID(int=number), name) for number, name in enumerate("abc"))
+    tenants = tuple(CommandTenant(UUID(int=number), name) for number, name in enumerate("abc"))
     monkeypatch.setenv("DATABASE_URL", database_url)
 
-    async def ask(database: Database, tenant: AskedTenant) -> None:
+    async def ask(database: Database, tenant: CommandTenant) -> None:
         print_table((Column("name", "name"),), [{"name": tenant.name}])
         if tenant.name == "b":
             raise RuntimeError("no answer")
 
     with using(OutputOptions(as_csv=True, sort=("-name",))), pytest.raises(typer.Exit):
-        ask_each(Settings(), AskedTenants(tenants, are_many=True), ask)
+        ask_each(Settings(), CommandTenants(tenants, are_many=True), ask)
     assert capsys.readouterr().out.splitlines() == ["name", "c", "a"]

@@ -20,7 +20,7 @@ from answers.coverage.answer import Extent, unread_collections
 from answers.dependencies import queries as dependencies
 from answers.drift.baseline_queries import latest_ended_run
 from answers.drift.queries import drift_in_numbers
-from answers.item_filter import ItemFilter, WantedSetting
+from answers.item_filter import ItemFilter, SettingCondition
 from answers.item_states import StateChoice
 from answers.items import queries as items
 from answers.notifications.queries import newest_notifications
@@ -281,7 +281,7 @@ async def test_missing_items_of_all_tenants_are_counted_by_the_absence_index(
 
 
 async def test_names_and_settings_of_tenants_are_read_by_index(filled: Database, explained: Explained) -> None:
-    setting, word = WantedSetting("a_setting77", None), observation(7).display_name
+    setting, word = SettingCondition("a_setting77", None), observation(7).display_name
     assert word is not None
     for session_of in (filled.portfolio(), filled.portfolio([MINE]), filled.tenant(MINE, read_only=True)):
         async with session_of as session:

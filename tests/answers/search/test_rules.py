@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answers.item_filter import Platform, WantedSetting, platforms
+from answers.item_filter import Platform, SettingCondition, platforms
 from answers.search.records import SettingState, SettingValue
 from answers.search.rules import alike, meant, patterns, setting_state
 from inventory.name_key import name_key
@@ -86,7 +86,7 @@ def test_suggestions_resemble_the_typed_text_only_if_none_contains_it() -> None:
     ],
 )
 def test_wanted_values_include_their_stored_spelling(text: str, names: list[str], expected: list[str] | None) -> None:
-    assert WantedSetting.of(text).values(names) == expected
+    assert SettingCondition.of(text).values(names) == expected
 
 
 def matches(key: str, pattern: str) -> bool:
