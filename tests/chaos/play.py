@@ -20,6 +20,7 @@ from tests.chaos import invariants
 from tests.chaos.hostile import hostile
 from tests.chaos.rig import Rig, selection_of
 from tests.chaos.schedule import COLLECTIONS, DETAILS, Edit, Event, Schedule, Start
+from tests.deadlines import DEADLINE_SECONDS
 from tests.readable_history import readable
 
 WATCH_SECONDS = 1.0
@@ -116,8 +117,11 @@ class Play:
         await asyncio.to_thread(self._edit_now, edit)
 
     async def _look_at_logs(self, at: float) -> None:
+        """Without faults of its own, a seed repeats a look that fails: another seed's crash can hit all its looks."""
         await asyncio.sleep(at)
-        await self._rig.look(self._tenant)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not await self._rig.look(self._tenant) and not self.schedule.faults:
+                pass
 
     async def _move_rows(self, held_seconds: float) -> None:
         """Moves rows by writing to them: a write that waits for a row must find the row's new place, or it is lost."""

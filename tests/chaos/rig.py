@@ -167,8 +167,11 @@ class Rig:
         await self.wait_for(run)
         return run.run_id
 
-    async def look(self, tenant: SimulatedTenant) -> None:
-        """Looks once at the tenant's audit logs, with any result. Raises `TimeoutError` if the look does not end."""
+    async def look(self, tenant: SimulatedTenant) -> bool:
+        """Looks once at the tenant's audit logs; returns whether the look succeeded.
+
+        Raises `TimeoutError` if the look does not end.
+        """
         started = await self.retry_until_answered(
             partial(
                 self.client.start_workflow,
@@ -180,14 +183,17 @@ class Rig:
             )
         )
 
-        async def result() -> None:
-            with suppress(WorkflowFailureError):
+        async def result() -> bool:
+            try:
                 looked = await started.result(rpc_timeout=timedelta(minutes=1))
-                self.events["looks"] += looked.looked
-                self.events["items_read_by_a_look"] += looked.read + looked.gone
+            except WorkflowFailureError:
+                return False
+            self.events["looks"] += looked.looked
+            self.events["items_read_by_a_look"] += looked.read + looked.gone
+            return looked.looked > 0
 
         async with asyncio.timeout(DEADLINE_SECONDS):
-            await self.retry_until_answered(result)
+            return await self.retry_until_answered(result)
 
     async def cancel(self, run: StartedRun, requested_by: str) -> None:
         """Signals a run to cancel, if it is still under way."""
