@@ -27,16 +27,23 @@ staged AS MATERIALIZED (
     ORDER BY type_key, external_id, staged_at DESC
 ),
 
--- The items before the update.
 -- The planner takes a wave for one row, and would read all rows of a growing table that was small when it was last
 -- analysed. So each row is looked up (LATERAL … LIMIT). The same holds below.
+-- In a collection's first listing no item's look-up can hit.
+with_items AS MATERIALIZED (
+    SELECT type_key FROM (SELECT DISTINCT type_key FROM staged) AS listed CROSS JOIN LATERAL (
+        SELECT FROM inventory_item AS one WHERE one.type_key = listed.type_key LIMIT 1
+    ) AS item
+),
+
+-- The items before the update.
 before AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.list_hash, item.details_complete,
         item.details_read_at, item.stale_asks, item.stale_asked_at, item.last_seen_at, item.last_seen_run_id,
         item.content_observed_at, item.content_observed_run_id
-    FROM staged CROSS JOIN LATERAL (
+    FROM staged JOIN with_items USING (type_key) CROSS JOIN LATERAL (
         SELECT * FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (staged.type_key, staged.external_id) LIMIT 1
+        WHERE (one.type_key, one.external_id) = (with_items.type_key, staged.external_id) LIMIT 1
     ) AS item
 ),
 

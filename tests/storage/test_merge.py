@@ -17,6 +17,9 @@ from tests.storage.support import begin, end, items, land, observation, sync
 
 TENANT = uuid4()
 
+_SCANS = text("SELECT idx_scan FROM pg_stat_xact_user_tables WHERE relname = 'inventory_item'")
+"""This connection's index scans that PostgreSQL has not summed up yet: only their growth in a transaction counts."""
+
 
 async def _versions(database: Database) -> list[tuple[str, int]]:
     async with database.tenant(TENANT) as session:
@@ -102,6 +105,21 @@ async def test_fetch_token_with_fewer_rows_than_promised_merges_nothing(database
             await merging.merge(session, run.run_id, token, promised_rows=2)
     assert await items(database, TENANT) == {}
     assert await _count(database, "merged_wave") == 0
+
+
+async def test_first_listing_of_a_collection_looks_no_item_up(database: Database) -> None:
+    run = await begin(database, TENANT, "a", "b")
+    scans = []
+    for wave in range(2):
+        token, wave_items = uuid4(), [observation("a", f"{wave}-{number}") for number in range(50)]
+        async with database.tenant(TENANT) as session:
+            await staging.stage(session, run.run_id, token, [*wave_items, observation("b", f"{wave}")])
+        async with database.tenant(TENANT) as session:
+            before = (await session.execute(_SCANS)).scalar_one()
+            merged = await merging.merge(session, run.run_id, token, promised_rows=51)
+            scans.append((await session.execute(_SCANS)).scalar_one() - before)
+        assert merged.created == 51
+    assert scans[1] - scans[0] >= 51, "a look-up for each item of the second wave only"
 
 
 async def _staged(database: Database, run: RunIdentity, *waves: list[Observation]) -> list[UUID]:
