@@ -156,13 +156,13 @@ async def missing_search_attributes(client: Client) -> dict[str, IndexedValueTyp
             return None
         raise refused(client, error) from None
     there = listed.custom_attributes
-    wanted = {key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type] for key in ALL}
-    if other := [name for name, kind in wanted.items() if there.get(name, kind) != kind]:
+    attributes = {key.name: _INDEXED_VALUE_TYPES[key.indexed_value_type] for key in ALL}
+    if other := [name for name, kind in attributes.items() if there.get(name, kind) != kind]:
         raise UnreachableError(
             f"namespace {client.namespace!r} has search attributes of other types: {', '.join(other)};"
             " give this product a namespace of its own, and set TEMPORAL_NAMESPACE"
         )
-    return {name: kind for name, kind in wanted.items() if name not in there}
+    return {name: kind for name, kind in attributes.items() if name not in there}
 
 
 async def check_database(database: "Database") -> None:

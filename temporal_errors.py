@@ -94,11 +94,11 @@ def connection_failure(error: Exception, address: str, namespace: str) -> str:
 
 
 def refusal_in(text: str, address: str, namespace: str) -> str | None:
-    found = _STATUS_IN_TEXT.search(text)
-    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found["code"]).upper() if found else ""
-    if found is None or code not in RPCStatusCode.__members__:
+    status = _STATUS_IN_TEXT.search(text)
+    code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", status["code"]).upper() if status else ""
+    if status is None or code not in RPCStatusCode.__members__:
         return None
-    return _in_words(RPCStatusCode[code], found["message"], address, namespace)
+    return _in_words(RPCStatusCode[code], status["message"], address, namespace)
 
 
 def no_answer(address: str, seconds: float) -> str:

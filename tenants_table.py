@@ -54,14 +54,14 @@ class TableSource:
         """Raises as `entries`."""
         return next((entry for entry in self.entries() if entry["id"] == str(tenant_id)), None)
 
-    def change(self, wanted: TenantChange) -> bool:
+    def change(self, tenant_change: TenantChange) -> bool:
         """Adds, replaces or removes an entry; False if nothing changed.
 
         Raises `TenantsFileError` if the table would be invalid, and as `entries`.
         """
-        if wanted.entry is not None:
-            refuse_references(wanted.entry)
-        changed = configured_tenants.change(self._url, wanted, self.valid)
+        if tenant_change.entry is not None:
+            refuse_references(tenant_change.entry)
+        changed = configured_tenants.change(self._url, tenant_change, self.valid)
         self._asked_at = -LOOK_SECONDS
         return changed
 

@@ -351,10 +351,10 @@ def activities(
     upserting = UpsertActivities(database, observers)
     confirming = ConfirmActivities(graph, database, catalog, tenants, observers)
     sweeping = SweepActivities(database, client, run_metrics)
-    given = RetentionInput.within(
+    limits = RetentionInput.within(
         settings.version_retention_days, settings.version_retention_count, settings.run_retention_days
     )
-    retaining = RetentionActivities(database, RetentionLimits(given.older_than, given.kept, given.runs_older_than))
+    retaining = RetentionActivities(database, RetentionLimits(limits.older_than, limits.kept, limits.runs_older_than))
     portfolios = PortfolioActivities(database, tenants, client, settings.portfolio_tenants_at_once)
     watching = WatchActivities(graph, database, catalog, tenants, observers)
     notifying = NotificationActivities(

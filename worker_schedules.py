@@ -63,19 +63,19 @@ async def _keep_schedule(
 
     A schedule of another kind stays; to change it raises `UnreachableError`.
     """
-    schedule_id, wanted = f"tenant-inventory-{action.id}", Kind(str(action.workflow), action.task_queue)
+    schedule_id, kind = f"tenant-inventory-{action.id}", Kind(str(action.workflow), action.task_queue)
     handle = client.get_schedule_handle(schedule_id)
 
     def changed(schedule: Schedule, there: ScheduleUpdateInput) -> ScheduleUpdate:
         holder = Kind.scheduled_by(there.description.schedule)
-        if holder != wanted:
-            raise UnreachableError(held(f"schedule id {schedule_id}", client.namespace, holder, wanted))
+        if holder != kind:
+            raise UnreachableError(held(f"schedule id {schedule_id}", client.namespace, holder, kind))
         return ScheduleUpdate(schedule)
 
     try:
         if interval is None:
             with suppress(RPCError):
-                if Kind.scheduled_by((await handle.describe()).schedule) == wanted:
+                if Kind.scheduled_by((await handle.describe()).schedule) == kind:
                     await handle.delete()
             return
         schedule = Schedule(

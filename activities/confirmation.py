@@ -63,13 +63,13 @@ class ConfirmActivities(GraphActivities):
             failures = {item: self._failure(item, answer) for item, answer in answers.items()}
             known = [failure for failure in failures.values() if failure is not None]
             await self._pace.heed(request.tenant_id, family, known)
-            found = {item: answers[item] for item, failure in failures.items() if failure is None}
-            found = {item: answer for item, answer in found.items() if _is_there(answer)}
+            existing = {item: answers[item] for item, failure in failures.items() if failure is None}
+            existing = {item: answer for item, answer in existing.items() if _is_there(answer)}
             again = 0
-            if found and not _in_turn(family):
-                again = len(found)
-                found = await self._ask_again(tenant, request, list(found), admission)
-            read_anew = await self._read_anew(tenant, found) if found else {}
+            if existing and not _in_turn(family):
+                again = len(existing)
+                existing = await self._ask_again(tenant, request, list(existing), admission)
+            read_anew = await self._read_anew(tenant, existing) if existing else {}
             result = await self._recorded(request, answers, failures, read_anew)
             return result.model_copy(update={"requests": result.requests + again})
 
@@ -156,9 +156,9 @@ class ConfirmActivities(GraphActivities):
     ) -> ConfirmMissingResult:
         settled = [item for item, failure in failures.items() if failure is None]
         gone = [item for item in settled if not _is_there(answers[item])]
-        found = [item for item in settled if _is_there(answers[item])]
+        existing = [item for item in settled if _is_there(answers[item])]
         async with self._database.tenant(request.tenant_id) as session:
-            await confirming.record_found(session, request.run_id, [item for item in found if item not in read_anew])
+            await confirming.record_found(session, request.run_id, [item for item in existing if item not in read_anew])
             await confirming.record_gone(session, request.run_id, gone)
             if read_anew:
                 await merging.merge_found(
@@ -167,16 +167,16 @@ class ConfirmActivities(GraphActivities):
                     list(read_anew.values()),
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-            await confirming.mark_found_by_id(session, request.run_id, found)
+            await confirming.mark_found_by_id(session, request.run_id, existing)
             pending = await details.count_pending(session, request.run_id, request.type_keys) if read_anew else {}
             remaining = await confirming.count_unlisted(session, request.run_id, request.type_keys)
             await runs.renew_lease(session, request.run_id, LEASE)
-        found_of, gone_of = (Counter(item.type_key for item in items) for items in (found, gone))
+        existing_of, gone_of = (Counter(item.type_key for item in items) for items in (existing, gone))
         return ConfirmMissingResult(
             requests=len(answers),
             collections={
                 type_key: ConfirmedShare(
-                    found=found_of[type_key],
+                    found=existing_of[type_key],
                     gone=gone_of[type_key],
                     left=remaining.get(type_key, 0),
                     pending=pending.get(type_key, 0),

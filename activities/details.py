@@ -91,11 +91,11 @@ class DetailActivities(GraphActivities):
         Ends early if no further batch helps now. PostgreSQL keeps the progress, so no attempt repeats another's work.
         """
         refused = self._requested.unknown([share.type_key for share in request.shares], request.api_version)
-        known = [share for share in request.shares if share.type_key not in refused]
+        readable = [share for share in request.shares if share.type_key not in refused]
         fetched = FetchDetailsResult()
-        if known:
-            fetched = await self._fetched(request.model_copy(update={"shares": known}))
-        unknown = [share for share in request.shares if share not in known]
+        if readable:
+            fetched = await self._fetched(request.model_copy(update={"shares": readable}))
+        unknown = [share for share in request.shares if share not in readable]
         if not unknown or fetched.paced is not None or fetched.too_large:
             return fetched
         shares = [Share(share.type_key, share.part, share.of) for share in unknown]
@@ -304,9 +304,9 @@ class DetailActivities(GraphActivities):
         whole = [item for item in items if item.observation is not None and not item.stale]
         stale = [item for item in items if item.observation is not None and item.stale]
         gone_items = [item for item in items if item.reading.gone]
-        rest = [item for item in items if item not in whole and not item.reading.gone]
+        failed = [item for item in items if item not in whole and not item.reading.gone]
         # Computed before a connection is held.
-        noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in rest])
+        noted = await crunch(request.tenant_id, lambda: [_noted(item) for item in failed])
         async with self._database.tenant(request.tenant_id) as session:
             earlier = await merging.claim(session, request.run_id, request.wave_token)
             if earlier is not None:
@@ -325,14 +325,14 @@ class DetailActivities(GraphActivities):
                 )
             await details.drop(session, request.run_id, [item.pending for item in (*done, *gone_items)])
             merged = {id(item) for item in stale}
-            failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in rest]
+            failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in failed]
             await details.note(session, request.run_id, noted, failures_of)
             remaining = await details.left(session, request.run_id, shares)
             if not await runs.renew_lease(session, request.run_id, LEASE):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
             read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone_items))
             moved = {item.pending.type_key for item in items if item.moved}
-            causes = {item.pending.type_key: item.cause for item in rest if item.cause is not None}
+            causes = {item.pending.type_key: item.cause for item in failed if item.cause is not None}
             result = FetchDetailsResult(
                 requests=requests,
                 changed=changed,

@@ -121,15 +121,15 @@ class DiagnosisActivities:
                 if tenant.disabled and not tenant_ids:
                     return _check("tenant", CheckVerdict.OK, "is disabled, so it is not read", tenant_id, tenant.name)
                 async with turns:
-                    found = await tenant_result(
+                    result = await tenant_result(
                         tenant_id,
                         self._of_tenant(graph, tenant),
                         seconds=TENANT_SECONDS,
                         if_late=ErrorCode.GRAPH_UNAVAILABLE,
                     )
-                if isinstance(found, ErrorCode):
-                    found = CheckVerdict.FAILED, f"cannot be checked: {found}; the worker's log says why"
-                return _check("tenant", *found, tenant_id, tenant.name)
+                if isinstance(result, ErrorCode):
+                    result = CheckVerdict.FAILED, f"cannot be checked: {result}; the worker's log says why"
+                return _check("tenant", *result, tenant_id, tenant.name)
 
             checks = list(await asyncio.gather(*(of_tenant(tenant_id, entry) for tenant_id, entry in entries)))
             skew = [] if graph.clock is None else [skew_check("Graph's clock", graph.clock.now() - self._now())]

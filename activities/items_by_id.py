@@ -64,15 +64,15 @@ class ShownById(NamedTuple):
             frozenset(name for name in common if name in collection.expanded and before[name] and not now[name]),
         )
 
-    def as_listed(self, shown: JsonObject) -> JsonObject:
+    def as_listed(self, item: JsonObject) -> JsonObject:
         """The object without `more`, and with null for `filled`."""
-        return {name: None if name in self.filled else value for name, value in shown.items() if name not in self.more}
+        return {name: None if name in self.filled else value for name, value in item.items() if name not in self.more}
 
 
 class ReadItems(NamedTuple):
     """`again`: items to read later. An item in none of the three cannot be read by id."""
 
-    found: list[Observation]
+    observations: list[Observation]
     gone: list[UnlistedItem]
     again: dict[UnlistedItem, ErrorCode]
     requests: int
@@ -81,7 +81,7 @@ class ReadItems(NamedTuple):
 class ExistingItems(NamedTuple):
     """`again`: ids to ask for again, since Graph throttled the requests."""
 
-    found: list[UnlistedItem]
+    items: list[UnlistedItem]
     again: frozenset[str]
 
 
@@ -105,23 +105,23 @@ class ItemReader:
 
     async def existing(self, tenant: TenantConfig, items: Sequence[UnlistedItem]) -> ExistingItems:
         """Asks Graph whether items exist. Raises `GraphRequestError` if Graph was not reached."""
-        found: list[UnlistedItem] = []
+        existing: list[UnlistedItem] = []
         again: set[str] = set()
         for api_version, family, wave in self._waves(items):
             answers = await self._ask(tenant, api_version, family, {item: self._id_url(item) for item in wave})
             for item, answer in answers.items():
                 if isinstance(answer, GraphAnswer):
-                    found += [] if is_gone(answer) else [item]
+                    existing += [] if is_gone(answer) else [item]
                 elif answer.code is ErrorCode.GRAPH_THROTTLED:
                     again.add(item.external_id)
-        return ExistingItems(found, frozenset(again - {item.external_id for item in found}))
+        return ExistingItems(existing, frozenset(again - {item.external_id for item in existing}))
 
     async def read(
         self, tenant: TenantConfig, items: Sequence[UnlistedItem], listed_now: Mapping[UnlistedItem, JsonObject]
     ) -> ReadItems:
         """`listed_now` holds new items as their lists show them."""
         observers = await self._observers.of_tenant(tenant.id)
-        found: list[Observation] = []
+        observations: list[Observation] = []
         gone: list[UnlistedItem] = []
         again: dict[UnlistedItem, ErrorCode] = {}
         requests = 0
@@ -164,8 +164,8 @@ class ItemReader:
                 elif read.reading.gone:
                     gone += [] if item in listed_now else [item]
                 elif whole := await crunch(tenant.id, self._whole, observers, item, read):
-                    found.append(whole)
-        return ReadItems(found, gone, again, requests)
+                    observations.append(whole)
+        return ReadItems(observations, gone, again, requests)
 
     def _waves(self, items: Sequence[UnlistedItem]) -> Iterator[tuple[str, ThrottleFamily, list[UnlistedItem]]]:
         groups: defaultdict[tuple[str, ThrottleFamily], list[UnlistedItem]] = defaultdict(list)

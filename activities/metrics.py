@@ -137,17 +137,17 @@ class FreshnessMetrics:
         """Raises `StorageUnavailableError`, `StorageNotReadyError` and `TenantsFileError`."""
         tenant_ids, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
-            found = await freshness(session, tenant_ids)
+            state = await freshness(session, tenant_ids)
         self._configured.set(len(tenant_ids))
-        self._never_read.set(len(tenant_ids) - len(found.read_at))
-        if found.read_at:
-            self._oldest.set(min(found.read_at.values()).timestamp())
+        self._never_read.set(len(tenant_ids) - len(state.read_at))
+        if state.read_at:
+            self._oldest.set(min(state.read_at.values()).timestamp())
         if self._with_tenants:
-            for tenant_id, read_at in found.read_at.items():
+            for tenant_id, read_at in state.read_at.items():
                 self._latest.set(read_at.timestamp(), {"tenant_id": str(tenant_id)})
-        self._open.set(found.queued, {"status": RunStatus.QUEUED})
-        self._open.set(found.running, {"status": RunStatus.RUNNING})
-        self._refreshed.set(found.asked_at.timestamp())
+        self._open.set(state.queued, {"status": RunStatus.QUEUED})
+        self._open.set(state.running, {"status": RunStatus.RUNNING})
+        self._refreshed.set(state.asked_at.timestamp())
 
     @asynccontextmanager
     async def refreshed(self) -> AsyncIterator[None]:

@@ -83,21 +83,21 @@ class NewItemReader:
             ]
             answers = await self._items.existing(tenant, candidates)
             requests += len(candidates)
-            there += answers.found
+            there += answers.items
             again |= {item.graph_id for item in searched if item_key(item.graph_id) in answers.again}
         listed: dict[UnlistedItem, JsonObject] = {}
         for key in sorted({item.type_key for item in there}):
             collection = self._catalog.collections[key]
             read = await self.read_list(tenant, collection, collection.first_url(within))
             requests += read.requests
-            wanted = {item.external_id: item for item in there if item.type_key == key}
-            for shown in read.objects:
-                if not isinstance(shown, dict) or not isinstance(graph_id := shown.get(collection.id_field), str):
+            items_by_id = {item.external_id: item for item in there if item.type_key == key}
+            for member in read.objects:
+                if not isinstance(member, dict) or not isinstance(graph_id := member.get(collection.id_field), str):
                     continue
-                if item := wanted.get(item_key(graph_id)):
-                    listed[item] = shown
+                if item := items_by_id.get(item_key(graph_id)):
+                    listed[item] = member
             if read.failure is not None and read.failure.retryable:
-                again |= {item.graph_id or "" for item in wanted.values() if item not in listed}
+                again |= {item.graph_id or "" for item in items_by_id.values() if item not in listed}
         return NewItems(listed, again - {item.graph_id for item in listed}, requests)
 
     async def read_list(self, tenant: TenantConfig, collection: Collection, url: str) -> ListPages:

@@ -181,11 +181,11 @@ class NotificationActivities:
             return TenantsToTell()
         enabled, _ = await self._tenants.enabled(TenantChoice(everyone=True))
         async with self._database.portfolio() as session:
-            known = await notifications.known_tenants(session, enabled)
+            waiting = await notifications.known_tenants(session, enabled)
             runs = await notifications.untold_runs(session, UNTOLD_FOR, LOOK_RUNS)
             due = await notifications.due_tenants(session)
-        found = {tenant_id: TenantToTell(tenant_id=tenant_id) for tenant_id in due}
-        for tenant in known:
+        to_tell = {tenant_id: TenantToTell(tenant_id=tenant_id) for tenant_id in due}
+        for tenant in waiting:
             rules = await self._rules(tenant.tenant_id)
             has_pending = await tenant_result(
                 tenant.tenant_id,
@@ -194,19 +194,19 @@ class NotificationActivities:
                 if_late=ErrorCode.STORAGE_UNAVAILABLE,
             )
             if has_pending is True:
-                found.setdefault(tenant.tenant_id, TenantToTell(tenant_id=tenant.tenant_id))
+                to_tell.setdefault(tenant.tenant_id, TenantToTell(tenant_id=tenant.tenant_id))
             if rules.wants(NotificationKind.EXPIRING) and (
                 tenant.expiring_at is None or tenant.now - tenant.expiring_at > EXPIRING_EVERY
             ):
-                found[tenant.tenant_id] = TenantToTell(tenant_id=tenant.tenant_id, expiring=True)
+                to_tell[tenant.tenant_id] = TenantToTell(tenant_id=tenant.tenant_id, expiring=True)
         by_tenant: dict[UUID, list[UUID]] = {}
         for run in runs:
             by_tenant.setdefault(run.tenant_id, []).append(run.run_id)
         tenants = [
-            found.get(tenant_id, TenantToTell(tenant_id=tenant_id)).model_copy(
+            to_tell.get(tenant_id, TenantToTell(tenant_id=tenant_id)).model_copy(
                 update={"run_ids": by_tenant.get(tenant_id, [])[:TENANT_RUNS]}
             )
-            for tenant_id in dict.fromkeys([*by_tenant, *found])
+            for tenant_id in dict.fromkeys([*by_tenant, *to_tell])
         ]
         return TenantsToTell(tenants=tenants[:LOOK_TENANTS])
 

@@ -26,7 +26,7 @@ from storage.staging import SameItems
 class PageObservations(NamedTuple):
     page: PageResult
     observations: list[Observation]
-    shown: ReadPage | None = None
+    read_page: ReadPage | None = None
     """None if the page shows nothing about the collection."""
     same: SameItems | None = None
 

@@ -88,20 +88,20 @@ class FetchActivities(GraphActivities):
 
     async def _same(self, request: FetchPages, digested: Sequence[DigestedPage | None]) -> list[Collection[str]]:
         """Each page's ids of unchanged items, which need no reading."""
-        known = {
+        settled_pages = {
             number: page
             for number, (cursor, page) in enumerate(zip(request.cursors, digested, strict=True))
             if page is not None and not (cursor.is_first_listing or cursor.is_read_again)
         }
         same: list[Collection[str]] = [()] * len(digested)
-        if not known or request.due is None:
+        if not settled_pages or request.due is None:
             return same
         refreshes = {key: (refresh.period, refresh.read_before) for key, refresh in request.due.refreshes.items()}
         ages = raw_digests.DetailAges(request.due.detail_refresh, refreshes)
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
-            pages = [page.items for page in known.values()]
-            found = await raw_digests.same_items(session, pages, ages, deep=request.due.deep)
-        for number, ids in zip(known, found, strict=True):
+            pages = [page.items for page in settled_pages.values()]
+            same_ids = await raw_digests.same_items(session, pages, ages, deep=request.due.deep)
+        for number, ids in zip(settled_pages, same_ids, strict=True):
             same[number] = ids
         return same
 
@@ -129,7 +129,7 @@ class FetchActivities(GraphActivities):
         same = [read.same for read in reads if read.same is not None and read.same.external_ids]
         if observations or same:
             await staging.stage(session, run_id, fetch_token, observations, same)
-        shown = [read.shown for read in reads if read.shown is not None]
+        shown = [read.read_page for read in reads if read.read_page is not None]
         await listed_pages.record_pages(session, run_id, fetch_token, shown)
         return PromisedWave(
             fetch_token=fetch_token, rows=len(observations) + sum(len(items.external_ids) for items in same)

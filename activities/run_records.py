@@ -89,18 +89,18 @@ class RunRecordActivities:
         async with self._database.tenant(run.tenant_id) as session:
             opening = await runs.open_run(session, identity, self._slots)
             is_running = opening.state is runs.OpeningState.RUNNING
-            known = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
+            catalogued = [type_key for type_key in run.selection.type_keys if type_key in self._catalog.collections]
             if is_running:
-                first_urls = {type_key: self._catalog.first_url(type_key, run.tenant_id) for type_key in known}
+                first_urls = {type_key: self._catalog.first_url(type_key, run.tenant_id) for type_key in catalogued}
                 await open_listings(session, run.run_id, first_urls)
             listed = await listed_once(session) if is_running else set()
             failed = await latest_failures(session, run.selection.type_keys) if is_running else {}
-            detailed = [type_key for type_key in known if self._catalog.collections[type_key].details]
+            detailed = [type_key for type_key in catalogued if self._catalog.collections[type_key].details]
             oldest = await read_before(session, detailed) if is_running else {}
         if not is_running:
             # Small, since a queued run asks more than once, and its history keeps each answer.
             return BeginRunResult(opening=opening.state, ahead=opening.ahead, policy=self._policy)
-        plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in known]
+        plan = [self._planned(run.tenant_id, type_key, listed, failed, oldest) for type_key in catalogued]
         if any(collection.is_first_listing for collection in plan):
             # Merges accept references read with the listing only if these rules, once stored, read them.
             async with self._database.tenant(run.tenant_id) as session:
@@ -109,7 +109,7 @@ class RunRecordActivities:
             opening=opening.state,
             plan=plan,
             policy=self._policy,
-            unknown=[type_key for type_key in run.selection.type_keys if type_key not in known],
+            unknown=[type_key for type_key in run.selection.type_keys if type_key not in catalogued],
             tenant_name=tenant_name,
             selection_name=run.selection_name or self._catalog.name_of(run.selection.type_keys),
         )

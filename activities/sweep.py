@@ -84,9 +84,9 @@ class SweepActivities:
         return is_this_run and description.status is WorkflowExecutionStatus.RUNNING
 
 
-def _in_time(found: Sequence[RunT]) -> Iterator[RunT]:
+def _in_time(runs: Sequence[RunT]) -> Iterator[RunT]:
     until = monotonic() + SECONDS
-    for run in found:
+    for run in runs:
         if monotonic() > until:
             return
         yield run

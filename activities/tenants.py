@@ -115,7 +115,7 @@ class TenantsFile:
             stamp = self._source.stamp()
             if self._tenants is not None and stamp == self._seen:
                 return
-            found = self._source.load()
+            tenants = self._source.load()
         except TenantsFileError as error:
             self._see(stamp)
             if self._tenants is not None:
@@ -126,7 +126,7 @@ class TenantsFile:
                 raise
         else:
             self._see(stamp)
-            self._tenants = found
+            self._tenants = tenants
             if self._problem is not None:
                 _LOG.info("%s: is valid again", self._source.named)
             self._problem = None

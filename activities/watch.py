@@ -188,7 +188,7 @@ class WatchActivities:
         return WatchTenantsResult(
             looked=1,
             requests=requests,
-            read=len(read.found),
+            read=len(read.observations),
             created=result.created,
             changed=result.changed,
             gone=result.gone,
@@ -221,13 +221,13 @@ class WatchActivities:
         }
         result = watch.LookResult()
         async with self._database.tenant(tenant_id) as session:
-            if read.found or read.gone:
+            if read.observations or read.gone:
                 result = await watch.record_items(
                     session,
                     uuid5(request.look_id, str(tenant_id)),
                     request.workflow_id,
                     at,
-                    LookItems(read.found, read.gone, look.requests, set(read.again.values())),
+                    LookItems(read.observations, read.gone, look.requests, set(read.again.values())),
                     events,
                     self._observers.comparison(tenant_id),
                 )
@@ -277,14 +277,14 @@ class WatchActivities:
             ids = [item for of_event in made.values() for item in of_event]
             if not ids:
                 continue
-            found = await self._new_items.find(tenant, ids, readable[log], within=tenant.id)
-            requests += found.requests
-            listed |= found.listed
+            new_items = await self._new_items.find(tenant, ids, readable[log], within=tenant.id)
+            requests += new_items.requests
+            listed |= new_items.listed
             for event_id, of_event in made.items():
                 keys = {item_key(item.graph_id) for item in of_event}
-                if of_this := [item for item in found.listed if item.external_id in keys]:
+                if of_this := [item for item in new_items.listed if item.external_id in keys]:
                     items[event_id] = of_this
-                elif any(item.graph_id in found.again for item in of_event):
+                elif any(item.graph_id in new_items.again for item in of_event):
                     left.add(event_id)
         return _MadeItems(items, listed, left, requests)
 

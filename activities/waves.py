@@ -177,15 +177,15 @@ class _WaveReading:
                     if again is None or not await again(result):
                         break
         except Exception as error:  # noqa: BLE001 - an unforeseen error has its code, and does not end the other batches
-            known = application_error(error, request.graph_patience)
-            if known.type == ErrorCode.RUN_ABANDONED:
-                raise known from None
-            if not known.non_retryable:
-                self.errors.append(known)
+            failure = application_error(error, request.graph_patience)
+            if failure.type == ErrorCode.RUN_ABANDONED:
+                raise failure from None
+            if not failure.non_retryable:
+                self.errors.append(failure)
                 return _Part()
             self._count_result()
-            context = known.details[0] if known.details else {}
-            return _Part(failure=CursorFailure(code=ErrorCode(str(known.type)), retryable=False, context=context))
+            context = failure.details[0] if failure.details else {}
+            return _Part(failure=CursorFailure(code=ErrorCode(str(failure.type)), retryable=False, context=context))
         self._count_result()
         return _Part(result)
 

@@ -108,7 +108,7 @@ def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | No
         raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
     catalog = load_catalog()
     named = set(type_keys or ()) | catalog.in_categories(categories or ())
-    return select(named | (catalog.everything() if everything else set()), known=catalog.collections)
+    return select(named | (catalog.everything() if everything else set()), collections=catalog.collections)
 
 
 def selection_or_all(
@@ -133,7 +133,7 @@ def known_type_keys(type_keys: Sequence[str] | None) -> tuple[str, ...] | None:
     """The filter's type keys; None without a filter. Raises `UnknownTypeKeysError`."""
     if not type_keys:
         return None
-    return select(type_keys, known=load_catalog().collections).type_keys
+    return select(type_keys, collections=load_catalog().collections).type_keys
 
 
 def configured_tenant(settings: Settings, tenant: str) -> TenantConfig:

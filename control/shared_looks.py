@@ -27,18 +27,18 @@ class SharedLooks(Generic[FoundT]):
         self._forget(asked_at)
         look = self._looks.setdefault(key, _Look())
         async with look.lock:
-            if look.found is None or (clock() - look.at >= within and look.began <= asked_at):
+            if look.answer is None or (clock() - look.at >= within and look.began <= asked_at):
                 look.began = clock()
-                look.found = await _outcome(find)
+                look.answer = await _outcome(find)
                 look.at = clock()
-            if isinstance(look.found, Exception):
-                raise look.found
-            (found,) = look.found
-            return found
+            if isinstance(look.answer, Exception):
+                raise look.answer
+            (answer,) = look.answer
+            return answer
 
     def _forget(self, now: float) -> None:
         for key, look in list(self._looks.items()):
-            if look.found is not None and now - look.at > FORGOTTEN_SECONDS and not look.lock.locked():
+            if look.answer is not None and now - look.at > FORGOTTEN_SECONDS and not look.lock.locked():
                 del self._looks[key]
 
 
@@ -47,7 +47,7 @@ class _Look(Generic[FoundT]):
         self.lock = asyncio.Lock()
         self.began = 0.0
         self.at = 0.0
-        self.found: tuple[FoundT] | UserError | UnavailableError | None = None
+        self.answer: tuple[FoundT] | UserError | UnavailableError | None = None
 
 
 async def _outcome(find: Callable[[], Awaitable[FoundT]]) -> tuple[FoundT] | UserError | UnavailableError:

@@ -25,8 +25,8 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
         import apprise
     except ImportError:
         return "absent", 0
-    seen = _Seen()
-    apprise.logger.addHandler(seen)
+    log = _Seen()
+    apprise.logger.addHandler(log)
     apprise.logger.propagate = False
     # Apprise must write nothing to disk and generate no key.
     asset = apprise.AppriseAsset(
@@ -43,9 +43,9 @@ def _sent(url: str, title: str, body: str) -> tuple[str, int]:
     service.redirects = False
     if service.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
         return "sent", 0
-    if seen.status:
-        return "refused", seen.status
-    return ("unreached" if seen.is_unreached else "failed"), 0
+    if log.status:
+        return "refused", log.status
+    return ("unreached" if log.is_unreached else "failed"), 0
 
 
 class _Seen(logging.Handler):

@@ -50,12 +50,12 @@ def message_of(
     ranked = sorted(events, key=lambda event: order.index(event.severity))
     name = one_line(tenant_name)
     first = one_line(ranked[0].text)
-    rest = f", and {len(ranked) - 1:,} more" if len(ranked) > 1 else ""
+    more = f", and {len(ranked) - 1:,} more" if len(ranked) > 1 else ""
     lines = [one_line(event.text) for event in ranked[:MOST_LINES]]
     if len(ranked) > MOST_LINES:
         lines.append(f"… and {len(ranked) - MOST_LINES:,} more")
     return Message(
-        delivery_id, tenant_id, name, run_id, ranked[0].severity, one_line(f"{name}: {first}") + rest, lines, ranked
+        delivery_id, tenant_id, name, run_id, ranked[0].severity, one_line(f"{name}: {first}") + more, lines, ranked
     )
 
 

@@ -168,15 +168,15 @@ _RULE: TypeAdapter[NotificationRule] = TypeAdapter(NotificationRule)
 def _parsed(path: Path, table: str, entries: Any, adapter: TypeAdapter[Any]) -> list[Any]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise NotificationsFileError(f"{path}: write [[{table}]] with two brackets, once for each {table}")
-    found = []
+    targets = []
     for number, entry in enumerate(entries, start=1):
         name = entry.get("name")
         which = f"{table} {number}" + (f" ({name})" if isinstance(name, str) else "")
         try:
-            found.append(adapter.validate_python(entry))
+            targets.append(adapter.validate_python(entry))
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in problem["loc"])
             message = problem["msg"].removeprefix("Value error, ")
             raise NotificationsFileError(f"{path}: {which}: {where + ': ' if where else ''}{message}") from None
-    return found
+    return targets

@@ -66,7 +66,7 @@ def _plain(path: str) -> str:
 
 def page() -> str:
     """`docs/coverage.md`."""
-    data, known = table(), load_catalog()
+    data, catalog = table(), load_catalog()
     workloads = dict(monitored())
     tools = {tool: [covered_path(path) for path in paths] for tool, paths in data["paths"].items()}
     monitoring = data["sources"]["monitored"]["name"]
@@ -77,7 +77,7 @@ def page() -> str:
         "",
         "Generated from `docs/coverage.toml` and the catalog by `make docs`.",
         "",
-        f"The catalog has {len(known.collections)} collections; `--all` reads {len(known.everything())} of them.",
+        f"The catalog has {len(catalog.collections)} collections; `--all` reads {len(catalog.everything())} of them.",
         "",
         "| list | entries | read here |",
         "|---|---|---|",

@@ -33,20 +33,20 @@ def error_codes() -> str:
 
 def catalog() -> str:
     """`docs/catalog.md`."""
-    known = load_catalog()
+    loaded = load_catalog()
     lines = [
         "# The catalog",
         "",
         "Generated from `graph/catalog/*.toml` by `make docs`. More about one: `python starter.py catalog KEY`.",
         "What an app must be granted to read a selection: `python starter.py permissions`.",
         "",
-        f"{len(known.collections)} collections. Those marked *opt-in* are data of devices, logs, Microsoft's own",
+        f"{len(loaded.collections)} collections. Those marked *opt-in* are data of devices, logs, Microsoft's own",
         "catalogs, and configuration that Microsoft does not publish. `--all` leaves them out, `--type` and",
         "`--category` name them.",
         "",
         "A detail is a further GET for each item, below the endpoint's path.",
     ]
-    for category in known.categories():
+    for category in loaded.categories():
         lines += [
             "",
             f"## {category}",
@@ -54,7 +54,7 @@ def catalog() -> str:
             "| collection | type key | endpoint | permission | details | notes |",
             "|---|---|---|---|---|---|",
         ]
-        entries = [known.collections[key] for key in sorted(known.in_categories([category]))]
+        entries = [loaded.collections[key] for key in sorted(loaded.in_categories([category]))]
         lines += [_catalog_row(entry) for entry in entries]
     return "\n".join(lines) + "\n"
 

@@ -92,7 +92,7 @@ def has_too_many_values(body: bytes | bytearray) -> bool:
 
 def cut_deep(body: bytes | bytearray) -> bytes:
     """The JSON text, with null for values deeper than `CUT_DEPTH`; empty if brackets do not match."""
-    kept: list[bytes] = []
+    segments: list[bytes] = []
     depth, start = 0, 0
     for token in _TOKEN.finditer(body):
         begin, end = token.span()
@@ -100,11 +100,11 @@ def cut_deep(body: bytes | bytearray) -> bytes:
         if body[begin] in b"[{":
             depth += end - begin
             if before <= CUT_DEPTH < depth:
-                kept += (bytes(body[start : begin + CUT_DEPTH - before]), b"null")
+                segments += (bytes(body[start : begin + CUT_DEPTH - before]), b"null")
         elif body[begin] in b"]}":
             depth -= end - begin
             if depth < 0:
                 return b""
             if depth <= CUT_DEPTH < before:
                 start = begin + before - CUT_DEPTH
-    return b"".join((*kept, bytes(body[start:]))) if depth == 0 else b""
+    return b"".join((*segments, bytes(body[start:]))) if depth == 0 else b""

@@ -110,11 +110,11 @@ def _from_vault(name: str, vault: Vault | None) -> VaultSecret:
         raise CredentialError(str(error)) from None
 
 
-def _certificate_content(named: str, kept: VaultSecret) -> bytes:
-    if kept.content_type != PFX:
-        return kept.value.encode()
+def _certificate_content(named: str, secret: VaultSecret) -> bytes:
+    if secret.content_type != PFX:
+        return secret.value.encode()
     try:
-        return base64.b64decode(kept.value, validate=True)
+        return base64.b64decode(secret.value, validate=True)
     except binascii.Error:
         raise CredentialError(f"{named} is not Base64") from None
 

@@ -133,7 +133,7 @@ class DetailReading:
         parts = [part for part in self._parts if not any(_contains(place, _place_of(part)) for place in unread)]
         believed = {name for detail in self._collection.details for name in detail.believe_list}
         shown = frozenset(believed | {part.property for part in parts if part.property is not None})
-        return with_last_read(assemble(self._list_document, parts), last, unread, shown=shown, lacked=lacked)
+        return with_last_read(assemble(self._list_document, parts), last, unread, listed_names=shown, lacked=lacked)
 
     def stale(self, lacking: Container[DetailPlace]) -> list[tuple[DetailPlace, UnreadCall]]:
         """Given-up calls that make the document stale, with their places.
@@ -274,14 +274,14 @@ class DetailReading:
             return ReadFailure(ErrorCode.GRAPH_MALFORMED_RESPONSE, context={"http_status": answer.status})
         new = places_of_new(members, further)
         within = expanded_in(self._expansion(call), path)
-        rest = [
+        remaining = [
             call._replace(url=link, page=2, anchor=None, path=(*path, len(members) + new.index(place), *below))
             for (place, *below), link in cut_lists(page.items, within)
             if isinstance(place, int) and place in new
         ]
         members += [further[place] for place in new]
         self._is_extended |= call.call is None
-        self._replace(call, *following, *rest)
+        self._replace(call, *following, *remaining)
         return None
 
     def _expansion(self, call: OpenCall) -> Expansion:

@@ -163,11 +163,11 @@ class EntraSignIn:
         )
 
     def _keys_with(self, key_id: object, http: AuthorityHttp) -> _Keys:
-        known = self._keys
-        if known is not None:
-            age = time.monotonic() - known.read_at
-            if age < (KEYS_SECONDS if key_id in known.by_id else KEYS_PAUSE_SECONDS):
-                return known
+        keys = self._keys
+        if keys is not None:
+            age = time.monotonic() - keys.read_at
+            if age < (KEYS_SECONDS if key_id in keys.by_id else KEYS_PAUSE_SECONDS):
+                return keys
         self._keys = self._read_keys(http)
         return self._keys
 

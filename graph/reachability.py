@@ -27,11 +27,11 @@ def why_unreached(error: BaseException, host: str) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    found: list[BaseException] = []
+    causes: list[BaseException] = []
     pending: list[object] = [error]
-    while pending and len(found) < 50:
+    while pending and len(causes) < 50:
         cause = pending.pop()
-        if isinstance(cause, BaseException) and cause not in found:
-            found.append(cause)
+        if isinstance(cause, BaseException) and cause not in causes:
+            causes.append(cause)
             pending += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-    yield from reversed(found)
+    yield from reversed(causes)

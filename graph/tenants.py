@@ -125,9 +125,9 @@ class TenantConfig(BaseModel, frozen=True, extra="forbid"):
 
     @model_validator(mode="after")
     def _one_credential(self) -> "TenantConfig":
-        given = [name for name in CREDENTIALS if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(CREDENTIALS)}; has {', '.join(given) or 'none'}")
+        credentials = [name for name in CREDENTIALS if getattr(self, name)]
+        if len(credentials) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(CREDENTIALS)}; has {', '.join(credentials) or 'none'}")
         if self.certificate_password_env and not self.certificate_file:
             raise ValueError("certificate_password_env needs certificate_file")
         if self.client_id is None and not self.managed_identity:
@@ -186,19 +186,19 @@ class Tenants:
         if tenant is None:
             near = get_close_matches(id_or_name.casefold(), self._by_name, n=1)
             hint = f" (did you mean {self._by_name[near[0]].name!r}?)" if near else ""
-            known = ", ".join(sorted(tenant.name for tenant in self._tenants)[:NAMED]) or "none"
+            names = ", ".join(sorted(tenant.name for tenant in self._tenants)[:NAMED]) or "none"
             more = f" and {len(self._tenants) - NAMED} more" if len(self._tenants) > NAMED else ""
-            raise UnknownTenantError(f"unknown tenant {id_or_name!r}{hint}; {self.place} knows: {known}{more}")
+            raise UnknownTenantError(f"unknown tenant {id_or_name!r}{hint}; {self.place} knows: {names}{more}")
         return tenant
 
     def _beginning(self, beginning: str) -> TenantConfig | None:
         if len(beginning) < ID_BEGINNING:
             return None
-        found = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
-        if len(found) > 1:
-            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in found[:NAMED])
+        matches = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
+        if len(matches) > 1:
+            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in matches[:NAMED])
             raise UnknownTenantError(f"several tenants' ids begin with {beginning!r}; write more of the id: {ids}")
-        return found[0] if found else None
+        return matches[0] if matches else None
 
 
 class TenantsSource(Protocol):
@@ -280,9 +280,9 @@ def _tenant(named: str, number: int, entry: Mapping[str, Any], defaults: Mapping
 
 
 def _refuse_duplicates(named: str, tenants: list[TenantConfig]) -> None:
-    seen: set[UUID | str] = set()
+    keys: set[UUID | str] = set()
     for tenant in tenants:
         for key in (tenant.id, tenant.name.casefold()):
-            if key in seen:
+            if key in keys:
                 raise TenantsFileError(f"{named}: {tenant.name}: another tenant has the same id or name")
-            seen.add(key)
+            keys.add(key)

@@ -44,38 +44,38 @@ class TenantsFileEdit:
         self._lines = text.removeprefix(BOM).replace("\r\n", "\n").splitlines()
 
     def add(self, entry: Mapping[str, Any]) -> None:
-        wanted = self._data()
-        wanted.setdefault("tenant", []).append(dict(entry))
+        data = self._data()
+        data.setdefault("tenant", []).append(dict(entry))
         lines = [*self._lines, *([""] if self._lines else []), "[[tenant]]"]
-        self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], wanted)
+        self._save([*lines, *(f"{key} = {_toml(value)}" for key, value in entry.items())], data)
 
     def disable(self, tenant_id: UUID, *, disabled: bool) -> bool:
         """Returns whether anything changed."""
         tenant = self.tenants.get(tenant_id)
         if tenant is None or tenant.disabled == disabled:
             return False
-        wanted = self._data()
-        entry = wanted["tenant"][self._index(tenant_id)]
+        data = self._data()
+        entry = data["tenant"][self._index(tenant_id)]
         place = self._place(tenant_id)
         body = [line for line in self._lines[place.header : place.end] if not _DISABLED.match(line)]
         entry.pop("disabled", None)
-        if disabled or wanted.get("defaults", {}).get("disabled"):
+        if disabled or data.get("defaults", {}).get("disabled"):
             entry["disabled"] = disabled
             body.append(f"disabled = {_toml(disabled)}")
-        self._save([*self._lines[: place.header], *body, *self._lines[place.end :]], wanted)
+        self._save([*self._lines[: place.header], *body, *self._lines[place.end :]], data)
         return True
 
     def remove(self, tenant_id: UUID) -> None:
         """Also removes the comment right above."""
-        wanted = self._data()
-        del wanted["tenant"][self._index(tenant_id)]
-        if not wanted["tenant"]:
-            del wanted["tenant"]
+        data = self._data()
+        del data["tenant"][self._index(tenant_id)]
+        if not data["tenant"]:
+            del data["tenant"]
         place = self._place(tenant_id)
         before, after = self._lines[: place.start], self._lines[place.end :]
         while before and not before[-1].strip() and (not after or not after[0].strip()):
             before.pop()
-        self._save([*before, *after], wanted)
+        self._save([*before, *after], data)
 
     def _data(self) -> dict[str, Any]:
         return tomllib.loads("\n".join(self._lines))
@@ -103,10 +103,10 @@ class TenantsFileEdit:
                 end -= 1
             yield _Lines(start, header, end)
 
-    def _save(self, lines: list[str], wanted: Mapping[str, Any]) -> None:
+    def _save(self, lines: list[str], data: Mapping[str, Any]) -> None:
         text = "\n".join(lines).rstrip("\n") + "\n"
         try:
-            if tomllib.loads(text) != wanted:
+            if tomllib.loads(text) != data:
                 raise self._by_hand()
         except tomllib.TOMLDecodeError:
             raise self._by_hand() from None

@@ -70,7 +70,7 @@ class Vault:
             # The environment describes an identity incompletely.
             raise VaultError(_NO_IDENTITY) from None
         try:
-            found = client.get_secret(name)
+            secret = client.get_secret(name)
         except exceptions.ResourceNotFoundError:
             raise VaultError(f"the vault has no secret {name}") from None
         except exceptions.ClientAuthenticationError:
@@ -89,10 +89,10 @@ class Vault:
         except (ValueError, requests.RequestException):
             # Azure's client raises this if a vault asks for another resource's token.
             raise VaultError("the vault's answer was not understood; check TENANT_VAULT_URL") from None
-        value = (found.value or "").strip()
+        value = (secret.value or "").strip()
         if not value:
             raise VaultError(f"the secret {name} of the vault is empty")
-        return VaultSecret(value, found.properties.content_type or "", found.properties.expires_on)
+        return VaultSecret(value, secret.properties.content_type or "", secret.properties.expires_on)
 
     def _note_status(self, response: requests.Response, *_: Any, **__: Any) -> None:
         self._answered.status = response.status_code
@@ -143,11 +143,11 @@ def _identity(limits: dict[str, Any]) -> Any:
     from azure.identity import EnvironmentCredential, ManagedIdentityCredential, WorkloadIdentityCredential
 
     # The authority is the environment's or Azure's, so it needs no check.
-    known = {**limits, "disable_instance_discovery": True}
+    options = {**limits, "disable_instance_discovery": True}
     if os.environ.get("AZURE_FEDERATED_TOKEN_FILE"):
-        return WorkloadIdentityCredential(**known)
+        return WorkloadIdentityCredential(**options)
     if os.environ.get("AZURE_CLIENT_SECRET") or os.environ.get("AZURE_CLIENT_CERTIFICATE_PATH"):
-        return EnvironmentCredential(**known)
+        return EnvironmentCredential(**options)
     return ManagedIdentityCredential(client_id=os.environ.get("AZURE_CLIENT_ID"), **limits)
 
 

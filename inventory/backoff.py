@@ -72,11 +72,11 @@ def known_failure(code: ErrorCode, runs: int, in_details: bool, full: RetryLimit
     """
     if code not in REMEMBERED_CODES:
         return None
-    known = KnownFailure(code=code, runs=runs, in_details=in_details)
+    failure = KnownFailure(code=code, runs=runs, in_details=in_details)
     if runs < BRIEF_AFTER_RUNS:
-        return known
+        return failure
     within = full.within if code is ErrorCode.GRAPH_THROTTLED else min(full.within, BRIEF.within)
-    return known.model_copy(update={"attempts": min(full.attempts, BRIEF.attempts), "within": within})
+    return failure.model_copy(update={"attempts": min(full.attempts, BRIEF.attempts), "within": within})
 
 
 def believable(retry_after: timedelta | None) -> timedelta | None:

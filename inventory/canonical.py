@@ -208,7 +208,7 @@ class Canonicalizer:
         if not self._by_nature:
             return listed
         named = secret_members(document)
-        kept = {} if canonical is None else canonical
+        canonical_values = {} if canonical is None else canonical
         return listed.union(
             [
                 name
@@ -217,7 +217,7 @@ class Canonicalizer:
                 and (
                     name in named
                     or self._treatments[name].secret
-                    or (kept.get(name) is not value and has_secret(value))
+                    or (canonical_values.get(name) is not value and has_secret(value))
                 )
             ]
         )
@@ -329,13 +329,13 @@ class Canonicalizer:
         return result
 
     def _sorted_array(self, members: list[JsonValue], name: str) -> list[JsonValue]:
-        found: list[JsonValue] = []
+        result: list[JsonValue] = []
         for member in members:
             if isinstance(member, dict):
-                found.append(self._sorted(member))
+                result.append(self._sorted(member))
             else:
-                found.append(self._sorted_array(member, name) if isinstance(member, list) else member)
-        return found if len(found) <= 1 or self._treatments[name].ordered else sorted(found, key=_sort_key)
+                result.append(self._sorted_array(member, name) if isinstance(member, list) else member)
+        return result if len(result) <= 1 or self._treatments[name].ordered else sorted(result, key=_sort_key)
 
 
 def is_mark(value: JsonValue) -> bool:
@@ -400,8 +400,8 @@ def _stamped(value: JsonValue, edit: str) -> JsonValue:
     return value
 
 
-def are_under_two_keys(one: JsonValue, other: JsonValue) -> bool:
-    return is_mark(one) and is_mark(other) and mark_keys(encode(one)) != mark_keys(encode(other))
+def are_under_two_keys(before: JsonValue, after: JsonValue) -> bool:
+    return is_mark(before) and is_mark(after) and mark_keys(encode(before)) != mark_keys(encode(after))
 
 
 def mark_keys(canonical: bytes) -> frozenset[bytes]:
@@ -418,8 +418,8 @@ def _by_place(names: Iterable[tuple[str, bool]]) -> dict[str, _Special]:
     return dict(places)
 
 
-def _joined(one: _Special, other: _Special) -> _Special:
-    return {name: one.get(name, False) or other.get(name, False) for name in {*one, *other}}
+def _joined(first: _Special, second: _Special) -> _Special:
+    return {name: first.get(name, False) or second.get(name, False) for name in {*first, *second}}
 
 
 def _is_annotation(name: str) -> bool:

@@ -92,17 +92,17 @@ def not_compared(pair: VersionPair, comparability: Comparability, changed: Seque
     if pair.document is None or pair.document_before is None:
         return []
     is_of_form_0 = pair.is_sorted or pair.was_sorted
-    found = differences(
+    all_differences = differences(
         comparability.canonicalizer.canonical_value(decode_object(pair.document_before)),
         comparability.canonicalizer.canonical_value(decode_object(pair.document)),
         comparability.form.of_sorted() if is_of_form_0 else comparability.form,
     )
-    known = {difference.path for difference in changed}
+    changed_paths = {difference.path for difference in changed}
     return sorted(
         {
             difference.path
-            for difference in found
-            if difference.path not in known and not is_number_of_a_setting(difference.path)
+            for difference in all_differences
+            if difference.path not in changed_paths and not is_number_of_a_setting(difference.path)
         }
     )
 
@@ -115,12 +115,12 @@ def changed_fields(before: JsonObject, after: JsonObject, comparability: Compara
     """
     unasked = {name for name in comparability.asked_for if (name in before) != (name in after)}
     before, after = _only(before, before.keys() - unasked), _only(after, after.keys() - unasked)
-    found = differences(
+    every = differences(
         comparability.canonicalizer.canonical_value(before),
         comparability.canonicalizer.canonical_value(after),
         comparability.form,
     )
-    return [difference for difference in found if not difference.untold and not is_number_of_a_setting(difference.path)]
+    return [difference for difference in every if not difference.untold and not is_number_of_a_setting(difference.path)]
 
 
 def changed_fields_of_listed(before: JsonObject, after: JsonObject, comparability: Comparability) -> list[Difference]:

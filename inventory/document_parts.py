@@ -61,20 +61,22 @@ def canonical_part(canonicalizer: Canonicalizer, part: Part, list_document: Json
 
     Raises as `Canonicalizer.canonical`, and `SensitiveParentError`.
     """
-    known: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
+    item_type: JsonObject = {TYPE: list_document[TYPE]} if TYPE in list_document else {}
     if part.property is None:
         if not isinstance(part.body, dict):
             return part._replace(body=None)
         # The edit is in volatile properties, which are gone when the whole document is observed.
-        item = stamped(canonicalizer.canonical_value(part.body | known), edit_of(part.body))
+        item = stamped(canonicalizer.canonical_value(part.body | item_type), edit_of(part.body))
         return part._replace(body=item)
-    if part.child_property is not None and part.property in canonicalizer.hidden_names({**known, part.property: None}):
+    if part.child_property is not None and part.property in canonicalizer.hidden_names(
+        {**item_type, part.property: None}
+    ):
         raise SensitiveParentError(part.property)
     path = [part.property] if part.child_property is None else [part.property, part.child_property]
     if part.single:
-        return part._replace(body=_canonical_at(canonicalizer, known, path, part.body))
+        return part._replace(body=_canonical_at(canonicalizer, item_type, path, part.body))
     # One by one: a list that is sensitive as a whole is hidden once it is whole, and until then each member.
-    return part._replace(body=[_canonical_at(canonicalizer, known, path, member) for member in _members(part)])
+    return part._replace(body=[_canonical_at(canonicalizer, item_type, path, member) for member in _members(part)])
 
 
 def canonical_members(
@@ -90,18 +92,20 @@ def with_last_read(
     last: JsonObject,
     unread: Sequence[DetailPlace],
     *,
-    shown: frozenset[str],
+    listed_names: frozenset[str],
     lacked: Container[DetailPlace],
 ) -> tuple[JsonObject, list[DetailPlace]]:
     """A document with an earlier one's content in unread places, and the places that both lack.
 
-    `lacked`: places that the earlier one lacks. Of an unread item, plain values and the properties `shown` stay.
+    `lacked`: places that the earlier one lacks. Of an unread item, plain values and the `listed_names` stay.
     """
     lacking = [place for place in unread if place in lacked]
     carried = [place for place in unread if place not in lacked]
     if any(place.property is None for place in carried):
         document = last | {
-            name: value for name, value in document.items() if name in shown or isinstance(value, str | int | float)
+            name: value
+            for name, value in document.items()
+            if name in listed_names or isinstance(value, str | int | float)
         }
     for place in carried:
         if place.property is None:

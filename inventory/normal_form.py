@@ -120,7 +120,7 @@ class NormalForm:
         return not all(_has_identity(member) for member in members)
 
     def _object(self, value: JsonObject) -> JsonObject:
-        found = value.copy()
+        normalized = value.copy()
         rules = self._rules
         enumerations = rules.enumerations
         for name, child in value.items():
@@ -128,16 +128,16 @@ class NormalForm:
             kind = type(child)
             if kind is str:
                 if name in enumerations:
-                    found[name] = _members(child)  # type: ignore[arg-type]
+                    normalized[name] = _members(child)  # type: ignore[arg-type]
                 elif len(child) >= _TIME_LENGTH and _may_be_spelt_otherwise(child):  # type: ignore[arg-type]
-                    found[name] = _text(child)  # type: ignore[arg-type]
+                    normalized[name] = _text(child)  # type: ignore[arg-type]
             elif kind is not bool and kind is not int:
                 normal = None if child is None else self.value(name, child)
                 if normal is not None or name in rules.details:
-                    found[name] = normal
+                    normalized[name] = normal
                 else:
-                    del found[name]
-        return found
+                    del normalized[name]
+        return normalized
 
     def _array(self, name: str, value: list[JsonValue]) -> JsonValue:
         members: list[JsonValue] = [normal for member in value if (normal := self.value(name, member)) is not None]
@@ -192,15 +192,15 @@ def likeness_hash(canonical: bytes, external_id: str, form: NormalForm, *, id_fi
     own = document.get(id_field)
     external_id = own if isinstance(own, str) and item_key(own) == external_id else external_id
     sought = encode(external_id)[1:-1] if len(external_id) >= MIN_TELLING_ID_LENGTH else None
-    kept: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
+    content: JsonObject = {name: value for name, value in document.items() if name not in (id_field, "createdDateTime")}
     # A re-created object has other edits.
-    kept = without_edits(kept)
-    if sought is not None and sought in encode(kept):
+    content = without_edits(content)
+    if sought is not None and sought in encode(content):
         # Only values with the id are walked through: most of a policy has none.
-        for name, value in kept.items():
+        for name, value in content.items():
             if isinstance(value, str | list | dict) and sought in encode(value):
-                kept[name] = _without_id(value, external_id)
-    return form.of_sorted().hash(kept)
+                content[name] = _without_id(value, external_id)
+    return form.of_sorted().hash(content)
 
 
 def _without_id(value: JsonValue, external_id: str) -> JsonValue:

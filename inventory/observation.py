@@ -171,18 +171,18 @@ class Observer:
         """
         observations: list[Observation] = []
         invalid: list[InvalidObject] = []
-        seen: set[str] = set()
+        item_keys: set[str] = set()
         for position, candidate in enumerate(objects):
             try:
                 observation = self.observe(
                     candidate, with_references=with_references, edit=edit, has_details=has_details
                 )
-                if (key := item_key(observation.external_id)) in seen:
+                if (key := item_key(observation.external_id)) in item_keys:
                     raise _Invalid(InvalidReason.DUPLICATE_ID)
             except _Invalid as bad:
                 invalid.append(InvalidObject(position, self._printable_id(candidate), bad.reason))
             else:
-                seen.add(key)
+                item_keys.add(key)
                 observations.append(observation)
         return observations, invalid
 

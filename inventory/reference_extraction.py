@@ -71,18 +71,18 @@ class ReadReferences(NamedTuple):
 
 def read(document: JsonObject, rules: ReadingRules) -> list[Reference]:
     """Includes alternate keys, which have no target collection, and `NOBODY`."""
-    found = references(document, rules.references)
+    by_rules = references(document, rules.references)
     for name in sorted(rules.alternate_keys):
         value = document.get(name)
         if isinstance(value, str) and _GUID.fullmatch(value):
-            found.append(Reference(name, ReferenceRole.USE, (), item_key(value)))
+            by_rules.append(Reference(name, ReferenceRole.USE, (), item_key(value)))
     if any(_matches(document.get(name), pattern) for name, pattern in rules.everyone.items()):
         everyone = [
             Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience) for audience in (ALL_DEVICES, ALL_USERS)
         ]
-        return [*found, *everyone]
+        return [*by_rules, *everyone]
     audience = _without_audience(document) if rules.assignable else None
-    return found if audience is None else [*found, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
+    return by_rules if audience is None else [*by_rules, Reference(ASSIGNMENTS, ReferenceRole.INCLUDE, (), audience)]
 
 
 def set_by(document: JsonObject, type_key: str, rules: ReadingRules) -> list[SearchedSetting]:

@@ -106,11 +106,11 @@ class _Place(NamedTuple):
     names: tuple[str, ...]
     kind: str | None
     sibling: str
-    wanted: str
+    sibling_value: str
     role: ReferenceRole
 
     def holds(self, holder: JsonObject) -> bool:
-        return not self.sibling or holder.get(self.sibling) == self.wanted
+        return not self.sibling or holder.get(self.sibling) == self.sibling_value
 
 
 @cache
@@ -120,8 +120,8 @@ def _place(rule: str) -> _Place:
     if rule.startswith("#"):
         kind, _, name = rule.partition("/")
         return _Place(path, (name,), kind, TYPE, kind, role)
-    sibling, _, wanted = condition.partition("=")
-    return _Place(path, tuple(path.split(".")), None, sibling, wanted, role)
+    sibling, _, sibling_value = condition.partition("=")
+    return _Place(path, tuple(path.split(".")), None, sibling, sibling_value, role)
 
 
 def _role_by(names: Sequence[str]) -> ReferenceRole:
@@ -135,19 +135,19 @@ def _role_by(names: Sequence[str]) -> ReferenceRole:
 
 def references(document: JsonObject, rules: ReferenceRules) -> list[Reference]:
     """Sorted, each once; the path is the rule's without its condition."""
-    found = set(_audiences(document))
+    unique = set(_audiences(document))
     of_types: dict[str, list[tuple[_Place, tuple[str, ...]]]] = {}
     for rule, target_types in rules.items():
         place = _place(rule)
         if place.kind is not None:
             of_types.setdefault(place.kind, []).append((place, target_types))
         elif place.names[0] in document:
-            found.update(_by_rule(document, place, target_types))
+            unique.update(_by_rule(document, place, target_types))
     if of_types:
         for holder in _objects(document):
             for place, target_types in of_types.get(str(holder.get(TYPE)), ()):
-                found.update(_by_rule(holder, place, target_types))
-    return sorted(found)
+                unique.update(_by_rule(holder, place, target_types))
+    return sorted(unique)
 
 
 def id_in(value: JsonValue) -> str | None:
@@ -156,11 +156,11 @@ def id_in(value: JsonValue) -> str | None:
         return None
     if value.startswith(("/", "./")):
         path = _PATH.fullmatch(value)
-        found = "" if path is None else path[1] or path[2]
+        target_id = "" if path is None else path[1] or path[2]
     else:
         prefix = _PREFIX.match(value)
-        found = value if prefix is None else value[prefix.end() :]
-    return None if not found or found in WORDS else found
+        target_id = value if prefix is None else value[prefix.end() :]
+    return None if not target_id or target_id in WORDS else target_id
 
 
 def collection_of(target_type: str) -> str:
@@ -248,14 +248,14 @@ def _assignment(assignment: JsonObject) -> _Assignment:
 
 
 def _objects(value: JsonValue) -> Iterator[JsonObject]:
-    rest = [value]
-    while rest:
-        member = rest.pop()
+    stack = [value]
+    while stack:
+        member = stack.pop()
         if isinstance(member, dict):
             yield member
-            rest += [child for child in member.values() if type(child) is dict or type(child) is list]
+            stack += [child for child in member.values() if type(child) is dict or type(child) is list]
         elif isinstance(member, list):
-            rest += member
+            stack += member
 
 
 def _at(value: JsonValue, names: tuple[str, ...]) -> list[tuple[JsonObject, JsonValue]]:

@@ -84,25 +84,25 @@ def _of_properties(document: JsonObject, place: str) -> tuple[list[SearchedSetti
     """Names are made and sorted once for policies with the same properties, as most of a kind have."""
     names = tuple(document)
     keys = (_keys if len(names) <= _MOST_PROPERTIES else _keys.__wrapped__)(place, names)
-    found: list[SearchedSetting] = []
-    others: list[SearchedSetting] = []
+    in_order: list[SearchedSetting] = []
+    unordered: list[SearchedSetting] = []
     for name, key in keys.of_properties:
         value = document[name]
         kind = type(value)
         if kind is bool:
-            found.append((key, "true" if value else "false"))
+            in_order.append((key, "true" if value else "false"))
         elif kind is str:
             if value:
-                found.append((key, _kept_text(value)))  # type: ignore[arg-type]
+                in_order.append((key, _kept_text(value)))  # type: ignore[arg-type]
         elif kind is int:
-            found.append((key, str(value)))
+            in_order.append((key, str(value)))
         elif value is not None:
             of_property = _searched(property_settings(f"{place}/{name}", value, SettingKind.PROPERTY))
             if kind is dict:
-                others += of_property
+                unordered += of_property
             else:
-                found += sorted(set(of_property), key=_order)
-    return found + others, keys.are_sorted and not others
+                in_order += sorted(set(of_property), key=_order)
+    return in_order + unordered, keys.are_sorted and not unordered
 
 
 class _Keys(NamedTuple):

@@ -148,15 +148,15 @@ def has_secret(text: str) -> bool:
         return text[0] in _BEGINNINGS and _TOKEN.match(text) is not None
     # The next run brings most texts again. The cache holds hashes, never a text.
     key = hash(text)
-    known = _KNOWN.get(key)
-    if known is None:
-        known = _has_shape(text)
-        if not known and (inner := _decoded(text)) is not None:
-            known = _has_shape(inner)
+    is_secret = _KNOWN.get(key)
+    if is_secret is None:
+        is_secret = _has_shape(text)
+        if not is_secret and (inner := _decoded(text)) is not None:
+            is_secret = _has_shape(inner)
         if len(_KNOWN) >= _MAX_KNOWN:
             _KNOWN.clear()
-        _KNOWN[key] = known
-    return known
+        _KNOWN[key] = is_secret
+    return is_secret
 
 
 def readable(text: str) -> str | None:
@@ -168,18 +168,18 @@ def readable(text: str) -> str | None:
     shapes = [shape for hints, shape in _shapes() if any(hint in lower for hint in hints)]
     spans = [_whole(plain, *match.span()) for shape in shapes for match in shape.finditer(plain)]
     secret_words = {word for start, end in spans for word in _BREAKS.split(plain[start:end]) if len(word) >= _TELLING}
-    kept, place, is_left_out = list[str](), 0, False
+    lines, place, is_left_out = list[str](), 0, False
     for line in plain.splitlines(keepends=True):
         end = place + len(line)
         hides = any(start < end and place < stop for start, stop in spans) or any(word in line for word in secret_words)
         if not hides:
-            kept.append(line.rstrip("\r\n"))
+            lines.append(line.rstrip("\r\n"))
         elif not is_left_out:
-            kept.append(LEFT_OUT)
+            lines.append(LEFT_OUT)
         is_left_out, place = hides, end
-    kept_text = "\n".join(kept)
-    is_empty = all(line == LEFT_OUT or not line.strip() for line in kept)
-    return None if is_empty or _has_shape(kept_text) else kept_text
+    text_left = "\n".join(lines)
+    is_empty = all(line == LEFT_OUT or not line.strip() for line in lines)
+    return None if is_empty or _has_shape(text_left) else text_left
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:

@@ -59,13 +59,13 @@ RequestedSelection = Annotated[Selection, AfterValidator(_bounded)]
 """A selection in a request; recorded ones may exceed the bounds."""
 
 
-def select(type_keys: Collection[str], *, known: Collection[str]) -> Selection:
+def select(type_keys: Collection[str], *, collections: Collection[str]) -> Selection:
     """Raises `UnknownTypeKeysError`, so that a misspelt key never silently covers less."""
-    unknown = sorted(set(type_keys) - set(known))
+    unknown = sorted(set(type_keys) - set(collections))
     if unknown:
         hints = []
         for key in unknown:
-            near = get_close_matches(key, known, n=1)
+            near = get_close_matches(key, collections, n=1)
             hints.append(f"{key!r}" + (f" (did you mean {near[0]!r}?)" if near else ""))
         noun = "type key" if len(unknown) == 1 else "type keys"
         raise UnknownTypeKeysError(f"unknown {noun} {', '.join(hints)}; `python starter.py catalog` lists all of them")

@@ -154,8 +154,8 @@ class Neutralizer:
         stale: Staleness | None = None,
     ) -> NeutralDocument:
         """`own_ids`: the ids of the object and its tenant, each with the text that replaces it."""
-        found = [reference for reference in references(document, self.rules.references) if reference.target_types]
-        ids = {(reference.target_types, reference.target_id) for reference in found}
+        typed = [reference for reference in references(document, self.rules.references) if reference.target_types]
+        ids = {(reference.target_types, reference.target_id) for reference in typed}
         translations = {
             (target_types, target_id): translate(target_types, target_id) for target_types, target_id in ids
         }
@@ -167,7 +167,7 @@ class Neutralizer:
                 translation.reason or UnresolvedReason.UNKNOWN,
                 translation.is_shared,
             )
-            for reference in found
+            for reference in typed
             for translation in [translations[reference.target_types, reference.target_id]]
             if translation.text is None
         }
@@ -177,7 +177,7 @@ class Neutralizer:
             return None if translation is None else translation.text
 
         in_words = translated(document, self.rules.references, text_of)
-        kept = {name: value for name, value in in_words.items() if name != self.rules.id_field}
+        without_id = {name: value for name, value in in_words.items() if name != self.rules.id_field}
         own_keys = self._own_keys(
             document, {target_id: translation.text for (_, target_id), translation in translations.items()}
         )
@@ -185,7 +185,7 @@ class Neutralizer:
         spelled = document.get(self.rules.id_field)
         if isinstance(spelled, str) and (key := item_key(spelled)) in telling:
             telling[spelled] = telling[key]
-        value = self._canonicalizer.canonical_value(_without(kept, telling))
+        value = self._canonicalizer.canonical_value(_without(without_id, telling))
         if HIDDEN_WITHOUT_KEY in encode(value):
             # The time of an edit belongs to its tenant.
             value = without_edits(value)

@@ -47,7 +47,7 @@ class WrappingKeys:
 
     def unwrap(self, wrapped: bytes, tenant_id: UUID) -> bytes:
         """Raises `DataKeyError` if neither of the operator's keys opens it."""
-        fingerprint, rest = wrapped[:_FINGERPRINT_BYTES], wrapped[_FINGERPRINT_BYTES:]
+        fingerprint, sealed = wrapped[:_FINGERPRINT_BYTES], wrapped[_FINGERPRINT_BYTES:]
         key = self._keys.get(fingerprint)
         if key is None:
             raise DataKeyError(
@@ -55,7 +55,7 @@ class WrappingKeys:
                 " set that one as SENSITIVE_FIELDS_KEY_PREVIOUS (docs/secrets.md)"
             )
         try:
-            return AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], tenant_id.bytes)
+            return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], tenant_id.bytes)
         except (InvalidTag, ValueError):
             raise DataKeyError(
                 "the tenant's data key in the database is damaged; restore the column tenant.data_key from a backup"

@@ -160,25 +160,25 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def free_port(wanted: int = 0) -> int:
+def free_port(fixed_port: int = 0) -> int:
     """A free TCP port of 127.0.0.1: the wanted one, or any.
 
     Raises `PartError` if it is taken, since another program's server would answer there.
     """
-    if wanted:
-        return _probed(wanted)
+    if fixed_port:
+        return _probed(fixed_port)
     for port in Random().sample(SERVER_PORTS, PORTS_TRIED):  # noqa: S311 - not a secret
         with suppress(PartError):
             return _probed(port)
     raise PartError(f"none of {PORTS_TRIED} ports of 127.0.0.1 could be had")
 
 
-def _probed(wanted: int) -> int:
+def _probed(port: int) -> int:
     with socket.socket() as probe:
         # As servers do, to ignore connections that have just ended.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise PartError(f"port {wanted} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}") from None
-    return wanted
+            raise PartError(f"port {port} of 127.0.0.1 cannot be had: {os.strerror(error.errno or 0)}") from None
+    return port

@@ -250,19 +250,19 @@ class Supervisor:
         self._parts.append((part, Restarts()))
 
     def _watch(self, info: StackInfo) -> None:
-        kept = False
+        is_started = False
         while True:
             for part, restarts in self._parts:
                 if not part.child.running():
                     _start_again(part, restarts)
                     if isinstance(part, WorkerPart):
                         self._state.publish(info._replace(worker_pid=part.child.pid))
-            if kept:
+            if is_started:
                 time.sleep(WATCH_SECONDS)
             elif select.select([sys.stdin], [], [], WATCH_SECONDS)[0]:
                 if sys.stdin.readline().strip() != "keep":
                     return
-                kept = True
+                is_started = True
 
 
 def _start_again(part: Part, restarts: Restarts) -> None:

@@ -82,25 +82,25 @@ class Access(NamedTuple):
     portfolio: str
 
 
-def access(found: Any) -> Access:
-    """The roles that transactions take on. `found` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
-    check_revision(found)
-    if found.not_settable:
+def access(login: Any) -> Access:
+    """The roles that transactions take on. `login` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
+    check_revision(login)
+    if login.not_settable:
         raise StorageNotReadyError(
             f"the login of DATABASE_URL may not take on the roles of this database; have an administrator run:"
-            f" GRANT {', '.join(found.not_settable)} TO {found.login}{found.grant_option}"
+            f" GRANT {', '.join(login.not_settable)} TO {login.login}{login.grant_option}"
         )
-    if found.unbound:
-        raise StorageNotReadyError(unbound(found.unbound[0]))
-    return Access(WORKER_ROLE, PORTFOLIO_ROLE) if found.has_roles else Access(found.owner_name, found.owner_name)
+    if login.unbound:
+        raise StorageNotReadyError(unbound(login.unbound[0]))
+    return Access(WORKER_ROLE, PORTFOLIO_ROLE) if login.has_roles else Access(login.owner_name, login.owner_name)
 
 
-def check_revision(found: Any) -> None:
-    """`found` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
-    if found is None or found.revision is None:
+def check_revision(login: Any) -> None:
+    """`login` is the row of `PROBE_SQL`, if any. Raises `StorageNotReadyError`."""
+    if login is None or login.revision is None:
         raise StorageNotReadyError(NO_TABLES)
-    if found.revision != REVISION:
-        raise StorageNotReadyError(_other_revision(found.revision))
+    if login.revision != REVISION:
+        raise StorageNotReadyError(_other_revision(login.revision))
 
 
 def unbound(role: str) -> str:
@@ -110,13 +110,13 @@ def unbound(role: str) -> str:
     )
 
 
-def _other_revision(found: str) -> str:
-    if found < REVISION:
+def _other_revision(revision: str) -> str:
+    if revision < REVISION:
         return (
-            f"the database is at revision {found} and this program needs {REVISION};"
+            f"the database is at revision {revision} and this program needs {REVISION};"
             " run: python starter.py database upgrade"
         )
     return (
-        f"the database is at revision {found} and this program knows only {REVISION};"
+        f"the database is at revision {revision} and this program knows only {REVISION};"
         " it is older than the database: update the program"
     )

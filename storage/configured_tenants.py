@@ -66,7 +66,7 @@ def stamp(url: str) -> Stamp:
         return Stamp(*found)
 
 
-def change(url: str, wanted: TenantChange, check: Check) -> bool:
+def change(url: str, edit: TenantChange, check: Check) -> bool:
     """Adds, replaces or removes a tenant; False if nothing has changed, or this form was received before.
 
     Raises the errors of `check`, too.
@@ -74,26 +74,26 @@ def change(url: str, wanted: TenantChange, check: Check) -> bool:
     with _transaction(url) as connection:
         connection.execute(_ONE_AT_A_TIME)
         before = _entries(connection)
-        others = [entry for entry in before if wanted.is_new or entry["id"] != str(wanted.tenant_id)]
-        after = others if wanted.entry is None else [*others, wanted.entry]
+        others = [entry for entry in before if edit.is_new or entry["id"] != str(edit.tenant_id)]
+        after = others if edit.entry is None else [*others, edit.entry]
         check(after)
         if sorted(before, key=_by_id) == sorted(after, key=_by_id):
             return False
-        action = Action.TENANT_REMOVED if wanted.entry is None else Action.TENANT_CONFIGURED
+        action = Action.TENANT_REMOVED if edit.entry is None else Action.TENANT_CONFIGURED
         record = added_record(
-            wanted.person,
+            edit.person,
             action,
-            tenant_id=wanted.tenant_id,
-            subject=wanted.subject,
-            reason=wanted.reason,
-            request_id=wanted.once,
+            tenant_id=edit.tenant_id,
+            subject=edit.subject,
+            reason=edit.reason,
+            request_id=edit.once,
         )
         if connection.execute(record).one_or_none() is None:
             return False
-        if wanted.entry is None:
-            connection.execute(delete(_TENANT).where(_TENANT.c.tenant_id == wanted.tenant_id))
+        if edit.entry is None:
+            connection.execute(delete(_TENANT).where(_TENANT.c.tenant_id == edit.tenant_id))
         else:
-            new = insert(_TENANT).values(tenant_id=wanted.tenant_id, entry=wanted.entry, changed_by=wanted.person.name)
+            new = insert(_TENANT).values(tenant_id=edit.tenant_id, entry=edit.entry, changed_by=edit.person.name)
             replaced = {name: new.excluded[name] for name in ("entry", "changed_by")}
             connection.execute(
                 new.on_conflict_do_update(

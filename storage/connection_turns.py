@@ -88,13 +88,13 @@ class ConnectionTurns:
         if self._free:
             self._free -= 1
             return
-        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (self._arrival.get(), number, given))
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (self._arrival.get(), number, turn))
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await given
+                await turn
         except BaseException as error:
-            if given.done() and not given.cancelled():
+            if turn.done() and not turn.cancelled():
                 self._give()
             if isinstance(error, TimeoutError):
                 raise StorageUnavailableError(TOO_MANY) from None

@@ -33,13 +33,13 @@ CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = 
 
 async def current_documents(session: AsyncSession, type_key: str, ids: Iterable[str]) -> list[CurrentDocument]:
     """Leaves out unknown ids and damaged documents."""
-    wanted = sorted(set(ids))
-    if not wanted:
+    external_ids = sorted(set(ids))
+    if not external_ids:
         return []
     read = Documents()
-    found = []
-    for row in await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": wanted}):
+    documents = []
+    for row in await session.execute(_DOCUMENTS, {"type_key": type_key, "external_ids": external_ids}):
         document = read.of(row.body, row.body_hash, type_key, row.external_id, row.version_number)
         if document is not None:
-            found.append(CurrentDocument(row.external_id, row.display_name, document))
-    return found
+            documents.append(CurrentDocument(row.external_id, row.display_name, document))
+    return documents

@@ -45,10 +45,10 @@ async def keep_data_key(
     session: AsyncSession, wrapped: bytes, kind: DataKeyKind, *, instead_of: bytes | None = None
 ) -> bool:
     """Returns False if the stored key is no longer `instead_of`."""
-    kept = (
+    insertion = (
         update(_TENANT)
         .where(_TENANT.c.data_key.is_not_distinct_from(instead_of))
         .values(data_key=wrapped, data_key_kind=kind)
         .returning(_TENANT.c.tenant_id)
     )
-    return (await session.execute(kept)).one_or_none() is not None
+    return (await session.execute(insertion)).one_or_none() is not None

@@ -168,19 +168,19 @@ class ItemKey(Protocol):
 
 async def last_versions(session: AsyncSession, items: Sequence[ItemKey]) -> dict[tuple[str, str], LastVersion]:
     read = Documents()
-    found = {}
+    by_item = {}
     for row in await session.execute(_LAST_VERSIONS, _keys(items)):
         document = read.of(row.body, row.body_hash, row.type_key, row.external_id, row.version_number)
         parts = _parts(row.lacked_parts)
         is_of_list = row.details_complete is False and not parts
-        found[row.type_key, row.external_id] = LastVersion(
+        by_item[row.type_key, row.external_id] = LastVersion(
             row.version_number,
             document,
             row.as_of,
             _parts(row.stale_parts),
             [StalePart()] if is_of_list else lacking(parts),
         )
-    return found
+    return by_item
 
 
 async def lock_versions(session: AsyncSession, items: Sequence[PendingDetails]) -> dict[tuple[str, str], int]:

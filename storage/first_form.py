@@ -67,20 +67,20 @@ async def take_over(session: AsyncSession, run_id: UUID, fetch_tokens: Sequence[
     if not (await session.execute(_ARE_THERE, wave)).scalar_one():
         return
     place = {"type_key": "", "external_id": ""}
-    while found := await fetch(
+    while items := await fetch(
         session, _SOME, FirstFormItem, {**wave, **place, "most": ITEMS_AT_A_TIME}, shape=_with_documents
     ):
-        are_same = await same(found)
-        taken = [item for item, is_same in zip(found, are_same, strict=True) if is_same]
+        are_same = await same(items)
+        taken = [item for item, is_same in zip(items, are_same, strict=True) if is_same]
         if taken:
             type_keys, external_ids, hashes = zip(
                 *((item.type_key, item.external_id, item.content_hash) for item in taken), strict=True
             )
             named = {"type_keys": list(type_keys), "external_ids": list(external_ids), "content_hashes": list(hashes)}
             await session.execute(_TAKE_OVER, {**named, "form": FORM})
-        if len(found) < ITEMS_AT_A_TIME:
+        if len(items) < ITEMS_AT_A_TIME:
             return
-        place = {"type_key": found[-1].type_key, "external_id": found[-1].external_id}
+        place = {"type_key": items[-1].type_key, "external_id": items[-1].external_id}
 
 
 def _with_documents(row: Values) -> Values:

@@ -132,8 +132,8 @@ async def merge(
     staged = {row.fetch_token: row for row in await session.execute(_COUNT_STAGED, waves)}
     tokens = [token for token, rows in promised.items() if _rows(staged.get(token)) == rows]
     if not tokens:
-        found = sum(map(_rows, staged.values()))
-        raise StagedRowsLostError(f"only {found} of {counted(sum(promised.values()), 'staged row')} were found")
+        rows_merged = sum(map(_rows, staged.values()))
+        raise StagedRowsLostError(f"only {rows_merged} of {counted(sum(promised.values()), 'staged row')} were found")
     merged = MergeResult(0, 0, 0, {}, [], {}, [token for token in promised if token not in tokens])
     if any(staged[token].same for token in tokens if token in staged):
         same = await merge_same(session, run_id, tokens, restarted=restarted, named=NAMED_DUPLICATES)
@@ -208,12 +208,12 @@ async def merge_found(
 
 
 async def _changed(session: AsyncSession, row: Row[Any], comparison: DocumentComparison | None) -> int:
-    found = [(type_key, external_id, number) for type_key, external_id, number, _ in row.new_versions]
+    changed_versions = [(type_key, external_id, number) for type_key, external_id, number, _ in row.new_versions]
     if comparison is None:
-        return len(found)
+        return len(changed_versions)
     changed = 0
-    for start in range(0, len(found), VERSIONS_AT_A_TIME):
-        versions = await new_versions(session, found[start : start + VERSIONS_AT_A_TIME])
+    for start in range(0, len(changed_versions), VERSIONS_AT_A_TIME):
+        versions = await new_versions(session, changed_versions[start : start + VERSIONS_AT_A_TIME])
         changed += sum(await comparison.are_changes(versions))
     return changed
 

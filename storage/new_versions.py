@@ -56,11 +56,11 @@ SELECT v.type_key, v.external_id, v.version_number, v.details_complete, before.d
 {WITH_BEFORE}""")
 
 
-async def new_versions(session: AsyncSession, found: Sequence[tuple[str, str, int]]) -> list[NewVersion]:
+async def new_versions(session: AsyncSession, versions: Sequence[tuple[str, str, int]]) -> list[NewVersion]:
     parameters = {
-        "type_keys": [type_key for type_key, _, _ in found],
-        "external_ids": [external_id for _, external_id, _ in found],
-        "numbers": [number for _, _, number in found],
+        "type_keys": [type_key for type_key, _, _ in versions],
+        "external_ids": [external_id for _, external_id, _ in versions],
+        "numbers": [number for _, _, number in versions],
     }
     return await fetch(session, _VERSIONS, NewVersion, parameters, shape=_with_documents)
 

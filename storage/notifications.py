@@ -265,6 +265,6 @@ DELETE FROM notification_snooze WHERE least(until, ended_at) < clock_timestamp()
 """).bindparams(bindparam("kept", type_=Interval))
 
 
-async def forget(session: AsyncSession, kept: timedelta) -> None:
-    """Deletes notifications and snoozes that ended longer than `kept` ago."""
-    await session.execute(_FORGET, {"kept": kept})
+async def forget(session: AsyncSession, retention: timedelta) -> None:
+    """Deletes notifications and snoozes that ended longer than `retention` ago."""
+    await session.execute(_FORGET, {"kept": retention})

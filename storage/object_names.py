@@ -17,9 +17,9 @@ WHERE display_name IS NOT NULL
 """)
 
 
-async def display_names(session: AsyncSession, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+async def display_names(session: AsyncSession, objects: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Leaves out unknown and nameless items."""
-    pairs = sorted(set(wanted))
+    pairs = sorted(set(objects))
     if not pairs:
         return {}
     rows = await session.execute(_NAMES, key_columns(pairs))

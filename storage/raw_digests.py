@@ -78,11 +78,11 @@ async def same_items(
         "detail_refresh": ages.detail_refresh,
         "deep": deep,
     }
-    found: list[set[str]] = [set() for _ in pages]
+    ids_of_pages: list[set[str]] = [set() for _ in pages]
     for row in await session.execute(_SAME, {**named, **due}):
         external_ids = pages[row.number - 1].external_ids
-        found[row.number - 1] = {external_ids[place - 1] for place in row.places}
-    return found
+        ids_of_pages[row.number - 1] = {external_ids[place - 1] for place in row.places}
+    return ids_of_pages
 
 
 async def merge_same(

@@ -205,20 +205,20 @@ async def read_some(
     if not taken:
         return 0
     ruled = sorted(key for key in taken if not rules[key[0]].find_nothing)
-    found: list[dict[str, object]] = []
+    references: list[dict[str, object]] = []
     settings: dict[ItemKey, list[SearchedSetting]] = {}
     unreadable: set[ItemKey] = set()
     if ruled:
         unread = await fetch(session, _DOCUMENTS, _Unread, key_columns(ruled))
         read = Documents()
-        found, settings = await asyncio.to_thread(_read_all, unread, rules, read)
+        references, settings = await asyncio.to_thread(_read_all, unread, rules, read)
         damaged.update(read.damaged)
         unreadable = {_key(record) for record in read.damaged}
     await session.execute(_FORGET, key_columns(sorted(taken - unreadable)))
     if unreadable:
         await session.execute(_LEAVE, key_columns(sorted(unreadable)))
-    if found:
-        await session.execute(_KEEP, {"rows": orjson.dumps(found).decode()})
+    if references:
+        await session.execute(_KEEP, {"rows": orjson.dumps(references).decode()})
     await keep_settings(session, sorted(taken - unreadable), settings)
     return len(taken)
 
@@ -287,7 +287,7 @@ def _read_all(
     unread: list[_Unread], rules: Mapping[str, ReadingRules], documents: Documents
 ) -> tuple[list[dict[str, object]], dict[ItemKey, list[SearchedSetting]]]:
     rows: list[dict[str, object]] = []
-    found: dict[ItemKey, list[SearchedSetting]] = {}
+    settings: dict[ItemKey, list[SearchedSetting]] = {}
     for item in unread:
         stored = documents.of(item.body, item.body_hash, *_key(item), item.version_number)
         if stored is None:
@@ -295,8 +295,8 @@ def _read_all(
         document, rule = decode_object(stored), rules[item.type_key]
         of_item = {"type_key": item.type_key, "external_id": item.external_id, "version_number": item.version_number}
         rows += [{**of_item, **row} for row in rows_of(read(document, rule))]
-        found[_key(item)] = set_by(document, item.type_key, rule)
-    return rows, found
+        settings[_key(item)] = set_by(document, item.type_key, rule)
+    return rows, settings
 
 
 def _key(item: Row[Any] | _Unread | DamagedRecord) -> ItemKey:
@@ -312,7 +312,7 @@ def _readable(rules: Mapping[str, ReadingRules], damaged: Collection[DamagedReco
     }
 
 
-def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
+def rows_of(references: Sequence[Reference]) -> list[dict[str, object]]:
     """Rows of `item_reference`, without the columns that name the item."""
     return [
         {
@@ -324,5 +324,5 @@ def rows_of(found: Sequence[Reference]) -> list[dict[str, object]]:
             "intent": reference.intent,
             "policy_set_id": reference.policy_set_id,
         }
-        for position, reference in enumerate(found)
+        for position, reference in enumerate(references)
     ]

@@ -82,24 +82,24 @@ def settle(connection: Connection) -> SetUp:
 
     The connection then works as the tables' owner. Raises `StorageNotReadyError`.
     """
-    found = connection.execute(_FOUND).one()
-    if found.owner is not None and not found.may_be_owner:
+    state = connection.execute(_FOUND).one()
+    if state.owner is not None and not state.may_be_owner:
         raise StorageNotReadyError(
-            f"the tables belong to {found.owner}, and only their owner upgrades them: run this with {found.owner}"
-            f" in DATABASE_URL, or have an administrator run: GRANT {found.owner} TO {found.login}"
+            f"the tables belong to {state.owner}, and only their owner upgrades them: run this with {state.owner}"
+            f" in DATABASE_URL, or have an administrator run: GRANT {state.owner} TO {state.login}"
         )
-    owner = found.owner or found.login
-    if not found.may_create_schemas:
-        raise _lacks("CREATE", "DATABASE", found.database, owner)
-    if found.schema is None or not found.may_create_tables:
-        raise _lacks("CREATE, USAGE", "SCHEMA", found.schema or "public", owner)
-    if found.owner is not None:
-        connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": found.owner_name})
-        set_up = SetUp(found.owner_name, found.has_roles)
+    owner = state.owner or state.login
+    if not state.may_create_schemas:
+        raise _lacks("CREATE", "DATABASE", state.database, owner)
+    if state.schema is None or not state.may_create_tables:
+        raise _lacks("CREATE, USAGE", "SCHEMA", state.schema or "public", owner)
+    if state.owner is not None:
+        connection.execute(text("SELECT set_config('role', :owner, false)"), {"owner": state.owner_name})
+        set_up = SetUp(state.owner_name, state.has_roles)
     else:
-        has_roles = _roles_to_take_on(connection, may_create=found.may_create_roles)
-        if not has_roles and found.is_unbound:
-            raise StorageNotReadyError(unbound(found.login))
+        has_roles = _roles_to_take_on(connection, may_create=state.may_create_roles)
+        if not has_roles and state.is_unbound:
+            raise StorageNotReadyError(unbound(state.login))
         login = connection.execute(text("SELECT session_user")).scalar_one()
         set_up = SetUp(login, has_roles)
     connection.commit()

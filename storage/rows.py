@@ -64,10 +64,10 @@ async def fetch_one(
     shape: Shape | None = None,
 ) -> ModelT | None:
     """None without rows. Raises `RowError` as `fetch`, and for several rows."""
-    found = await fetch(session, statement, model, parameters, shape=shape)
-    if len(found) > 1:
-        raise RowError(f"{_name(statement)}: {len(found)} rows, and not one")
-    return found[0] if found else None
+    rows = await fetch(session, statement, model, parameters, shape=shape)
+    if len(rows) > 1:
+        raise RowError(f"{_name(statement)}: {len(rows)} rows, and not one")
+    return rows[0] if rows else None
 
 
 async def fetch_stream(
@@ -100,11 +100,11 @@ def _reader(
         if values.keys() != fields:
             raise RowError(f"{_name(statement)}: {_misfit(values.keys(), fields)} of {model.__name__}")
         try:
-            found: ModelT = adapter.validate_python(values, extra="forbid")
+            record: ModelT = adapter.validate_python(values, extra="forbid")
         except ValidationError as error:
             problems = {".".join(map(str, entry["loc"])): entry["type"] for entry in error.errors(include_input=False)}
             raise RowError(f"{_name(statement)}: {model.__name__} {problems}") from None
-        return found
+        return record
 
     return read
 
@@ -136,8 +136,8 @@ def _values(columns: Sequence[str]) -> Callable[[Row[Any]], Values]:
     return deep if nested else flat
 
 
-def _misfit(found: Iterable[str], fields: frozenset[str]) -> str:
-    names = set(found)
+def _misfit(row_columns: Iterable[str], fields: frozenset[str]) -> str:
+    names = set(row_columns)
     problems = {"no column for": fields - names, "superfluous for": names - fields}
     return ", ".join(f"{problem} {', '.join(sorted(columns))}" for problem, columns in problems.items() if columns)
 

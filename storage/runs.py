@@ -411,8 +411,8 @@ async def _counted(session: AsyncSession, run_id: UUID, ending: RunEnd) -> dict[
     return {"observed": observed, "created": merged.created, "changed": merged.changed, "unchanged": unchanged}
 
 
-def _refuted(claimed: Mapping[str, CollectionResult], known: Mapping[str, CollectionResult]) -> int:
-    return sum(result.error_code != claimed[type_key].error_code for type_key, result in known.items())
+def _refuted(claimed: Mapping[str, CollectionResult], confirmed: Mapping[str, CollectionResult]) -> int:
+    return sum(result.error_code != claimed[type_key].error_code for type_key, result in confirmed.items())
 
 
 async def _take_in_coverage(

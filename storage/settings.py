@@ -50,10 +50,10 @@ def entries(names: Iterable[str], values: Sequence[str] | None) -> list[str]:
     return [f"{beginning(name)}{value}{ENTRY}" for name in names for value in values if is_written(value)]
 
 
-async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterable[str]]]) -> None:
+async def know_settings(session: AsyncSession, names_by_type: Iterable[tuple[str, Iterable[str]]]) -> None:
     """Adds settings to their collections; none is ever removed."""
     names: dict[str, set[str]] = {}
-    for type_key, of_item in found:
+    for type_key, of_item in names_by_type:
         names.setdefault(type_key, set()).update(of_item)
     known = {key: sorted(of_key) for key, of_key in sorted(names.items()) if of_key}
     if known:
@@ -63,16 +63,16 @@ async def know_settings(session: AsyncSession, found: Iterable[tuple[str, Iterab
 async def keep_settings(
     session: AsyncSession,
     items: Sequence[tuple[str, str]],
-    found: Mapping[tuple[str, str], Sequence[SearchedSetting]],
+    by_item: Mapping[tuple[str, str], Sequence[SearchedSetting]],
 ) -> None:
     """Replaces the settings of these items. Idempotent."""
     keys = {"type_keys": [key for key, _ in items], "external_ids": [external_id for _, external_id in items]}
     await session.execute(_FORGET, keys)
-    kept = [(key, written(settings)) for key, settings in found.items() if settings]
+    written_settings = [(key, written(settings)) for key, settings in by_item.items() if settings]
     rows = [
         {"type_key": type_key, "external_id": external_id, "settings": settings.text}
-        for (type_key, external_id), settings in kept
+        for (type_key, external_id), settings in written_settings
     ]
     if rows:
         await session.execute(_KEEP, {"rows": orjson.dumps(rows).decode()})
-        await know_settings(session, ((type_key, settings.names) for (type_key, _), settings in kept))
+        await know_settings(session, ((type_key, settings.names) for (type_key, _), settings in written_settings))

@@ -78,7 +78,7 @@ async def stage(
     """Copies observations into the staging table. `are_whole`: their documents include their details."""
     connection = await session.connection()
     driver_connection: Any = (await connection.get_raw_connection()).driver_connection
-    found: list[tuple[str, Sequence[str]]] = []
+    setting_names: list[tuple[str, Sequence[str]]] = []
     async with driver_connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.set_types(list(_COLUMNS.values()))
         for observation in observations:
@@ -103,13 +103,13 @@ async def stage(
                 )
             )
             if observation.references is not None:
-                found.append((observation.type_key, observation.references.settings.names))
+                setting_names.append((observation.type_key, observation.references.settings.names))
         for items in same:
             nothing = Jsonb({}, orjson.dumps)
             head = (run_id, fetch_token, items.type_key, "", None, nothing, b"", None, b"", 0, None, False)
             unread = (None, None, None, None, None)
             await copy.write_row((*head, *unread, len(items.external_ids), items.joined_ids, items.joined_digests))
-    await know_settings(session, found)
+    await know_settings(session, setting_names)
 
 
 def _list_hash(observation: Observation, run_id: UUID) -> bytes | None:

@@ -177,11 +177,11 @@ def tenant_purge(url: str, tenant_id: UUID) -> Iterator[TenantPurge]:
 
 
 def _become_owner(connection: Connection) -> None:
-    found: Any = connection.execute(PROBE).one_or_none()
-    check_revision(found)
-    if not connection.execute(_MAY_BE_OWNER, {"owner": found.owner_name}).scalar_one():
+    database_state: Any = connection.execute(PROBE).one_or_none()
+    check_revision(database_state)
+    if not connection.execute(_MAY_BE_OWNER, {"owner": database_state.owner_name}).scalar_one():
         raise StorageNotReadyError(
-            f"only the owner of the tables, {found.owner_name}, deletes a tenant: run this with that login in"
+            f"only the owner of the tables, {database_state.owner_name}, deletes a tenant: run this with that login in"
             " DATABASE_URL"
         )
-    connection.execute(text("SELECT set_config('role', :owner, true)"), {"owner": found.owner_name})
+    connection.execute(text("SELECT set_config('role', :owner, true)"), {"owner": database_state.owner_name})

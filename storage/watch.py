@@ -64,7 +64,7 @@ class LogLook(NamedTuple):
 class LookItems(NamedTuple):
     """Items that a look has read whole, and items that are gone."""
 
-    found: Sequence[Observation]
+    observations: Sequence[Observation]
     gone: Sequence[UnlistedItem]
     requests: int
     error_codes: Collection[ErrorCode] = ()
@@ -91,11 +91,11 @@ async def items_named(
 ) -> list[UnlistedItem]:
     """Items with these ids, in any spelling."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
-    wanted = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
+    columns = select(_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id).where(
         among(_ITEM.c.type_key, sorted(type_keys)),
         among(_ITEM.c.external_id, sorted({item_key(external_id) for external_id in external_ids})),
     )
-    return await fetch(session, wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id), UnlistedItem)
+    return await fetch(session, columns.order_by(_ITEM.c.type_key, _ITEM.c.external_id), UnlistedItem)
 
 
 # Another run's observation since the look began may be newer than the look's.
@@ -139,12 +139,12 @@ async def record_items(
     """
     if (await session.execute(select(_RUN.c.run_id).where(_RUN.c.run_id == run_id))).first() is not None:
         return LookResult()
-    keys = sorted({*(_key(item) for item in items.found), *(_key(item) for item in items.gone)})
+    keys = sorted({*(_key(item) for item in items.observations), *(_key(item) for item in items.gone)})
     locked = await session.execute(_LOCK, {"began_at": began_at, **key_columns(keys)})
     contested = frozenset((row.type_key, row.external_id) for row in locked if row.is_contested)
-    found = [observation for observation in items.found if _key(observation) not in contested]
+    to_merge = [observation for observation in items.observations if _key(observation) not in contested]
     confirmed_gone = [item for item in items.gone if _key(item) not in contested]
-    if not found and not confirmed_gone:
+    if not to_merge and not confirmed_gone:
         return LookResult(contested=contested)
     selection = Selection(type_keys=tuple(type_key for type_key, _ in keys), options={WATCH: True})
     codes = sorted(items.error_codes)
@@ -166,13 +166,15 @@ async def record_items(
         )
     )
     naming = {
-        _key(event): event for key in (*map(_key, found), *map(_key, confirmed_gone)) for event in events.get(key, ())
+        _key(event): event
+        for key in (*map(_key, to_merge), *map(_key, confirmed_gone))
+        for event in events.get(key, ())
     }
     if naming:
         await _merged(session, run_id, list(naming.values()), comparison)
     created = changed = 0
-    if found:
-        merged = await _merged(session, run_id, found, comparison)
+    if to_merge:
+        merged = await _merged(session, run_id, to_merge, comparison)
         created, changed = merged.created, merged.changed
     marked = 0
     if confirmed_gone:
@@ -180,8 +182,14 @@ async def record_items(
         named = key_columns([_key(item) for item in confirmed_gone])
         marked = len((await session.execute(_MARK_GONE, {"run_id": run_id, "began_at": began_at, **named})).all())
     await session.execute(_WAVE.delete().where(_WAVE.c.run_id == run_id))
-    unchanged = len(found) - created - changed
-    counts = {"observed": len(found), "created": created, "changed": changed, "unchanged": unchanged, "missing": marked}
+    unchanged = len(to_merge) - created - changed
+    counts = {
+        "observed": len(to_merge),
+        "created": created,
+        "changed": changed,
+        "unchanged": unchanged,
+        "missing": marked,
+    }
     await session.execute(update(_RUN).where(_RUN.c.run_id == run_id).values(**counts))
     return LookResult(created, changed, marked, contested)
 

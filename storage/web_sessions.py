@@ -120,13 +120,13 @@ async def sign_in(
 
 async def signed_in(session: AsyncSession, session_hash: bytes) -> Person | None:
     """None if the session expired, ended or is unknown."""
-    found = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
+    people = select(_SESSION.c.person_id, _SESSION.c.person.label("name"), _SESSION.c.role)
     is_valid = (
         _SESSION.c.session_hash == session_hash,
         _SESSION.c.expires_at > CLOCK,
         _SESSION.c.person_id.is_not(None),
     )
-    return await fetch_one(session, found.where(*is_valid), Person)
+    return await fetch_one(session, people.where(*is_valid), Person)
 
 
 async def end_session(session: AsyncSession, session_hash: bytes) -> None:

@@ -60,12 +60,12 @@ TENANT_NAVIGATION = (
 )
 
 
-def page(request: Request, template: str, **shown: Any) -> HTMLResponse:
-    return HTMLResponse(_render(request, template, shown))
+def page(request: Request, template: str, **context: Any) -> HTMLResponse:
+    return HTMLResponse(_render(request, template, context))
 
 
-def fragment(request: Request, template: str, **shown: Any) -> str:
-    return _render(request, template, shown)
+def fragment(request: Request, template: str, **context: Any) -> str:
+    return _render(request, template, context)
 
 
 def error_page(request: Request, title: str, remedy: str, *, may_sign_in: bool = False) -> str:
@@ -83,7 +83,7 @@ def _sign_in_path(request: Request) -> str | None:
     return f"/sign-in?next={quote(request.url.path + query, safe='')}"
 
 
-def _render(request: Request, template: str, shown: dict[str, Any]) -> str:
+def _render(request: Request, template: str, context: dict[str, Any]) -> str:
     common = {
         "person": getattr(request.state, "person", None),
         "sees_no_tenant": getattr(request.state, "sees_no_tenant", False),
@@ -92,7 +92,7 @@ def _render(request: Request, template: str, shown: dict[str, Any]) -> str:
         "navigation": NAVIGATION,
         "tenant_navigation": TENANT_NAVIGATION,
     }
-    return _environment().get_template(template).render(**common, **shown)
+    return _environment().get_template(template).render(**common, **context)
 
 
 @cache

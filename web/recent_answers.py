@@ -25,9 +25,9 @@ class RecentAnswers:
         known = self._answers.get(key)
         if known is not None and self._clock() - known[0] < KEPT_SECONDS:
             return cast("AnswerT", known[1])
-        found = await find()
-        self._answers[key] = (self._clock(), found)
+        answer = await find()
+        self._answers[key] = (self._clock(), answer)
         self._answers.move_to_end(key)
         while len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)
-        return found
+        return answer

@@ -41,11 +41,11 @@ def _selection(
 ) -> Selection:
     catalog = load_catalog()
     if reads == "everything":
-        return select(catalog.everything(), known=catalog.collections)
+        return select(catalog.everything(), collections=catalog.collections)
     named = set(type_keys) | catalog.in_categories(categories)
     if not named:
         raise NoSelectionError("choose everything, or at least one collection")
-    return select(named, known=catalog.collections)
+    return select(named, collections=catalog.collections)
 
 
 FormSelection = Annotated[Selection, Depends(_selection)]

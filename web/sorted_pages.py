@@ -36,14 +36,14 @@ def sorted_page(
     placed = [(tuple(part[:PLACE_CHARACTERS] for part in place_of(row)), row) for row in rows]
     placed.sort(key=itemgetter(0))
     times = Counter[Place]()
-    found: list[tuple[Place, RowT]] = []
+    placed_rows: list[tuple[Place, RowT]] = []
     for place, row in placed:
-        found.append(((*place, f"{times[place]:06}"), row))
+        placed_rows.append(((*place, f"{times[place]:06}"), row))
         times[place] += 1
     begins = _place(after)
-    rest = [(place, row) for place, row in found if begins is None or place > begins]
-    goes_on = json.dumps(rest[most - 1][0], ensure_ascii=False) if len(rest) > most else None
-    return SortedPage([row for _, row in rest[:most]], len(found), goes_on)
+    following = [(place, row) for place, row in placed_rows if begins is None or place > begins]
+    goes_on = json.dumps(following[most - 1][0], ensure_ascii=False) if len(following) > most else None
+    return SortedPage([row for _, row in following[:most]], len(placed_rows), goes_on)
 
 
 def _place(text: str) -> Place | None:

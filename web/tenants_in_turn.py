@@ -76,11 +76,11 @@ async def records_in_turn(
     remaining = limit
     batch = waiting[:TENANTS_AT_A_TIME]
     for number, tenant in enumerate(batch, 1):
-        found = await ask(tenant, within, remaining)
-        records += found.records
-        if found.goes_on is not None:
-            return RecordsInTurn(records, f"{tenant.id} {found.goes_on}")
-        remaining, within = remaining - found.rows, ""
+        of_tenant = await ask(tenant, within, remaining)
+        records += of_tenant.records
+        if of_tenant.goes_on is not None:
+            return RecordsInTurn(records, f"{tenant.id} {of_tenant.goes_on}")
+        remaining, within = remaining - of_tenant.rows, ""
         if remaining <= 0 or number == len(batch):
             return RecordsInTurn(records, str(tenant.id) if number < len(waiting) else None)
     return RecordsInTurn(records, None)

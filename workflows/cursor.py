@@ -80,13 +80,14 @@ class Cursor(BaseModel):
         retry_after = believable(failure.retry_after)
         return backoff(self.attempts, random) if retry_after is None else retry_after
 
-    def may_retry(self, policy: RunPolicy, known: KnownFailure | None, waited: timedelta) -> bool:
-        """`waited`: the time since the first failure. `known`: the collection's known failure, if this is the same."""
+    def may_retry(self, policy: RunPolicy, known_failure: KnownFailure | None, waited: timedelta) -> bool:
+        """`waited`: the time since the first failure. `known_failure`: the collection's, if this is the same."""
         full = RetryLimits(policy.cursor_attempts, policy.graph_patience)
         if not full.allows(self.attempts, waited) or self.failed_with is None:
             return False
         attempts = self.failures[self.failed_with]
-        if known is not None and known.retry_limits is not None and not known.retry_limits.allows(attempts, waited):
+        reduced = None if known_failure is None else known_failure.retry_limits
+        if reduced is not None and not reduced.allows(attempts, waited):
             return False
         # Each item's details have attempts of their own (`FetchDetails.malformed_attempts`).
         is_malformed = self.failed_with is ErrorCode.GRAPH_MALFORMED_RESPONSE and not self.detailing

@@ -154,12 +154,12 @@ class Frontier(WaveQueue, CollectionResults):
             self.results[type_key].context["failing_runs"] = known.runs + 1
 
     def share(self, cursor: Cursor) -> DetailShare:
-        known = self.plan[cursor.type_key].known_failure
+        known_failure = self.plan[cursor.type_key].known_failure
         return DetailShare(
             type_key=cursor.type_key,
             part=cursor.part,
             of=cursor.of,
-            known_failure=known if known is not None and known.in_details else None,
+            known_failure=known_failure if known_failure is not None and known_failure.in_details else None,
         )
 
     def told_after(self, wave: Sequence[Cursor]) -> timedelta | None:

@@ -29,16 +29,16 @@ class NotifyWorkflow:
     """
 
     @workflow.init
-    def __init__(self, given: NotifyInput) -> None:
-        self._tenant_id = given.tenant_id
-        self._priority = Priority(fairness_key=str(given.tenant_id))
+    def __init__(self, request: NotifyInput) -> None:
+        self._tenant_id = request.tenant_id
+        self._priority = Priority(fairness_key=str(request.tenant_id))
 
     @workflow.run
-    async def run(self, given: NotifyInput) -> None:
-        waiting = NoteEvents(tenant_id=given.tenant_id, look_id=UUID(workflow.info().run_id))
+    async def run(self, request: NotifyInput) -> None:
+        waiting = NoteEvents(tenant_id=request.tenant_id, look_id=UUID(workflow.info().run_id))
         try:
             noted = await self._note(
-                waiting.model_copy(update={"run_ids": given.run_ids, "expiring": given.expiring}), "note events"
+                waiting.model_copy(update={"run_ids": request.run_ids, "expiring": request.expiring}), "note events"
             )
         except ActivityError as error:
             if is_cancelled_exception(error):
@@ -79,27 +79,27 @@ class NotificationLookWorkflow:
 
     @workflow.run
     async def run(self) -> NotificationLookResult:
-        found = await workflow.execute_activity(
+        look = await workflow.execute_activity(
             definitions.look_for_events,
             LookForEvents(look_id=UUID(workflow.info().run_id)),
             summary="of whom there is something to tell",
             **policies.SWEEP,
         )
-        for tenant in found.tenants:
+        for tenant in look.tenants:
             given = NotifyInput(tenant_id=tenant.tenant_id, run_ids=tenant.run_ids, expiring=tenant.expiring)
             await start_notify(given, "look")
-        return NotificationLookResult(tenants=len(found.tenants))
+        return NotificationLookResult(tenants=len(look.tenants))
 
 
-async def start_notify(given: NotifyInput, source: str) -> None:
+async def start_notify(request: NotifyInput, source: str) -> None:
     """Starts a child that outlives its parent, unless it runs already."""
     try:
         await workflow.start_child_workflow(
             NotifyWorkflow.run,
-            given,
-            id=f"{NOTIFY_ID}/{given.tenant_id}/{source}",
+            request,
+            id=f"{NOTIFY_ID}/{request.tenant_id}/{source}",
             parent_close_policy=ParentClosePolicy.ABANDON,
-            priority=Priority(fairness_key=str(given.tenant_id)),
+            priority=Priority(fairness_key=str(request.tenant_id)),
         )
     except WorkflowAlreadyStartedError:
-        workflow.logger.info("notifications of tenant %s are under way (%s)", given.tenant_id, source)
+        workflow.logger.info("notifications of tenant %s are under way (%s)", request.tenant_id, source)

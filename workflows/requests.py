@@ -20,9 +20,9 @@ class StartInput(Message):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _fails_the_workflow(cls, given: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
+    def _fails_the_workflow(cls, value: Any, validated: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return validated(given)
+            return validated(value)
         except ValidationError as error:
             problem = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in problem["loc"])[:SHOWN_CHARACTERS]

@@ -35,30 +35,30 @@ class RetentionWorkflow:
     """
 
     @workflow.run
-    async def run(self, given: RetentionInput) -> RetentionResult:
+    async def run(self, request: RetentionInput) -> RetentionResult:
         """Raises `ApplicationError` at the end if a tenant failed."""
-        left = given.left
+        left = request.left
         if left is None:
-            left = [given.tenant_id] if given.tenant_id is not None else await self._tenants()
-        forgotten = list(given.forgotten)
-        after = given.after
-        at_runs = given.at_runs or _begins_at_runs(given)
-        failed = dict(given.failed)
+            left = [request.tenant_id] if request.tenant_id is not None else await self._tenants()
+        forgotten = list(request.forgotten)
+        after = request.after
+        at_runs = request.at_runs or _begins_at_runs(request)
+        failed = dict(request.failed)
         while left:
             if workflow.info().is_continue_as_new_suggested():
                 so_far = {"left": left, "after": after, "at_runs": at_runs, "forgotten": forgotten, "failed": failed}
-                workflow.continue_as_new(given.model_copy(update=so_far))
-            earlier, others = _latest(forgotten, left[0])
+                workflow.continue_as_new(request.model_copy(update=so_far))
+            earlier, other_tenants = _latest(forgotten, left[0])
             try:
-                if at_runs and given.runs_older_than is not None:
-                    runs = await self._forget_runs(left[0], given.runs_older_than)
-                    forgotten = [*others, earlier.plus(runs=runs.runs, plans=runs.plans)]
+                if at_runs and request.runs_older_than is not None:
+                    runs = await self._forget_runs(left[0], request.runs_older_than)
+                    forgotten = [*other_tenants, earlier.plus(runs=runs.runs, plans=runs.plans)]
                     is_done = runs.is_last
                 else:
-                    versions = await self._forget_versions(given, left[0], after)
-                    forgotten = [*others, earlier.plus(versions=versions.versions, documents=versions.documents)]
+                    versions = await self._forget_versions(request, left[0], after)
+                    forgotten = [*other_tenants, earlier.plus(versions=versions.versions, documents=versions.documents)]
                     after = versions.after
-                    at_runs = after is None and given.runs_older_than is not None
+                    at_runs = after is None and request.runs_older_than is not None
                     is_done = after is None and not at_runs
             except ActivityError as error:
                 if is_cancelled_exception(error):
@@ -68,7 +68,7 @@ class RetentionWorkflow:
                 after, is_done = None, True
             if is_done:
                 left = left[1:]
-                at_runs = _begins_at_runs(given)
+                at_runs = _begins_at_runs(request)
         if failed:
             raise _failure(failed)
         return RetentionResult(tenants=forgotten)
@@ -82,11 +82,11 @@ class RetentionWorkflow:
         return answer.tenant_ids
 
     async def _forget_versions(
-        self, given: RetentionInput, tenant_id: UUID, after: tuple[str, str] | None
+        self, request: RetentionInput, tenant_id: UUID, after: tuple[str, str] | None
     ) -> ForgetVersionsResult:
         return await workflow.execute_activity(
             definitions.forget_versions,
-            ForgetVersions(tenant_id=tenant_id, older_than=given.older_than, kept=given.kept, after=after),
+            ForgetVersions(tenant_id=tenant_id, older_than=request.older_than, kept=request.kept, after=after),
             summary="forget versions",
             **policies.RETENTION,
         )
@@ -108,8 +108,8 @@ def _failure(failed: Mapping[UUID, ErrorCode]) -> ApplicationError:
     )
 
 
-def _begins_at_runs(given: RetentionInput) -> bool:
-    return given.runs_older_than is not None and not given.limits_versions
+def _begins_at_runs(request: RetentionInput) -> bool:
+    return request.runs_older_than is not None and not request.limits_versions
 
 
 def _latest(forgotten: list[ForgottenOfTenant], tenant_id: UUID) -> tuple[ForgottenOfTenant, list[ForgottenOfTenant]]:

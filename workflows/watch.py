@@ -27,10 +27,10 @@ class WatchWorkflow:
     """The next look repeats the work of a failed activity."""
 
     @workflow.run
-    async def run(self, given: WatchInput) -> WatchResult:
+    async def run(self, request: WatchInput) -> WatchResult:
         watched = await workflow.execute_activity(
             definitions.watched_tenants,
-            WatchChoice(chosen=given.chosen),
+            WatchChoice(chosen=request.chosen),
             summary="which tenants to watch",
             **policies.WATCH,
         )

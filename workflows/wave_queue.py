@@ -64,7 +64,7 @@ class WaveQueue(BaseModel):
 
     def _take(self, now: datetime, is_allowed: Callable[[Cursor], bool], *, one_of_each: bool) -> list[Cursor]:
         wave: list[Cursor] = []
-        kept: list[Cursor] = []
+        remaining: list[Cursor] = []
         lead: tuple[str, str, bool, bool] | None = None
         for cursor in self.cursors:
             kin = self._kin(cursor)
@@ -75,8 +75,8 @@ class WaveQueue(BaseModel):
             if due and kin == lead and self._fits(wave, cursor, one_of_each=one_of_each):
                 wave.append(cursor)
             else:
-                kept.append(cursor)
-        self.cursors = kept
+                remaining.append(cursor)
+        self.cursors = remaining
         return wave
 
     def take_page(self, type_key: str, url: str) -> Cursor:

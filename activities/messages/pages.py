@@ -50,11 +50,11 @@ class FetchPages(Message):
 def ranks(type_keys: Iterable[str]) -> list[int]:
     """For each page, the number of earlier pages of the same collection."""
     before: Counter[str] = Counter()
-    found = []
+    ranks_in_type = []
     for type_key in type_keys:
-        found.append(before[type_key])
+        ranks_in_type.append(before[type_key])
         before[type_key] += 1
-    return found
+    return ranks_in_type
 
 
 class CursorFailure(Message):

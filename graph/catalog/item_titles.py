@@ -22,15 +22,15 @@ MOST_OF_AN_ID = 32
 def item_title(type_key: str, external_id: str, name: str | None, kind: str) -> str:
     """The name or a legible id (such as a domain), else the kind (`kind_of`) or collection, with a short id."""
     entry = load_catalog().collections.get(type_key)
-    given = None if name is None or not name.strip() else name
+    own_name = None if name is None or not name.strip() else name
     if entry is None:
-        return given or f"{type_key} {_short(external_id)}"
+        return own_name or f"{type_key} {_short(external_id)}"
     if entry.singleton:
-        return given if given and entry.name_field == "displayName" else entry.title
+        return own_name if own_name and entry.name_field == "displayName" else entry.title
     is_kind_known = kind != entry.title
     tells_kind = entry.one_of_a_kind and (is_kind_known or not kinds_in(type_key))
-    if given and not (given == external_id and (tells_kind or is_opaque(given))):
-        return given
+    if own_name and not (own_name == external_id and (tells_kind or is_opaque(own_name))):
+        return own_name
     words = kind if is_kind_known else singular(entry.title)
     return words if tells_kind else f"{words} {_short(external_id)}"
 
@@ -59,12 +59,12 @@ def singular(title: str) -> str:
     head = title if found is None else found[0]
     last = head.split(" ")[-1]
     if last.endswith("ies"):
-        one = f"{last[:-3]}y"
+        word = f"{last[:-3]}y"
     elif last.endswith(("sses", "shes", "ches", "xes")):
-        one = last[:-2]
+        word = last[:-2]
     else:
-        one = last if last in _AS_THEY_ARE or not last.endswith("s") else last[:-1]
-    return f"{head.removesuffix(last)}{one}{title.removeprefix(head)}"
+        word = last if last in _AS_THEY_ARE or not last.endswith("s") else last[:-1]
+    return f"{head.removesuffix(last)}{word}{title.removeprefix(head)}"
 
 
 def _short(external_id: str) -> str:

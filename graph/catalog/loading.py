@@ -87,15 +87,15 @@ class Catalog:
 
     def name_of(self, type_keys: CollectionOf[str]) -> str:
         """A selection's name: `everything`, its categories, a few collections, or their number."""
-        wanted = set(type_keys)
-        if wanted == self.everything():
+        keys = set(type_keys)
+        if keys == self.everything():
             return "everything"
-        whole = [name for name in self.categories() if self.in_categories([name]) <= wanted]
-        if whole and self.in_categories(whole) == wanted and len(whole) <= MOST_NAMED:
+        whole = [name for name in self.categories() if self.in_categories([name]) <= keys]
+        if whole and self.in_categories(whole) == keys and len(whole) <= MOST_NAMED:
             return ", ".join(whole)
-        if len(wanted) <= MOST_NAMED:
-            return ", ".join(sorted(wanted))
-        return f"{len(wanted)} collections"
+        if len(keys) <= MOST_NAMED:
+            return ", ".join(sorted(keys))
+        return f"{len(keys)} collections"
 
     def categories(self) -> list[str]:
         return sorted({collection.category for collection in self.collections.values()})
@@ -111,13 +111,13 @@ class Catalog:
 
     def in_categories(self, names: Iterable[str]) -> set[str]:
         """Raises `UnknownCategoryError`."""
-        wanted, known = set(names), self.categories()
-        unknown = sorted(wanted - set(known))
+        chosen, categories = set(names), self.categories()
+        unknown = sorted(chosen - set(categories))
         if unknown:
             raise UnknownCategoryError(
-                f"unknown category {', '.join(map(repr, unknown))}; there are: {', '.join(known)}"
+                f"unknown category {', '.join(map(repr, unknown))}; there are: {', '.join(categories)}"
             )
-        return {key for key, collection in self.collections.items() if collection.category in wanted}
+        return {key for key, collection in self.collections.items() if collection.category in chosen}
 
 
 @cache

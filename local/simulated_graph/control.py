@@ -17,10 +17,10 @@ def control_route(set_generation: Callable[[int], None], key: str) -> Route:
         if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), key.encode()):
             return JSONResponse({"error": f"the control key is missing or wrong ({KEY_HEADER})"}, 401)
         try:
-            wanted = int((await request.json())["generation"])
-            set_generation(wanted)
+            generation = int((await request.json())["generation"])
+            set_generation(generation)
         except (KeyError, TypeError, ValueError) as invalid:
             return JSONResponse({"error": str(invalid)}, 400)
-        return JSONResponse({"generation": wanted})
+        return JSONResponse({"generation": generation})
 
     return Route("/_simulator/generation", put, methods=["PUT"])

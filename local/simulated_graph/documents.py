@@ -127,16 +127,16 @@ def complete(document: Document, endpoint: Endpoint, made: str, seed: str | None
     random = Random(seed or made)  # noqa: S311 (repeatable, not secret)
     first = moment(random)
     last = max(first, moment(random))
-    given: Document = {}
+    defaults: Document = {}
     if not isinstance(document.get(endpoint.key), str):
-        given[endpoint.key] = made
+        defaults[endpoint.key] = made
     if endpoint.created and endpoint.created not in document:
-        given[endpoint.created] = first
+        defaults[endpoint.created] = first
     if endpoint.modified and endpoint.modified not in document:
-        given[endpoint.modified] = last
+        defaults[endpoint.modified] = last
     if endpoint.first_version is not None and "version" not in document:
-        given["version"] = endpoint.first_version
-    completed = {**document, **given}
+        defaults["version"] = endpoint.first_version
+    completed = {**document, **defaults}
     if "definitionValues" in completed:
         completed["definitionValues"] = _definition_values(completed)
     return completed
@@ -146,7 +146,7 @@ def _definition_values(policy: Document) -> list[Document]:
     published = policy["definitionValues"]
     values = []
     for number, value in enumerate(deepcopy(published if isinstance(published, list) else [published])):
-        shown: Document = {
+        entry: Document = {
             "createdDateTime": policy["createdDateTime"],
             "enabled": value["enabled"],
             "configurationType": value.get("configurationType", "policy"),
@@ -162,25 +162,25 @@ def _definition_values(policy: Document) -> list[Document]:
             },
         }
         presented = value.get("presentationValues") or []
-        shown["presentationValues"] = [
-            _presentation_value(presentation, made_id(f"{shown['id']}/presentationValues/{position}"), shown)
+        entry["presentationValues"] = [
+            _presentation_value(presentation, made_id(f"{entry['id']}/presentationValues/{position}"), entry)
             for position, presentation in enumerate(presented if isinstance(presented, list) else [presented])
         ]
-        values.append(shown)
+        values.append(entry)
     return values
 
 
 def _presentation_value(published: Document, made: str, definition_value: Document) -> Document:
     times = {key: definition_value[key] for key in ("createdDateTime", "lastModifiedDateTime")}
-    shown = {
+    properties = {
         key: value for key, value in published.items() if not key.startswith("#") and not key.endswith("@odata.bind")
     }
-    if "presentation" not in shown:
-        shown["presentation"] = {
+    if "presentation" not in properties:
+        properties["presentation"] = {
             "id": _bound_id(published["presentation@odata.bind"]),
             "label": published.get("#Presentation_Label", ""),
         }
-    return {"id": made, **times, **shown}
+    return {"id": made, **times, **properties}
 
 
 def _bound_id(bind: str) -> str:

@@ -99,14 +99,14 @@ class _Parser:
 
     def _order(self, path: str, sign: str) -> Predicate:
         try:
-            wanted = datetime.fromisoformat(self._next())
+            limit = datetime.fromisoformat(self._next())
         except ValueError:
             raise FilterError(f"Unsupported operator '{sign}' of what is no date and time.") from None
         order = _ORDERS[sign]
 
         def holds(document: dict[str, Any]) -> bool:
             value = _property(document, path)
-            return isinstance(value, str) and order(datetime.fromisoformat(value), wanted)
+            return isinstance(value, str) and order(datetime.fromisoformat(value), limit)
 
         return holds
 

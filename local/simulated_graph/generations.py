@@ -24,15 +24,15 @@ def advance(content: Content, tenant_id: str, generation: int) -> None:
     """
     random = Random(f"{tenant_id}/generation/{generation}")  # noqa: S311 (repeatable, not secret)
     turn = generation % len(_LIVELY)
-    added, *others = (ENDPOINTS[path] for path in _LIVELY[turn:] + _LIVELY[:turn])
+    added, *remaining = (ENDPOINTS[path] for path in _LIVELY[turn:] + _LIVELY[:turn])
     with content.lock:
         content.add(added.path, content.sample(added, _FIRST_ADDED + generation))
-        changed, item = _some_item(content, others, random)
+        changed, item = _some_item(content, remaining, random)
         if "description" in item.document:
             content.change(changed.path, item.key, {"description": f"Changed in generation {generation}."})
         else:
             content.rename(changed.path, item.key, f"{item.document[changed.name]} (generation {generation})")
-        removed, item = _some_item(content, [other for other in others if other is not changed], random)
+        removed, item = _some_item(content, [other for other in remaining if other is not changed], random)
         content.remove(removed.path, item.key)
 
 

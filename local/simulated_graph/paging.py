@@ -44,7 +44,7 @@ class Pager:
 
     def page(self, address: str, tenant_id: str, query: Query, rows: int, sizes: Sizes, shift: int = 0) -> Page:
         """The page at `address` (without query), moved by `shift` rows. Raises `QueryError` for a bad skiptoken."""
-        scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.rest)}"
+        scope = f"{tenant_id} {urlsplit(address).path}?{unquote_plus(query.other_options)}"
         position = _Position(0, 0) if query.skiptoken is None else self._read(query.skiptoken, scope)
         position = position._replace(row=max(0, position.row + shift))
         default, largest = (self._page_size, self._page_size) if self._page_size else sizes
@@ -56,7 +56,7 @@ class Pager:
         if stop >= rows:
             return Page(position.row, stop, None)
         token = quote(self._write(_Position(stop, position.page + 1), scope), safe="")
-        options = f"{query.rest}&" if query.rest else ""
+        options = f"{query.other_options}&" if query.other_options else ""
         return Page(position.row, stop, f"{address}?{options}$skiptoken={token}")
 
     def _write(self, position: _Position, scope: str) -> str:

@@ -23,7 +23,7 @@ def unknown_property(name: str, entity: str) -> QueryError:
 class Query:
     """`expand` maps navigations to their options in parentheses; `skiptoken` is decoded once.
 
-    `rest` has all options but the skiptoken, unchanged, for the nextLink.
+    `other_options` has all options but the skiptoken, unchanged, for the nextLink.
     """
 
     select: tuple[str, ...] = ()
@@ -32,13 +32,13 @@ class Query:
     filter: str | None = None
     count: bool = False
     skiptoken: str | None = None
-    rest: str = ""
+    other_options: str = ""
 
     @classmethod
     def parse(cls, raw: str) -> Self:
         """As on beta, `$` may be omitted. Raises `QueryError`."""
         options: dict[str, str] = {}
-        rest = []
+        other_options = []
         for part in filter(None, raw.split("&")):
             name, _, value = part.partition("=")
             name = f"${unquote_plus(name).removeprefix('$')}"
@@ -48,11 +48,11 @@ class Query:
                 raise QueryError(f"Query option '{name}' was specified more than once.")
             options[name] = unquote_plus(value)
             if name != "$skiptoken":
-                rest.append(f"{name}={value}")
-        return cls._of(options, "&".join(rest))
+                other_options.append(f"{name}={value}")
+        return cls._of(options, "&".join(other_options))
 
     @classmethod
-    def _of(cls, options: dict[str, str], rest: str = "") -> Self:
+    def _of(cls, options: dict[str, str], other_options: str = "") -> Self:
         return cls(
             select=tuple(_split(options.get("$select", ""), ",")),
             expand=_expansions(options.get("$expand", "")),
@@ -60,7 +60,7 @@ class Query:
             filter=options.get("$filter"),
             count=options.get("$count", "false").lower() == "true",
             skiptoken=options.get("$skiptoken"),
-            rest=rest,
+            other_options=other_options,
         )
 
     @classmethod

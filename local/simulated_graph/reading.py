@@ -56,13 +56,13 @@ class Reader:
         version, _, path = request.path.lstrip("/").partition("/")
         area = Area.INTUNE
         try:
-            endpoint, rest = _located(version, path)
+            endpoint, segments = _located(version, path)
             area = endpoint.area
             query = Query.parse(request.query)
-            if not endpoint.undocumented and not _is_function(endpoint, rest):
+            if not endpoint.undocumented and not _is_function(endpoint, segments):
                 check_published(version, path, query)
             get = _Reading(self.base_url, self._pager, version, tenant_id, content, endpoint, query, shift)
-            answer = self._made(request, get, rest)
+            answer = self._made(request, get, segments)
             return replace(answer, body=reissued(answer.body, reading))
         except UnknownSegmentError as unknown:
             return segment_unknown(request, str(unknown))
@@ -73,16 +73,16 @@ class Reader:
         except (QueryError, FilterError) as invalid:
             return error(request, 400, "BadRequest", str(invalid))
 
-    def _made(self, request: GraphRequest, get: "_Reading", rest: Sequence[str]) -> Answer:
+    def _made(self, request: GraphRequest, get: "_Reading", segments: Sequence[str]) -> Answer:
         if not self._keeps_answers:
-            return Answer.of(200, get.body(rest))
+            return Answer.of(200, get.body(segments))
         key = (get.tenant_id, request.address, get.shift)
         # Read before the documents, so that the answer is made again after an edit in between.
         state = get.content.state
-        kept = self._kept.get(key)
-        if kept is None or kept.state != state:
-            kept = self._kept[key] = _Kept(state, Answer.of(200, get.body(rest)))
-        return kept.answer
+        cached = self._kept.get(key)
+        if cached is None or cached.state != state:
+            cached = self._kept[key] = _Kept(state, Answer.of(200, get.body(segments)))
+        return cached.answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +96,23 @@ class _Reading:
     query: Query
     shift: int
 
-    def body(self, rest: Sequence[str]) -> Any:
+    def body(self, path_below: Sequence[str]) -> Any:
         """The body for the endpoint, or for the segments below."""
         if self.endpoint.singleton:
-            rest = ("", *rest)
-        if not rest:
+            path_below = ("", *path_below)
+        if not path_below:
             return self._listing()
         items = self.content.items(self.endpoint)
-        item = (items[0] if items else None) if self.endpoint.singleton else self.content.find(self.endpoint, rest[0])
+        item = (
+            (items[0] if items else None)
+            if self.endpoint.singleton
+            else self.content.find(self.endpoint, path_below[0])
+        )
         if item is None:
-            raise _MissingError(rest[0] or self.endpoint.path)
-        path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{rest[0]}"
-        if len(rest) > 1:
-            return self._related(item, path, rest[1:])
+            raise _MissingError(path_below[0] or self.endpoint.path)
+        path = self.endpoint.path if self.endpoint.singleton else f"{self.endpoint.path}/{path_below[0]}"
+        if len(path_below) > 1:
+            return self._related(item, path, path_below[1:])
         check_expanded(self.endpoint.navigations, self.query, self.endpoint.entity)
         check_selected([item], self.endpoint, self.query)
         shown = show(item, self.endpoint, self.query, self._place(item), listed=False)
@@ -136,22 +140,22 @@ class _Reading:
             on_page = self._filtered(items)[: self.query.top]
             page = Page(0, len(on_page), None)
         chain: list[str] = []
-        shown = []
+        items_shown = []
         for item in on_page:
             if self.endpoint.growing_context:
                 chain.append((item.kind or self.endpoint.odata_type).removeprefix("#"))
             place = self._place(item)
             place = place._replace(context="/".join((place.context, *chain)))
-            shown.append(show(item, self.endpoint, self.query, place, listed=True))
-        return self._page_body(self.endpoint.path, shown, page, total=len(items))
+            items_shown.append(show(item, self.endpoint, self.query, place, listed=True))
+        return self._page_body(self.endpoint.path, items_shown, page, total=len(items))
 
-    def _related(self, item: Item, path: str, rest: Sequence[str]) -> Any:
-        if _is_function(self.endpoint, ["", *rest]):
+    def _related(self, item: Item, path: str, segments: Sequence[str]) -> Any:
+        if _is_function(self.endpoint, ["", *segments]):
             raise _FunctionError
         value: Any = item.document if isinstance(item.document, dict) else {}
         navigations = self.endpoint.navigations
-        found: Navigation | None = None
-        for segment in rest:
+        last: Navigation | None = None
+        for segment in segments:
             path = f"{path}/{segment}"
             if segment.startswith(_CAST):
                 kind = (item.kind or self.endpoint.odata_type).removeprefix(f"#{_CAST}")
@@ -161,17 +165,17 @@ class _Reading:
             if isinstance(value, list):
                 value = next((member for member in value if member.get("id") == segment), None)
             else:
-                found = next((navigation for navigation in navigations if navigation.name == segment), None)
-                if found is None:
+                last = next((navigation for navigation in navigations if navigation.name == segment), None)
+                if last is None:
                     raise UnknownSegmentError(segment)
-                value, navigations = value.get(segment, None if found.single else []), found.children
+                value, navigations = value.get(segment, None if last.single else []), last.children
             if value is None:
                 raise _MissingError(segment)
-        check_expanded(navigations, self.query, found.name if found else self.endpoint.entity)
+        check_expanded(navigations, self.query, last.name if last else self.endpoint.entity)
         if isinstance(value, dict):
             shown = show_related(value, navigations, self.query, self._place_at(path))
             return {"@odata.context": self._context(f"{path}/$entity"), **shown}
-        page = self._page(path, len(value), Sizes(found.page_size if found else INTUNE_PAGE, INTUNE_PAGE))
+        page = self._page(path, len(value), Sizes(last.page_size if last else INTUNE_PAGE, INTUNE_PAGE))
         related = [
             show_related(document, navigations, self.query, self._place_at(f"{path}/{document.get('id')}"))
             for document in value[page.start : page.stop]
@@ -188,19 +192,19 @@ class _Reading:
         wanted = parse(self.query.filter, self.endpoint.odata_type)
         return [item for item in items if isinstance(item.document, dict) and wanted(item.document)]
 
-    def _page_body(self, path: str, shown: list[Any], page: Page, total: int) -> Document:
+    def _page_body(self, path: str, values: list[Any], page: Page, total: int) -> Document:
         body: Document = {"@odata.context": self._context(path)}
         if self.endpoint.area is Area.INTUNE:
             # The page's own count, never a total.
             if self.query.count or self.endpoint.counts_unasked:
-                body["@odata.count"] = len(shown)
+                body["@odata.count"] = len(values)
         elif self.query.count and self.query.skiptoken is None:
             body["@odata.count"] = total
         if page.next_link is not None:
             body["@odata.nextLink"] = page.next_link
         if not self.query.select:
             body["@microsoft.graph.tips"] = _TIP
-        body["value"] = shown
+        body["value"] = values
         return body
 
     def _context(self, path: str) -> str:
@@ -223,7 +227,9 @@ class _Reading:
         if size is None:
             return related, None
         address = f"{self.base_url}/{self.version}/{quote(path)}"
-        page = self.pager.page(address, self.tenant_id, Query(rest=_expanding(nested)), len(related), Sizes(size, size))
+        page = self.pager.page(
+            address, self.tenant_id, Query(other_options=_expanding(nested)), len(related), Sizes(size, size)
+        )
         return related[: page.stop], page.next_link
 
 
@@ -234,12 +240,12 @@ def _expanding(query: Query) -> str:
 
 def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
     segments = [segment for segment in path.split("/") if segment]
-    found = located(path)
-    if found is not None:
-        endpoint, rest = found
+    place = located(path)
+    if place is not None:
+        endpoint, below = place
         if version not in endpoint.versions:
-            raise UnknownSegmentError(segments[len(segments) - len(rest) - 1])
-        return found
+            raise UnknownSegmentError(segments[len(segments) - len(below) - 1])
+        return place
     for length in range(1, len(segments) + 1):
         prefix = "/".join(segments[:length])
         if not any(known.startswith(f"{prefix}/") for known in ENDPOINTS):
@@ -247,6 +253,6 @@ def _located(version: str, path: str) -> tuple[Endpoint, list[str]]:
     raise UnknownSegmentError(segments[-1] if segments else "")
 
 
-def _is_function(endpoint: Endpoint, rest: Sequence[str]) -> bool:
+def _is_function(endpoint: Endpoint, segments: Sequence[str]) -> bool:
     """Whether the segments after the endpoint, key first, call a function."""
-    return len(rest) > 1 and rest[1].partition("(")[0] in endpoint.functions
+    return len(segments) > 1 and segments[1].partition("(")[0] in endpoint.functions

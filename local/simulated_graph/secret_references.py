@@ -19,6 +19,6 @@ def reissued(body: bytes, reading: int) -> bytes:
     return _REFERENCES.sub(lambda found: _reissued(found, reading), body)
 
 
-def _reissued(found: re.Match[bytes], reading: int) -> bytes:
-    start, held = found.group(1) or found.group(3), found.group(2) or found.group(4)
+def _reissued(match: re.Match[bytes], reading: int) -> bytes:
+    start, held = match.group(1) or match.group(3), match.group(2) or match.group(4)
     return start + made_id(f"{held.decode(errors='replace')}/reading/{reading}").encode()

@@ -57,7 +57,7 @@ def show(item: Item, endpoint: Endpoint, query: Query, place: Place, *, listed: 
 
 def show_related(document: Document, navigations: Sequence[Navigation], query: Query, place: Place) -> Document:
     by_name = {navigation.name: navigation for navigation in navigations}
-    shown = {
+    representation = {
         key: value
         for key, value in document.items()
         if key not in by_name and (not query.select or key in query.select or key == "@odata.type")
@@ -66,18 +66,18 @@ def show_related(document: Document, navigations: Sequence[Navigation], query: Q
         navigation = by_name[name]
         related = document.get(name)
         below = place.below(name)
-        shown[f"{name}@odata.context"] = f"{below.context}/$entity" if navigation.single else below.context
+        representation[f"{name}@odata.context"] = f"{below.context}/$entity" if navigation.single else below.context
         if navigation.single:
-            shown[name] = related and show_related(related, navigation.children, nested, below)
+            representation[name] = related and show_related(related, navigation.children, nested, below)
             continue
         members, link = place.cut(below.path, navigation, nested, list(related or ()))
-        shown[name] = [
+        representation[name] = [
             show_related(member, navigation.children, nested, below._replace(path=f"{below.path}/{member.get('id')}"))
             for member in members
         ]
         if link is not None:
-            shown[f"{name}@odata.nextLink"] = link
-    return shown
+            representation[f"{name}@odata.nextLink"] = link
+    return representation
 
 
 def check_expanded(navigations: Sequence[Navigation], query: Query, entity: str) -> None:

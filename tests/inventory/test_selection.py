@@ -67,7 +67,7 @@ def test_the_canonical_form_round_trips() -> None:
 
 def test_unknown_type_keys_are_refused_by_name() -> None:
     with pytest.raises(UnknownTypeKeysError, match=r"'grops' \(did you mean 'groups'\?\), 'zzz'"):
-        select(["groups", "zzz", "grops"], known=["groups", "organization"])
+        select(["groups", "zzz", "grops"], collections=["groups", "organization"])
 
 
 @pytest.mark.parametrize("keys", [(), ("",), ("has space",), ("1leading",)])

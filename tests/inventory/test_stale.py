@@ -27,7 +27,7 @@ places = st.builds(DetailPlace, st.sampled_from(NAMES)) | st.builds(
 def carried(
     document: dict[str, Any], last: dict[str, Any], unread: list[DetailPlace]
 ) -> tuple[dict[str, Any], list[DetailPlace]]:
-    return with_last_read(document, last, unread, shown=frozenset(NAMES), lacked=set())
+    return with_last_read(document, last, unread, listed_names=frozenset(NAMES), lacked=set())
 
 
 @given(documents, st.lists(places, max_size=3))
@@ -48,7 +48,7 @@ def test_readable_details_have_their_current_content(
 @given(documents, documents)
 def test_an_unreadable_item_takes_plain_values_from_its_listing(now: dict[str, Any], last: dict[str, Any]) -> None:
     listed = {"id": now["id"], "displayName": now["displayName"], "settings": None}
-    found, lacking = with_last_read(listed, last, [DetailPlace(None)], shown=frozenset(), lacked=set())
+    found, lacking = with_last_read(listed, last, [DetailPlace(None)], listed_names=frozenset(), lacked=set())
     assert found == {**last, "displayName": now["displayName"]}
     assert lacking == []
 
@@ -56,7 +56,10 @@ def test_an_unreadable_item_takes_plain_values_from_its_listing(now: dict[str, A
 def test_a_detail_that_the_last_version_lacked_stays_absent() -> None:
     place = DetailPlace("settings")
     last: dict[str, Any] = {"id": "1", "settings": "of its list"}
-    assert with_last_read({"id": "1"}, last, [place], shown=frozenset(), lacked={place}) == ({"id": "1"}, [place])
+    assert with_last_read({"id": "1"}, last, [place], listed_names=frozenset(), lacked={place}) == (
+        {"id": "1"},
+        [place],
+    )
 
 
 def test_stale_parts_are_explained_in_words() -> None:

@@ -51,11 +51,11 @@ class Metadata:
             current = self.types[current][0]
 
     def family(self, type_name: str) -> frozenset[str]:
-        known = self._families.get(type_name)
-        if known is None:
+        names = self._families.get(type_name)
+        if names is None:
             below = (self.family(name) for name in self._derived.get(type_name, ()))
-            known = self._families[type_name] = frozenset({type_name}).union(*below)
-        return known
+            names = self._families[type_name] = frozenset({type_name}).union(*below)
+        return names
 
     def properties(self, type_name: str) -> dict[str, Place]:
         """Includes base types' properties."""
@@ -70,12 +70,12 @@ class Metadata:
         return {}
 
     def _members(self, type_name: str, position: int) -> dict[str, Place]:
-        known = self._known_members.get((type_name, position))
-        if known is None:
-            line = self.line(type_name)
-            known = {name: _place(kind) for type_name in line for name, kind in self.types[type_name][position].items()}
-            self._known_members[type_name, position] = known
-        return known
+        members = self._known_members.get((type_name, position))
+        if members is None:
+            line = [self.types[ancestor][position] for ancestor in self.line(type_name)]
+            members = {name: _place(kind) for own in line for name, kind in own.items()}
+            self._known_members[type_name, position] = members
+        return members
 
     def resolve(self, path: str) -> Place | None:
         """A path's target (`/groups/{id}/owners`); None if unknown."""

@@ -67,31 +67,29 @@ def main() -> None:
         required=True,
         help="kept in the data, in the place of the source so called",
     )
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     data: dict[str, Any] = json.loads(gzip.decompress(_DATA.read_bytes()))
-    given_sources = [{"what": what, "url": url, "date": date} for what, url, date in given.source]
-    data["sources"] = sources(data["sources"], given_sources, new_beta=bool(given.beta or given.beta_sdk))
-    if given.v1:
-        data["v1.0"] = subset(*csdl(given.v1))
-    if given.beta or given.beta_sdk:
-        data["beta"] = subset(*(csdl(given.beta) if given.beta else beta_sdk(*given.beta_sdk)))
-    if given.permissions:
-        data["permissions"] = permissions(json.loads(given.permissions.read_text(encoding="utf-8")))
+    new_sources = [{"what": what, "url": url, "date": date} for what, url, date in arguments.source]
+    data["sources"] = sources(data["sources"], new_sources, new_beta=bool(arguments.beta or arguments.beta_sdk))
+    if arguments.v1:
+        data["v1.0"] = subset(*csdl(arguments.v1))
+    if arguments.beta or arguments.beta_sdk:
+        data["beta"] = subset(*(csdl(arguments.beta) if arguments.beta else beta_sdk(*arguments.beta_sdk)))
+    if arguments.permissions:
+        data["permissions"] = permissions(json.loads(arguments.permissions.read_text(encoding="utf-8")))
     text = json.dumps(data, separators=(",", ":"), sort_keys=True)
     _DATA.write_bytes(gzip.compress(text.encode(), mtime=0))
     print(f"{_DATA.name}: {_DATA.stat().st_size} bytes")
-    if given.v1 and given.beta:
-        enumerations.write([given.v1, given.beta])
+    if arguments.v1 and arguments.beta:
+        enumerations.write([arguments.v1, arguments.beta])
         print(f"{enumerations.FILE.name}: {len(enumerations.FILE.read_text(encoding='utf-8').split())} names")
     else:
         print(f"{enumerations.FILE.name} stays as it is: it is written if --v1 and --beta are given together")
 
 
-def sources(
-    before: list[dict[str, str]], given: list[dict[str, str]], *, new_beta: bool = False
-) -> list[dict[str, str]]:
+def sources(before: list[dict[str, str]], new: list[dict[str, str]], *, new_beta: bool = False) -> list[dict[str, str]]:
     """New beta types replace all earlier beta sources."""
-    named = {source["what"]: source for source in given}
+    named = {source["what"]: source for source in new}
     kept = [source for source in before if not (new_beta and source["what"].startswith("beta"))]
     return [named.pop(source["what"], source) for source in kept] + list(named.values())
 
@@ -102,22 +100,22 @@ def subset(roots: dict[str, str], types: Types) -> dict[str, Any]:
     for name, (base, _, _) in types.items():
         derived.setdefault(base, []).append(name)
     kept_roots = {name: kind for name, kind in roots.items() if name in _ROOTS}
-    kept: Types = {}
+    selected: Types = {}
     open_types = [kind.lstrip("*") for kind in kept_roots.values()]
     while open_types:
         name = open_types.pop()
-        if name in kept or name not in types:
+        if name in selected or name not in types:
             continue
         base, properties, navigations = types[name]
         if name in _ENDS:
             navigations = {}
-        kept[name] = [base, properties, navigations]
+        selected[name] = [base, properties, navigations]
         if base is not None:
             open_types.append(base)
         # The descendants of `entity` are everything there is.
         open_types += derived.get(name, []) if name not in {"entity", "directoryObject"} else []
         open_types += [kind.lstrip("*") for kind in (*properties.values(), *navigations.values())]
-    return {"roots": kept_roots, "types": kept}
+    return {"roots": kept_roots, "types": selected}
 
 
 def csdl(file: Path) -> tuple[dict[str, str], Types]:
@@ -176,7 +174,7 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
     }
     names = {module: _sdk_name(module, model) for module, model in models.items()}
     modules = {(module.rpartition(".")[0], model["cls"]): module for module, model in models.items()}
-    shown = _below(_read(paths_file), models)
+    listed_members = _below(_read(paths_file), models)
 
     def kind(field: list[Any], module: str) -> tuple[str, str | None]:
         target = field[0] if field[0] in models else modules.get((module.rpartition(".")[0], field[0]))
@@ -196,7 +194,7 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
             navigated = (
                 name in listed[names[module]]
                 if names[module] in listed
-                else text.lstrip("*") and (_is_entity(target, models) or name in shown.get(module, ()))
+                else text.lstrip("*") and (_is_entity(target, models) or name in listed_members.get(module, ()))
             )
             (navigations if navigated else properties)[name] = text
         types[names[module]] = [names.get(model["base"] or ""), properties, navigations]
@@ -211,7 +209,7 @@ def beta_sdk(models_file: Path, paths_file: Path, entities_file: Path) -> tuple[
 def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]]]:
     """Maps path (lower case, keys as `{}`) to `a`pplication or `d`elegated to permission to 1 for the least."""
     schemes = {"Application": "a", "DelegatedWork": "d"}
-    found: dict[str, dict[str, dict[str, int]]] = {}
+    by_path: dict[str, dict[str, dict[str, int]]] = {}
     for permission, described in published["permissions"].items():
         for path_set in described["pathSets"]:
             if "GET" not in path_set["methods"]:
@@ -225,9 +223,9 @@ def permissions(published: dict[str, Any]) -> dict[str, dict[str, dict[str, int]
                 least = re.search(r"(?:^|;)\s*least=([^;]*)", attributes)
                 for scheme in schemes.keys() & set(path_set["schemeKeys"]):
                     marked = least is not None and scheme in least[1].split(",")
-                    by_scheme = found.setdefault(path, {}).setdefault(schemes[scheme], {})
+                    by_scheme = by_path.setdefault(path, {}).setdefault(schemes[scheme], {})
                     by_scheme[permission] = max(int(marked), by_scheme.get(permission, 0))
-    return found
+    return by_path
 
 
 def _below(paths: dict[str, Any], models: dict[str, Any]) -> dict[str, set[str]]:

@@ -83,13 +83,13 @@ def template(path: str) -> str:
         return path
     endpoint, rest = found
     # After a collection comes an id, and after a single relation one more name.
-    names_object, navigations, shown = not endpoint.singleton, endpoint.navigations, [endpoint.path]
+    names_object, navigations, segments = not endpoint.singleton, endpoint.navigations, [endpoint.path]
     for segment in rest:
-        shown.append("{id}" if names_object else segment.partition("(")[0])
+        segments.append("{id}" if names_object else segment.partition("(")[0])
         if names_object:
             names_object = False
         else:
             navigation = next((navigation for navigation in navigations if navigation.name == segment), None)
             names_object = navigation is not None and not navigation.single
             navigations = navigation.children if navigation else ()
-    return f"/{'/'.join(shown)}"
+    return f"/{'/'.join(segments)}"

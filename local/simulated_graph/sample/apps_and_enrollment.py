@@ -219,7 +219,7 @@ def _apple_token(draw: Draw) -> Document:
         "supervisedModeEnabled": True,
         "isDefault": True,
     }
-    others = [
+    profiles = [
         {
             **profile,
             "@odata.type": f"#microsoft.graph.{kind}",
@@ -239,12 +239,12 @@ def _apple_token(draw: Draw) -> Document:
         "tokenType": "dep",
         "syncedDeviceCount": draw.number(0, 900),
         "roleScopeTagIds": draw.scope_tags(),
-        "enrollmentProfiles": [profile, *others],
+        "enrollmentProfiles": [profile, *profiles],
         "defaultIosEnrollmentProfile": profile,
         # The first token has no default for macOS.
-        "defaultMacOsEnrollmentProfile": others[0] if others else None,
-        "defaultTvOSEnrollmentProfile": others[1] if others else None,
-        "defaultVisionOSEnrollmentProfile": others[2] if others else None,
+        "defaultMacOsEnrollmentProfile": profiles[0] if profiles else None,
+        "defaultTvOSEnrollmentProfile": profiles[1] if profiles else None,
+        "defaultVisionOSEnrollmentProfile": profiles[2] if profiles else None,
     }
 
 
