@@ -29,8 +29,8 @@ def fields_of(record: type[BaseModel], above: str = "") -> list[str]:
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     if get_origin(annotation) in (Union, types.UnionType):
-        found = [model for argument in get_args(annotation) if (model := _model_in(argument)) is not None]
-        return found[0] if len(found) == 1 else None
+        value = [model for argument in get_args(annotation) if (model := _model_in(argument)) is not None]
+        return value[0] if len(value) == 1 else None
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 

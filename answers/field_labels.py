@@ -101,12 +101,12 @@ def _label(path: str, names: ObjectNames) -> str:
 def _setting_words(path: str, names: ObjectNames) -> list[str]:
     words: list[str] = []
     for segment in segments(path):
-        name, bracket, rest = segment.partition("[")
+        name, bracket, behind = segment.partition("[")
         if segment == "enabled" and path.startswith("definitionValues[") and len(words) == 1:
             continue
         if name not in _SETTINGS:
             words.append(segment)
-        elif bracket and rest != "]":
-            member = rest.removesuffix("]")
+        elif bracket and behind != "]":
+            member = behind.removesuffix("]")
             words.append(next((names[key, member] for key in sorted(_BY_WORD) if (key, member) in names), member))
     return words

@@ -47,22 +47,20 @@ def id_range(value: str) -> IdRange | None:
 
 def run_id_range(value: str, runs: str = "runs") -> IdRange:
     """Raises `UnknownIdError`; its text names `runs`, the command that lists ids."""
-    found = id_range(value)
-    if found is None:
+    ids = id_range(value)
+    if ids is None:
         raise UnknownIdError(
             f"{value!r} is neither a run id nor {ID_BEGINNING} or more characters of its beginning;"
             f" python starter.py {runs} lists them"
         )
-    return found
+    return ids
 
 
-def the_one(found: Sequence[UUID], value: str, noun: str) -> UUID:
-    """`found` is not empty. Raises `UnknownIdError` for several."""
-    if len(found) > 1:
-        raise UnknownIdError(
-            f"several {noun} begin with {value!r}; write more of the id: {named(list(map(str, found)))}"
-        )
-    return found[0]
+def the_one(ids: Sequence[UUID], value: str, noun: str) -> UUID:
+    """`ids` is not empty. Raises `UnknownIdError` for several."""
+    if len(ids) > 1:
+        raise UnknownIdError(f"several {noun} begin with {value!r}; write more of the id: {named(list(map(str, ids)))}")
+    return ids[0]
 
 
 def named(ids: Sequence[str]) -> str:

@@ -41,32 +41,32 @@ def named_document(document: JsonObject, rules: ReferenceRules, names: ObjectNam
 def template_names(values: JsonValue) -> dict[tuple[str, str], str]:
     """Names of policies and presentations within an administrative template's values."""
     names: dict[tuple[str, str], str] = {}
-    rest = [values]
-    while rest:
-        part = rest.pop()
+    stack = [values]
+    while stack:
+        part = stack.pop()
         if isinstance(part, list):
-            rest += part
+            stack += part
         elif isinstance(part, dict):
             for name, called in (("definition", "displayName"), ("presentation", "label")):
                 held = part.get(name)
                 if isinstance(held, dict) and isinstance(held.get("id"), str) and held.get(called):
                     names[TEMPLATES, str(held["id"])] = str(held[called]).rstrip(": ")
-            rest.append(part.get("presentationValues"))
+            stack.append(part.get("presentationValues"))
     return names
 
 
 def definition_ids(value: JsonValue) -> Iterator[str]:
     """Setting definitions' ids at any depth."""
-    rest = [value]
-    while rest:
-        part = rest.pop()
+    stack = [value]
+    while stack:
+        part = stack.pop()
         if isinstance(part, dict):
             found = part.get(_DEFINITION)
             if isinstance(found, str):
                 yield found
-            rest += [child for child in part.values() if isinstance(child, (dict, list))]
+            stack += [child for child in part.values() if isinstance(child, (dict, list))]
         elif isinstance(part, list):
-            rest += [child for child in part if isinstance(child, (dict, list))]
+            stack += [child for child in part if isinstance(child, (dict, list))]
 
 
 def with_setting_names(value: JsonValue, names: ObjectNames) -> JsonValue:

@@ -16,17 +16,17 @@ async def object_names(
     session: AsyncSession, documents: Iterable[tuple[str, JsonObject]]
 ) -> dict[tuple[str, str], str]:
     """`documents` are pairs of type key and document."""
-    wanted: set[tuple[str, str]] = set()
+    objects: set[tuple[str, str]] = set()
     settings: set[str] = set()
     names: dict[tuple[str, str], str] = {}
     for type_key, document in documents:
         for reference in references(document, load_catalog().references_of(type_key)):
-            wanted.update((collection_of(target_type), reference.target_id) for target_type in reference.target_types)
+            objects.update((collection_of(target_type), reference.target_id) for target_type in reference.target_types)
         if "settings" in document:
             settings.update(definition_ids(document["settings"]))
         if "definitionValues" in document:
             names.update(template_names(document["definitionValues"]))
-    names |= await display_names(session, wanted)
+    names |= await display_names(session, objects)
     return names | await setting_names(session, settings)
 
 

@@ -68,11 +68,9 @@ def _silent() -> set[str]:
     return {key for key, collection in load_catalog().collections.items() if collection.refresh_hours is not None}
 
 
-def _record(found: detail_ages.OldDetails) -> OldDetailsRecord:
-    properties = load_catalog().collections[found.type_key].detail_properties
-    return OldDetailsRecord(
-        type_key=found.type_key, properties=sorted(properties), items=found.items, read_at=found.read_at
-    )
+def _record(row: detail_ages.OldDetails) -> OldDetailsRecord:
+    properties = load_catalog().collections[row.type_key].detail_properties
+    return OldDetailsRecord(type_key=row.type_key, properties=sorted(properties), items=row.items, read_at=row.read_at)
 
 
 def may_be_old(type_key: str, path: str) -> bool:

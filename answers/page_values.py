@@ -51,14 +51,14 @@ def name(text: str | None) -> str:
 
 
 def _row(field: ShownField, most_lines: int) -> FieldRow:
-    shown = field_text(field)
+    text = field_text(field)
     return FieldRow(
-        label=name(shown.label),
-        path=name(path_beside(field, shown.label)),
-        kind=shown.kind,
-        before=None if shown.before is None else visible(shown.before),
-        after=None if shown.after is None else visible(shown.after),
-        note=visible(shown.note),
-        lines=tuple(visible(line) for line in shown.lines[:most_lines]),
-        left_out=max(0, len(shown.lines) - most_lines),
+        label=name(text.label),
+        path=name(path_beside(field, text.label)),
+        kind=text.kind,
+        before=None if text.before is None else visible(text.before),
+        after=None if text.after is None else visible(text.after),
+        note=visible(text.note),
+        lines=tuple(visible(line) for line in text.lines[:most_lines]),
+        left_out=max(0, len(text.lines) - most_lines),
     )

@@ -30,8 +30,8 @@ def grouped(records: Iterable[T], key: Callable[[T], Any]) -> list[tuple[Any, li
     return list(groups.items())
 
 
-def page(template: str, **shown: Any) -> str:
-    return environment().get_template(template).render(most=MAX_LISTED, **shown)
+def page(template: str, **context: Any) -> str:
+    return environment().get_template(template).render(most=MAX_LISTED, **context)
 
 
 @cache

@@ -155,11 +155,11 @@ def _object_lines(value: JsonObject, place: Place) -> list[str]:
         return _of_setting_value(value, place)
     if isinstance(value.get("definition"), dict) and "enabled" in value:
         return _definition_value(value)
-    shown = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
-    if not shown:
+    members = {name: child for name, child in value.items() if not (is_empty(child) or is_annotation(name))}
+    if not members:
         return [str(value[TYPE]).rpartition(".")[2]] if TYPE in value else ["empty"]
     lines: list[str] = []
-    for name, child in shown.items():
+    for name, child in members.items():
         lines += labelled(name, value_lines(child, Place(name)))
     is_flat = not any(line.startswith(" ") for line in lines)
     whole = ", ".join(lines)

@@ -206,7 +206,7 @@ def portfolio_run(
     Example: python starter.py portfolio run 0b9d1c1e
     """
     settings = load_settings()
-    record = asyncio.run(_followed(settings, run_id) if follow else _one(settings, run_id))
+    record = asyncio.run(_followed(settings, run_id) if follow else _record_of(settings, run_id))
     if output_options().as_json:
         output.print_json(record)
     else:
@@ -215,7 +215,7 @@ def portfolio_run(
         raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
-async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
+async def _record_of(settings: Settings, run_id: str) -> PortfolioRecord:
     """Raises `UsageError` unless exactly one run matches, in the database or in Temporal's queue."""
     id_range = run_id_range(run_id, "portfolio runs")
     async with opened_database(settings) as database:
@@ -241,7 +241,7 @@ async def _one(settings: Settings, run_id: str) -> PortfolioRecord:
 
 
 async def _followed(settings: Settings, run_id: str) -> PortfolioRecord:
-    record = await _one(settings, run_id)
+    record = await _record_of(settings, run_id)
     if record.status.ended:
         return record
     client = await connect_temporal(temporal_connect_config())
@@ -270,7 +270,7 @@ def portfolio_cancel(
 
 
 async def _cancel(settings: Settings, run_id: str, reason: str | None) -> PortfolioRecord:
-    record = await _one(settings, run_id)
+    record = await _record_of(settings, run_id)
     client = await connect_temporal(temporal_connect_config())
     try:
         await runs.cancel(client, settings.temporal_task_queue, record, reason, requester())

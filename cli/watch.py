@@ -39,7 +39,7 @@ def on(
     settings = load_settings()
     chosen = chosen_to_read(settings, tenants, tags, everyone=all_tenants)
     interval = duration_of(every, "--every", least=SHORTEST, most=LONGEST)
-    started = _asked(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
+    started = _answer_of(settings, lambda schedule: schedule.keep(chosen, interval), connect_to_start)
     whose = tenants_in_words(chosen, TenantNames.load(settings).of)
     output.print_result({"on": True, "started": started}, f"watching {whose} every {in_short(interval)}")
 
@@ -51,7 +51,7 @@ def off() -> None:
 
     Example: python starter.py watch off
     """
-    was_on = _asked(load_settings(), lambda schedule: schedule.delete())
+    was_on = _answer_of(load_settings(), lambda schedule: schedule.delete())
     words = "watching is off" if was_on else "watching was off already"
     output.print_result({"on": False, "was_on": was_on}, words)
 
@@ -65,7 +65,7 @@ def list_watched() -> None:
     """
     settings = load_settings()
     names = TenantNames.load(settings)
-    stored = _asked(settings, lambda schedule: schedule.stored())
+    stored = _answer_of(settings, lambda schedule: schedule.stored())
     logs = asyncio.run(_logs(settings, names))
     state = WatchRecord(on=False)
     if stored is not None:
@@ -97,7 +97,7 @@ async def _logs(settings: Settings, names: TenantNames) -> list[WatchedLogRecord
         return await watched_logs(session, names.of)
 
 
-def _asked(
+def _answer_of(
     settings: Settings,
     ask: Callable[[WatchSchedule], Awaitable[Any]],
     connect: Callable[[Any], Awaitable[Client]] = connect_temporal,

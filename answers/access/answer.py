@@ -39,13 +39,13 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
     """The id of a person by name or id; before the first sign-in, only by `<tenant id>/<object id>` of Entra ID. Raises
     `AccessError`.
     """
-    wanted = sought.strip().casefold()
-    found = {person.person_id for person in people if wanted in (person.person_id.casefold(), person.name.casefold())}
-    if len(found) == 1:
-        return found.pop()
-    if found:
-        raise AccessError(f"{sought!r} is the name of several people; name one by id: {', '.join(sorted(found))}")
-    tenant_id, _, object_id = wanted.partition("/")
+    folded = sought.strip().casefold()
+    ids = {person.person_id for person in people if folded in (person.person_id.casefold(), person.name.casefold())}
+    if len(ids) == 1:
+        return ids.pop()
+    if ids:
+        raise AccessError(f"{sought!r} is the name of several people; name one by id: {', '.join(sorted(ids))}")
+    tenant_id, _, object_id = folded.partition("/")
     try:
         return f"{UUID(tenant_id)}/{UUID(object_id)}"
     except ValueError:

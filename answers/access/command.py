@@ -39,11 +39,11 @@ def list_rules() -> None:
     Example: python starter.py access list
     """
     settings = load_settings()
-    found = _run(settings, answer.access)
+    access_answer = _run(settings, answer.access)
     if output_options().as_json:
-        output.print_json(*found.rules)
+        output.print_json(*access_answer.rules)
         return
-    names = {person.person_id: person.name for person in found.people}
+    names = {person.person_id: person.name for person in access_answer.people}
     tenants = configured_tenants_of(settings).names()
     columns = (
         Column("who", "role", lambda rule: _who(rule, names), is_kept=True),
@@ -53,7 +53,13 @@ def list_rules() -> None:
         Column("set", "set_at", lambda rule: output.ago(rule.set_at)),
         Column("why", "reason", shape=Shape.BELOW),
     )
-    print_table(columns, found.rules, record=AccessRule, title=counted(len(found.rules), "rule"), is_ordered=True)
+    print_table(
+        columns,
+        access_answer.rules,
+        record=AccessRule,
+        title=counted(len(access_answer.rules), "rule"),
+        is_ordered=True,
+    )
 
 
 def _who(rule: AccessRule, names: Mapping[str, str]) -> str:
@@ -73,14 +79,14 @@ def list_people() -> None:
 
     Example: python starter.py access people
     """
-    found = _run(load_settings(), answer.access).people
+    people = _run(load_settings(), answer.access).people
     columns = (
         Column("name", "name", is_kept=True),
         Column("role", "role", is_kept=True),
         Column("signed in", "signed_in_at", lambda person: output.ago(person.signed_in_at), is_kept=True),
         Column("id", "person_id", shape=Shape.BELOW),
     )
-    print_table(columns, found, record=KnownPerson, title=counted(len(found), "person", "people"), is_ordered=True)
+    print_table(columns, people, record=KnownPerson, title=counted(len(people), "person", "people"), is_ordered=True)
 
 
 def _changes_rule(

@@ -26,17 +26,17 @@ What = Annotated[str, Form(max_length=100, description="`all`, `tag:TAG` or `ten
 
 @router.get("/access", response_class=HTMLResponse, include_in_schema=False)
 async def access_page(request: Request, scope: NoTenant, _admin: Admin) -> HTMLResponse:
-    found = await answer.access(scope.session)
+    access = await answer.access(scope.session)
     return page(
         request,
         "access/access.html",
-        rules=found.rules,
-        people=found.people,
+        rules=access.rules,
+        people=access.people,
         roles=list(Role),
-        names={person.person_id: person.name for person in found.people},
+        names={person.person_id: person.name for person in access.people},
         tenants_by_id=scope.tenants.names(),
         tags=scope.tenants.all_tags(),
-        ruled={rule.person_id or rule.role for rule in found.rules if not rule.is_excluded},
+        ruled={rule.person_id or rule.role for rule in access.rules if not rule.is_excluded},
     )
 
 

@@ -82,11 +82,11 @@ async def assignments(
 
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
-    wanted = _assignable(type_keys)
-    items = await _items(session, tenant_id, wanted, sought)
+    assignable = _assignable(type_keys)
+    items = await _items(session, tenant_id, assignable, sought)
     async for record in _of_all(session, tenant_id, items):
         yield record
-    for unread in await _unread(session, tenant_id, wanted if sought is None else _type_keys(items)):
+    for unread in await _unread(session, tenant_id, assignable if sought is None else _type_keys(items)):
         yield unread
     for old in await _old(session, tenant_id, items):
         yield old
@@ -102,38 +102,38 @@ async def assignment_page(
     most: int,
 ) -> AssignmentPage:
     """Assignments of up to `most` items after the type key and id `after`; raises as `assignments`."""
-    wanted = _assignable(type_keys)
-    items = await _items(session, tenant_id, wanted, sought)
+    assignable = _assignable(type_keys)
+    items = await _items(session, tenant_id, assignable, sought)
     if after is not None:
         place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
         if place is None:
             raise NothingAssignableError("the list does not go on after this item; go back to its beginning")
         items = items[place:]
-    found, cannot_say = list[ItemAssignment](), list[CannotSayRecord]()
+    records, cannot_say = list[ItemAssignment](), list[CannotSayRecord]()
     async for record in _of_all(session, tenant_id, items[:most]):
         if isinstance(record, ItemAssignment):
-            found.append(record)
+            records.append(record)
         else:
             cannot_say.append(record)
-    cannot_say += await _unread(session, tenant_id, wanted if sought is None else _type_keys(items))
+    cannot_say += await _unread(session, tenant_id, assignable if sought is None else _type_keys(items))
     cannot_say += await _old(session, tenant_id, items[:most])
     last = items[most - 1] if len(items) > most else None
-    return AssignmentPage(found, cannot_say, None if last is None else (last.type_key, last.external_id))
+    return AssignmentPage(records, cannot_say, None if last is None else (last.type_key, last.external_id))
 
 
 async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
     """Assignments of the first `most` items; there may be none."""
-    wanted = _assignable(type_keys)
-    items = await queries.items(session, wanted, sought, most + 1)
-    found, unknown = list[ItemAssignment](), 0
+    assignable = _assignable(type_keys)
+    items = await queries.items(session, assignable, sought, most + 1)
+    records, unknown = list[ItemAssignment](), 0
     async for record in _of_all(session, tenant_id, items[:most]):
         if isinstance(record, ItemAssignment):
-            found.append(record)
+            records.append(record)
         else:
             unknown += record.references or 0
-    return FirstAssignments(found, len(items) > most, unknown, len(await _unread(session, tenant_id, wanted)))
+    return FirstAssignments(records, len(items) > most, unknown, len(await _unread(session, tenant_id, assignable)))
 
 
 def _assignable(type_keys: Sequence[str] | None) -> list[str]:
@@ -148,24 +148,24 @@ def _type_keys(items: Iterable[AssignableItem]) -> list[str]:
 async def _items(
     session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str], sought: str | None
 ) -> list[AssignableItem]:
-    found = await queries.items(session, type_keys, sought)
-    if sought is not None and not found and not await is_read(session):
+    items = await queries.items(session, type_keys, sought)
+    if sought is not None and not items and not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
-    if sought is not None and not found:
+    if sought is not None and not items:
         unread = await _unread(session, tenant_id, type_keys)
         gaps = UnreadCollections.of_tenant(tenant_id, {gap.type_key: gap.reason for gap in unread})
         not_read = f"; not read: {'; '.join(gap.in_words for gap in gaps)}" if gaps else ""
         raise NothingAssignableError(
             f"nothing that can be assigned has the id or name {sought!r} in this tenant's inventory{not_read}", unread
         )
-    return found
+    return items
 
 
 async def _of_all(
-    session: AsyncSession, tenant_id: UUID, found: Sequence[AssignableItem]
+    session: AsyncSession, tenant_id: UUID, listed: Sequence[AssignableItem]
 ) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
     unknown: Counter[str] = Counter()
-    for type_key, members in groupby(found, key=lambda item: item.type_key):
+    for type_key, members in groupby(listed, key=lambda item: item.type_key):
         items = list(members)
         for start in range(0, len(items), AT_ONCE):
             async for record in _of_items(session, tenant_id, type_key, items[start : start + AT_ONCE]):
@@ -179,13 +179,13 @@ async def _of_all(
 
 async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
     covered = await coverage(session)
-    found = []
+    unread = []
     for key in type_keys:
         basis = covered.get(key)
         if basis is None or not (basis.is_current or basis.is_skipped):
             reason = NEVER_READ if basis is None else basis.reason
-            found.append(CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None))
-    return found
+            unread.append(CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=reason, references=None))
+    return unread
 
 
 async def _old(session: AsyncSession, tenant_id: UUID, items: Sequence[AssignableItem]) -> list[CannotSayRecord]:
@@ -208,9 +208,9 @@ async def _of_items(
     found = await current_documents(session, type_key, [item.external_id for item in items])
     documents = {row.external_id: decode_object(row.document) for row in found}
     listed = {external_id: assignments_of(document) for external_id, document in documents.items()}
-    wanted = {pair for parts in listed.values() for part in parts or () for pair in part.wanted_names()}
-    names = await display_names(session, wanted)
-    absent = await queries.absent_groups(session, [external_id for key, external_id in wanted if key == GROUPS])
+    assignable = {pair for parts in listed.values() for part in parts or () for pair in part.wanted_names()}
+    names = await display_names(session, assignable)
+    absent = await queries.absent_groups(session, [external_id for key, external_id in assignable if key == GROUPS])
     for item in items:
         parts = listed.get(item.external_id)
         if item.external_id in documents and is_for_everyone(documents[item.external_id], rules):

@@ -41,17 +41,17 @@ def assignments(
     """
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
-    wanted = known_type_keys(type_keys)
+    chosen_keys = known_type_keys(type_keys)
     table = Table(ItemAssignment, _COLUMNS)
     cannot_say: list[CannotSayRecord] = []
-    shown: set[tuple[str, str]] = set()
+    items: set[tuple[str, str]] = set()
 
     async def ask(session: AsyncSession) -> dict[str, Coverage]:
-        async for record in answer.assignments(session, tenant_id, item, wanted):
+        async for record in answer.assignments(session, tenant_id, item, chosen_keys):
             if output_options().as_json:
                 output.print_json(record)
             elif isinstance(record, ItemAssignment):
-                shown.add((record.type_key, record.external_id))
+                items.add((record.type_key, record.external_id))
                 table.add(record)
             else:
                 cannot_say.append(record)
@@ -62,8 +62,8 @@ def assignments(
         raise NeverReadError(TENANT_NEVER_READ)
     if output_options().as_json:
         return
-    table.print(f"assignments of {counted(len(shown), 'item')}" if shown else None)
-    if not shown:
+    table.print(f"assignments of {counted(len(items), 'item')}" if items else None)
+    if not items:
         output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
     for record in cannot_say:
         if record.read_at is not None:
@@ -75,13 +75,13 @@ def assignments(
 
 
 def _by_reason(cannot_say: Sequence[CannotSayRecord]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    by_reason: dict[str, list[str]] = {}
     for record in cannot_say:
         if record.read_at is not None:
             continue
         number = "" if record.references is None else f" ({counted(record.references, 'item')})"
-        found.setdefault(reason_in_words(record), []).append(f"{record.type_key}{number}")
-    return found
+        by_reason.setdefault(reason_in_words(record), []).append(f"{record.type_key}{number}")
+    return by_reason
 
 
 def _target(record: ItemAssignment) -> str:

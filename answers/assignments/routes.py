@@ -52,9 +52,9 @@ Limit = Annotated[int, Query(description="How many items.", ge=1, le=1000)]
 async def assignments_page(
     request: Request, scope: OneTenant, type_key: TypeKey = "", item: Item = "", after: After = ""
 ) -> HTMLResponse:
-    found, problem = AssignmentPage([], [], None), ""
+    assignment_page, problem = AssignmentPage([], [], None), ""
     try:
-        found = await _assignments(scope, type_key, item.strip(), after, PAGE)
+        assignment_page = await _assignments(scope, type_key, item.strip(), after, PAGE)
     except NothingAssignableError as error:
         problem = str(error)
     return page(
@@ -65,11 +65,11 @@ async def assignments_page(
         choices=_choices(),
         type_key=type_key,
         item=item,
-        by_item=grouped(found.assignments, lambda record: (record.type_key, record.external_id)),
+        by_item=grouped(assignment_page.assignments, lambda record: (record.type_key, record.external_id)),
         most=MOST_OF_AN_ITEM,
         problem=problem,
-        open_reasons=grouped(found.cannot_say, reason_in_words),
-        next_query=query_with(request, after=_text(found.goes_on)) if found.goes_on else None,
+        open_reasons=grouped(assignment_page.cannot_say, reason_in_words),
+        next_query=query_with(request, after=_text(assignment_page.goes_on)) if assignment_page.goes_on else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
     )
@@ -80,7 +80,7 @@ class TenantAssignments(NamedTuple):
     name: str
     status: TenantStatus
     by_item: list[tuple[tuple[str, str], list[ItemAssignment]]]
-    found: FirstAssignments
+    first: FirstAssignments
 
 
 @router.get("/assignments", response_class=HTMLResponse, include_in_schema=False)
@@ -95,15 +95,15 @@ async def all_assignments_page(
     chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
     async with each.portfolio() as session:
         found_statuses = await status(session, [tenant.id for tenant in chosen.tenants])
-    statuses = {found.tenant_id: found for found in found_statuses}
+    statuses = {first.tenant_id: first for first in found_statuses}
     parts = []
     for tenant in chosen.tenants:
         async with each.session_of(tenant.id) as session:
-            found = await answer.first_assignments(
+            first = await answer.first_assignments(
                 session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
             )
-        by_item = grouped(found.assignments, lambda record: (record.type_key, record.external_id))
-        parts.append(TenantAssignments(tenant.id, tenant.name, statuses[tenant.id], by_item, found))
+        by_item = grouped(first.assignments, lambda record: (record.type_key, record.external_id))
+        parts.append(TenantAssignments(tenant.id, tenant.name, statuses[tenant.id], by_item, first))
     return fitting_page(
         request,
         "assignments/all_assignments.html",
@@ -138,19 +138,19 @@ async def all_assignment_records(
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
         async with each.session_of(tenant.id) as session:
             try:
-                found = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
+                in_turn = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
             except NothingAssignableError as error:
                 if within:
                     raise
                 return TenantRecords([*error.unread], 0, None)
             except NeverReadError:
                 return TenantRecords([_nothing_known(tenant.id)], 0, None)
-        items = {(record.type_key, record.external_id) for record in found.assignments}
-        return TenantRecords([*found.assignments, *found.cannot_say], len(items), _text(found.goes_on))
+        items = {(record.type_key, record.external_id) for record in in_turn.assignments}
+        return TenantRecords([*in_turn.assignments, *in_turn.cannot_say], len(items), _text(in_turn.goes_on))
 
-    found = await records_in_turn(each.tenants, tag, after, limit, ask)
-    say_next(response, request, found.goes_on)
-    return found.records
+    in_turn = await records_in_turn(each.tenants, tag, after, limit, ask)
+    say_next(response, request, in_turn.goes_on)
+    return in_turn.records
 
 
 @router.get("/assignments.csv", include_in_schema=False)

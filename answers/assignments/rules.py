@@ -65,10 +65,10 @@ def is_for_everyone(document: JsonObject, rules: ReadingRules) -> bool:
 def _parts(assignment: JsonObject) -> AssignmentParts:
     target = _object(assignment["target"])
     rules = {"assignments.target.groupId": (GROUPS,)}
-    found = next(iter(references({ASSIGNMENTS: [assignment]}, rules)), None)
-    group_id = found.target_id if found is not None and found.target_types else None
+    reference = next(iter(references({ASSIGNMENTS: [assignment]}, rules)), None)
+    group_id = reference.target_id if reference is not None and reference.target_types else None
     kind = str(target.get(TYPE)).rpartition(".")[2].removesuffix("AssignmentTarget")
-    audience = kind if found is None else found.target_id
+    audience = kind if reference is None else reference.target_id
     mode = target.get(_FILTER_MODE)
     filter_id = target.get(_FILTER_ID)
     is_filtered = isinstance(filter_id, str) and filter_id and mode not in (None, "none")
@@ -80,7 +80,7 @@ def _parts(assignment: JsonObject) -> AssignmentParts:
         intent=intent if isinstance(intent, str) and intent else None,
         filter_id=item_key(str(filter_id)) if is_filtered else None,
         filter_mode=str(mode) if is_filtered else None,
-        policy_set_id=(found.policy_set_id or None) if found is not None else None,
+        policy_set_id=(reference.policy_set_id or None) if reference is not None else None,
         source=assignment,
     )
 

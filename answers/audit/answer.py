@@ -16,7 +16,7 @@ from storage.rows import fetch
 _AUDIT = table(AuditRecord)
 
 
-class WantedActs(NamedTuple):
+class ActFilter(NamedTuple):
     """None filters nothing. `until` is exclusive; `after` is the last act of the page before."""
 
     person_id: str | None = None
@@ -27,20 +27,20 @@ class WantedActs(NamedTuple):
     after: tuple[datetime, UUID] | None = None
 
 
-async def acts(session: AsyncSession, person: Person, wanted: WantedActs, limit: int) -> list[ActRecord]:
+async def acts(session: AsyncSession, person: Person, act_filter: ActFilter, limit: int) -> list[ActRecord]:
     """Newest first. Only an administrator sees other people's acts."""
     if not person.may(Role.ADMIN):
-        wanted = wanted._replace(person_id=person.person_id)
-    found = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))
+        act_filter = act_filter._replace(person_id=person.person_id)
+    statement = select(*(_AUDIT.c[name] for name in ActRecord.model_fields))
     for name in ("person_id", "tenant_id", "action"):
-        value = getattr(wanted, name)
+        value = getattr(act_filter, name)
         if value is not None:
-            found = found.where(_AUDIT.c[name] == value)
-    if wanted.since is not None:
-        found = found.where(_AUDIT.c.at >= wanted.since)
-    if wanted.until is not None:
-        found = found.where(_AUDIT.c.at < wanted.until)
-    if wanted.after is not None:
-        found = found.where(tuple_(_AUDIT.c.at, _AUDIT.c.audit_id) < wanted.after)
-    newest = found.order_by(_AUDIT.c.at.desc(), _AUDIT.c.audit_id.desc()).limit(limit)
+            statement = statement.where(_AUDIT.c[name] == value)
+    if act_filter.since is not None:
+        statement = statement.where(_AUDIT.c.at >= act_filter.since)
+    if act_filter.until is not None:
+        statement = statement.where(_AUDIT.c.at < act_filter.until)
+    if act_filter.after is not None:
+        statement = statement.where(tuple_(_AUDIT.c.at, _AUDIT.c.audit_id) < act_filter.after)
+    newest = statement.order_by(_AUDIT.c.at.desc(), _AUDIT.c.audit_id.desc()).limit(limit)
     return await fetch(session, newest, ActRecord)

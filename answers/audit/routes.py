@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from pydantic import BeforeValidator
 
 from answers.audit import answer
-from answers.audit.answer import WantedActs
+from answers.audit.answer import ActFilter
 from answers.audit.records import ActRecord
 from inventory.people import Action
 from inventory.user_errors import UserError
@@ -50,15 +50,15 @@ def _is_day(value: object) -> object:
 Day = Annotated[date | Literal[""], BeforeValidator(_is_day)]
 
 
-def _wanted(
+def _act_filter(
     after: Annotated[tuple[datetime, UUID] | None, Depends(_after)],
     person: Annotated[str, Query(max_length=300, description="Only acts of the person with this id.")] = "",
     tenant: Annotated[UUID | Literal[""], Query(description="Only acts about this tenant.")] = "",
     action: Annotated[Action | Literal[""], Query(description="Only acts of this kind.")] = "",
     since: Annotated[Day, Query(description="Only acts of this day (UTC) or later.")] = "",
     until: Annotated[Day, Query(description="Only acts of this day (UTC) or earlier.")] = "",
-) -> WantedActs:
-    return WantedActs(
+) -> ActFilter:
+    return ActFilter(
         person.strip() or None,
         tenant or None,
         action or None,
@@ -72,21 +72,21 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-Wanted = Annotated[WantedActs, Depends(_wanted)]
+RequestedActs = Annotated[ActFilter, Depends(_act_filter)]
 
 
 @router.get("/audit", response_class=HTMLResponse, include_in_schema=False)
-async def audit_page(request: Request, scope: NoTenant, person: SignedIn, wanted: Wanted) -> HTMLResponse:
-    found = await answer.acts(scope.session, person, wanted, PAGE + 1)
+async def audit_page(request: Request, scope: NoTenant, person: SignedIn, act_filter: RequestedActs) -> HTMLResponse:
+    records = await answer.acts(scope.session, person, act_filter, PAGE + 1)
     return page(
         request,
         "audit/audit.html",
-        acts=found[:PAGE],
-        wanted=wanted,
-        until=(wanted.until - timedelta(days=1)).date() if wanted.until else "",
+        acts=records[:PAGE],
+        act_filter=act_filter,
+        until=(act_filter.until - timedelta(days=1)).date() if act_filter.until else "",
         actions=list(Action),
         tenants_by_id=scope.tenants.names(),
-        next_query=query_with(request, after=_place_of(found[PAGE - 1])) if len(found) > PAGE else None,
+        next_query=query_with(request, after=_place_of(records[PAGE - 1])) if len(records) > PAGE else None,
         csv=f"/audit.csv{query_with(request, after=None)}",
     )
 
@@ -97,19 +97,19 @@ async def audit_records(
     response: Response,
     scope: NoTenant,
     person: SignedIn,
-    wanted: Wanted,
+    act_filter: RequestedActs,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many, newest first.")] = PAGE,
 ) -> Sequence[ActRecord]:
     """Acts of people, newest first: the person's own, or everybody's for an administrator."""
-    found = await answer.acts(scope.session, person, wanted, limit + 1)
-    say_next(response, request, _place_of(found[limit - 1]) if len(found) > limit else None)
-    return found[:limit]
+    records = await answer.acts(scope.session, person, act_filter, limit + 1)
+    say_next(response, request, _place_of(records[limit - 1]) if len(records) > limit else None)
+    return records[:limit]
 
 
 @router.get("/audit.csv", include_in_schema=False)
-async def audit_csv(scope: NoTenant, person: SignedIn, wanted: Wanted) -> Response:
+async def audit_csv(scope: NoTenant, person: SignedIn, act_filter: RequestedActs) -> Response:
     """The newest acts, as many as a file holds."""
-    return csv_file("audit", ActRecord, await answer.acts(scope.session, person, wanted, MOST_ROWS))
+    return csv_file("audit", ActRecord, await answer.acts(scope.session, person, act_filter, MOST_ROWS))
 
 
 def _place_of(act: ActRecord) -> str:

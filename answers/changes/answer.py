@@ -94,7 +94,7 @@ def event_at(place: str) -> Place:
     raise UnknownPlaceError(f"--after takes goes_on_after of a summary, not {place!r}")
 
 
-class WantedChanges(NamedTuple):
+class ChangeFilter(NamedTuple):
     """Empty `kinds` mean all; `actor` is a part of the author's name or id."""
 
     kinds: frozenset[ChangeKind] = frozenset()
@@ -133,7 +133,7 @@ async def newest_changes(
     session_of: SessionOf,
     window: Window,
     *,
-    wanted: WantedChanges,
+    change_filter: ChangeFilter,
     limit: int,
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
@@ -143,24 +143,26 @@ async def newest_changes(
 
     One session is open at a time.
     """
-    found: list[tuple[Event, ChangeRecord]] = []
+    noticed_events: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
         async with opened() as session:
             page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
-        for some in _batches((event for event in page if wanted.may_be(event)), limit + 1):
-            found += [noticed for noticed in await _of_tenants(session_of, some) if wanted.fits(noticed[1])]
-            if len(found) > limit:
-                last, _ = found[limit - 1]
-                return ChangePage([change for _, change in found[:limit]], place_among_tenants(last))
+        for some in _batches((event for event in page if change_filter.may_be(event)), limit + 1):
+            noticed_events += [
+                noticed for noticed in await _of_tenants(session_of, some) if change_filter.fits(noticed[1])
+            ]
+            if len(noticed_events) > limit:
+                last, _ = noticed_events[limit - 1]
+                return ChangePage([change for _, change in noticed_events[:limit]], place_among_tenants(last))
         if len(page) < EVENTS_LOOKED_AT:
-            return ChangePage([change for _, change in found], None)
+            return ChangePage([change for _, change in noticed_events], None)
         before = page[-1]
-    return ChangePage([change for _, change in found], None if before is None else place_among_tenants(before))
+    return ChangePage([change for _, change in noticed_events], None if before is None else place_among_tenants(before))
 
 
-async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
+async def _of_tenants(session_of: SessionOf, events: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
     by_tenant: dict[UUID, list[Event]] = {}
-    for event in found:
+    for event in events:
         by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
     noticed: dict[Event, ChangeRecord] = {}
     for tenant_id, events_of_tenant in by_tenant.items():
@@ -168,7 +170,7 @@ async def _of_tenants(session_of: SessionOf, found: Sequence[Event]) -> list[tup
             logs = await coverage(session, AUDIT_LOGS)
             async with aclosing(_changes_of(session, tenant_id, events_of_tenant, logs)) as changes_of_tenant:
                 noticed |= {event: change async for event, change in changes_of_tenant}
-    return [(event, noticed[event]) for event in found if event in noticed]
+    return [(event, noticed[event]) for event in events if event in noticed]
 
 
 def place_among_tenants(event: Event) -> str:
@@ -231,19 +233,19 @@ class ChangeFeed:
         window = self._window
         covered = await coverage(self._session, window.type_keys)
         logs = covered if window.type_keys is None else await coverage(self._session, AUDIT_LOGS)
-        known = [collection for key, collection in covered.items() if key not in window.left_out]
+        covered_collections = [collection for key, collection in covered.items() if key not in window.left_out]
         return ChangesSummary(
             tenant_id=self._tenant_id,
             since=window.since,
             until=window.until,
             run_id=window.run_id,
             changes=dict(self._counts),
-            listed=sum(collection.is_current for collection in known),
+            listed=sum(collection.is_current for collection in covered_collections),
             not_read=[
                 UnlistedCollection(
                     type_key=collection.type_key, reason=collection.reason, listed_at=collection.listed_at
                 )
-                for collection in known
+                for collection in covered_collections
                 if not collection.is_current and not (collection.is_skipped and collection.listed_at is None)
             ]
             + [
@@ -259,7 +261,7 @@ class ChangeFeed:
             },
             damaged=list(self._damaged),
             stale=await stale_items(self._session, window.type_keys, window.left_out),
-            old_details=await old_details(self._session, [collection.type_key for collection in known]),
+            old_details=await old_details(self._session, [collection.type_key for collection in covered_collections]),
         )
 
 
@@ -289,7 +291,7 @@ async def authors(
     """Authors by version number, for versions that tell a change; `history` is newest first."""
     collection = load_catalog().collections.get(type_key)
     has_details = collection is not None and bool(collection.details)
-    found: list[UnattributedChange] = []
+    unattributed: list[UnattributedChange] = []
     for version, before in zip(history, [*history[1:], None], strict=True):
         if not version.tells_change:
             continue
@@ -308,9 +310,9 @@ async def authors(
             evidence="observed",
             version=version.version,
         )
-        found.append(UnattributedChange(change, before.first_observed_at if has_details and before else None))
+        unattributed.append(UnattributedChange(change, before.first_observed_at if has_details and before else None))
     logs = await coverage(session, AUDIT_LOGS)
-    return {cast("int", change.version): change.audit for change in await attributed(session, found, logs)}
+    return {cast("int", change.version): change.audit for change in await attributed(session, unattributed, logs)}
 
 
 class _ComparedVersion(NamedTuple):
@@ -322,10 +324,10 @@ class _ComparedVersion(NamedTuple):
 
 
 async def _changes_of(
-    session: AsyncSession, tenant_id: UUID, found: Sequence[Event], logs: Mapping[str, Coverage]
+    session: AsyncSession, tenant_id: UUID, events: Sequence[Event], logs: Mapping[str, Coverage]
 ) -> AsyncGenerator[tuple[Event, ChangeRecord], None]:
-    absences = await absences_of(session, [event for event in found if event.kind is not EventKind.VERSION])
-    for some in _batches(found, CHANGES_AT_A_TIME):
+    absences = await absences_of(session, [event for event in events if event.kind is not EventKind.VERSION])
+    for some in _batches(events, CHANGES_AT_A_TIME):
         stored = await versions_of(session, [event for event in some if event.kind is EventKind.VERSION])
         versions = {event: _compared(facts) for event, facts in stored}
         names = await _names(session, versions)
@@ -426,7 +428,7 @@ async def _names(session: AsyncSession, versions: Mapping[Event, _ComparedVersio
     return await object_names(session, documents)
 
 
-def _batches(found: Iterable[Event], size: int) -> Iterable[list[Event]]:
-    rest = iter(found)
-    while batch := list(islice(rest, size)):
+def _batches(events: Iterable[Event], size: int) -> Iterable[list[Event]]:
+    remaining = iter(events)
+    while batch := list(islice(remaining, size)):
         yield batch

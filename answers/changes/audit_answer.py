@@ -29,21 +29,21 @@ def audit_log_of(type_key: str) -> str | None:
 
 
 async def attributed(
-    session: AsyncSession, found: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
+    session: AsyncSession, changes: Sequence[UnattributedChange], covered: Mapping[str, Coverage]
 ) -> list[ChangeRecord]:
     """Adds authors; `covered` is the coverage of audit logs."""
-    events = await _events(session, [noticed for noticed in found if audit_log_of(noticed.change.type_key)])
-    return [_attributed(noticed, events, covered) for noticed in found]
+    events = await _events(session, [noticed for noticed in changes if audit_log_of(noticed.change.type_key)])
+    return [_attributed(noticed, events, covered) for noticed in changes]
 
 
-async def _events(session: AsyncSession, found: Sequence[UnattributedChange]) -> EventsByObject:
-    if not found:
+async def _events(session: AsyncSession, changes: Sequence[UnattributedChange]) -> EventsByObject:
+    if not changes:
         return {}
-    begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in found]
+    begins = [noticed.unlisted_since or noticed.change.seen_before_at for noticed in changes]
     known = [begin for begin in begins if begin is not None]
     after = min(known) if len(known) == len(begins) else None
-    until = max(noticed.change.noticed_at for noticed in found)
-    return await audit_events(session, {noticed.change.external_id for noticed in found}, after, until)
+    until = max(noticed.change.noticed_at for noticed in changes)
+    return await audit_events(session, {noticed.change.external_id for noticed in changes}, after, until)
 
 
 def _attributed(

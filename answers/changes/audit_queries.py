@@ -34,11 +34,11 @@ async def audit_events(
     """
     begin, end = window(after, until)
     parameters = {"object_ids": sorted(set(external_ids)), "begin": begin, "end": end}
-    found: defaultdict[tuple[str, str], list[AuditEvent]] = defaultdict(list)
+    by_object: defaultdict[tuple[str, str], list[AuditEvent]] = defaultdict(list)
     for row in await session.execute(_OF_OBJECTS, parameters):
         facts = {name: _text(row.meta.get(name)) for name in _FACTS}
-        found[row.type_key, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
-    return dict(found)
+        by_object[row.type_key, row.object_id].append(AuditEvent(event_id=row.event_id, at=row.activity_at, **facts))
+    return dict(by_object)
 
 
 def _text(value: object) -> str | None:

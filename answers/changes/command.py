@@ -90,10 +90,10 @@ def changes(
     Example: python starter.py changes --all-tenants --since yesterday --type conditionalAccessPolicies
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
+    tenants = command_tenants(settings, tenant, tags, everyone=all_tenants)
     if since is not None and run is not None:
         raise UsageError("--since names a beginning and --run one run: give one of them")
-    if asked.are_many:
+    if tenants.are_many:
         _refuse_of_one_tenant(run=run, after=after, html=html)
         if since is not None and typed_time(since, datetime.now(UTC), output.time_zone()) is None:
             raise UsageError(f"--since: {since!r} is no time, and a run is of one tenant; write {TIME_FORMS}")
@@ -101,12 +101,12 @@ def changes(
     refuse_columns_without_csv()
     named = bool(type_keys or categories)
     chosen = selection_of(type_keys, categories, everything=False).type_keys if named else None
-    wanted = _Wanted(since, run, chosen, None if after is None else event_at(after), html)
+    options = _ChangeOptions(since, run, chosen, None if after is None else event_at(after), html)
     rows = RowLimit(limit)
-    ask_each(settings, asked, partial(_show_tenant, settings, wanted, rows), limit=rows)
+    ask_each(settings, tenants, partial(_show_tenant, settings, options, rows), limit=rows)
 
 
-class _Wanted(NamedTuple):
+class _ChangeOptions(NamedTuple):
     since: str | None
     run: str | None
     type_keys: tuple[str, ...] | None
@@ -115,16 +115,16 @@ class _Wanted(NamedTuple):
 
 
 async def _show_tenant(
-    settings: Settings, wanted: _Wanted, rows: RowLimit, database: Database, about: CommandTenant
+    settings: Settings, options: _ChangeOptions, rows: RowLimit, database: Database, about: CommandTenant
 ) -> None:
-    kept: list[ChangeRecord] = []
+    records: list[ChangeRecord] = []
     table = Table(ChangeRecord, (), most=rows.most)
     async with database.tenant(about.tenant_id, read_only=True) as session:
-        run_id = None if wanted.run is None else await find_run(session, wanted.run)
-        since = None if wanted.since is None else await moment_of(session, wanted.since, output.time_zone())
-        window = await window_of(session, wanted.type_keys, since=since, run_id=run_id)
-        feed = ChangeFeed(session, about.tenant_id, window, after=wanted.after, limit=rows.to_read)
-        show = _shown_by(wanted, table, kept)
+        run_id = None if options.run is None else await find_run(session, options.run)
+        since = None if options.since is None else await moment_of(session, options.since, output.time_zone())
+        window = await window_of(session, options.type_keys, since=since, run_id=run_id)
+        feed = ChangeFeed(session, about.tenant_id, window, after=options.after, limit=rows.to_read)
+        show = _shown_by(options, table, records)
         async with aclosing(feed.records()) as found:
             async for change in found:
                 show(change)
@@ -133,9 +133,9 @@ async def _show_tenant(
         was_read = await is_read(session)
     if output_options().as_csv:
         table.print()
-    if wanted.html is not None:
+    if options.html is not None:
         name = TenantNames.load(settings).of(about.tenant_id)
-        write_html(wanted.html, changes_page(name, summary, kept, collection_titles()))
+        write_html(options.html, changes_page(name, summary, records, collection_titles()))
     if output_options().as_json:
         output.print_json({"summary": summary.model_dump(mode="json")})
     if not was_read:
@@ -146,12 +146,12 @@ async def _show_tenant(
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _shown_by(wanted: _Wanted, table: Table, kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
+def _shown_by(options: _ChangeOptions, table: Table, records: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
     if output_options().as_json:
         return output.print_json
     if output_options().as_csv:
         return table.add
-    return _show if wanted.html is None else _keeping(kept)
+    return _show if options.html is None else _keeping(records)
 
 
 def _refuse_of_one_tenant(**options: object) -> None:
@@ -160,10 +160,10 @@ def _refuse_of_one_tenant(**options: object) -> None:
             raise UsageError(f"--{name} is about one tenant: give it with TENANT")
 
 
-def _keeping(kept: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
+def _keeping(records: list[ChangeRecord]) -> Callable[[ChangeRecord], None]:
     def keep(change: ChangeRecord) -> None:
-        kept.append(change)
-        check_count(len(kept))
+        records.append(change)
+        check_count(len(records))
 
     return keep
 

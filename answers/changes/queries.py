@@ -189,21 +189,21 @@ async def newest_events(
     if tenant_ids is None:
         return await _page(session, _NEWEST_FIRST, window, limit, place)
     waiting = await _newest_moments(session, window, place.at, tenant_ids)
-    found: list[Event] = []
+    events: list[Event] = []
     at_a_time = FIRST_TENANTS
     while waiting:
-        if len(found) == limit:
-            last = found[-1]
+        if len(events) == limit:
+            last = events[-1]
             if last.tenant_id is not None and waiting[0] < (last.at, last.tenant_id):
                 break
             window = window._replace(since=max(window.since, last.at - EPSILON))
         batch, waiting = waiting[:at_a_time], waiting[at_a_time:]
         at_a_time *= 4
         tenants = [newest.tenant_id for newest in batch]
-        found += await _page(session, _NEWEST_FIRST, window, limit, place, tenants)
+        events += await _page(session, _NEWEST_FIRST, window, limit, place, tenants)
         # The sort is stable: events of one tenant keep the database's order.
-        found = sorted(found, key=attrgetter("at", "tenant_id"), reverse=True)[:limit]
-    return found
+        events = sorted(events, key=attrgetter("at", "tenant_id"), reverse=True)[:limit]
+    return events
 
 
 class NewestMoment(NamedTuple):
@@ -246,16 +246,16 @@ async def _page(
     return await fetch(session, events_in_order, Event, parameters)
 
 
-async def versions_of(session: AsyncSession, found: Sequence[Event]) -> Iterator[tuple[Event, VersionFacts]]:
+async def versions_of(session: AsyncSession, events: Sequence[Event]) -> Iterator[tuple[Event, VersionFacts]]:
     """Decompresses the documents of one version at a time."""
-    wanted = {(event.type_key, event.external_id, event.version_number): event for event in found}
+    by_version = {(event.type_key, event.external_id, event.version_number): event for event in events}
     parameters = {
-        "type_keys": [key for key, _, _ in wanted],
-        "external_ids": [external_id for _, external_id, _ in wanted],
-        "numbers": [number for _, _, number in wanted],
+        "type_keys": [key for key, _, _ in by_version],
+        "external_ids": [external_id for _, external_id, _ in by_version],
+        "numbers": [number for _, _, number in by_version],
     }
-    rows = await fetch_each(session, _VERSIONS, VersionFacts, parameters, shape=_with_documents) if wanted else ()
-    return ((wanted[row.type_key, row.external_id, row.version_number], row) for row in rows)
+    rows = await fetch_each(session, _VERSIONS, VersionFacts, parameters, shape=_with_documents) if by_version else ()
+    return ((by_version[row.type_key, row.external_id, row.version_number], row) for row in rows)
 
 
 def _with_documents(row: Values) -> Values:
@@ -265,12 +265,12 @@ def _with_documents(row: Values) -> Values:
     return {**row, "document": document, "document_before": before, "damaged": read.damaged}
 
 
-async def absences_of(session: AsyncSession, found: Sequence[Event]) -> dict[Event, AbsenceFacts]:
-    wanted = {(event.type_key, event.external_id, event.at): event for event in found}
+async def absences_of(session: AsyncSession, events: Sequence[Event]) -> dict[Event, AbsenceFacts]:
+    by_moment = {(event.type_key, event.external_id, event.at): event for event in events}
     parameters = {
-        "type_keys": [key for key, _, _ in wanted],
-        "external_ids": [external_id for _, external_id, _ in wanted],
-        "moments": [at for _, _, at in wanted],
+        "type_keys": [key for key, _, _ in by_moment],
+        "external_ids": [external_id for _, external_id, _ in by_moment],
+        "moments": [at for _, _, at in by_moment],
     }
-    rows = await fetch(session, _ABSENCES, AbsenceFacts, parameters) if wanted else ()
-    return {wanted[row.type_key, row.external_id, row.at]: row for row in rows}
+    rows = await fetch(session, _ABSENCES, AbsenceFacts, parameters) if by_moment else ()
+    return {by_moment[row.type_key, row.external_id, row.at]: row for row in rows}

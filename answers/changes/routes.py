@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes import answer
-from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangePage, Event, WantedChanges, Window
+from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangeFilter, ChangePage, Event, Window
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.coverage.answer import tenant_coverage
 from answers.runs.answer import moment_of
@@ -48,22 +48,22 @@ class ChangeQuestion(NamedTuple):
     after: str = ""
 
     @property
-    def wanted(self) -> WantedChanges:
-        return WantedChanges(frozenset() if self.kind is None else frozenset({self.kind}), self.by)
+    def change_filter(self) -> ChangeFilter:
+        return ChangeFilter(frozenset() if self.kind is None else frozenset({self.kind}), self.by)
 
     @property
     def place(self) -> Event | None:
         """The event after which the page begins. Raises `UnknownPlaceError`."""
         return answer.event_among_tenants(self.after) if self.after else None
 
-    def query(self, **others: object) -> str:
+    def query(self, **more: object) -> str:
         parameters = {
-            "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **others
+            "type": self.type_key, "kind": self.kind, "since": self.since, "by": self.by, "run": self.run_id, **more
         }  # fmt: skip
         return urlencode({name: str(value) for name, value in parameters.items() if value})
 
 
-def _asked(
+def _question(
     type_key: Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)] = "",
     kind: Annotated[ChangeKind | Literal[""], Query(description="Only changes of this kind.")] = "",
     since: Annotated[
@@ -78,16 +78,16 @@ def _asked(
     return ChangeQuestion(type_key or None, kind or None, since.strip(), by.strip(), run, after)
 
 
-Asked = Annotated[ChangeQuestion, Depends(_asked)]
+RequestedChanges = Annotated[ChangeQuestion, Depends(_question)]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
 
 
 @router.get("/tenants/{tenant_id}/changes", response_class=HTMLResponse, include_in_schema=False)
-async def changes_page(request: Request, scope: OneTenant, question: Asked) -> HTMLResponse:
+async def changes_page(request: Request, scope: OneTenant, question: RequestedChanges) -> HTMLResponse:
     window = await _window(scope.session, question)
-    found = await _of_tenant(scope, question, window, PAGE)
+    change_page = await _of_tenant(scope, question, window, PAGE)
     feed = ChangeFeed(scope.session, scope.tenant.id, window)
-    for change in found.changes:
+    for change in change_page.changes:
         feed.count(change)
     summary = await feed.summary()
     covered = await tenant_coverage(scope.session)
@@ -95,7 +95,7 @@ async def changes_page(request: Request, scope: OneTenant, question: Asked) -> H
         request,
         question,
         window,
-        found,
+        change_page,
         path=f"/tenants/{scope.tenant.id}/changes",
         tenant=scope.tenant,
         coverage=covered,
@@ -106,24 +106,26 @@ async def changes_page(request: Request, scope: OneTenant, question: Asked) -> H
 
 
 @router.get("/changes", response_class=HTMLResponse, include_in_schema=False)
-async def all_changes_page(request: Request, each: EachTenant, question: Asked, tag: Tag = None) -> HTMLResponse:
+async def all_changes_page(
+    request: Request, each: EachTenant, question: RequestedChanges, tag: Tag = None
+) -> HTMLResponse:
     tenant_ids = _tenant_ids(each, tag)
     async with each.portfolio() as session:
         window = await _window(session, question)
         statuses = await status(session, tenant_ids)
-    found = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY)
-    known = load_catalog().collections
+    change_page = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY)
+    collections = load_catalog().collections
     return _page(
         request,
         question,
         window,
-        found,
+        change_page,
         path="/changes",
         tag=tag or "",
         tags=each.tenants.all_tags(),
         names=each.tenants.names(),
         statuses=statuses,
-        choices=sorted(((key, collection.title) for key, collection in known.items()), key=_title_of_choice),
+        choices=sorted(((key, collection.title) for key, collection in collections.items()), key=_title_of_choice),
         old_details=[],
         stale=[],
     )
@@ -131,7 +133,7 @@ async def all_changes_page(request: Request, each: EachTenant, question: Asked, 
 
 @router.get("/api/tenants/{tenant_id}/changes")
 async def change_records(
-    request: Request, response: Response, scope: OneTenant, question: Asked, limit: Limit = 100
+    request: Request, response: Response, scope: OneTenant, question: RequestedChanges, limit: Limit = 100
 ) -> Sequence[ChangeRecord]:
     """Changes that runs noticed in a tenant, newest first."""
     found = await _of_tenant(scope, question, await _window(scope.session, question), limit)
@@ -144,7 +146,7 @@ async def all_change_records(
     request: Request,
     response: Response,
     each: EachTenant,
-    question: Asked,
+    question: RequestedChanges,
     tag: Tag = None,
     limit: Limit = 100,
 ) -> Sequence[ChangeRecord]:
@@ -157,14 +159,14 @@ async def all_change_records(
 
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
-async def changes_csv(scope: OneTenant, question: Asked) -> Response:
+async def changes_csv(scope: OneTenant, question: RequestedChanges) -> Response:
     window = await _window(scope.session, question)
     found = _all(question, lambda part: _of_tenant(scope, part, window, MOST_AT_ONCE))
     return await whole_csv_file("changes", ChangeRecord, found)
 
 
 @router.get("/changes.csv", include_in_schema=False)
-async def all_changes_csv(each: EachTenant, question: Asked, tag: Tag = None) -> Response:
+async def all_changes_csv(each: EachTenant, question: RequestedChanges, tag: Tag = None) -> Response:
     async with each.portfolio() as session:
         window = await _window(session, question)
     tenant_ids = _tenant_ids(each, tag)
@@ -176,25 +178,25 @@ async def _all(
     question: ChangeQuestion, part_of: Callable[[ChangeQuestion], Awaitable[ChangePage]]
 ) -> AsyncIterator[ChangeRecord]:
     while True:
-        found = await part_of(question)
-        for change in found.changes:
+        part = await part_of(question)
+        for change in part.changes:
             yield change
-        if found.goes_on is None:
+        if part.goes_on is None:
             return
-        question = question._replace(after=found.goes_on)
+        question = question._replace(after=part.goes_on)
 
 
 def _page(
-    request: Request, question: ChangeQuestion, window: Window, found: ChangePage, *, path: str, **shown: object
+    request: Request, question: ChangeQuestion, window: Window, change_page: ChangePage, *, path: str, **context: object
 ) -> HTMLResponse:
-    tag = shown.get("tag")
+    tag = context.get("tag")
     query = question.query(tag=tag)
     return fitting_page(
         request,
         "changes/changes.html",
         ATTEMPTS,
-        shown=found.changes,
-        goes_on=question.query(tag=tag, after=found.goes_on) if found.goes_on else None,
+        changes=change_page.changes,
+        goes_on=question.query(tag=tag, after=change_page.goes_on) if change_page.goes_on else None,
         wider=question.query(tag=tag, since="90d"),
         api=f"/api{path}?{query}",
         csv=f"{path}.csv?{query}",
@@ -206,7 +208,7 @@ def _page(
         since=question.since,
         by=question.by,
         run_id=question.run_id,
-        **shown,
+        **context,
     )
 
 
@@ -222,7 +224,7 @@ async def _of_tenant(scope: TenantScope, question: ChangeQuestion, window: Windo
         yield scope.session
 
     return await answer.newest_changes(
-        the_session, the_session, window, wanted=question.wanted, limit=limit, before=question.place
+        the_session, the_session, window, change_filter=question.change_filter, limit=limit, before=question.place
     )
 
 
@@ -237,7 +239,7 @@ async def _of_tenants(
         each.portfolio,
         each.session_of,
         window,
-        wanted=question.wanted,
+        change_filter=question.change_filter,
         limit=limit,
         before=question.place,
         tenant_ids=tenant_ids,

@@ -84,15 +84,15 @@ Fields = Annotated[TenantForm, Depends()]
 async def tenants_page(
     request: Request, _admin: Admin, site: TheSite, visible: Visible, after: After = ""
 ) -> HTMLResponse:
-    shown = _entries(visible, after, PAGE)
+    entries = _entries(visible, after, PAGE)
     return page(
         request,
         "configured_tenants/list.html",
-        tenants=shown.rows,
-        total=shown.total,
+        tenants=entries.rows,
+        total=entries.total,
         may_change=isinstance(site.tenants_source, TableSource),
         labels=CREDENTIAL_LABELS,
-        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+        next_query=query_with(request, after=entries.goes_on) if entries.goes_on else None,
     )
 
 
@@ -164,15 +164,15 @@ async def _changed(site: Site, change: Any, argument: object) -> RedirectRespons
 
 
 def _form(request: Request, entry: dict[str, Any] | None) -> HTMLResponse:
-    known = {key: (entry or {}).get(key) for key in TenantConfig.model_fields}
-    credential = next((name for name in CREDENTIALS if known[name]), "client_secret_file")
+    fields = {key: (entry or {}).get(key) for key in TenantConfig.model_fields}
+    credential = next((name for name in CREDENTIALS if fields[name]), "client_secret_file")
     return page(
         request,
         "configured_tenants/edit.html",
         entry=entry,
-        known=known,
+        known=fields,
         credential=credential,
-        reference="" if credential == "managed_identity" else known[credential] or "",
+        reference="" if credential == "managed_identity" else fields[credential] or "",
         labels=CREDENTIAL_LABELS,
         clouds=list(Cloud),
         variable=SECRET_VARIABLE,

@@ -46,11 +46,11 @@ class Extent(NamedTuple):
     @classmethod
     def of(cls, type_keys: Collection[str] | None, *, with_settings: bool = False) -> "Extent":
         """`with_settings`: only collections whose items have settings. Nobody expects opt-in ones, unless named."""
-        known = load_catalog().collections
-        expected = frozenset(load_catalog().everything() if type_keys is None else known.keys() & set(type_keys))
+        collections = load_catalog().collections
+        expected = frozenset(load_catalog().everything() if type_keys is None else collections.keys() & set(type_keys))
         if not with_settings:
             return cls(None if type_keys is None else frozenset(type_keys), expected)
-        settable = frozenset(key for key in known if known[key].has_settings)
+        settable = frozenset(key for key in collections if collections[key].has_settings)
         return cls(settable if type_keys is None else settable & set(type_keys), expected & settable)
 
 
@@ -64,13 +64,13 @@ async def unread_collections(
     return await queries.unread_collections(session, tenant_ids, extent.type_keys, extent.expected)
 
 
-def _record(found: Coverage) -> CollectionCoverageRecord:
-    collection = load_catalog().collections.get(found.type_key)
-    lacks_permission = found.error_code is ErrorCode.GRAPH_PERMISSION_MISSING
+def _record(coverage_row: Coverage) -> CollectionCoverageRecord:
+    collection = load_catalog().collections.get(coverage_row.type_key)
+    lacks_permission = coverage_row.error_code is ErrorCode.GRAPH_PERMISSION_MISSING
     return CollectionCoverageRecord(
-        **dict(found),
-        title=load_catalog().title_of(found.type_key),
+        **dict(coverage_row),
+        title=load_catalog().title_of(coverage_row.type_key),
         category="" if collection is None else collection.category,
-        remedy=None if found.error_code is None else EXPLANATIONS[found.error_code].remedy,
+        remedy=None if coverage_row.error_code is None else EXPLANATIONS[coverage_row.error_code].remedy,
         permissions=sorted(collection.permissions) if collection is not None and lacks_permission else [],
     )

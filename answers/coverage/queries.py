@@ -37,28 +37,28 @@ async def failing_collections(session: AsyncSession) -> list[FailingCollection]:
 
 
 # Only tenants with fewer of the expected collections than there are can lack one, which most do not.
-def _unread(is_asked: str) -> TextClause:
+def _unread(condition: str) -> TextClause:
     return text(f"""
     SELECT 'not_read' AS answer, reason, array_remove(array_agg(DISTINCT type_key ORDER BY type_key), '') AS type_keys,
         array_agg(DISTINCT tenant_id ORDER BY tenant_id) AS tenant_ids
     FROM (
         SELECT tenant_id, type_key, concat_ws(':', outcome, error_code) AS reason FROM collection_coverage
-        WHERE {is_asked} AND outcome NOT IN ('complete', 'skipped')
+        WHERE {condition} AND outcome NOT IN ('complete', 'skipped')
             AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
         UNION ALL
         SELECT tenant_id, wanted.type_key, '{NEVER_READ}'
         FROM (
-            SELECT tenant_id FROM collection_coverage WHERE {is_asked} GROUP BY tenant_id
+            SELECT tenant_id FROM collection_coverage WHERE {condition} GROUP BY tenant_id
             HAVING count(*) FILTER (WHERE type_key = ANY (CAST(:expected AS text[]))) < :expectations
         ) AS lacking
         CROSS JOIN unnest(CAST(:expected AS text[])) AS wanted (type_key)
         WHERE NOT EXISTS (
             SELECT FROM collection_coverage AS c
-            WHERE {is_asked} AND (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
+            WHERE {condition} AND (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
         )
         UNION ALL
         SELECT tenant_id, '', '{NEVER_READ}' FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
-        WHERE NOT EXISTS (SELECT FROM collection_coverage AS c WHERE {is_asked} AND c.tenant_id = tenant.tenant_id)
+        WHERE NOT EXISTS (SELECT FROM collection_coverage AS c WHERE {condition} AND c.tenant_id = tenant.tenant_id)
     ) AS unread
     GROUP BY reason, type_key = ''
     ORDER BY reason, type_key = ''

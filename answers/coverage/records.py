@@ -52,12 +52,12 @@ class CoverageRecord(BaseModel, frozen=True):
 
     def why_unread(self, type_key: str) -> str | None:
         """Why the collection was not read to its end, None if it was, or the tenant cannot have it."""
-        found = next((record for record in self.collections if record.type_key == type_key), None)
-        if found is None:
+        collection = next((record for record in self.collections if record.type_key == type_key), None)
+        if collection is None:
             return NEVER_READ
-        if found.outcome in (Outcome.COMPLETE, Outcome.SKIPPED):
+        if collection.outcome in (Outcome.COMPLETE, Outcome.SKIPPED):
             return None
-        return f"{found.outcome}:{found.error_code}" if found.error_code else str(found.outcome)
+        return f"{collection.outcome}:{collection.error_code}" if collection.error_code else str(collection.outcome)
 
 
 NAMED_COLLECTIONS = 6

@@ -19,18 +19,18 @@ router = APIRouter()
 
 @router.get("/tenants/{tenant_id}/coverage", response_class=HTMLResponse, include_in_schema=False)
 async def coverage_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    found = await coverage_with_failures(scope.session)
-    skipped = [record for record in found.collections if record.outcome is Outcome.SKIPPED]
-    read = [record for record in found.collections if record.outcome is Outcome.COMPLETE]
+    answer = await coverage_with_failures(scope.session)
+    skipped = [record for record in answer.collections if record.outcome is Outcome.SKIPPED]
+    read = [record for record in answer.collections if record.outcome is Outcome.COMPLETE]
     return page(
         request,
         "coverage/coverage.html",
         tenant=scope.tenant,
-        coverage=found,
-        tasks=tasks(found.collections),
+        coverage=answer,
+        tasks=tasks(answer.collections),
         skipped=grouped(skipped, lambda record: record.error_code),
         read=grouped(read, lambda record: record.category),
-        never=sorted(grouped(found.never_selected, lambda key: load_catalog().collections[key].category)),
+        never=sorted(grouped(answer.never_selected, lambda key: load_catalog().collections[key].category)),
         title_of=title_of,
     )
 

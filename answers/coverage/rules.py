@@ -26,10 +26,10 @@ class Task(NamedTuple):
 
 def tasks(collections: Iterable[CollectionCoverageRecord]) -> list[Task]:
     """Remedies for collections not read to their end; the remedy for most collections first."""
-    found: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
-    found = defaultdict(list)
+    by_task: dict[tuple[ErrorCode | None, str | None, tuple[str, ...]], list[CollectionCoverageRecord]]
+    by_task = defaultdict(list)
     for record in collections:
         if record.outcome in (Outcome.FAILED, Outcome.INCOMPLETE):
-            found[record.error_code, record.remedy, tuple(record.permissions)].append(record)
-    ordered = sorted(found.items(), key=lambda entry: (-len(entry[1]), str(entry[0][0]), entry[0][2]))
+            by_task[record.error_code, record.remedy, tuple(record.permissions)].append(record)
+    ordered = sorted(by_task.items(), key=lambda entry: (-len(entry[1]), str(entry[0][0]), entry[0][2]))
     return [Task(*what, members) for what, members in ordered]

@@ -88,16 +88,16 @@ async def neighbourhood(
     session: AsyncSession, tenant: TenantCoverage, item: ItemKey, *, depth: int = 1, most: int = MOST
 ) -> Neighbourhood:
     """Up to `depth` references away, `most` of each item."""
-    found: list[DependencyRecord] = []
+    records: list[DependencyRecord] = []
     is_cut = False
     for direction, follow in ((Direction.NEEDS, queries.of_items), (Direction.NEEDED_BY, queries.to_items)):
         async for distance, edges, cut in _followed(session, follow, direction, item, depth, most):
-            found += [tenant.dependency(edge, direction, distance) for edge in edges]
+            records += [tenant.dependency(edge, direction, distance) for edge in edges]
             is_cut |= cut
-    found.sort(key=_place)
+    records.sort(key=_place)
     referring = referring_to(item[0])
     cannot_say = [*tenant.unread(referring | {item[0]}), *tenant.unreadable()]
-    return Neighbourhood(found, is_cut, cannot_say)
+    return Neighbourhood(records, is_cut, cannot_say)
 
 
 def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
@@ -136,12 +136,12 @@ async def _followed(
 
 def _first_of_each(edges: Iterable[Edge], near: Callable[[Edge], ItemKey | None], most: int) -> list[Edge]:
     times: Counter[ItemKey | None] = Counter()
-    kept = []
+    first_edges = []
     for edge in edges:
         times[near(edge)] += 1
         if times[near(edge)] <= most:
-            kept.append(edge)
-    return kept
+            first_edges.append(edge)
+    return first_edges
 
 
 async def everything(
@@ -186,15 +186,15 @@ async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
     """As `dangling`, by one query in a transaction that sees all the tenants."""
-    found: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    by_tenant: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
         record = _dangling(tenants[edge.tenant_id], edge, open_ones[edge.tenant_id])
         if record is not None:
-            found[edge.tenant_id].append(record)
+            by_tenant[edge.tenant_id].append(record)
     for tenant_id, tenant in tenants.items():
-        found[tenant_id] += _open_after_dangling(tenant, open_ones[tenant_id], type_keys)
-    return found
+        by_tenant[tenant_id] += _open_after_dangling(tenant, open_ones[tenant_id], type_keys)
+    return by_tenant
 
 
 def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, ...]]) -> DanglingRecord | None:
@@ -240,36 +240,36 @@ async def unassigned_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
 ) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
     """As `unassigned`, by one query in a transaction that sees all the tenants."""
-    found: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    by_tenant: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
         unknown[counted.tenant_id].append(counted)
     async for item in queries.unassigned(session, list(tenants), type_keys):
         if type_keys is not None or item.item.type_key not in NEVER_ASSIGNED:
-            found[item.tenant_id].append(_unassigned(tenants[item.tenant_id], item))
+            by_tenant[item.tenant_id].append(_unassigned(tenants[item.tenant_id], item))
     assignable = _assignable(type_keys)
     for tenant_id, tenant in tenants.items():
-        found[tenant_id] += _open_after_unassigned(tenant, assignable, unknown[tenant_id], type_keys)
-    return found
+        by_tenant[tenant_id] += _open_after_unassigned(tenant, assignable, unknown[tenant_id], type_keys)
+    return by_tenant
 
 
-def _unassigned(tenant: TenantCoverage, found: UnassignedItem) -> UnassignedRecord:
-    covered = tenant.collections.get(found.item.type_key)
-    is_sure = covered is not None and covered.is_current and bool(covered.listed_cleanly) and not found.lags
-    if may_be_old(found.item.type_key, "assignments"):
-        is_sure = is_sure and not are_old(found.item.details_read_at, covered)
+def _unassigned(tenant: TenantCoverage, unassigned: UnassignedItem) -> UnassignedRecord:
+    covered = tenant.collections.get(unassigned.item.type_key)
+    is_sure = covered is not None and covered.is_current and bool(covered.listed_cleanly) and not unassigned.lags
+    if may_be_old(unassigned.item.type_key, "assignments"):
+        is_sure = is_sure and not are_old(unassigned.item.details_read_at, covered)
     return UnassignedRecord(
-        tenant_id=found.tenant_id,
-        type_key=found.item.type_key,
-        external_id=found.external_id,
-        display_name=found.item.display_name,
-        kind=kind_of(found.item.type_key, found.item.meta),
-        version=found.version,
-        observed_at=found.observed_at,
-        exclusions=found.exclusions,
+        tenant_id=unassigned.tenant_id,
+        type_key=unassigned.item.type_key,
+        external_id=unassigned.external_id,
+        display_name=unassigned.item.display_name,
+        kind=kind_of(unassigned.item.type_key, unassigned.item.meta),
+        version=unassigned.version,
+        observed_at=unassigned.observed_at,
+        exclusions=unassigned.exclusions,
         confidence=Confidence.HIGH if is_sure else Confidence.LOW,
-        evidence="only_exclusions" if found.exclusions else "no_assignments",
-        details_read_at=found.item.details_read_at,
+        evidence="only_exclusions" if unassigned.exclusions else "no_assignments",
+        details_read_at=unassigned.item.details_read_at,
     )
 
 
@@ -300,22 +300,22 @@ async def reaching(
     `everyone` adds items for all users or devices. An exclusion wins in Conditional Access, and in Intune within an
     intent.
     """
-    async for found in queries.reaching(session, group_id, everyone=everyone):
-        assignments = assignments_to(found.assignments)
+    async for assigned in queries.reaching(session, group_id, everyone=everyone):
+        assignments = assignments_to(assigned.assignments)
         includes = [assignment for assignment in assignments if assignment.role is ReferenceRole.INCLUDE]
         through = sorted({assignment.through for assignment in includes}, key=lambda way: (way != "group", way))
         yield ReachRecord(
-            tenant_id=found.tenant_id,
+            tenant_id=assigned.tenant_id,
             group_id=group_id,
-            item=tenant.item(found.item, found.external_id, "assignments"),
-            version=found.version,
+            item=tenant.item(assigned.item, assigned.external_id, "assignments"),
+            version=assigned.version,
             reaches=any(not assignment.is_overridden for assignment in includes),
             through=through,
             excluded=any(assignment.role is ReferenceRole.EXCLUDE for assignment in assignments),
             assignments=assignments,
             filters=[
                 FilterRecord(external_id=filter_id, display_name=name, role=role)
-                for filter_id, name, role in found.filters
+                for filter_id, name, role in assigned.filters
             ],
         )
     for record in (*tenant.unread(referring_to(GROUPS)), *tenant.unreadable()):

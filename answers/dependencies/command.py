@@ -117,29 +117,29 @@ async def _show_neighbourhood(
     type_key, sought = item
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         key = type_key, await item_id(session, type_key, sought)
-        found = await answer.neighbourhood(session, coverage, key, depth=depth, most=limit)
+        neighbourhood = await answer.neighbourhood(session, coverage, key, depth=depth, most=limit)
         start = await answer.item_record(session, coverage, key)
     if output_options().as_json:
-        output.print_json(*found.dependencies, *found.cannot_say)
+        output.print_json(*neighbourhood.dependencies, *neighbourhood.cannot_say)
     refuse_never_read(coverage)
     if output_options().as_json:
         pass
     elif options.written_as is GraphFormat.TABLE:
         for direction in Direction:
-            rows = found.of(direction)
+            rows = neighbourhood.of(direction)
             print_table(
                 neighbour_columns(direction), rows, record=DependencyRecord, title=_heading(direction, start, rows)
             )
     else:
-        left_out = [CUT.format(counted(limit, "reference"))] if found.is_cut else []
-        left_out += _open_lines(found.cannot_say, type_key)
-        write_graph(graph_of(found.dependencies, start, left_out), options)
-    if found.is_cut:
+        left_out = [CUT.format(counted(limit, "reference"))] if neighbourhood.is_cut else []
+        left_out += _open_lines(neighbourhood.cannot_say, type_key)
+        write_graph(graph_of(neighbourhood.dependencies, start, left_out), options)
+    if neighbourhood.is_cut:
         output.stderr.print("some items have more references; --limit N shows more of each", style="dim")
-    if not found.dependencies:
+    if not neighbourhood.dependencies:
         say_basis(coverage)
-    output.warn(*_open_lines(found.cannot_say, type_key))
-    end_if_damaged(found.cannot_say)
+    output.warn(*_open_lines(neighbourhood.cannot_say, type_key))
+    end_if_damaged(neighbourhood.cannot_say)
 
 
 def _open_lines(cannot_say: Sequence[CannotSayRecord], type_key: str) -> list[str]:

@@ -50,8 +50,8 @@ def dangling(
     Example: python starter.py dangling contoso --type conditionalAccessPolicies
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
-    _ask_each(settings, asked, _DANGLING, known_type_keys(type_keys), limit)
+    chosen = command_tenants(settings, tenant, tags, everyone=all_tenants)
+    _ask_each(settings, chosen, _DANGLING, known_type_keys(type_keys), limit)
 
 
 @prints_tables
@@ -67,8 +67,8 @@ def unassigned(
     Example: python starter.py unassigned --tag emea --type configurationPolicies
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
-    _ask_each(settings, asked, _UNASSIGNED, known_type_keys(type_keys), limit)
+    chosen = command_tenants(settings, tenant, tags, everyone=all_tenants)
+    _ask_each(settings, chosen, _UNASSIGNED, known_type_keys(type_keys), limit)
 
 
 TypeKeys = tuple[str, ...] | None
@@ -86,7 +86,7 @@ class _Question(NamedTuple):
 
 def _ask_each(
     settings: Settings,
-    asked: CommandTenants,
+    chosen: CommandTenants,
     question: _Question,
     type_keys: TypeKeys,
     limit: int | None,
@@ -96,29 +96,29 @@ def _ask_each(
     async def ask_together(session: AsyncSession, tenants: Mapping[UUID, TenantCoverage]) -> Answers[BaseModel]:
         return await question.of_tenants(session, tenants, type_keys)
 
-    together = TenantsTogether([about.tenant_id for about in asked.tenants], ask_together)
+    together = TenantsTogether([about.tenant_id for about in chosen.tenants], ask_together)
 
     async def ask(database: Database, about: CommandTenant) -> None:
-        found = await together.answer(database.portfolio, about.tenant_id)
-        if found is None:
+        tenant_answer = await together.answer(database.portfolio, about.tenant_id)
+        if tenant_answer is None:
             async with references_session(database, about.tenant_id) as (session, coverage):
                 records = [record async for record in question.of_one(session, coverage, type_keys)]
-                found = TenantAnswer[BaseModel](coverage, records)
-        _show_records(found, question, rows)
+                tenant_answer = TenantAnswer[BaseModel](coverage, records)
+        _show_records(tenant_answer, question, rows)
 
-    ask_each(settings, asked, ask, pool_size=answer.READERS, limit=rows)
+    ask_each(settings, chosen, ask, pool_size=answer.READERS, limit=rows)
 
 
-def _show_records(found: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
-    coverage, records = found
+def _show_records(tenant_answer: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
+    coverage, records = tenant_answer
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]
-    shown = limit.first(rows)
+    printed = limit.first(rows)
     if output_options().as_json:
-        output.print_json(*shown, *cannot_say)
+        output.print_json(*printed, *cannot_say)
     elif rows:
         title = question.title(len(rows))
-        print_table(question.columns, shown, record=question.record, title=title, most=limit.most)
+        print_table(question.columns, printed, record=question.record, title=title, most=limit.most)
     refuse_never_read(coverage)
     if not output_options().as_json:
         if not rows:

@@ -55,15 +55,15 @@ def picture_of(start: ObjectRecord, dependencies: Iterable[DependencyRecord], mo
         columns.setdefault(_key(far), record.distance if needs else -record.distance)
         ends.setdefault(_key(far), far)
     rows: Counter[int] = Counter()
-    kept: dict[int, list[End]] = defaultdict(list)
+    keys_of_column: dict[int, list[End]] = defaultdict(list)
     for key, column in columns.items():
         rows[column] += 1
         if rows[column] <= most:
-            kept[column].append(key)
-    first = min(kept)
-    tallest = max(map(len, kept.values()))
+            keys_of_column[column].append(key)
+    first = min(keys_of_column)
+    tallest = max(map(len, keys_of_column.values()))
     boxes = {}
-    for column, keys in kept.items():
+    for column, keys in keys_of_column.items():
         above = (tallest - len(keys)) * (HEIGHT + GAP_DOWN) // 2
         for row, key in enumerate(keys):
             x = MARGIN + (column - first) * (WIDTH + GAP_ACROSS)
@@ -72,7 +72,7 @@ def picture_of(start: ObjectRecord, dependencies: Iterable[DependencyRecord], mo
     links = dict.fromkeys((_key(record.item), _key(record.target), record.role) for record in records)
     drawn = [(boxes[source], boxes[target], role) for source, target, role in links if {source, target} <= boxes.keys()]
     return Picture(
-        width=2 * MARGIN + (max(kept) - first) * (WIDTH + GAP_ACROSS) + WIDTH,
+        width=2 * MARGIN + (max(keys_of_column) - first) * (WIDTH + GAP_ACROSS) + WIDTH,
         height=2 * MARGIN + tallest * (HEIGHT + GAP_DOWN) - GAP_DOWN,
         boxes=list(boxes.values()),
         lines=[Line(_curve(source, target), role) for source, target, role in drawn],

@@ -19,13 +19,13 @@ async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool) -> None:
     async with read_session(load_settings(), tenant_id) as (session, coverage):
         group_id = await item_id(session, answer.GROUPS, sought)
         reaching = answer.reaching(session, coverage, group_id, everyone=everyone)
-        found = [record async for record in reaching]
+        records = [record async for record in reaching]
         group = await answer.item_record(session, coverage, (answer.GROUPS, group_id))
     if output_options().as_json:
-        output.print_json(*found)
+        output.print_json(*records)
     refuse_never_read(coverage)
     if not output_options().as_json:
-        rows = [record for record in found if isinstance(record, ReachRecord)]
+        rows = [record for record in records if isinstance(record, ReachRecord)]
         reached = sum(record.reaches for record in rows)
         excluding = len(rows) - reached
         print_table(
@@ -41,6 +41,6 @@ async def show_reach(tenant_id: UUID, sought: str, *, everyone: bool) -> None:
         "groups within groups are not read: items that reach the group through a parent group are not in the answer",
         style="dim",
     )
-    cannot_say = [record for record in found if isinstance(record, CannotSayRecord)]
+    cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     say_what_is_open(cannot_say, "more items that reach it may be in")
     end_if_damaged(cannot_say)

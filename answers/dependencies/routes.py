@@ -126,20 +126,23 @@ async def dependencies_page(
     after: After = "",
 ) -> HTMLResponse:
     key, sought = (answer.GROUPS, reaches) if reaches else (type_key or answer.GROUPS, item)
-    found, reach, problem = None, None, ""
+    neighbours, reach, problem = None, None, ""
     if sought.strip():
         try:
             external_id = await _id_of(scope.session, key, sought.strip())
-            found = await _neighbours(scope, key, external_id, depth)
+            neighbours = await _neighbours(scope, key, external_id, depth)
             if key == answer.GROUPS:
                 reach = await _reach(scope, external_id, after, PAGE, everyone=everyone)
         except UnknownItemError as error:
             problem = str(error)
-    around = [] if found is None else [*found.needed_by, *found.needs]
+    around = [] if neighbours is None else [*neighbours.needed_by, *neighbours.needs]
     return fitting_page(
         request,
         "dependencies/dependencies.html",
-        [{"drawn": found and picture_of(found.start, around, boxes), "most_rows": rows} for boxes, rows in DRAWN],
+        [
+            {"drawn": neighbours and picture_of(neighbours.start, around, boxes), "most_rows": rows}
+            for boxes, rows in DRAWN
+        ],
         tenant=scope.tenant,
         coverage=await tenant_coverage(scope.session),
         choices=_choices(),
@@ -147,12 +150,12 @@ async def dependencies_page(
         item=sought,
         everyone=everyone,
         depth=depth,
-        found=found,
+        neighbourhood=neighbours,
         reach=reach,
         problem=problem,
         max_depth=MAX_DEPTH,
         neighbours_shown=NEIGHBOURS,
-        open_reasons=_open_reasons([] if found is None else found.cannot_say),
+        open_reasons=_open_reasons([] if neighbours is None else neighbours.cannot_say),
         next_query=query_with(request, after=reach.rows.goes_on) if reach and reach.rows.goes_on else None,
         title_of=title_of,
     )
@@ -202,15 +205,15 @@ def _add_tenant_routes(question: ReferenceQuestion, subject: str, record: type[B
         after: After = "",
         limit: Limit = PAGE,
     ) -> list[Record]:
-        found_all = await _records(scope.session, scope.tenant.id, question, type_key)
-        found = _part([record async for record in found_all], after, limit)
-        say_next(response, request, found.goes_on)
-        return [*found.records]
+        every_record = await _records(scope.session, scope.tenant.id, question, type_key)
+        records = _part([record async for record in every_record], after, limit)
+        say_next(response, request, records.goes_on)
+        return [*records.records]
 
     @router.get(f"/tenants/{{tenant_id}}/{question}.csv", include_in_schema=False)
     async def whole_csv(scope: OneTenant, type_key: TypeKey = "") -> Response:
-        found = await _records(scope.session, scope.tenant.id, question, type_key)
-        return await whole_csv_file(f"{question}-{scope.tenant.name}", record, found)
+        records = await _records(scope.session, scope.tenant.id, question, type_key)
+        return await whole_csv_file(f"{question}-{scope.tenant.name}", record, records)
 
 
 def _add_portfolio_routes(question: ReferenceQuestion, subject: str, record: type[BaseModel]) -> None:
@@ -268,11 +271,11 @@ async def _of_one(
     question: ReferenceQuestion,
     type_key: str,
 ) -> Sequence[Record]:
-    found = await together.answer(each.portfolio, tenant.id)
-    if found is None:
+    tenant_answer = await together.answer(each.portfolio, tenant.id)
+    if tenant_answer is None:
         async with each.session_of(tenant.id) as session:
             return [record async for record in await _records(session, tenant.id, question, type_key)]
-    return found.records if found.coverage.collections else [_unread(tenant.id)]
+    return tenant_answer.records if tenant_answer.coverage.collections else [_unread(tenant.id)]
 
 
 def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Record]:
@@ -340,8 +343,8 @@ async def _list_page(
     request: Request, scope: TenantScope, question: ReferenceQuestion, type_key: str, after: str
 ) -> HTMLResponse:
     records = await _records(scope.session, scope.tenant.id, question, type_key)
-    found = _answer_of([record async for record in records], MOST)
-    shown = sorted_page(found.rows, _place, after, PAGE)
+    answer = _answer_of([record async for record in records], MOST)
+    rows = sorted_page(answer.rows, _place, after, PAGE)
     return page(
         request,
         f"dependencies/{question}.html",
@@ -349,11 +352,11 @@ async def _list_page(
         coverage=await tenant_coverage(scope.session),
         choices=_choices(),
         type_key=type_key,
-        by_collection=grouped(shown.rows, _collection_of),
-        total=found.total,
+        by_collection=grouped(rows.rows, _collection_of),
+        total=answer.total,
         most=MOST,
-        open_reasons=_open_reasons(found.cannot_say),
-        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+        open_reasons=_open_reasons(answer.cannot_say),
+        next_query=query_with(request, after=rows.goes_on) if rows.goes_on else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
     )
@@ -365,12 +368,12 @@ async def _tenants_page(
     chosen = tenants_by_name(each.tenants, tag, after, TENANTS_AT_A_TIME)
     tenants = chosen.tenants
     async with each.portfolio() as session:
-        statuses = {found.tenant_id: found for found in await status(session, [tenant.id for tenant in tenants])}
+        statuses = {answer.tenant_id: answer for answer in await status(session, [tenant.id for tenant in tenants])}
     parts = []
     async for tenant, records in _of_each(each, tenants, question, ""):
-        found = _answer_of(records, MOST)
-        rows = sorted_page(found.rows, _place, "", OF_A_TENANT).rows
-        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, found.total, found.cannot_say))
+        answer = _answer_of(records, MOST)
+        rows = sorted_page(answer.rows, _place, "", OF_A_TENANT).rows
+        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, answer.total, answer.cannot_say))
     return fitting_page(
         request,
         f"dependencies/all_{question}.html",

@@ -21,36 +21,36 @@ https://learn.microsoft.com/mem/intune/protect/compliance-custom-script
 """
 
 
-def not_current_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
+def not_current_reason(type_key: str, coverage: Mapping[str, Coverage], catalog_keys: frozenset[str]) -> str | None:
     """None if the latest run listed the collection to its end, or the tenant cannot have it."""
     covered = coverage.get(type_key)
     if covered is None:
-        return NEVER_READ if type_key in known else NOT_IN_THE_CATALOG
+        return NEVER_READ if type_key in catalog_keys else NOT_IN_THE_CATALOG
     return None if covered.is_current or covered.is_skipped else covered.reason
 
 
-def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], known: frozenset[str]) -> str | None:
+def not_listed_reason(type_key: str, coverage: Mapping[str, Coverage], catalog_keys: frozenset[str]) -> str | None:
     """None if any run listed the collection to its end, or the tenant cannot have it."""
     covered = coverage.get(type_key)
     was_listed = covered is not None and covered.listed_at is not None
-    return None if was_listed else not_current_reason(type_key, coverage, known)
+    return None if was_listed else not_current_reason(type_key, coverage, catalog_keys)
 
 
-def item_presence(known: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
+def item_presence(item: KnownObject, coverage: Coverage | None, *, rests_on_details: bool = False) -> ObjectState:
     """Presence is less sure if the latest run did not list the collection to its end.
 
     `rests_on_details`: the answer uses details that may have changed unseen by a list.
     """
     is_sure = coverage is not None and coverage.is_current and bool(coverage.listed_cleanly)
-    if known.absence_evidence is not None:
-        is_sure = known.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
-        return ObjectState(Presence.ABSENT, _confidence(is_sure), known.absence_evidence)
+    if item.absence_evidence is not None:
+        is_sure = item.absence_confidence == Confidence.HIGH and coverage is not None and coverage.is_current
+        return ObjectState(Presence.ABSENT, _confidence(is_sure), item.absence_evidence)
     if coverage is None or not coverage.is_current:
         reason = NEVER_READ if coverage is None else coverage.reason
-        return ObjectState(Presence.PRESENT, Confidence.LOW, f"{known.type_key}:{reason}")
-    if rests_on_details and are_old(known.details_read_at, coverage):
+        return ObjectState(Presence.PRESENT, Confidence.LOW, f"{item.type_key}:{reason}")
+    if rests_on_details and are_old(item.details_read_at, coverage):
         return ObjectState(Presence.PRESENT, Confidence.LOW, OLD_DETAILS)
-    return ObjectState(Presence.PRESENT, _confidence(is_sure), FOUND_BY_ID if known.found_by_id else LISTED)
+    return ObjectState(Presence.PRESENT, _confidence(is_sure), FOUND_BY_ID if item.found_by_id else LISTED)
 
 
 def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool:
@@ -60,12 +60,12 @@ def are_old(details_read_at: datetime | None, coverage: Coverage | None) -> bool
 
 
 def unseen_presence(
-    type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], known: frozenset[str]
+    type_keys: Sequence[str], referred_at: datetime, coverage: Mapping[str, Coverage], catalog_keys: frozenset[str]
 ) -> ObjectState:
-    """For an object that a document refers to since `referred_at` and no run has listed. `known`: the catalog's
+    """For an object that a document refers to since `referred_at` and no run has listed. `catalog_keys`: the catalog's
     collections.
     """
-    reasons = {key: not_listed_reason(key, coverage, known) for key in type_keys}
+    reasons = {key: not_listed_reason(key, coverage, catalog_keys) for key in type_keys}
     unread = [f"{key}:{reason}" for key, reason in reasons.items() if reason is not None]
     if unread:
         return ObjectState(Presence.NOT_READ, None, ", ".join(unread))

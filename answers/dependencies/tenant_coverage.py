@@ -68,11 +68,11 @@ class TenantCoverage:
         old = await old_details_of_tenants(session, tenant_ids)
         return {tenant_id: cls(tenant_id, collections[tenant_id], (), old[tenant_id]) for tenant_id in old}
 
-    def item(self, known: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
+    def item(self, item: KnownObject, external_id: str, path: str | None = None) -> ObjectRecord:
         """`path`: the place in the item's document that the answer rests on."""
-        rests_on_details = path is not None and may_be_old(known.type_key, path)
-        state = item_presence(known, self.collections.get(known.type_key), rests_on_details=rests_on_details)
-        return _record([known.type_key], external_id, known, state)
+        rests_on_details = path is not None and may_be_old(item.type_key, path)
+        state = item_presence(item, self.collections.get(item.type_key), rests_on_details=rests_on_details)
+        return _record([item.type_key], external_id, item, state)
 
     def target(self, edge: Edge) -> ObjectRecord:
         if edge.target is not None:
@@ -141,16 +141,14 @@ class TenantCoverage:
         return CannotSayRecord(tenant_id=self.tenant_id, type_key=type_key, reason=reason, references=references)
 
 
-def _record(
-    type_keys: Collection[str], external_id: str, known: KnownObject | None, state: ObjectState
-) -> ObjectRecord:
+def _record(type_keys: Collection[str], external_id: str, item: KnownObject | None, state: ObjectState) -> ObjectRecord:
     return ObjectRecord(
         type_keys=list(type_keys),
         external_id=external_id,
-        display_name=None if known is None else known.display_name,
-        kind=None if known is None else kind_of(known.type_key, known.meta),
+        display_name=None if item is None else item.display_name,
+        kind=None if item is None else kind_of(item.type_key, item.meta),
         presence=state.presence,
         confidence=state.confidence,
         evidence=state.evidence,
-        last_seen_at=None if known is None else known.last_seen_at,
+        last_seen_at=None if item is None else item.last_seen_at,
     )

@@ -45,9 +45,9 @@ async def export(
     Raises `NothingKnownError` and `NeverReadError`.
     """
     moment = at or await documents.database_time(session)
-    wanted = None if type_keys is None else sorted(type_keys)
-    if not await documents.was_read(session, moment, wanted):
-        subject = "these collections" if wanted else "this tenant"
+    sorted_keys = None if type_keys is None else sorted(type_keys)
+    if not await documents.was_read(session, moment, sorted_keys):
+        subject = "these collections" if sorted_keys else "this tenant"
         nothing = "so nothing is exported and no file is removed"
         if at is None:
             raise NeverReadError(f"no run had read {subject} yet, {nothing}")
@@ -56,7 +56,7 @@ async def export(
     forgotten: list[ForgottenRecord] = []
     damaged: list[DamagedRecord] = []
     stale: list[StaleItem] = []
-    async for item in documents.items_at(session, moment, wanted):
+    async for item in documents.items_at(session, moment, sorted_keys):
         if item.is_forgotten:
             forgotten.append(
                 ForgottenRecord(
@@ -77,6 +77,6 @@ async def export(
             if item.stale is not None:
                 stale.append(stale_item(item, item.stale))
     not_read = await documents.types_not_read(session, moment)
-    never_read = set(wanted or ()) - (await coverage(session, wanted or ())).keys()
+    never_read = set(sorted_keys or ()) - (await coverage(session, sorted_keys or ())).keys()
     types_not_read = sorted({key for key in not_read if type_keys is None or key in type_keys} | never_read)
     return ExportBasis(at, incomplete, presumed, unread, forgotten, damaged, types_not_read, stale)

@@ -59,16 +59,16 @@ def export(
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     named = bool(type_keys or categories)
-    wanted = frozenset(selection_of(type_keys, categories, everything=False).type_keys) if named else None
+    chosen_keys = frozenset(selection_of(type_keys, categories, everything=False).type_keys) if named else None
     files = ExportFolder(folder, tenant_id, force=force)
-    with DocumentSpool() as kept:
+    with DocumentSpool() as spool:
 
         async def ask(session: AsyncSession) -> answer.ExportBasis:
             moment = None if at is None else await moment_of(session, at, output.time_zone())
-            return await answer.export(session, moment, wanted, lambda *item: kept.add(KeptDocument(*item)))
+            return await answer.export(session, moment, chosen_keys, lambda *item: spool.add(KeptDocument(*item)))
 
         basis = answer_of_tenant(settings, tenant_id, ask)
-        _write(files, kept, wanted, decoded=decoded)
+        _write(files, spool, chosen_keys, decoded=decoded)
     record = ExportRecord(
         tenant_id=tenant_id,
         folder=str(folder),
@@ -88,8 +88,8 @@ def export(
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _write(files: ExportFolder, kept: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
-    for type_key, external_id, display_name, document in kept:
+def _write(files: ExportFolder, spool: DocumentSpool, type_keys: frozenset[str] | None, *, decoded: bool) -> None:
+    for type_key, external_id, display_name, document in spool:
         path = file_path(load_catalog().category_of(type_key), type_key, display_name, external_id)
         files.put(path, file_bytes(document))
         if decoded:

@@ -46,12 +46,12 @@ class ExportFolder:
                 )
         if manifest is not None:
             try:
-                known = read_manifest(manifest)
+                earlier = read_manifest(manifest)
             except ManifestError as error:
                 raise UsageError(f"{self._folder / MANIFEST}: {error}; name another folder, or remove it") from None
-            if known.tenant_id != self._tenant_id:
-                raise UsageError(f"{self._folder} is an export of another tenant, {known.tenant_id}")
-            self._there = {folded(path): path for path in known.files}
+            if earlier.tenant_id != self._tenant_id:
+                raise UsageError(f"{self._folder} is an export of another tenant, {earlier.tenant_id}")
+            self._there = {folded(path): path for path in earlier.files}
         for path in (journal or b"").decode(errors="replace").splitlines():
             if is_ours(path):
                 self._there[folded(path)] = path

@@ -111,7 +111,7 @@ async def missing(
     if selection is None and type_keys is None:
         type_keys = sorted(question.collections.keys() - load_catalog().logs)
     place = None if after is None else await place_of(session, *after)
-    found = queries.missing_items(
+    records = queries.missing_items(
         session, question, type_keys, _page(limit, place), evidence=evidence, confidence=confidence
     )
     unread = [
@@ -126,7 +126,7 @@ async def missing(
         if collection.items or not collection.basis.is_skipped
     ]
     never_read = sorted(set(chosen or ()) - question.collections.keys()) if selection is None else []
-    return MissingList(_basis(question, type_keys), with_kinds(found), unread, never_read)
+    return MissingList(_basis(question, type_keys), with_kinds(records), unread, never_read)
 
 
 def _unread(question: queries.Question, extent: Extent) -> dict[str, str]:
@@ -142,28 +142,28 @@ def _unread(question: queries.Question, extent: Extent) -> dict[str, str]:
 def category_sizes(sizes: Iterable[CollectionSize]) -> list[CategorySize]:
     """Categories by name."""
     collections = load_catalog().collections
-    found: dict[str, CategorySize] = {}
+    by_category: dict[str, CategorySize] = {}
     for size in sizes:
         if size.type_key in collections:
             category = collections[size.type_key].category
-            before = found.get(category, CategorySize(category, 0, is_cut=False))
+            before = by_category.get(category, CategorySize(category, 0, is_cut=False))
             is_cut = before.is_cut or size.items > MOST_COUNTED
-            found[category] = CategorySize(category, before.items + min(size.items, MOST_COUNTED), is_cut=is_cut)
-    return [found[name] for name in sorted(found)]
+            by_category[category] = CategorySize(category, before.items + min(size.items, MOST_COUNTED), is_cut=is_cut)
+    return [by_category[name] for name in sorted(by_category)]
 
 
 async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
     """`sought` is an id, its beginning, a name or a title. Raises `UnknownItemError`."""
-    found = await documents.find(session, type_key, sought, NAMED + 1)
-    if len(found) > 1:
-        alike = found[0].external_id.lower().startswith(sought.lower())
+    items = await documents.find(session, type_key, sought, NAMED + 1)
+    if len(items) > 1:
+        alike = items[0].external_id.lower().startswith(sought.lower())
         which = (
             f"several ids of {type_key} begin with {sought!r}"
             if alike
             else f"several items of {type_key} are called {sought!r}"
         )
-        raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in found])}")
-    if not found:
+        raise UnknownItemError(f"{which}; give the id: {named([item.external_id for item in items])}")
+    if not items:
         titled = [item for item in await documents.some_items(session, type_key) if _is_called(type_key, item, sought)]
         if len(titled) == 1:
             return titled[0].external_id
@@ -175,7 +175,7 @@ async def find_item(session: AsyncSession, type_key: str, sought: str) -> str:
         if not (covered.is_current or covered.is_skipped):
             raise UnreadItemError(f"{unknown}, which was not read to its end ({covered.reason}){near}")
         raise UnknownItemError(f"{unknown}{near}")
-    return found[0].external_id
+    return items[0].external_id
 
 
 def _is_called(type_key: str, item: documents.NamedItem, title: str) -> bool:

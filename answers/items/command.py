@@ -88,8 +88,8 @@ def items(
     Example: python starter.py items contoso --type conditionalAccessPolicies --json
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=everyone)
-    _refuse_place(after, selection, asked)
+    chosen = command_tenants(settings, tenant, tags, everyone=everyone)
+    _refuse_place(after, selection, chosen)
     sought = Sought(name, setting_condition(setting), None, item_filter(platform, kind, state))
     listing = _Listing(
         None if sought == Sought() else sought,
@@ -97,9 +97,9 @@ def items(
         selection,
         RowLimit(limit),
         _place(after),
-        asked.are_many,
+        chosen.are_many,
     )
-    ask_each(settings, asked, partial(_show_items, listing), limit=listing.limit)
+    ask_each(settings, chosen, partial(_show_items, listing), limit=listing.limit)
 
 
 class _Listing(NamedTuple):
@@ -144,9 +144,9 @@ def missing(
     Example: python starter.py missing contoso
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=everyone)
-    _refuse_place(after, selection, asked)
-    wanted = known_type_keys(type_keys)
+    tenants = command_tenants(settings, tenant, tags, everyone=everyone)
+    _refuse_place(after, selection, tenants)
+    chosen_keys = known_type_keys(type_keys)
     place = _place(after)
     rows = RowLimit(limit)
     if not_read and evidence:
@@ -159,29 +159,29 @@ def missing(
 
     async def show(database: Database, tenant: CommandTenant) -> None:
         async with read_session(database, tenant) as session:
-            found = await answer.missing(
-                session, selection, wanted, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
+            missing_list = await answer.missing(
+                session, selection, chosen_keys, evidence=chosen, confidence=confidence, limit=rows.to_read, after=place
             )
-            if found is None:
+            if missing_list is None:
                 raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing can be called missing")
-            never_read = dict.fromkeys(found.never_read, NEVER_READ)
+            never_read = dict.fromkeys(missing_list.never_read, NEVER_READ)
             if output_options().as_json:
-                rows.count(await _print_json(found.items))
-                reasons = {collection.type_key: collection.reason for collection in found.not_read}
+                rows.count(await _print_json(missing_list.items))
+                reasons = {collection.type_key: collection.reason for collection in missing_list.not_read}
                 say_unread(UnreadCollections.of_tenant(tenant.tenant_id, reasons | never_read))
                 return
-            if not await _print(MissingRecord, _MISSING_COLUMNS, found.items, rows, _title(found.basis)):
+            if not await _print(MissingRecord, _MISSING_COLUMNS, missing_list.items, rows, _title(missing_list.basis)):
                 which = "nothing is missing" if chosen == LOOKED_FOR and confidence is None else "no such item"
-                output.stdout.print(f"{which}: {rests_on(found.basis.listed, found.basis.listed_from)}")
-            _print_not_read(found.not_read)
+                output.stdout.print(f"{which}: {rests_on(missing_list.basis.listed, missing_list.basis.listed_from)}")
+            _print_not_read(missing_list.not_read)
             say_unread(UnreadCollections.of_tenant(tenant.tenant_id, never_read))
 
-    ask_each(settings, asked, show, limit=rows)
+    ask_each(settings, tenants, show, limit=rows)
 
 
-def _refuse_place(after: str | None, selection: str | None, asked: CommandTenants) -> None:
+def _refuse_place(after: str | None, selection: str | None, chosen: CommandTenants) -> None:
     for option, given in (("--after", after), ("--selection", selection)):
-        if given is not None and asked.are_many:
+        if given is not None and chosen.are_many:
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
@@ -197,7 +197,7 @@ def _place(after: str | None) -> tuple[str, str] | None:
 
 async def _show_items(listing: _Listing, database: Database, tenant: CommandTenant) -> None:
     async with read_session(database, tenant) as session:
-        found = await answer.items(
+        item_list = await answer.items(
             session,
             listing.selection,
             listing.type_keys,
@@ -206,36 +206,36 @@ async def _show_items(listing: _Listing, database: Database, tenant: CommandTena
             after=listing.after,
         )
         try:
-            await _print_items(tenant.tenant_id, found, listing.limit)
+            await _print_items(tenant.tenant_id, item_list, listing.limit)
         except UnknownSettingError as unknown:
             if not listing.are_many:
                 raise
-            if found.basis is None:
+            if item_list.basis is None:
                 raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here") from None
             output.stderr.print(f"no items: {unknown}", style="dim")
 
 
-async def _print_items(tenant_id: UUID, found: answer.ItemList, limit: RowLimit) -> None:
+async def _print_items(tenant_id: UUID, item_list: answer.ItemList, limit: RowLimit) -> None:
     stale = list[ItemRecord]()
     if output_options().as_json:
-        shown = await _print_json(found.items)
-        limit.count(shown)
+        printed = await _print_json(item_list.items)
+        limit.count(printed)
     else:
-        shown = await _print(ItemRecord, _ITEM_COLUMNS, found.items, limit, _title(found.basis), stale)
+        printed = await _print(ItemRecord, _ITEM_COLUMNS, item_list.items, limit, _title(item_list.basis), stale)
         say_stale([stale_item(item, item.stale) for item in stale if item.stale is not None])
-    if not shown and found.basis is None:
+    if not printed and item_list.basis is None:
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it has no items here")
-    if not shown and found.basis is not None and not output_options().as_json:
-        output.stdout.print(f"no items: {rests_on(found.basis.listed, found.basis.listed_from)}")
-    say_unread(UnreadCollections.of_tenant(tenant_id, found.unread))
+    if not printed and item_list.basis is not None and not output_options().as_json:
+        output.stdout.print(f"no items: {rests_on(item_list.basis.listed, item_list.basis.listed_from)}")
+    say_unread(UnreadCollections.of_tenant(tenant_id, item_list.unread))
 
 
 async def _print_json(items: AsyncIterator[ItemRecord]) -> int:
-    shown = 0
+    printed = 0
     async for item in items:
         output.print_json(item)
-        shown += 1
-    return shown
+        printed += 1
+    return printed
 
 
 async def _print(
@@ -247,20 +247,20 @@ async def _print(
     stale: list[ItemRecord] | None = None,
 ) -> int:
     """Returns the number of items; adds stale ones to `stale`."""
-    table, shown, last = Table(record, columns, most=limit.most), 0, None
+    table, printed, last = Table(record, columns, most=limit.most), 0, None
     async for last in items:
         table.add(last)
-        shown += 1
+        printed += 1
         if stale is not None and last.stale:
             stale.append(last)
-    table.print(title if shown else None)
-    if last is not None and shown == limit.to_read and not output_options().about:
+    table.print(title if printed else None)
+    if last is not None and printed == limit.to_read and not output_options().about:
         output.stderr.print(
             f"the first by collection and name; there may be more: --after {last.type_key}/{visible(last.external_id)}",
             style="dim",
         )
-    limit.count(shown)
-    return shown
+    limit.count(printed)
+    return printed
 
 
 _WHICH_ITEM = (COLLECTION, NAME, *KIND_AND_ID)

@@ -39,36 +39,40 @@ async def facets(session: AsyncSession, sought: Sought) -> Facets:
     groups = await groups_of_found(session, sought, MOST_COUNTED + 1)
     is_cut = sum(group.items for group in groups) > MOST_COUNTED
     chosen = sought.items
-    found = [
+    candidates = [
         _facet("platform", groups, chosen._replace(platform=None), lambda item: platforms(item.type_key, item.meta)),
         _kinds(groups, chosen._replace(kind=None)),
         _facet("category", groups, chosen, _categories),
         _facet("state", groups, chosen._replace(state=None), _states),
     ]
-    return Facets([facet for facet in found if facet.counts], is_cut)
+    return Facets([facet for facet in candidates if facet.counts], is_cut)
 
 
 def _facet(
-    parameter: str, groups: Iterable[ItemGroup], others: ItemFilter, values_of: Callable[[ItemRecord], Iterable[str]]
+    parameter: str,
+    groups: Iterable[ItemGroup],
+    other_filters: ItemFilter,
+    values_of: Callable[[ItemRecord], Iterable[str]],
 ) -> Facet:
     counts: Counter[str] = Counter()
     for group in groups:
-        if others.wants(group.item):
+        if other_filters.wants(group.item):
             for value in values_of(group.item):
                 counts[value] += group.items
     return Facet(parameter, sorted(counts.items(), key=_most_first))
 
 
-def _kinds(groups: Iterable[ItemGroup], others: ItemFilter) -> Facet:
+def _kinds(groups: Iterable[ItemGroup], other_filters: ItemFilter) -> Facet:
     counts: Counter[str] = Counter()
     for group in groups:
-        if others.wants(group.item):
+        if other_filters.wants(group.item):
             counts[kind_of(group.item.type_key, group.item.meta)] += group.items
-    shown = sorted(counts.items(), key=_most_first)[:KINDS]
-    found = [
-        (kind, sum(items for name, items in counts.items() if kind.casefold() in name.casefold())) for kind, _ in shown
+    most_frequent = sorted(counts.items(), key=_most_first)[:KINDS]
+    kinds = [
+        (kind, sum(items for name, items in counts.items() if kind.casefold() in name.casefold()))
+        for kind, _ in most_frequent
     ]
-    return Facet("kind", sorted(found, key=_most_first), len(counts) - len(shown))
+    return Facet("kind", sorted(kinds, key=_most_first), len(counts) - len(most_frequent))
 
 
 def _most_first(entry: tuple[str, int]) -> tuple[int, str]:

@@ -50,7 +50,7 @@ async def _missing_choice(
     return MissingChoice(type_key, evidence, confidence)
 
 
-WantedMissing = Annotated[MissingChoice, Depends(_missing_choice)]
+RequestedMissing = Annotated[MissingChoice, Depends(_missing_choice)]
 
 
 class ListPage(NamedTuple):
@@ -64,21 +64,21 @@ class ListPage(NamedTuple):
 async def items_page(request: Request, scope: OneTenant, choice: Choice, after: After = "") -> HTMLResponse:
     sizes = await answer.collection_sizes(scope.session)
     try:
-        found = await answer.items(
+        item_list = await answer.items(
             scope.session, None, choice.type_keys, sought=choice.sought, limit=PAGE + 1, after=_place(after)
         )
-        items, problem = [item async for item in found.items], ""
+        items, problem = [item async for item in item_list.items], ""
         sought = (choice.sought or Sought())._replace(type_keys=choice.type_keys)
         counted = await facets(scope.session, sought)
     except CHOICE_ERRORS as error:
         items, problem, counted = [], str(error), Facets([], is_cut=False)
-    shown = _page(items)
+    row_page = _page(items)
     return page(
         request,
         "items/items.html",
         tenant=scope.tenant,
         coverage=await tenant_coverage(scope.session),
-        shown=shown,
+        row_page=row_page,
         problem=problem,
         facets=counted,
         most_counted=MOST_COUNTED,
@@ -87,7 +87,7 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
         sizes=sorted(sizes, key=lambda size: title_of(size.type_key).casefold()),
         categories=answer.category_sizes(sizes),
         kinds=kinds_in(choice.type_key),
-        next_query=query_with(request, after=shown.after) if shown.after else None,
+        next_query=query_with(request, after=row_page.after) if row_page.after else None,
         query_with=partial(query_with, request, after=None),
         csv=f"/tenants/{scope.tenant.id}/items.csv{query_with(request, after=None)}",
         title_of=title_of,
@@ -96,24 +96,26 @@ async def items_page(request: Request, scope: OneTenant, choice: Choice, after: 
 
 
 @router.get("/tenants/{tenant_id}/missing", response_class=HTMLResponse, include_in_schema=False)
-async def missing_page(request: Request, scope: OneTenant, wanted: WantedMissing, after: After = "") -> HTMLResponse:
-    found = await _missing(scope, wanted, LOOKED_FOR, after, PAGE)
-    shown = _page([] if found is None else [item async for item in found.items])
+async def missing_page(
+    request: Request, scope: OneTenant, missing_choice: RequestedMissing, after: After = ""
+) -> HTMLResponse:
+    missing_list = await _missing(scope, missing_choice, LOOKED_FOR, after, PAGE)
+    row_page = _page([] if missing_list is None else [item async for item in missing_list.items])
     coverage = await tenant_coverage(scope.session)
     return page(
         request,
         "items/missing.html",
         tenant=scope.tenant,
         coverage=coverage,
-        shown=shown,
-        not_read=[] if found is None else found.not_read,
-        **wanted._asdict(),
-        chosen=any(wanted),
+        row_page=row_page,
+        not_read=[] if missing_list is None else missing_list.not_read,
+        **missing_choice._asdict(),
+        chosen=any(missing_choice),
         choices=sorted(
             ((record.type_key, record.title) for record in coverage.collections),
             key=lambda choice: choice[1].casefold(),
         ),
-        next_query=query_with(request, after=shown.after) if shown.after else None,
+        next_query=query_with(request, after=row_page.after) if row_page.after else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
         kind_of=told_kind,
@@ -125,18 +127,18 @@ async def item_records(
     request: Request, response: Response, scope: OneTenant, choice: Choice, after: After = "", limit: Limit = PAGE
 ) -> list[ItemRecord]:
     """Items by type key and name. The tenant's `coverage` has the collections that were not read."""
-    found = await answer.items(
+    item_list = await answer.items(
         scope.session, None, choice.type_keys, sought=choice.sought, limit=limit + 1, after=_place(after)
     )
-    items = [item async for item in found.items]
+    items = [item async for item in item_list.items]
     say_next(response, request, _place_after(items, limit))
     return items[:limit]
 
 
 @router.get("/tenants/{tenant_id}/items.csv", include_in_schema=False)
 async def items_csv(scope: OneTenant, choice: Choice) -> Response:
-    found = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
-    return await whole_csv_file(f"items-{scope.tenant.name}", ItemRecord, found.items)
+    item_list = await answer.items(scope.session, None, choice.type_keys, sought=choice.sought)
+    return await whole_csv_file(f"items-{scope.tenant.name}", ItemRecord, item_list.items)
 
 
 @router.get("/api/tenants/{tenant_id}/missing")
@@ -144,34 +146,34 @@ async def missing_records(
     request: Request,
     response: Response,
     scope: OneTenant,
-    wanted: WantedMissing,
+    missing_choice: RequestedMissing,
     after: After = "",
     limit: Limit = PAGE,
 ) -> list[MissingRecord]:
     """Missing items, also of collections that were not read; empty before any completed run."""
-    found = await _missing(scope, wanted, tuple(EvidenceKind), after, limit)
-    items = [] if found is None else [item async for item in found.items]
+    missing_list = await _missing(scope, missing_choice, tuple(EvidenceKind), after, limit)
+    items = [] if missing_list is None else [item async for item in missing_list.items]
     say_next(response, request, _place_after(items, limit))
     return items[:limit]
 
 
 @router.get("/tenants/{tenant_id}/missing.csv", include_in_schema=False)
-async def missing_csv(scope: OneTenant, wanted: WantedMissing) -> Response:
-    found = await _missing(scope, wanted, LOOKED_FOR, "", None)
-    if found is None:
+async def missing_csv(scope: OneTenant, missing_choice: RequestedMissing) -> Response:
+    missing_list = await _missing(scope, missing_choice, LOOKED_FOR, "", None)
+    if missing_list is None:
         return csv_file("missing", MissingRecord, [])
-    return await whole_csv_file(f"missing-{scope.tenant.name}", MissingRecord, found.items)
+    return await whole_csv_file(f"missing-{scope.tenant.name}", MissingRecord, missing_list.items)
 
 
 async def _missing(
-    scope: TenantScope, wanted: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
+    scope: TenantScope, choice: MissingChoice, usual: tuple[EvidenceKind, ...], after: str, limit: int | None
 ) -> MissingList | None:
     return await answer.missing(
         scope.session,
         None,
-        [wanted.type_key] if wanted.type_key else None,
-        evidence=(wanted.evidence,) if wanted.evidence else usual,
-        confidence=wanted.confidence or None,
+        [choice.type_key] if choice.type_key else None,
+        evidence=(choice.evidence,) if choice.evidence else usual,
+        confidence=choice.confidence or None,
         limit=None if limit is None else limit + 1,
         after=_place(after),
     )

@@ -64,18 +64,18 @@ async def _changes(
     session: AsyncSession, tenant_id: UUID, run: RunRecord, finished_at: datetime, rules: TenantRules
 ) -> list[NotificationEvent]:
     still_open = await queries.open_runs(session)
-    found: list[NotificationEvent] = []
+    events: list[NotificationEvent] = []
     for window in await _windows(session, run, finished_at):
         async with aclosing(changes(session, tenant_id, window)) as noticed:
             async for _, change in noticed:
                 event = None if change.run_id in still_open else change_event(change)
                 if event is None or not rules.fits(event):
                     continue
-                if len(found) == MOST_EVENTS:
+                if len(events) == MOST_EVENTS:
                     more = f"more than {MOST_EVENTS} changes: python starter.py changes TENANT --run {run.run_id}"
-                    return [*found, event.model_copy(update={"key": f"{run.run_id}\nmore", "text": more})]
-                found.append(event)
-    return found
+                    return [*events, event.model_copy(update={"key": f"{run.run_id}\nmore", "text": more})]
+                events.append(event)
+    return events
 
 
 async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime) -> list[Window]:
@@ -91,11 +91,11 @@ async def _windows(session: AsyncSession, run: RunRecord, finished_at: datetime)
         # A first listing has nothing to be compared with.
         is_first = listed is None or listed >= run.queued_at
         quiet[f"changes:{key}"] = finished_at if is_first else run.queued_at
-    known = await positions(session, quiet)
+    read_until = await positions(session, quiet)
     await advance(session, quiet, finished_at)
     by_beginning: dict[datetime, list[str]] = {}
     for key in complete:
-        since = _since(known[f"changes:{key}"], run.queued_at)
+        since = _since(read_until[f"changes:{key}"], run.queued_at)
         by_beginning.setdefault(since, []).append(key)
     return [
         Window(since, finished_at, tuple(keys), sorted(load_catalog().logs)) for since, keys in by_beginning.items()
@@ -111,18 +111,18 @@ async def events_of_drift(
     session: AsyncSession, session_of: SessionOf, tenant_id: UUID, now: datetime
 ) -> list[NotificationEvent]:
     """Open findings first seen since notifications know their baseline, in collections read to their end."""
-    found: list[NotificationEvent] = []
+    events: list[NotificationEvent] = []
     for baseline in await baselines(session):
         await bring_up_to_date(session, session_of, tenant_id, baseline)
         subject = f"drift:{baseline.name}:{baseline.set_at.isoformat()}"
         quiet_until = (await positions(session, {subject: baseline.set_at}))[subject].quiet_until
         since = max(quiet_until, now - DRIFT_REACH)
-        found += [
+        events += [
             drift_event(finding, _category(finding.type_key))
             for finding in (await drift(session, tenant_id, baseline.name)).findings
             if finding.is_open and finding.is_checked and finding.first_seen_at > since
         ]
-    return found
+    return events
 
 
 def not_read_events(clean_at: datetime, now: datetime, rules: TenantRules) -> list[NotificationEvent]:
@@ -145,14 +145,14 @@ async def expiring_events(
     quiet_until = (await positions(session, {"expiring": now}))["expiring"].quiet_until
     await advance(session, ["expiring"], now)
     since = max(quiet_until, now - EXPIRED_FOR)
-    found: list[NotificationEvent] = []
+    events: list[NotificationEvent] = []
     if app is not None and app.credential_ends_at is not None and app.credential_ends_at >= since:
         expiry = Expiry("credential", "credential", None, app.credential_ends_at)
-        found += _events(READING_APP, expiry, now, rules, dict.fromkeys(("type_key", "external_id", "category")))
+        events += _events(READING_APP, expiry, now, rules, dict.fromkeys(("type_key", "external_id", "category")))
     async with aclosing(queries.current_items(session, current)) as items:
         async for item in items:
-            found += _expiring(item, now, since, rules, None if app is None else app.client_id)
-    return found
+            events += _expiring(item, now, since, rules, None if app is None else app.client_id)
+    return events
 
 
 def _expiring(

@@ -56,11 +56,11 @@ def _severity(change: ChangeRecord) -> Severity:
     if change.kind in _ITEM_KINDS:
         return severity_of(change.type_key, _ITEM_KINDS[change.kind], "")
     order = list(Severity)
-    found = [
+    severities = [
         severity_of(change.type_key, _kind(field), field.path, field.before, field.after)
         for field in change.fields or ()
     ]
-    return min(found, key=order.index, default=Severity.MEDIUM)
+    return min(severities, key=order.index, default=Severity.MEDIUM)
 
 
 def _effect(change: ChangeRecord) -> ProtectionEffect | None:

@@ -46,20 +46,20 @@ def try_targets(
 
     Example: python starter.py notify test --target ops
     """
-    known = configured(load_settings())
-    unknown = [name for name in names or () if name not in known.targets]
+    notifications = configured(load_settings())
+    unknown = [name for name in names or () if name not in notifications.targets]
     if unknown:
-        there = ", ".join(sorted(known.targets)) or "none"
+        there = ", ".join(sorted(notifications.targets)) or "none"
         raise UsageError(f"no target {unknown[0]!r} in the notifications file; there are: {there}")
-    found = asyncio.run(_tested(known, names or list(known.targets)))
+    found = asyncio.run(_tested(notifications, names or list(notifications.targets)))
     print_table(_TESTED, found, record=NotifyTestRecord, if_none="the notifications file has no target")
     if not all(record.delivered for record in found):
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-async def _tested(known: Notifications, names: list[str]) -> list[NotifyTestRecord]:
+async def _tested(notifications: Notifications, names: list[str]) -> list[NotifyTestRecord]:
     """Tests all at once, since each may take its whole time."""
-    targets = [known.targets[name] for name in names]
+    targets = [notifications.targets[name] for name in names]
     answers = await asyncio.gather(*(send(target, trial_message(uuid4())) for target in targets))
     return [
         NotifyTestRecord(
@@ -88,7 +88,7 @@ def list_notifications(
 
     Example: python starter.py notify list contoso --limit 20
     """
-    found = [placed.record for placed in _asked(tenant, lambda session: notifications(session, limit))]
+    found = [placed.record for placed in _answer_of(tenant, lambda session: notifications(session, limit))]
     nothing = "nothing was to be told; python starter.py notify test tries the targets"
     print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True, if_none=nothing)
 
@@ -123,7 +123,7 @@ def snooze(
     if moment is None:
         raise UsageError(f"--until: {until!r} is not a time; write friday, 30d, 2026-06-30 or ISO 8601")
     scope: dict[str, Any] = {"kind": kind, "type_key": next(iter(type_keys or ()), None), "external_id": item}
-    record = _asked(
+    record = _answer_of(
         tenant,
         lambda session: begin_snooze(session, moment.ends, why, getpass.getuser(), **scope),
         read_only=False,
@@ -139,7 +139,7 @@ def list_snoozes(tenant: TenantArgument) -> None:
 
     Example: python starter.py notify snoozes contoso
     """
-    found = _asked(tenant, snoozes)
+    found = _answer_of(tenant, snoozes)
     print_table(_SNOOZES, found, record=SnoozeRecord, is_ordered=True, if_none="nothing is snoozed")
 
 
@@ -155,11 +155,11 @@ def unsnooze(
 
     Example: python starter.py notify unsnooze contoso 1f0c4d2e
     """
-    record = _asked(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
+    record = _answer_of(tenant, lambda session: end_snooze(session, snooze_id), read_only=False)
     output.print_result(record, f"no longer snoozed: {_about(record)}")
 
 
-def _asked(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:
+def _answer_of(tenant: str, ask: Callable[[AsyncSession], Awaitable[ResultT]], *, read_only: bool = True) -> ResultT:
     settings = load_settings()
     return answer_of_tenant(settings, tenant_id_of(settings, tenant), ask, read_only=read_only)
 
@@ -192,11 +192,11 @@ _SNOOZES = (
 def configured(settings: Settings) -> Notifications:
     if settings.notifications_file is None:
         raise UsageError("NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file")
-    found = load_notifications(settings.notifications_file)
-    for number, rule in enumerate(found.rules, start=1):
+    notifications = load_notifications(settings.notifications_file)
+    for number, rule in enumerate(notifications.rules, start=1):
         try:
             known_type_keys(sorted(rule.types))
             load_catalog().in_categories(rule.categories)
         except UserError as error:
             raise UsageError(f"{settings.notifications_file}: rule {number}: {error}") from None
-    return found
+    return notifications

@@ -76,9 +76,9 @@ async def _item(session: AsyncSession, type_key: str | None, sought: str) -> str
 
 async def end_snooze(session: AsyncSession, beginning: str) -> SnoozeRecord:
     """`beginning` begins the snooze's id. Raises `UnknownSnoozeError`."""
-    found = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
-    if len(found) != 1 or not beginning:
-        problem = "several snoozes begin" if found else "no snooze that holds begins"
+    matches = [record for record in await snoozes(session) if str(record.snooze_id).startswith(beginning.lower())]
+    if len(matches) != 1 or not beginning:
+        problem = "several snoozes begin" if matches else "no snooze that holds begins"
         raise UnknownSnoozeError(f"{problem} with {beginning!r}; python starter.py notify snoozes TENANT lists them")
-    await queries.end_snooze(session, found[0].snooze_id)
-    return found[0]
+    await queries.end_snooze(session, matches[0].snooze_id)
+    return matches[0]

@@ -117,13 +117,13 @@ async def newest_notifications(
     session: AsyncSession, limit: int, state: NotificationState | None, after: NotificationPlace | None
 ) -> list[PlacedNotification]:
     conditions = {_OF_STATE: state is not None, _AFTER: after is not None}
-    wanted = " AND ".join(condition for condition, holds in conditions.items() if holds)
+    holding = " AND ".join(condition for condition, holds in conditions.items() if holds)
     parameters = {
         "limit": limit,
         **({"state": state} if state is not None else {}),
         **(after._asdict() if after is not None else {}),
     }
-    newest = text(_NEWEST.format(conditions=wanted or "true"))
+    newest = text(_NEWEST.format(conditions=holding or "true"))
     return await fetch(session, newest, PlacedNotification, parameters, shape=_placed)
 
 

@@ -79,18 +79,21 @@ async def notifications_page(request: Request, scope: OneTenant, after: After, s
 
 
 def _page(
-    request: Request, found: Sequence[PlacedNotification], state: NotificationState | Literal[""], **shown: Any
+    request: Request,
+    placed_records: Sequence[PlacedNotification],
+    state: NotificationState | Literal[""],
+    **context: Any,
 ) -> HTMLResponse:
     return page(
         request,
         "notifications/notifications.html",
-        notifications=[placed.record for placed in found[:PAGE]],
+        notifications=[placed.record for placed in placed_records[:PAGE]],
         state=state,
         states=list(NotificationState),
         title_of=title_of,
         is_from_start="after" not in request.query_params,
-        next_query=query_with(request, after=_named(found[PAGE - 1])) if found[PAGE:] else None,
-        **shown,
+        next_query=query_with(request, after=_named(placed_records[PAGE - 1])) if placed_records[PAGE:] else None,
+        **context,
     )
 
 
@@ -135,12 +138,12 @@ async def notifications_csv(scope: OneTenant, state: State = "") -> Response:
 
 
 async def _csv(session: AsyncSession, state: str) -> Response:
-    found = await notifications(session, MOST_ROWS + 1, NotificationState(state) if state else None, None)
-    if found[MOST_ROWS:]:
+    placed_records = await notifications(session, MOST_ROWS + 1, NotificationState(state) if state else None, None)
+    if placed_records[MOST_ROWS:]:
         raise TooManyRowsError(
             f"the file would have more than {MOST_ROWS:,} rows; choose a state, or read a tenant's own"
         )
-    return csv_file("notifications", NotificationRecord, [placed.record for placed in found])
+    return csv_file("notifications", NotificationRecord, [placed.record for placed in placed_records])
 
 
 @router.get("/api/tenants/{tenant_id}/snoozes")

@@ -51,9 +51,9 @@ def newest_runs(recorded: Sequence[RunRecord], queued: Iterable[RunRecord], limi
     return sorted(found, key=lambda record: record.queued_at, reverse=True)[:limit]
 
 
-async def run_record_in(session: AsyncSession, wanted: IdRange, value: str) -> RunRecord | None:
+async def run_record_in(session: AsyncSession, id_range: IdRange, value: str) -> RunRecord | None:
     """None without a run; raises `UnknownIdError` for several."""
-    ids = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    ids = await recorded_runs.run_ids_between(session, id_range.low, id_range.high, NAMED + 1)
     return await run_record(session, the_one(ids, value, "runs")) if ids else None
 
 
@@ -73,10 +73,10 @@ def live_record(record: RunRecord, counts: Counts, collections: Mapping[str, Col
 
 async def find_run(session: AsyncSession, value: str) -> UUID:
     """A run with a whole id need not exist. Raises `UserError`."""
-    wanted = run_id_range(value)
-    if wanted.whole:
-        return wanted.low
-    found = await recorded_runs.run_ids_between(session, wanted.low, wanted.high, NAMED + 1)
+    ids = run_id_range(value)
+    if ids.whole:
+        return ids.low
+    found = await recorded_runs.run_ids_between(session, ids.low, ids.high, NAMED + 1)
     if not found:
         raise UnknownRunError(f"there is no run {value}; python starter.py runs lists them")
     return the_one(found, value, "runs")

@@ -130,9 +130,9 @@ def run(
     Example: python starter.py run 0b9d1c1e-0f4e --follow
     """
     settings = load_settings()
-    wanted = run_id_range(run_id)
+    id_range = run_id_range(run_id)
     names = TenantNames.load(settings)
-    record = asyncio.run(_one(settings, wanted, run_id, names, follow=follow))
+    record = asyncio.run(_record_of(settings, id_range, run_id, names, follow=follow))
     if output_options().as_json:
         output.print_json(record)
     else:
@@ -141,9 +141,11 @@ def run(
         raise typer.Exit(EXIT_CODE_OF_STATUS[record.status])
 
 
-async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNames, *, follow: bool) -> RunRecord:
+async def _record_of(
+    settings: Settings, id_range: IdRange, value: str, names: TenantNames, *, follow: bool
+) -> RunRecord:
     async with opened_database(settings) as database:
-        record = await find_record(database, settings.temporal_task_queue, wanted, value)
+        record = await find_record(database, settings.temporal_task_queue, id_range, value)
         if record.status.ended:
             return record
         if follow:
@@ -152,20 +154,20 @@ async def _one(settings: Settings, wanted: IdRange, value: str, names: TenantNam
 
 
 async def find_record(
-    database: Database, task_queue: str, wanted: IdRange, value: str, tenant_id: UUID | None = None
+    database: Database, task_queue: str, id_range: IdRange, value: str, tenant_id: UUID | None = None
 ) -> RunRecord:
     """Finds a run of one tenant or any, in the database or, before a worker takes it, in Temporal.
 
     Raises `UsageError`.
     """
-    for look in range(LOOKS if wanted.whole else 1):
+    for look in range(LOOKS if id_range.whole else 1):
         if look:
             await asyncio.sleep(LOOK_GAP_SECONDS)
         async with database.tenant(tenant_id, read_only=True) if tenant_id else database.portfolio() as session:
-            record = await answer.run_record_in(session, wanted, value)
+            record = await answer.run_record_in(session, id_range, value)
         if record is not None:
             return record
-        queued = await unrecorded_runs(database, task_queue, tenant_id, wanted, most=NAMED + 1)
+        queued = await unrecorded_runs(database, task_queue, tenant_id, id_range, most=NAMED + 1)
         if queued is None:
             raise UsageError(
                 f"{_whose(tenant_id)} no run {value} in the database, and Temporal, which knows of queued runs,"
@@ -183,8 +185,8 @@ def _whose(tenant_id: UUID | None) -> str:
 
 async def _follow(settings: Settings, database: Database, record: RunRecord, tenant_name: str) -> RunRecord:
     client = await connect_temporal(temporal_connect_config())
-    wanted = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
-    await refuse_other_holder(client, record.workflow_id, str(record.run_id), wanted)
+    id_range = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
+    await refuse_other_holder(client, record.workflow_id, str(record.run_id), id_range)
     handle = handle_of(client, record.workflow_id, record.run_id)
     with leaving(goes_on(record.run_id, tenant_name)):
         with RunView(tenant_name) as view:

@@ -130,7 +130,7 @@ async def portfolio_runs_csv(listed: Runs, limit: Limit = 1000) -> Response:
     return response
 
 
-async def _one(
+async def _record_of(
     portfolio: Callable[[], AbstractAsyncContextManager[AsyncSession]],
     tenants: Tenants,
     site: Site,
@@ -159,7 +159,7 @@ ThePart = Annotated[ShownPart, Depends()]
 async def portfolio_run_page(
     request: Request, each: EachTenant, site: TheSite, portfolio_run_id: UUID, person: SignedIn, part: ThePart
 ) -> HTMLResponse:
-    run = await _one(each.portfolio, each.tenants, site, portfolio_run_id)
+    run = await _record_of(each.portfolio, each.tenants, site, portfolio_run_id)
     may_cancel = not run.status.ended and person.may(Role.OPERATOR)
     shown = _shown(request, site, each.tenants, run, part)
     return page(request, "runs/portfolio_run.html", may_cancel=may_cancel, **shown)
@@ -172,7 +172,7 @@ async def _live_part(
     visible = visible_ids(tenants, site)
 
     async def find() -> PortfolioRecord:
-        return await _one(partial(site.database.portfolio, visible), tenants, site, portfolio_run_id)
+        return await _record_of(partial(site.database.portfolio, visible), tenants, site, portfolio_run_id)
 
     key = (portfolio_run_id, None if visible is None else frozenset(visible))
     run = await site.portfolio_looks.look(key, find, within=LOOK_SECONDS)
@@ -201,26 +201,26 @@ def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord,
         is_success = outcome.status is RunStatus.SUCCESS
         return str(int(is_success)), names.get(outcome.tenant_id, "").casefold(), str(outcome.tenant_id)
 
-    wanted = [outcome for outcome in run.tenants if part.status is None or outcome.status is part.status]
-    shown = sorted_page(wanted, place, part.after, OUTCOMES)
+    records = [outcome for outcome in run.tenants if part.status is None or outcome.status is part.status]
+    outcomes = sorted_page(records, place, part.after, OUTCOMES)
     return {
         "run": run,
         "tenants_in_words": _tenants_in_words(run, tenants),
         "selection": _selection_name(run),
         "names": names,
-        "shown": shown,
+        "outcomes": outcomes,
         "status": part.status,
         "explanations": EXPLANATIONS,
         "workflow_url": site.workflow_url(run.workflow_id, run.portfolio_run_id),
         "same_query": query_with(request),
-        "next_query": query_with(request, after=shown.goes_on) if shown.goes_on else None,
+        "next_query": query_with(request, after=outcomes.goes_on) if outcomes.goes_on else None,
     }
 
 
 @router.get("/api/portfolio-runs/{portfolio_run_id}")
 async def one_portfolio_run_record(each: EachTenant, site: TheSite, portfolio_run_id: UUID) -> PortfolioRecord:
     """One portfolio run with the outcomes of its tenants."""
-    return await _one(each.portfolio, each.tenants, site, portfolio_run_id)
+    return await _record_of(each.portfolio, each.tenants, site, portfolio_run_id)
 
 
 @router.post("/portfolio-runs/{portfolio_run_id}/cancel", include_in_schema=False)
@@ -233,7 +233,9 @@ async def cancel(
     reason: Reason,
 ) -> Response:
     """Also cancels runs that the portfolio run has started."""
-    run = await _one(partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id)
+    run = await _record_of(
+        partial(site.database.portfolio, visible_ids(tenants, site)), tenants, site, portfolio_run_id
+    )
 
     async def request(client: Client) -> None:
         await cancel_run(client, site.settings.temporal_task_queue, run, reason, person.name)

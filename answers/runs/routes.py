@@ -52,21 +52,21 @@ def _status(
 Status = Annotated[RunStatus | None, Depends(_status)]
 
 
-class AskedRuns(NamedTuple):
+class RunFilter(NamedTuple):
     status: RunStatus | None
     kind: RunKind
     after: UUID | None
 
 
-async def _asked(
+async def _run_filter(
     status: Status,
     kind: Annotated[RunKind, Query(description="Full runs of a selection, or the runs of watch.")] = RunKind.SYNC,
     after: After = None,
-) -> AskedRuns:
-    return AskedRuns(status, kind, after)
+) -> RunFilter:
+    return RunFilter(status, kind, after)
 
 
-Asked = Annotated[AskedRuns, Depends(_asked)]
+RequestedRuns = Annotated[RunFilter, Depends(_run_filter)]
 
 
 RecordT = TypeVar("RecordT")
@@ -82,7 +82,7 @@ class UnrecordedPart(NamedTuple, Generic[RecordT]):
 UnrecordedRuns = UnrecordedPart[RunRecord]
 
 
-async def _may_have_unrecorded(question: Asked) -> bool:
+async def _may_have_unrecorded(question: RequestedRuns) -> bool:
     return question.after is None and question.kind is RunKind.SYNC and question.status in (None, RunStatus.QUEUED)
 
 
@@ -104,11 +104,11 @@ class RunList(NamedTuple):
 
     unrecorded: UnrecordedRuns
     session: AsyncSession
-    asked: AskedRuns
+    run_filter: RunFilter
 
     async def part(self, limit: int) -> tuple[list[RunRecord], str | None]:
         """Up to `limit` recorded runs with the queued ones, and the next page's place."""
-        status, kind, after = self.asked
+        status, kind, after = self.run_filter
         found = await recent_runs(self.session, limit + 1, after, status, kind)
         recorded, queued = found[:limit], self.unrecorded.runs
         goes_on = str(recorded[-1].run_id) if found[limit:] else None
@@ -117,13 +117,13 @@ class RunList(NamedTuple):
 
 # Temporal is asked before the scope of a route is opened, so that no connection is held meanwhile.
 async def _all_runs(
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, question: Asked
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded)], scope: AllTenants, question: RequestedRuns
 ) -> RunList:
     return RunList(unrecorded, scope.session, question)
 
 
 async def _runs_of_tenant(
-    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)], scope: OneTenant, question: Asked
+    unrecorded: Annotated[UnrecordedRuns, Depends(_unrecorded_of)], scope: OneTenant, question: RequestedRuns
 ) -> RunList:
     return RunList(unrecorded, scope.session, question)
 
@@ -143,21 +143,21 @@ async def runs_page(request: Request, runs: RunsOfTenant, tenant: Named) -> HTML
     return await _runs_page(request, runs, names={}, tenant=tenant)
 
 
-async def _runs_page(request: Request, listed: RunList, **shown: Any) -> HTMLResponse:
+async def _runs_page(request: Request, listed: RunList, **context: Any) -> HTMLResponse:
     runs, goes_on = await listed.part(PAGE)
     return page(
         request,
         "runs/runs.html",
         runs=runs,
         is_queue_known=listed.unrecorded.is_known,
-        is_later=listed.asked.after is not None,
-        status=listed.asked.status,
+        is_later=listed.run_filter.after is not None,
+        status=listed.run_filter.status,
         statuses=list(RunStatus),
-        kind=listed.asked.kind,
+        kind=listed.run_filter.kind,
         selections={run.run_id: _selection_name(run) for run in runs},
         same_query=query_with(request, after=None),
         next_query=goes_on and query_with(request, after=goes_on),
-        **shown,
+        **context,
     )
 
 

@@ -125,11 +125,11 @@ async def schedule_form(
     name: Annotated[str, Query(max_length=100, description="The schedule to change; none makes a new one.")] = "",
 ) -> HTMLResponse:
     stored = await _stored(site, view, name, PAGE_WAITS_SECONDS) if name else None
-    shown = None if stored is None else view.shown(stored)
+    schedule = None if stored is None else view.shown(stored)
     return page(
         request,
         "schedules/edit.html",
-        schedule=shown,
+        schedule=schedule,
         input=None if stored is None else stored.input,
         timing=StartTimes() if stored is None else _timing(stored),
         time_zone="" if stored is None else stored.spec.time_zone_name or "",

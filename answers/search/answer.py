@@ -74,17 +74,17 @@ async def find(
     States are relative to the question `asked`, else to each collection's latest run. `after` needs one tenant. Raises
     `UnknownSettingError`.
     """
-    wanted = await _query(session, sought, tenant_ids, after)
+    query = await _query(session, sought, tenant_ids, after)
     if question is None and sought.items.state is not None:
-        wanted = wanted._replace(is_seen=sought.items.state is StateChoice.PRESENT)
-    found = 0
-    for part in _parts(wanted):
+        query = query._replace(is_seen=sought.items.state is StateChoice.PRESENT)
+    count = 0
+    for part in _parts(query):
         async with aclosing(queries.found_items(session, part, question)) as items:
             async for item in items:
                 if sought.items.wants(item):
                     yield with_kind(item)
-                    found += 1
-                    if found == limit:
+                    count += 1
+                    if count == limit:
                         return
 
 
@@ -120,26 +120,26 @@ async def find_after(
     session: AsyncSession, sought: Sought, tenant_ids: Collection[UUID], place: ItemPlace | None, limit: int
 ) -> list[ItemRecord]:
     """The items of `find` after a place. Raises `UnlistedItemError`, `UnknownSettingError`."""
-    rest = sorted(tenant_ids)
-    found: list[ItemRecord] = []
+    later = sorted(tenant_ids)
+    items: list[ItemRecord] = []
     if place is not None:
-        here = [tenant_id for tenant_id in rest if tenant_id == place.tenant_id]
-        rest = [tenant_id for tenant_id in rest if tenant_id > place.tenant_id]
+        here = [tenant_id for tenant_id in later if tenant_id == place.tenant_id]
+        later = [tenant_id for tenant_id in later if tenant_id > place.tenant_id]
         if here:
             after = await place_of(session, place.type_key, place.external_id, place.tenant_id)
-            found = [item async for item in find(session, sought, here, limit=limit, after=after)]
-    if rest and len(found) < limit:
-        found += [item async for item in find(session, sought, rest, limit=limit - len(found))]
-    return found
+            items = [item async for item in find(session, sought, here, limit=limit, after=after)]
+    if later and len(items) < limit:
+        items += [item async for item in find(session, sought, later, limit=limit - len(items))]
+    return items
 
 
-def _parts(wanted: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
+def _parts(query: queries.ItemQuery) -> Iterator[queries.ItemQuery]:
     """Splits the tenants, since a full page ends the search."""
-    if wanted.tenant_ids is None or wanted.settings is not None or wanted.is_seen is False:
-        yield wanted
+    if query.tenant_ids is None or query.settings is not None or query.is_seen is False:
+        yield query
         return
-    for first in range(0, len(wanted.tenant_ids), TENANTS_AT_A_TIME):
-        yield wanted._replace(tenant_ids=wanted.tenant_ids[first : first + TENANTS_AT_A_TIME])
+    for first in range(0, len(query.tenant_ids), TENANTS_AT_A_TIME):
+        yield query._replace(tenant_ids=query.tenant_ids[first : first + TENANTS_AT_A_TIME])
 
 
 async def unread_collections(
@@ -162,42 +162,44 @@ async def settings_meant(session: AsyncSession, name: str) -> list[str]:
     for exact in dict.fromkeys((name, setting_key(name))):
         if await queries.is_known(session, exact):
             return [exact]
-    known = await queries.known_settings(session)
-    found = meant(name, known)
-    if not found:
+    read_settings = await queries.known_settings(session)
+    settings = meant(name, read_settings)
+    if not settings:
         defined = [setting_key(definition) for definition in await queries.definitions_called(session, name)]
-        found = [key for key in defined if key in set(known)] or defined
-    if not found and not known and not await is_read(session):
+        settings = [key for key in defined if key in set(read_settings)] or defined
+    if not settings and not read_settings and not await is_read(session):
         raise UnreadSettingError(f"no run has completed here, so nobody can tell what sets {name!r}")
-    if not found:
-        near = alike(name, known)
-        said = f"; did you mean {either(list(map(repr, near)))}?" if near else ""
+    if not settings:
+        near = alike(name, read_settings)
+        hint = f"; did you mean {either(list(map(repr, near)))}?" if near else ""
         unread = await unread_of_tenants(session, None, Extent.of(None, with_settings=True))
         if unread:
-            said += f"{'' if near else ';'} not read: {'; '.join(gap.in_words for gap in unread)}"
-        raise UnknownSettingError(f"no item that has been read sets {name!r}{said}")
-    if len(found) > MOST_MEANT:
-        raise UnknownSettingError(f"{name!r} means {counted(len(found), 'setting')}, such as {', '.join(found[:5])}")
-    return found
+            hint += f"{'' if near else ';'} not read: {'; '.join(gap.in_words for gap in unread)}"
+        raise UnknownSettingError(f"no item that has been read sets {name!r}{hint}")
+    if len(settings) > MOST_MEANT:
+        raise UnknownSettingError(
+            f"{name!r} means {counted(len(settings), 'setting')}, such as {', '.join(settings[:5])}"
+        )
+    return settings
 
 
 async def tenant_settings(
-    session: AsyncSession, wanted: SettingCondition, tenant_ids: Collection[UUID]
+    session: AsyncSession, condition: SettingCondition, tenant_ids: Collection[UUID]
 ) -> list[TenantSetting]:
     """Each tenant's values, ordered by state. Raises `UnknownSettingError`.
 
     A collection can set the setting if any tenant's item does, or once did. Only settings catalog policies can set a
     setting that only that catalog defines.
     """
-    names = await settings_meant(session, wanted.name)
-    values = wanted.values(names)
-    found = await queries.set_items(session, names)
+    names = await settings_meant(session, condition.name)
+    values = condition.values(names)
+    set_items = await queries.set_items(session, names)
     collections = load_catalog().collections
-    can_set = {items.type_key for items in found} or await queries.knowing(session, names) or _of_settings_catalog()
+    can_set = {items.type_key for items in set_items} or await queries.knowing(session, names) or _of_settings_catalog()
     rules = {key: collections[key].reading_rules.hash() for key in sorted(can_set) if key in collections}
     read = await queries.readings(session, sorted(tenant_ids), rules)
     by_tenant: dict[UUID, dict[str | None, int]] = defaultdict(lambda: defaultdict(int))
-    for items in found:
+    for items in set_items:
         by_tenant[items.tenant_id][items.value] += items.items
     answers = []
     for tenant_id in sorted(tenant_ids):
@@ -207,7 +209,7 @@ async def tenant_settings(
             TenantSetting(
                 tenant_id=tenant_id,
                 settings=names,
-                value=wanted.value,
+                value=condition.value,
                 state=setting_state(found_values, values, is_read=not read[tenant_id].not_read),
                 values=found_values,
                 not_read=read[tenant_id].not_read,
@@ -225,19 +227,21 @@ class NamedSettings(NamedTuple):
     names: dict[str, str]
 
 
-async def with_names(session: AsyncSession, found: Sequence[TenantSetting]) -> NamedSettings:
+async def with_names(session: AsyncSession, tenants: Sequence[TenantSetting]) -> NamedSettings:
     """Adds display names from the definitions of the session's tenant."""
-    settings = sorted({setting for tenant in found for setting in tenant.settings})
+    settings = sorted({setting for tenant in tenants for setting in tenant.settings})
     ids = {*settings, *(setting.removeprefix("device_") for setting in settings)}
-    known = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
+    names_of_ids = {setting_key(name_id): name for (_, name_id), name in (await setting_names(session, ids)).items()}
 
     def named(value: SettingValue, tenant: TenantSetting) -> SettingValue:
         ids = [setting_key(f"{setting}_{value.value}") for setting in tenant.settings]
-        return value.model_copy(update={"name": next((known[choice] for choice in ids if choice in known), None)})
+        return value.model_copy(
+            update={"name": next((names_of_ids[choice] for choice in ids if choice in names_of_ids), None)}
+        )
 
     return NamedSettings(
-        [tenant.model_copy(update={"values": [named(value, tenant) for value in tenant.values]}) for tenant in found],
-        {setting: known[setting] for setting in settings if setting in known},
+        [tenant.model_copy(update={"values": [named(value, tenant) for value in tenant.values]}) for tenant in tenants],
+        {setting: names_of_ids[setting] for setting in settings if setting in names_of_ids},
     )
 
 

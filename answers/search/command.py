@@ -138,14 +138,14 @@ def settings(
                     return named
             return settings
 
-    found, names = asyncio.run(ask())
-    shown = [tenant for tenant in found if not states or tenant.state in states]
+    every_tenant, names = asyncio.run(ask())
+    chosen = [tenant for tenant in every_tenant if not states or tenant.state in states]
     if output_options().as_json:
-        output.print_json(*shown)
+        output.print_json(*chosen)
     else:
-        _print_settings(shown, names_of_tenants)
-        _say_settings(setting, found, names)
-    _end(sum(tenant.read_from is None for tenant in found))
+        _print_settings(chosen, names_of_tenants)
+        _say_settings(setting, every_tenant, names)
+    _end(sum(tenant.read_from is None for tenant in every_tenant))
 
 
 def _end(never_read: int) -> None:
@@ -163,13 +163,13 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
     tenant = tenant_column(names.of, is_kept=len(tenant_ids) > 1)
     table = Table(ItemRecord, (COLLECTION, NAME, tenant, *KIND_AND_ID, *STATE), most=limit)
     is_sorted = bool(output_options().sort)
-    found: set[UUID] = set()
+    with_items: set[UUID] = set()
     items = 0
     with printed_afterwards():
         async with opened_database(settings) as database, database.portfolio() as session:
             async for item in answer.find(session, sought, tenant_ids, limit=None if is_sorted else limit):
                 items += 1
-                found.add(item.tenant_id)
+                with_items.add(item.tenant_id)
                 if output_options().as_json:
                     output.print_json(item)
                 else:
@@ -178,15 +178,15 @@ async def _search(settings: Settings, sought: Sought, tenant_ids: list[UUID], li
             unread = await answer.unread_collections(session, sought, tenant_ids)
     if not output_options().as_json:
         table.print(is_ordered=True)
-        output.stdout.print(_rests_on(items, len(found), len(tenant_ids), basis))
+        output.stdout.print(_rests_on(items, len(with_items), len(tenant_ids), basis))
     say_unread(unread, names.of)
     if items == limit and not is_sorted:
         output.stderr.print(f"there may be more: give --limit {limit * 10}, or more words", style="dim")
     _end(basis.never_read)
 
 
-def _rests_on(items: int, found: int, searched: int, basis: SearchBasis) -> str:
-    items_text = f"{counted(items, 'item')} of {counted(found, 'tenant')}" if items else "no item"
+def _rests_on(items: int, tenants: int, searched: int, basis: SearchBasis) -> str:
+    items_text = f"{counted(items, 'item')} of {counted(tenants, 'tenant')}" if items else "no item"
     when = "nothing was read yet" if basis.read_from is None else f"readings since {output.when(basis.read_from)}"
     gaps = [
         f"{counted(number, 'tenant')} {words}"
@@ -196,7 +196,7 @@ def _rests_on(items: int, found: int, searched: int, basis: SearchBasis) -> str:
     return f"{items_text}; {counted(searched, 'tenant')} searched, {', '.join([when, *gaps])}"
 
 
-def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
+def _print_settings(tenants: Sequence[TenantSetting], names: TenantNames) -> None:
     columns = (
         tenant_column(names.of, is_kept=False),
         Column(
@@ -206,7 +206,7 @@ def _print_settings(found: Sequence[TenantSetting], names: TenantNames) -> None:
         Column("not read", "not_read", _not_read, yields=True),
         Column("read since", "read_from", lambda tenant: output.ago(tenant.read_from) or "never"),
     )
-    print_table(columns, found, record=TenantSetting, is_ordered=True)
+    print_table(columns, tenants, record=TenantSetting, is_ordered=True)
 
 
 def _values(tenant: TenantSetting) -> str:
@@ -224,13 +224,13 @@ def _not_read(tenant: TenantSetting) -> str:
     return ", ".join(texts) + (", …" if len(tenant.not_read) > NAMED else "")
 
 
-def _say_settings(setting: str, found: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
-    counts = Counter(tenant.state for tenant in found)
+def _say_settings(setting: str, tenants: Sequence[TenantSetting], names: Mapping[str, str]) -> None:
+    counts = Counter(tenant.state for tenant in tenants)
     states = ", ".join(f"{counts[state]} {_WORDS[state]}" for state in SettingState if counts[state])
-    read = [tenant.read_from for tenant in found if tenant.read_from is not None]
+    read = [tenant.read_from for tenant in tenants if tenant.read_from is not None]
     when = f"; readings since {output.when(min(read))}" if read else "; nothing was read yet"
-    output.stdout.print(f"{setting}: {counted(len(found), 'tenant')}: {states}{when}")
-    for tenant in found[:1]:
+    output.stdout.print(f"{setting}: {counted(len(tenants), 'tenant')}: {states}{when}")
+    for tenant in tenants[:1]:
         if tenant.settings != [setting.partition("=")[0]] or names:
             meant = [f'"{names[key]}" ({key})' if key in names else key for key in tenant.settings]
             output.stdout.print(f"this means {', '.join(meant)}", style="dim")

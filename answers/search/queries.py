@@ -177,9 +177,9 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
     """)
 
 
-async def item_groups(session: AsyncSession, wanted: ItemQuery, most: int) -> list[ItemGroup]:
+async def item_groups(session: AsyncSession, query: ItemQuery, most: int) -> list[ItemGroup]:
     """The first `most` fitting items, grouped by likeness."""
-    parameters = wanted.parameters()
+    parameters = query.parameters()
     statement = _groups_statement(frozenset(parameters))
     return await fetch(session, statement, ItemGroup, {**parameters, "most": most}, shape=_group)
 
@@ -190,15 +190,15 @@ def _group(row: Values) -> Values:
 
 
 async def found_items(
-    session: AsyncSession, wanted: ItemQuery, question: Question | None = None
+    session: AsyncSession, query: ItemQuery, question: Question | None = None
 ) -> AsyncGenerator[ItemRecord, None]:
     """Fitting items by tenant, type key and name.
 
     States are relative to the question of one tenant, else to each collection's latest run.
     """
-    parameters = wanted.parameters()
+    parameters = query.parameters()
     shape = partial(with_covered_state, question=question)
-    statement = _statement(frozenset(parameters) | ({"unseen"} if wanted.is_seen is False else set()))
+    statement = _statement(frozenset(parameters) | ({"unseen"} if query.is_seen is False else set()))
     async with aclosing(fetch_stream(session, statement, ItemRecord, parameters, shape=shape)) as items:
         async for item in items:
             yield item

@@ -51,16 +51,16 @@ async def search_page(
     request: Request, scope: AllTenants, choice: Choice, tag: Tag = "", after: After = ""
 ) -> HTMLResponse:
     chosen = _tenant_ids(scope, tag)
-    found, basis, unread, problem = list[ItemRecord](), None, list[UnreadCollections](), ""
+    items, basis, unread, problem = list[ItemRecord](), None, list[UnreadCollections](), ""
     try:
         if (sought := _sought(choice)) is not None:
-            found = await answer.find_after(scope.session, sought, chosen, _place(after), PAGE + 1)
+            items = await answer.find_after(scope.session, sought, chosen, _place(after), PAGE + 1)
         basis = await answer.search_basis(scope.session, chosen, choice.type_keys)
         unread = [] if sought is None else await answer.unread_collections(scope.session, sought, chosen)
     except CHOICE_ERRORS as error:
         problem = str(error)
-    shown = [ItemRow(item, title_of(item.type_key), told_kind(item)) for item in found[:PAGE]]
-    last = shown[-1].item if len(found) > PAGE else None
+    rows = [ItemRow(item, title_of(item.type_key), told_kind(item)) for item in items[:PAGE]]
+    last = rows[-1].item if len(items) > PAGE else None
     return page(
         request,
         "search/search.html",
@@ -71,7 +71,7 @@ async def search_page(
         title_of=title_of,
         problem=problem,
         searched=len(chosen),
-        by_tenant=grouped(shown, lambda row: row.item.tenant_id),
+        by_tenant=grouped(rows, lambda row: row.item.tenant_id),
         names=scope.tenants.names(),
         tags=scope.tenants.all_tags(),
         tag=tag,
@@ -118,15 +118,15 @@ async def settings_page(
     tag: Tag = "",
     after: AfterTenant = "",
 ) -> HTMLResponse:
-    found, problem = list[TenantSetting](), ""
+    tenants, problem = list[TenantSetting](), ""
     if setting.strip():
         try:
-            found = await _settings(scope, setting, value, tag)
+            tenants = await _settings(scope, setting, value, tag)
         except CHOICE_ERRORS as error:
             problem = str(error)
-    wanted = [tenant for tenant in found if state in ("", tenant.state)]
-    rest = _after_tenant(wanted, after)
-    read = [tenant.read_from for tenant in found if tenant.read_from is not None]
+    wanted = [tenant for tenant in tenants if state in ("", tenant.state)]
+    following = _after_tenant(wanted, after)
+    read = [tenant.read_from for tenant in tenants if tenant.read_from is not None]
     chosen = _tenant_ids(scope, tag)
     return page(
         request,
@@ -134,11 +134,11 @@ async def settings_page(
         setting=setting,
         value=value,
         state=state,
-        counts=[(known, count) for known, count in _counts(found) if count or known == state],
-        meant=found[0].settings if found else [],
-        tenants=rest[:PAGE],
-        asked=len(found),
-        basis=None if found else await answer.search_basis(scope.session, chosen, None),
+        counts=[(known, count) for known, count in _counts(tenants) if count or known == state],
+        meant=tenants[0].settings if tenants else [],
+        tenants=following[:PAGE],
+        tenant_count=len(tenants),
+        basis=None if tenants else await answer.search_basis(scope.session, chosen, None),
         searched=len(chosen),
         read_from=min(read, default=None),
         problem=problem,
@@ -147,7 +147,7 @@ async def settings_page(
         tag=tag,
         title_of=title_of,
         with_state=lambda chosen: query_with(request, after=None, state=chosen),
-        next_query=query_with(request, after=str(rest[PAGE - 1].tenant_id)) if len(rest) > PAGE else None,
+        next_query=query_with(request, after=str(following[PAGE - 1].tenant_id)) if len(following) > PAGE else None,
         csv=f"/settings.csv{query_with(request, after=None)}",
     )
 
@@ -188,18 +188,18 @@ async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -
     return sorted(found, key=lambda tenant: (order.index(tenant.state), names[tenant.tenant_id].casefold()))
 
 
-def _counts(found: Sequence[TenantSetting]) -> list[tuple[SettingState, int]]:
-    counts = Counter(tenant.state for tenant in found)
+def _counts(tenants: Sequence[TenantSetting]) -> list[tuple[SettingState, int]]:
+    counts = Counter(tenant.state for tenant in tenants)
     return [(state, counts[state]) for state in SettingState]
 
 
-def _after_tenant(found: list[TenantSetting], after: UUID | str) -> list[TenantSetting]:
+def _after_tenant(tenants: list[TenantSetting], after: UUID | str) -> list[TenantSetting]:
     if not after:
-        return found
-    places = {tenant.tenant_id: place for place, tenant in enumerate(found)}
+        return tenants
+    places = {tenant.tenant_id: place for place, tenant in enumerate(tenants)}
     if not isinstance(after, UUID) or after not in places:
         raise NoSuchPageError("no page of the list begins there; go back to its first page")
-    return found[places[after] + 1 :]
+    return tenants[places[after] + 1 :]
 
 
 def _sought(choice: ItemChoice) -> Sought | None:

@@ -29,35 +29,35 @@ def titled(text: str, titles: Mapping[str, str]) -> list[str]:
     return [key for key, title in titles.items() if all(word in name_key(title) for word in words)]
 
 
-def setting_state(values: Iterable[SettingValue], wanted: Collection[str] | None, *, is_read: bool) -> SettingState:
+def setting_state(values: Iterable[SettingValue], accepted: Collection[str] | None, *, is_read: bool) -> SettingState:
     """`is_read`: all collections that could set it were read."""
-    found = {value.value for value in values}
-    if found and (wanted is None or not found.isdisjoint(wanted)):
+    set_values = {value.value for value in values}
+    if set_values and (accepted is None or not set_values.isdisjoint(accepted)):
         return SettingState.SET
-    if None in found:
+    if None in set_values:
         return SettingState.HIDDEN
     if not is_read:
         return SettingState.UNKNOWN
-    return SettingState.OTHER_VALUE if found else SettingState.NOT_SET
+    return SettingState.OTHER_VALUE if set_values else SettingState.NOT_SET
 
 
-def meant(typed: str, known: Sequence[str]) -> list[str]:
+def meant(typed: str, settings: Sequence[str]) -> list[str]:
     """Settings with this name in any case, else with these last parts."""
     folded = typed.casefold()
-    same = [name for name in known if name.casefold() == folded]
+    same = [name for name in settings if name.casefold() == folded]
     if same:
         return same
     return [
         name
-        for name in known
+        for name in settings
         if len(name) > len(typed) and name.casefold().endswith(folded) and _ENDS.match(name[-len(typed) - 1])
     ]
 
 
-def alike(typed: str, known: Iterable[str]) -> list[str]:
+def alike(typed: str, settings: Iterable[str]) -> list[str]:
     """Settings that contain the typed text, else whose last part resembles it."""
     folded = typed.casefold()
-    names = sorted(known, key=lambda name: (len(name), name))
+    names = sorted(settings, key=lambda name: (len(name), name))
     holding = [name for name in names if folded in name.casefold()]
     if holding:
         return holding[:NAMED]

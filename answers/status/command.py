@@ -59,16 +59,16 @@ def status(
         async with opened_database(settings) as database, database.portfolio() as session:
             return await answer(session, tenant_ids, timedelta(hours=old_after))
 
-    found = asyncio.run(ask())
+    statuses = asyncio.run(ask())
     if output_options().as_json:
-        output.print_json(*found)
+        output.print_json(*statuses)
     else:
-        _print(found, TenantNames.load(settings))
+        _print(statuses, TenantNames.load(settings))
         if disabled := [entry.name for entry in configured if entry.disabled and entry.id in tenant_ids]:
             output.stderr.print(f"not read while disabled: {shortened(disabled)}", style="dim")
 
 
-def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
+def _print(tenants: Sequence[TenantStatus], names: TenantNames) -> None:
     columns = (
         Column("tenant", "tenant_id", lambda tenant: names.of(tenant.tenant_id)),
         Column("oldest reading", "oldest", lambda tenant: output.ago(tenant.oldest) or "never", is_kept=True),
@@ -78,13 +78,13 @@ def _print(found: Sequence[TenantStatus], names: TenantNames) -> None:
         Column("high drift", "high_drift", shape=Shape.NUMBER, is_kept=True),
         Column("look at", "attention", _look_at, is_kept=True),
     )
-    print_table(columns, found, record=TenantStatus)
-    wanting = sum(bool(tenant.attention) for tenant in found)
+    print_table(columns, tenants, record=TenantStatus)
+    wanting = sum(bool(tenant.attention) for tenant in tenants)
     need = "needs" if wanting == 1 else "need"
-    output.stderr.print(f"{wanting} of {counted(len(found), 'tenant')} {need} attention", style="dim")
-    for reason, by_tenant in _not_read(found).items():
+    output.stderr.print(f"{wanting} of {counted(len(tenants), 'tenant')} {need} attention", style="dim")
+    for reason, by_tenant in _not_read(tenants).items():
         _print_reason(reason, "collection", by_tenant, names)
-    for reason, by_tenant in _not_watched(found).items():
+    for reason, by_tenant in _not_watched(tenants).items():
         _print_reason(f"watch:{reason}", "audit log", by_tenant, names)
 
 
@@ -95,17 +95,17 @@ def _look_at(tenant: TenantStatus) -> Text:
     return Text(words, style=_STYLES[tenant.attention[0]])
 
 
-def _not_read(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
+def _not_read(tenants: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
     by_reason: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
-    for tenant in found:
+    for tenant in tenants:
         for reason in tenant.not_read:
             by_reason[reason.reason].append((tenant, reason.collections))
     return dict(sorted(by_reason.items(), key=lambda entry: -sum(collections for _, collections in entry[1])))
 
 
-def _not_watched(found: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
+def _not_watched(tenants: Sequence[TenantStatus]) -> dict[str, list[tuple[TenantStatus, int]]]:
     by_code: dict[str, list[tuple[TenantStatus, int]]] = defaultdict(list)
-    for tenant in found:
+    for tenant in tenants:
         for code, logs in Counter(log.error_code for log in tenant.not_watched).items():
             by_code[code].append((tenant, logs))
     return by_code

@@ -32,13 +32,13 @@ class TenantFilter(NamedTuple):
     name: str = ""
     why: Attention | None = None
 
-    def query(self, **others: object) -> str:
-        """The query string, with `others` changed."""
-        parameters = {**self._asdict(), **others}
+    def query(self, **more: object) -> str:
+        """The query string, with `more` changed."""
+        parameters = {**self._asdict(), **more}
         return urlencode({name: str(value) for name, value in parameters.items() if value})
 
 
-def _asked(
+def _tenant_filter(
     tag: Annotated[str, Query(description="Only tenants with this tag.", max_length=64)] = "",
     name: Annotated[str, Query(description="Only tenants with these words in their names.", max_length=200)] = "",
     why: Annotated[Attention | None, Query(description="Only tenants that need attention for this reason.")] = None,
@@ -46,21 +46,21 @@ def _asked(
     return TenantFilter(tag, name.strip(), why)
 
 
-Asked = Annotated[TenantFilter, Depends(_asked)]
+RequestedFilter = Annotated[TenantFilter, Depends(_tenant_filter)]
 After = Annotated[UUID | None, Query(description="Go on after this tenant.")]
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 async def portfolio_page(
-    request: Request, scope: AllTenants, tenant_filter: Asked, after: After = None
+    request: Request, scope: AllTenants, tenant_filter: RequestedFilter, after: After = None
 ) -> HTMLResponse:
-    found = await _status(scope, tenant_filter)
-    wanted = _for_reason(found, tenant_filter.why)
-    shown = _following(wanted, after)
+    statuses = await _status(scope, tenant_filter)
+    chosen = _for_reason(statuses, tenant_filter.why)
+    following = _following(chosen, after)
     attempts = (
         {
-            "tenants": shown[:most],
-            "follows": tenant_filter.query(after=shown[most - 1].tenant_id) if shown[most:] else None,
+            "tenants": following[:most],
+            "follows": tenant_filter.query(after=following[most - 1].tenant_id) if following[most:] else None,
         }
         for most in (PAGE, PAGE // 2)
     )
@@ -68,11 +68,11 @@ async def portfolio_page(
         request,
         "status/portfolio.html",
         attempts,
-        statuses=found,
-        reasons=reasons(found),
+        statuses=statuses,
+        reasons=reasons(statuses),
         names=scope.tenants.names(),
         tags=scope.tenants.all_tags(),
-        asked=tenant_filter,
+        tenant_filter=tenant_filter,
         is_later=after is not None,
     )
 
@@ -82,7 +82,7 @@ async def portfolio_records(
     request: Request,
     response: Response,
     scope: AllTenants,
-    tenant_filter: Asked,
+    tenant_filter: RequestedFilter,
     after: After = None,
     limit: Limit = 1000,
 ) -> Sequence[TenantStatus]:
@@ -93,7 +93,7 @@ async def portfolio_records(
 
 
 @router.get("/tenants.csv", include_in_schema=False)
-async def portfolio_csv(scope: AllTenants, tenant_filter: Asked) -> Response:
+async def portfolio_csv(scope: AllTenants, tenant_filter: RequestedFilter) -> Response:
     return csv_file("tenants", TenantStatus, _for_reason(await _status(scope, tenant_filter), tenant_filter.why))
 
 

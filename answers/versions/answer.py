@@ -50,14 +50,14 @@ class DocumentPair(NamedTuple):
 
 async def history(session: AsyncSession, type_key: str, external_id: str) -> list[VersionRecord]:
     """Kept versions, newest first; each is a change only if `changes` tells one."""
-    found = await versions.history(session, type_key, external_id)
-    following = [version.version for version in found if version.version > 1]
+    records = await versions.history(session, type_key, external_id)
+    following = [version.version for version in records if version.version > 1]
     tells_change: dict[int, bool] = {}
     for start in range(0, len(following), DOCUMENTS_AT_A_TIME):
         numbers = following[start : start + DOCUMENTS_AT_A_TIME]
         pairs = await new_versions(session, [(type_key, external_id, number) for number in numbers])
         tells_change |= {pair.version_number: _tells_change(pair) for pair in pairs if pair.document_before is not None}
-    return [_judged(version, tells_change.get(version.version)) for version in found]
+    return [_judged(version, tells_change.get(version.version)) for version in records]
 
 
 def _tells_change(pair: NewVersion) -> bool:
@@ -106,14 +106,14 @@ async def show(session: AsyncSession, type_key: str, external_id: str, number: i
     item = await queries.item(session, type_key, external_id)
     if item is None:
         raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
-    shown = {
+    fields = {
         **item.model_dump(),
         **version.model_dump(),
         "display_name": version.display_name if has_names(type_key) else item.display_name,
         "stale": version.stale,
         "kind": kind_of(type_key, item.meta),
     }
-    return ShownRecord(**{name: shown[name] for name in ShownRecord.model_fields}), document
+    return ShownRecord(**{name: fields[name] for name in ShownRecord.model_fields}), document
 
 
 async def compare(
@@ -123,11 +123,11 @@ async def compare(
 
     Raises `UnknownVersionError`.
     """
-    kept = await versions.history(session, type_key, external_id)
-    after, document_after = await _kept(session, kept, newer)
+    history = await versions.history(session, type_key, external_id)
+    after, document_after = await _kept(session, history, newer)
     if older is None and after.version == 1:
         return None
-    before, document_before = await _kept(session, kept, after.version - 1 if older is None else older)
+    before, document_before = await _kept(session, history, after.version - 1 if older is None else older)
     is_sorted = await documents.sorted_versions(session, type_key, external_id, [before.version, after.version])
     old, new = (before, document_before), (after, document_after)
     is_backwards = before.version > after.version
@@ -142,8 +142,8 @@ async def compare(
         () if first.stale is None else first.stale.parts,
     )
     comparability = load_catalog().comparability(type_key)
-    found = changed_by(pair, comparability) or []
-    uncompared = not_compared(pair, comparability, found)
+    fields = changed_by(pair, comparability) or []
+    uncompared = not_compared(pair, comparability, fields)
     rules = load_catalog().references_of(type_key)
     names = await object_names(
         session, [(type_key, decode_object(document)) for document in (document_first, document_last)]
@@ -152,7 +152,7 @@ async def compare(
         DifferenceRecord(
             **{**dict(field_change(difference, rules, names)), "before": difference.before, "after": difference.after}
         )
-        for difference in (map(Difference.backwards, found) if is_backwards else found)
+        for difference in (map(Difference.backwards, fields) if is_backwards else fields)
     ]
     return ComparedVersions(before, after, records, uncompared)
 
@@ -164,21 +164,21 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
 
 
 async def _kept(
-    session: AsyncSession, kept: Sequence[VersionRecord], number: int | None
+    session: AsyncSession, records: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
     """The current version by default. Raises `UnknownVersionError`."""
-    for version in kept:
+    for version in records:
         if number == version.version or (number is None and version.is_current):
             document = await documents.document(session, version.type_key, version.external_id, version.version)
             if document is not None:
                 return version, document
-    raise UnknownVersionError(_not_kept(kept, number))
+    raise UnknownVersionError(_not_kept(records, number))
 
 
-def _not_kept(kept: Sequence[VersionRecord], number: int | None) -> str:
-    if not kept:
+def _not_kept(records: Sequence[VersionRecord], number: int | None) -> str:
+    if not records:
         return "no document of this item has been read yet"
-    numbers = ", ".join(str(version.version) for version in reversed(kept))
-    if number is not None and number > kept[0].version:
-        return f"there is no version {number}; the current one is {kept[0].version}"
+    numbers = ", ".join(str(version.version) for version in reversed(records))
+    if number is not None and number > records[0].version:
+        return f"there is no version {number}; the current one is {records[0].version}"
     return f"version {number} was deleted by retention; kept: {numbers}"

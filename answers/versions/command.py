@@ -204,7 +204,7 @@ def diff(
 
 
 def _say_what_is_compared(compared: ComparedVersions) -> None:
-    before, after, found, not_compared = compared
+    before, after, fields, not_compared = compared
     item = visible(f"{after.type_key} {after.external_id}")
     output.stderr.print(
         f"{item}: version {before.version} ({output.when(before.first_observed_at)})"
@@ -217,7 +217,7 @@ def _say_what_is_compared(compared: ComparedVersions) -> None:
             output.warn(f"version {version.version} is incomplete: it lacks details")
     if not_compared:
         output.warn(visible(not_compared_in_words(not_compared)))
-    if not found:
+    if not fields:
         output.stderr.print("no other difference" if not_compared else "no difference")
 
 

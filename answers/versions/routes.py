@@ -73,15 +73,15 @@ async def item_page(
     history = await answer.history(scope.session, type_key, external_id)
     if not history:
         raise NoSuchPageError("this tenant's inventory has no document of such an item")
-    shown, document = await answer.show(scope.session, type_key, external_id, version)
-    compared = await _compared(scope, history, shown.version, older)
+    record, document = await answer.show(scope.session, type_key, external_id, version)
+    compared = await _compared(scope, history, record.version, older)
     lines = [visible(line)[:LONGEST_LINE] for line in await answer.readable(scope.session, type_key, document)]
     return fitting_page(
         request,
         "versions/item.html",
         ATTEMPTS,
         tenant=scope.tenant,
-        item=shown,
+        item=record,
         lines=lines,
         first_lines=_first_lines,
         size=len(document),

@@ -60,21 +60,21 @@ async def watch_page(
 ) -> HTMLResponse:
     logs = await watched_logs(scope.session, name_for(visible, site))
     runs = await recent_runs(scope.session, RUNS, kind=RunKind.WATCH)
-    shown = sorted_page(logs, _place, after, PAGE)
+    log_page = sorted_page(logs, _place, after, PAGE)
     return page(
         request,
         "watch/watch.html",
         state=state.record,
         trouble=state.trouble,
         logs=logs,
-        shown=shown,
+        log_page=log_page,
         runs=runs,
         late_after=LATE_AFTER,
         names=scope.tenants.names(),
         title_of=title_of,
         explanations=EXPLANATIONS,
-        permissions={log.log: load_catalog().collections[log.log].permission for log in shown.rows},
-        next_query=query_with(request, after=shown.goes_on) if shown.goes_on else None,
+        permissions={log.log: load_catalog().collections[log.log].permission for log in log_page.rows},
+        next_query=query_with(request, after=log_page.goes_on) if log_page.goes_on else None,
     )
 
 
