@@ -21,7 +21,7 @@ from answers.compare.records import TenantRecord
 from answers.promotion import answer
 from answers.promotion.candidates import PlanRequest
 from answers.promotion.simulation import simulate
-from benchmarks.comparing import GROUP_COUNT, GROUPS, POLICIES, made_id
+from benchmarks.comparison import GROUP_COUNT, GROUPS, POLICIES, made_id
 from benchmarks.filled_inventory import MISSING_EVERY, fill
 from benchmarks.machine import empty_inventory, facts, played, spread
 from graph.catalog import load_catalog

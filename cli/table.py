@@ -23,8 +23,8 @@ from rich.text import Text
 
 from answers.csv_rows import csv_line, fields_of, flat
 from cli import output
+from cli.cell_width import is_too_wide, longest_word
 from cli.errors import UsageError
-from cli.folding import is_too_wide, longest_word
 from cli.long_words import fitting
 from cli.output_options import output_options
 from graph.catalog import load_catalog

@@ -1,4 +1,4 @@
-"""Child processes that log to a file and do not outlive their parent (`guarded.py`)."""
+"""Child processes that log to a file and do not outlive their parent (`guarded_process.py`)."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ SERVER_PORTS = range(20_000, 32_000)
 """Below the ephemeral ports of Linux and the IANA."""
 
 PORTS_TRIED = 100
-_GUARD = Path(__file__).with_name("guarded.py")
+_GUARD = Path(__file__).with_name("guarded_process.py")
 
 
 class PartError(RuntimeError):

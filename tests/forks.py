@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cli.app import COMMANDS
-from local.guarded import PR_SET_PDEATHSIG
+from local.guarded_process import PR_SET_PDEATHSIG
 from local.processes import GRACE_SECONDS, PartError
 from tests.deadlines import DEADLINE_SECONDS, PAUSE_SECONDS
 
@@ -26,12 +26,12 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
-        "tests.garbage_kept",
+        "tests.no_garbage_collection",
         "tests.forks",
         "worker",
         "starter",
         *{place.partition(":")[0] for place in COMMANDS.values()},
-        "tests.preloaded",
+        "tests.preloaded_modules",
     ]
 )
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.deadlines import DEADLINE_SECONDS
-from tests.each import of_each
+from tests.entry_tests import of_each
 
 TESTS = Path(__file__).resolve().parent
 LEAST_SECONDS = 60
@@ -35,7 +35,7 @@ ALLOWED = {
     ("end_to_end/test_operator_faults.py", "SHORT_PATIENCE"): "what was broken stays so: sooner or later it is over",
     ("end_to_end/test_faults.py", "patience"): "the faults stay: sooner or later it is over",
     ("storage/test_errors.py", "pool_timeout"): "no connection comes back: sooner or later it is over",
-    ("storage/test_upgrading.py", "timeout_ms"): "the lock is never free: attempts are counted",
+    ("storage/test_live_migrations.py", "timeout_ms"): "the lock is never free: attempts are counted",
 }
 """Short patience of the product, whose end is the subject of the test: a slow machine does not change it."""
 

@@ -21,8 +21,8 @@ from graph.tenants import TenantConfig
 from inventory.coverage import NEVER_READ
 from inventory.user_errors import NeverReadError
 from web.addresses import query_with
-from web.fitting import fitting_page
 from web.layout import page
+from web.page_size import fitting_page
 from web.scope import EachTenant, NoSuchPageError, OneTenant, TenantScope
 from web.tenants_in_turn import TENANTS_AT_A_TIME, TenantRecords, by_name, records_in_turn, tenants_by_name
 from web.twins import say_next, whole_csv_file

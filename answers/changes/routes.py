@@ -17,7 +17,7 @@ from answers.runs.answer import moment_of
 from answers.status.answer import status
 from answers.times import TIME_FORMS
 from graph.catalog import load_catalog
-from web.fitting import fitting_page
+from web.page_size import fitting_page
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions
 from web.twins import Limit, say_next, whole_csv_file
 

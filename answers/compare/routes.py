@@ -33,7 +33,7 @@ from inventory.bounds import NAMED
 from inventory.name_key import list_place
 from inventory.user_errors import UserError
 from web.addresses import query_with
-from web.fitting import fitting_page
+from web.page_size import fitting_page
 from web.scope import EachTenant, TenantSessions
 from web.tenants_in_turn import by_name
 from web.twins import Limit, csv_file, say_next

@@ -36,8 +36,8 @@ from inventory.coverage import NEVER_READ
 from inventory.item_ids import item_key
 from inventory.name_key import list_place
 from web.addresses import query_with
-from web.fitting import fitting_page
 from web.layout import page
+from web.page_size import fitting_page
 from web.scope import (
     EachTenant,
     OneTenant,

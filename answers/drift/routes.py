@@ -20,8 +20,8 @@ from answers.pages import grouped
 from answers.status.answer import status
 from inventory.severity import Severity
 from storage.database import StorageCollisionError
-from web.fitting import fitting_page
 from web.layout import page
+from web.page_size import fitting_page
 from web.scope import AllTenants, EachTenant, NoSuchPageError, TenantSessions
 from web.sorted_pages import After, SortedPage, sorted_page
 from web.twins import Limit, csv_file, say_next

@@ -15,9 +15,9 @@ from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst
 from answers.promotion.records import PlanContent, PlannedItem, PlanRecord
 from inventory.people import Person
 from web.addresses import query_with
-from web.fitting import fitting_page
 from web.forms import ConfirmedOnce, Why
 from web.layout import page
+from web.page_size import fitting_page
 from web.roles import Approver
 from web.scope import OneTenant, TenantScope, TenantToChange, Visible
 from web.sign_in import SignedIn

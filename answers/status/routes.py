@@ -12,8 +12,8 @@ from answers.runs.answer import recent_runs
 from answers.status.answer import found_by_runs, status
 from answers.status.records import Attention, TenantStatus
 from answers.status.rules import following, has_words, reasons
-from web.fitting import fitting_page
 from web.layout import page
+from web.page_size import fitting_page
 from web.scope import AllTenants, NoSuchPageError, OneTenant, PortfolioScope
 from web.twins import Limit, csv_file, say_next
 

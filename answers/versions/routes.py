@@ -22,8 +22,8 @@ from graph.catalog import load_catalog
 from inventory.people import Action
 from inventory.records import VersionRecord
 from web.acts import recorded
-from web.fitting import fitting_page
 from web.forms import ConfirmedOnce, Why
+from web.page_size import fitting_page
 from web.roles import Approver
 from web.scope import NoSuchPageError, OneTenant, TenantScope, TenantToChange
 from web.site import item_path

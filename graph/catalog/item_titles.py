@@ -3,8 +3,8 @@
 import re
 from functools import cache
 
+from graph.catalog.entries import load_catalog
 from graph.catalog.kinds import kinds_in
-from graph.catalog.loading import load_catalog
 
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OPAQUE_TOKEN = re.compile(r"\d+|(?=[^\d]*\d)[\w=-]{20,}")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from graph.catalog.loading import load_catalog
+from graph.catalog.entries import load_catalog
 from inventory.toml_file import table_beside
 
 _TYPE_PREFIX = re.compile(r"^#?microsoft\.graph\.")

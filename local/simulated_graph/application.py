@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from local.simulated_graph.delivering import DeliveredResponse
+from local.simulated_graph.delivery import DeliveredResponse
 from local.simulated_graph.messages import GraphRequest, Kind, segment_unknown
 from local.simulated_graph.service import Service
 

@@ -8,10 +8,10 @@ from threading import RLock
 from typing import Any
 
 from local.simulated_graph.assignments import drawn_assignments, group_assignments, with_assignments
+from local.simulated_graph.child_edits import Edit, appending, changing, edited, removing
 from local.simulated_graph.documents import Document, complete, made_id, with_new_id
 from local.simulated_graph.endpoints import ENDPOINTS, Endpoint, casts_of, endpoint_at, located
 from local.simulated_graph.moments import edit_moment
-from local.simulated_graph.related import Edit, appending, changing, edited, removing
 from local.simulated_graph.sample import sample_document, sample_documents
 
 

@@ -21,15 +21,15 @@ from local.simulated_graph.certificates import Authority, write_private
 from local.simulated_graph.content import Content
 from local.simulated_graph.control import control_route
 from local.simulated_graph.credentials import Credentials
-from local.simulated_graph.delivering import OpenProtocol
+from local.simulated_graph.delivery import OpenProtocol
 from local.simulated_graph.deviations import DEVIATIONS
 from local.simulated_graph.documents import made_id, read_folder
 from local.simulated_graph.faults import Faults
+from local.simulated_graph.get_answers import Reader
 from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import BeforeAnswer
-from local.simulated_graph.paging import Pager
+from local.simulated_graph.pages import Pager
 from local.simulated_graph.permissions import Grants
-from local.simulated_graph.reading import Reader
 from local.simulated_graph.service import Service
 from local.simulated_graph.tenant import SimulatedTenant
 from local.simulated_graph.tokens import DEFAULT_LIFETIME, TokenService

@@ -15,6 +15,7 @@ from local.simulated_graph.content import Content
 from local.simulated_graph.fault_answers import delivery, instead, throttled
 from local.simulated_graph.fault_changes import Change
 from local.simulated_graph.faults import FaultKind, Faults
+from local.simulated_graph.get_answers import Reader
 from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import (
     Answer,
@@ -26,8 +27,7 @@ from local.simulated_graph.messages import (
     method_not_allowed,
 )
 from local.simulated_graph.permissions import Grants, refusal
-from local.simulated_graph.reading import Reader
-from local.simulated_graph.recording import Recorder
+from local.simulated_graph.request_log import Recorder
 from local.simulated_graph.tokens import ClaimsChallengeError, TokenError, TokenService
 from local.simulated_graph.waits import Early, Waits
 

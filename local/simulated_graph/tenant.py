@@ -13,10 +13,10 @@ from local.simulated_graph.credentials import Credentials
 from local.simulated_graph.deviations import Deviation
 from local.simulated_graph.endpoints import located
 from local.simulated_graph.generations import advance
+from local.simulated_graph.get_answers import Reader
 from local.simulated_graph.licences import Licences
 from local.simulated_graph.messages import GraphRequest, Kind
 from local.simulated_graph.permissions import Grants
-from local.simulated_graph.reading import Reader
 from local.simulated_graph.tokens import TokenService
 
 

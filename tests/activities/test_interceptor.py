@@ -17,7 +17,7 @@ from activities import definitions
 from activities.interceptor import RETRIES_EVERYTHING
 from inventory.error_codes import ErrorCode
 from inventory.log_lines import JsonLine
-from tests.activities.intercepted import intercepted
+from tests.activities.intercepted_activity import intercepted
 
 
 async def test_the_worker_heartbeats_until_the_activity_ends() -> None:

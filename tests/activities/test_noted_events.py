@@ -28,7 +28,7 @@ from inventory.people import Person, Role
 from storage import notifications
 from storage.confirmations import UnlistedItem, record_gone
 from storage.database import Database
-from tests.answers.promotion.playing import plan_between
+from tests.answers.promotion.plan_application import plan_between
 from tests.storage.support import begin, end, land, observation, sync, without_locks
 
 TENANT, OTHER = UUID(int=73), UUID(int=74)

@@ -38,7 +38,7 @@ from inventory.records import RunRecord
 from inventory.selection import Selection
 from storage import confirmations, listed_pages, portfolio, queries, references
 from storage.database import Database
-from tests.activities.intercepted import intercepted
+from tests.activities.intercepted_activity import intercepted
 from tests.storage.support import ONE_CREATED, items, observation, record_wave, sync, without_locks
 
 TENANT = UUID(int=7)

@@ -15,8 +15,8 @@ from inventory.selection import Selection
 from local.simulated_graph import SimulatedTenant
 from storage import queries
 from storage.database import Database
-from tests.served import content_hashes as tenant_content_hashes
-from tests.served import listing_documents
+from tests.simulated_items import content_hashes as tenant_content_hashes
+from tests.simulated_items import listing_documents
 
 Item = tuple[str, str]
 MARK = "chaos-secret"

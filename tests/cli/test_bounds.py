@@ -16,7 +16,7 @@ from cli.app import app
 from inventory.typed_text import MOST_CHARACTERS, problem_with
 from storage.database import Database
 from tests.cli.command_line import CommandLine
-from tests.each import of_each
+from tests.entry_tests import of_each
 from tests.storage.support import begin, observation, sync
 
 TENANT = UUID(int=7)

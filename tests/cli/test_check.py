@@ -21,8 +21,8 @@ from local.simulated_graph import REAL_BUDGETS, Fault, FaultKind, Kind, Simulate
 from local.state import State
 from storage import request_pace as pacing
 from storage.database import Database
-from tests.each import of_each
 from tests.end_to_end.system import CommandResult
+from tests.entry_tests import of_each
 from tests.forks import CHECKOUT
 
 COLLECTIONS = load_catalog().collections

@@ -15,8 +15,8 @@ from inventory.outcomes import Counts
 from storage.roles import ROLES
 from storage.schema import head
 from tests.cli.test_bounds import COMMANDS
-from tests.each import of_each
 from tests.end_to_end.system import System
+from tests.entry_tests import of_each
 
 RUN_FIELDS = [
     "run_id",

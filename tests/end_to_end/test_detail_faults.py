@@ -15,7 +15,7 @@ from local.simulated_graph import Fault, FaultKind, SimulatedGraph
 from local.temporal import EmbeddedTemporal
 from tests.end_to_end.system import SEEDS, System
 from tests.end_to_end.test_faults import AIMED
-from tests.served import Item, content_hashes
+from tests.simulated_items import Item, content_hashes
 
 DETAILED = sorted(key for key, entry in load_catalog().collections.items() if entry.details)
 SELECTION = [option for key in DETAILED for option in ("--type", key)]

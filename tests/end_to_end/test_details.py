@@ -18,7 +18,7 @@ from local.temporal import EmbeddedTemporal
 from storage.compression import decompress
 from tests.conftest import GRAPH_DATA, needs_graph_data
 from tests.end_to_end.system import SEEDS, System
-from tests.served import content_hashes
+from tests.simulated_items import content_hashes
 
 CATALOG = load_catalog()
 TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"

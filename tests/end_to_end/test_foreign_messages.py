@@ -22,7 +22,7 @@ from local.postgres import EmbeddedPostgres
 from local.simulated_graph import Kind, SimulatedGraph, SimulatedTenant
 from local.temporal import EmbeddedTemporal
 from tests.conftest import copy_of
-from tests.end_to_end.foreign import stranger
+from tests.end_to_end.foreign_workflow import stranger
 from tests.end_to_end.system import SEEDS, System
 from workflows.messages import RetentionInput, SyncInput
 from workflows.requests import sync_workflow_id

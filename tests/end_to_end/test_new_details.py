@@ -20,7 +20,7 @@ from storage import details
 from storage import merge as merging
 from storage.documents import database_time
 from tests.end_to_end.system import SEEDS, System
-from tests.served import content_hashes, listing_documents, whole_document
+from tests.simulated_items import content_hashes, listing_documents, whole_document
 from tests.storage.support import begin, end, land
 
 ROLLOUTS = "policies/featureRolloutPolicies"

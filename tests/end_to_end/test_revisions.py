@@ -14,7 +14,7 @@ from storage.schema import head, upgrade
 from tests.conftest import copy_of
 from tests.end_to_end.system import System
 from tests.forks import Fork
-from tests.storage.test_upgrading import LAST_RELEASE, stamp
+from tests.storage.test_live_migrations import LAST_RELEASE, stamp
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.end_to_end.system import SEEDS, System
 from tests.forks import Fork
 from tests.readable_history import readable
 from tests.real_documents import real_documents
-from tests.served import content_hashes
+from tests.simulated_items import content_hashes
 from worker import DETAIL_ITEMS
 from workflows.requests import sync_workflow_id
 

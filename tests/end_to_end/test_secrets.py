@@ -25,7 +25,7 @@ from local.temporal import EmbeddedTemporal
 from tests.conftest import GRAPH_DATA
 from tests.end_to_end.system import SEEDS, System
 from tests.readable_history import readable
-from tests.served import listing_documents, whole_document
+from tests.simulated_items import listing_documents, whole_document
 from workflows.messages import SyncInput
 from workflows.requests import sync_workflow_id
 from workflows.sync import SyncWorkflow

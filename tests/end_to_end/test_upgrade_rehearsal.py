@@ -25,7 +25,7 @@ from local.temporal import EmbeddedTemporal
 from tests.deadlines import DEADLINE_SECONDS, until, until_async
 from tests.end_to_end.system import System
 from tests.forks import CHECKOUT
-from tests.releases.recorded import ITEMS_PER_COLLECTION, SEED, RecordedRelease
+from tests.releases.recorded_release import ITEMS_PER_COLLECTION, SEED, RecordedRelease
 
 RELEASE = RecordedRelease.of("0.3.0", revision="0012")
 COMMIT = "ad847f9c"

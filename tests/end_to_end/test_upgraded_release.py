@@ -22,7 +22,7 @@ from local.temporal import EmbeddedTemporal
 from storage.compression import decompress
 from storage.schema import head, upgrade
 from tests.end_to_end.system import System
-from tests.releases.recorded import ITEMS_PER_COLLECTION, SEED, RecordedRelease
+from tests.releases.recorded_release import ITEMS_PER_COLLECTION, SEED, RecordedRelease
 
 RELEASE = RecordedRelease.of("0.3.0", revision="0012")
 ALL = [word for key in RELEASE.type_keys for word in ("--type", key)]

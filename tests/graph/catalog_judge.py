@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from graph.catalog import ChildCall, Collection, DetailCall, load_catalog
 from graph.catalog.deviations import shown_unasked
+from graph.catalog.entries import NO_ENTRIES
 from graph.catalog.facts import Metadata, Place, metadata, permissions_of
-from graph.catalog.loading import NO_ENTRIES
 
 CATALOG = Path(__file__).resolve().parents[2] / "graph" / "catalog"
 

@@ -15,7 +15,7 @@ from inventory.observation import Observer
 from inventory.references import NOT_READ, collection_of, is_by_alternate_key
 from local.simulated_graph.endpoints import located
 from tests.conftest import GRAPH_DATA
-from tests.each import of_each
+from tests.entry_tests import of_each
 
 TABLE = GRAPH_DATA.parent / "reference" / "graph-collections.csv"
 

@@ -11,7 +11,7 @@ from graph.catalog.facts import metadata
 from inventory.meta import COMMON_KEYS
 from inventory.observation import Observer
 from tests.conftest import GRAPH_DATA, needs_graph_data
-from tests.each import of_each
+from tests.entry_tests import of_each
 from tests.real_documents import real_documents
 
 TABLE = GRAPH_DATA.parent / "reference" / "graph-subtypes.csv"

@@ -2,7 +2,7 @@
 
 from graph.catalog import Collection, load_catalog
 from graph.catalog.facts import metadata
-from tests.each import of_each
+from tests.entry_tests import of_each
 
 SELECTING = {key: entry for key, entry in load_catalog().collections.items() if entry.select}
 

@@ -22,7 +22,7 @@ from activities.messages.portfolio import (
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import RunStatus
 from inventory.selection import Selection
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 
 SELECTION = Selection(type_keys=("a",))
 

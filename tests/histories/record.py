@@ -28,7 +28,7 @@ from inventory.selection import Selection
 from process_exit import run_to_exit
 from tests.deadlines import DEADLINE
 from tests.histories.portfolios import PORTFOLIO_SHAPES, SELECTION, PortfolioScript
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from workflows.messages import PortfolioInput, SyncInput, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow
 from workflows.requests import CancelRequest, sync_workflow_id

@@ -14,7 +14,7 @@ from inventory.error_codes import EXPLANATIONS, ErrorCode
 from inventory.exact_json import JsonObject, JsonValue
 from inventory.normal_form import ArrayRules, NormalForm, likeness_hash
 from tests.conftest import needs_graph_data
-from tests.inventory.planting import edited, leaf_paths
+from tests.inventory.document_leaves import edited, leaf_paths
 from tests.real_documents import real_documents
 
 scalars = st.one_of(

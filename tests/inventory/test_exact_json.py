@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inventory.canonical import Canonicalizer
 from inventory.exact_json import decode, encode
 from tests.conftest import needs_graph_data
-from tests.each import of_each
+from tests.entry_tests import of_each
 from tests.real_documents import real_documents
 
 whole_numbers = st.integers(-(10**40), 10**40).map(str)

@@ -14,7 +14,7 @@ from graph.catalog import load_catalog
 from inventory.canonical import Canonicalizer
 from inventory.normal_form import ArrayRules, NormalForm
 from tests.conftest import needs_graph_data
-from tests.inventory.planting import edited, leaf_paths
+from tests.inventory.document_leaves import edited, leaf_paths
 from tests.real_documents import real_documents
 
 FORM = NormalForm(ArrayRules(ordered=frozenset({"servers"}), unordered=frozenset({"ranges"})))

@@ -15,7 +15,7 @@ from inventory.normal_form import NormalForm
 from inventory.observation import ObservationRules, Observer
 from inventory.secret_patterns import LEFT_OUT, has_secret, is_secret_name, readable
 from tests.conftest import needs_graph_data
-from tests.each import of_each
+from tests.entry_tests import of_each
 from tests.real_documents import real_documents
 
 KEYED = Canonicalizer(by_nature=True, data_key=DataKey(b"key", "0" * 8))

@@ -47,7 +47,7 @@ from storage.object_names import display_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
 from tests.conftest import make_login, url_of
-from tests.storage.explained import Explained
+from tests.storage.statement_plans import Explained
 from tests.storage.support import AUDITED_AT
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)

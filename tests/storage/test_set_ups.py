@@ -16,7 +16,7 @@ from storage.roles import ROLES, script
 from storage.schema import head, upgrade
 from tests.conftest import make_login, url_of
 from tests.storage.support import items, observation, sync
-from tests.storage.test_upgrading import LAST_RELEASE, stamp
+from tests.storage.test_live_migrations import LAST_RELEASE, stamp
 
 
 class Server:

@@ -10,7 +10,7 @@ from inventory.references import path_of
 from storage.database import Database
 from storage.references import catch_up
 from storage.titles import give_titles
-from tests.each import of_each
+from tests.entry_tests import of_each
 from tests.storage.support import items, observation, sync
 
 ASSIGNMENTS, ROLES, GROUPS = "directoryRoleAssignments", "directoryRoleDefinitions", "groups"

@@ -17,7 +17,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Role
 from storage.database import Database
 from tests.storage.support import audit_event, observation, sync
-from tests.web.reading import next_of, rows_of
+from tests.web.page_text import next_of, rows_of
 from tests.web.support import (
     CONTOSO,
     FABRIKAM,

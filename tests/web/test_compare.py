@@ -13,7 +13,7 @@ from storage.database import Database
 from tests.inventory.test_settings import choice
 from tests.inventory.test_settings import policy as catalog_policy
 from tests.storage.support import observation, sync
-from tests.web.reading import next_of, rows_of, text_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
 from web.recent_answers import KEPT_ANSWERS, KEPT_SECONDS, RecentAnswers
 

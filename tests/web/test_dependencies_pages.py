@@ -16,7 +16,7 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import next_of
+from tests.web.page_text import next_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
 
 CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"

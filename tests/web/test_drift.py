@@ -18,7 +18,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Person, Role
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import next_of, rows_of, text_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, signed_in_as, words_of
 
 CONFIGURATIONS = "conditionalAccessPolicies"

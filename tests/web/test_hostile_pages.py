@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 from inventory.people import Role
 from storage.database import Database
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, POLICIES
-from tests.web.test_crossing import THEIR_ITEM, fill, path_of, routes
+from tests.web.test_tenant_isolation import THEIR_ITEM, fill, path_of, routes
 
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
 MEGABYTE = "<x-y>" * 210_000

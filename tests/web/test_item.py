@@ -16,7 +16,7 @@ from inventory.observation import Observation
 from inventory.people import Role
 from storage.database import Database
 from tests.storage.support import audit_event, observation, sync
-from tests.web.reading import rows_of, text_of
+from tests.web.page_text import rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, POLICIES, UNREAD, json_of, words_of
 from web.site import item_path
 

@@ -16,7 +16,7 @@ from inventory.severity import Severity
 from storage import notifications
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import next_of, rows_of, text_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, POLICIES, json_of, words_of
 
 Clients = dict[Role, httpx.AsyncClient]

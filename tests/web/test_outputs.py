@@ -21,7 +21,7 @@ from inventory.outcomes import Outcome, RunStatus
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import text_of
+from tests.web.page_text import text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE
 
 PROFILES, GROUPS, SCRIPTS, COMPLIANCE = (

@@ -11,8 +11,8 @@ from sqlalchemy import text
 from answers.promotion.records import PlanRecord
 from inventory.people import Person, Role
 from storage.database import Database
-from tests.answers.promotion.playing import plan_between, read
-from tests.web.reading import text_of
+from tests.answers.promotion.plan_application import plan_between, read
+from tests.web.page_text import text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, person_of, signed_in_as, words_of
 from tests.web.test_acts import Clients, form
 

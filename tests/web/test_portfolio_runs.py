@@ -27,7 +27,7 @@ from storage import portfolio
 from storage.database import Database
 from tests.deadlines import until_async
 from tests.web.asgi_stream import streamed
-from tests.web.reading import next_of, rows_of, text_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import (
     CONTOSO,
     FABRIKAM,

@@ -17,7 +17,7 @@ from inventory.people import Role
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import text_of
+from tests.web.page_text import text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, person_of, signed_in_as, words_of
 from web import tenants_in_turn
 

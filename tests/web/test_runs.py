@@ -37,7 +37,7 @@ from storage.runs import open_run
 from tests.deadlines import DEADLINE_SECONDS, until_async
 from tests.storage.support import SLOTS, begin, end, identity, land, observation, sync
 from tests.web.asgi_stream import streamed
-from tests.web.reading import rows_of, text_of
+from tests.web.page_text import rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, LOCATIONS, POLICIES, json_of, page_beside, signed_in_as, words_of
 from web import live
 from web.application import STATIC

@@ -23,7 +23,7 @@ from storage import watch
 from storage.database import Database
 from storage.watch import LogLook, LookItems
 from tests.storage.support import Comparison, observation, sync
-from tests.web.reading import next_of, rows_of, text_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, json_of, page_beside, person_of, signed_in_as, words_of
 
 Clients = dict[Role, httpx.AsyncClient]

@@ -17,7 +17,7 @@ from inventory.outcomes import RunStatus
 from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from tests.deadlines import until_async
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.stand_in_worker import StandInWorker
 from tests.workflows.test_portfolio_workflow import Portfolio
 from tests.workflows.test_sync_workflow import THROTTLED_FOR_MINUTES

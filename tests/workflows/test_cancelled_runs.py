@@ -12,7 +12,7 @@ from activities.messages.pages import FetchPages
 from activities.messages.runs import FinishRun, RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
-from tests.workflows.scripted import Script, until_cancelled
+from tests.workflows.scripted_activities import Script, until_cancelled
 from tests.workflows.test_sync_workflow import THROTTLED, THROTTLED_FOR_MINUTES, Handle, failure_of, started
 from workflows.requests import CancelRequest
 from workflows.sync import SyncWorkflow

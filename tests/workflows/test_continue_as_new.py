@@ -9,7 +9,7 @@ from activities.messages.pages import CursorFailure
 from activities.messages.runs import RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.test_sync_workflow import failure_of, started
 from workflows.sync import SyncWorkflow
 

@@ -23,7 +23,7 @@ from configuration import Settings
 from graph.client import GraphClient
 from inventory.backoff import KnownFailure
 from storage.database import Database
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.test_sync_workflow import THROTTLED, started
 from worker import WORKFLOWS
 from worker import activities as activities_of_worker

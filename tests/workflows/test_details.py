@@ -17,7 +17,7 @@ from inventory.backoff import KnownFailure
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import SyncInput, SyncResult
 from workflows.policies import MERGE_ROWS

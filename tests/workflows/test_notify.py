@@ -21,7 +21,7 @@ from activities.messages.notifications import (
     TenantToTell,
 )
 from inventory.error_codes import ErrorCode
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.stand_in_worker import StandInWorker
 from tests.workflows.test_sync_workflow import started
 from workflows import policies

@@ -33,7 +33,7 @@ from inventory.selection import Selection
 from local.temporal import EmbeddedTemporal
 from tests.deadlines import DEADLINE_SECONDS
 from tests.readable_history import readable
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import PortfolioInput, PortfolioResult, SyncInput, SyncResult, portfolio_workflow_id
 from workflows.portfolio import PortfolioWorkflow

@@ -13,7 +13,7 @@ from activities.messages.runs import Run
 from inventory.portfolio import MOST_TENANTS, TenantChoice
 from inventory.selection import MOST_BYTES, MOST_TYPE_KEYS, Selection
 from tests.deadlines import DEADLINE
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import PortfolioInput, SyncInput
 from workflows.portfolio import PortfolioWorkflow

@@ -19,7 +19,7 @@ from activities.messages.runs import RunPolicy
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.selection import Selection
-from tests.workflows.scripted import Page, Script
+from tests.workflows.scripted_activities import Page, Script
 from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import SyncInput, SyncResult
 from workflows.policies import MERGE_ROWS, MERGE_WAVES

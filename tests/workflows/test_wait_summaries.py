@@ -10,7 +10,7 @@ from activities.messages.pages import CursorFailure, FetchPages
 from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome
-from tests.workflows.scripted import Script
+from tests.workflows.scripted_activities import Script
 from tests.workflows.test_sync_workflow import THROTTLED, started
 from workflows.cursor import Cursor
 from workflows.messages import SyncProgress

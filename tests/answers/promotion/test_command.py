@@ -13,7 +13,7 @@ from sqlalchemy import text
 from storage.compression import compress, decompress
 from storage.database import Database, StorageUnavailableError
 from storage.run_retention import forget_plans
-from tests.answers.promotion.playing import SOURCE, TARGET, read
+from tests.answers.promotion.plan_application import SOURCE, TARGET, read
 from tests.cli.command_line import CommandResult, Terminal
 
 POLICIES, FILTERS = "deviceCompliancePolicies", "assignmentFilters"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from answers.promotion.records import PlanAction
 from storage.database import Database
-from tests.answers.promotion.playing import applied, plan, read, simulated
+from tests.answers.promotion.plan_application import applied, plan, read, simulated
 
 CONFIGURATIONS, FILTERS, GROUPS = "deviceConfigurations", "assignmentFilters", "groups"
 TYPES = (CONFIGURATIONS, FILTERS)

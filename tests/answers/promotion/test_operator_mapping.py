@@ -7,7 +7,7 @@ import pytest
 
 from storage.database import Database
 from storage.references import catch_up
-from tests.answers.promotion.playing import COLLECTIONS, SOURCE, TARGET, Documents, read
+from tests.answers.promotion.plan_application import COLLECTIONS, SOURCE, TARGET, Documents, read
 from tests.answers.promotion.test_command import plan_items, promote
 from tests.cli.command_line import CommandResult, Terminal
 

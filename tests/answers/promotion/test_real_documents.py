@@ -12,7 +12,7 @@ from answers.promotion.records import PlanAction, PlanContent
 from graph.catalog import write_rules
 from inventory.references import collection_of, references
 from storage.database import Database
-from tests.answers.promotion.playing import (
+from tests.answers.promotion.plan_application import (
     COLLECTIONS,
     SOURCE,
     TARGET,

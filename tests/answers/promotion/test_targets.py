@@ -10,7 +10,7 @@ import pytest
 
 from answers.drift.baselines import set_moment, set_tenant
 from storage.database import Database
-from tests.answers.promotion.playing import SOURCE, read
+from tests.answers.promotion.plan_application import SOURCE, read
 from tests.answers.promotion.test_command import (
     FILTERS,
     PILOT_HERE,

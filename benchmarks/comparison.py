@@ -1,6 +1,6 @@
 """How long a comparison of two tenants takes.
 
-    python -m benchmarks.comparing [--items 20000] [--rounds 5] [--by-setting]
+    python -m benchmarks.comparison [--items 20000] [--rounds 5] [--by-setting]
 
 Two tenants with so many compliance policies of the same names, each assigned to two of two thousand groups. Ids are the
 tenant's own, and one policy in a hundred has another value in the second. The time is that of all records of all pairs,
@@ -94,7 +94,7 @@ async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitab
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparing", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.comparison", description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--by-setting", action="store_true")

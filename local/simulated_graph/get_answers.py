@@ -10,11 +10,11 @@ from local.simulated_graph.documents import Document
 from local.simulated_graph.endpoints import ENDPOINTS, INTUNE_PAGE, Area, Endpoint, Navigation, located
 from local.simulated_graph.filters import FilterError, parse
 from local.simulated_graph.messages import Answer, GraphRequest, error, not_authorized, not_found, segment_unknown
-from local.simulated_graph.paging import Page, Pager, Sizes
-from local.simulated_graph.published import UnknownSegmentError, check_published, is_of
+from local.simulated_graph.metadata_checks import UnknownSegmentError, check_published, is_of
+from local.simulated_graph.pages import Page, Pager, Sizes
 from local.simulated_graph.query import Query, QueryError
+from local.simulated_graph.representations import Place, check_expanded, check_selected, show, show_related
 from local.simulated_graph.secret_references import reissued
-from local.simulated_graph.showing import Place, check_expanded, check_selected, show, show_related
 
 _CAST = "microsoft.graph."
 

@@ -31,7 +31,7 @@ from inventory.selection import Selection
 from inventory.severity import Severity
 from storage import notifications, portfolio, versions
 from storage.database import Database
-from tests.answers.promotion.playing import plan_between
+from tests.answers.promotion.plan_application import plan_between
 from tests.storage.support import observation, sync
 from tests.web.support import CONTOSO, FABRIKAM, POLICIES, person_of, signed_in_as
 from web.application import ROUTERS

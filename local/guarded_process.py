@@ -1,4 +1,6 @@
-"""Becomes another program that dies with its parent: `python guarded.py PARENT_PID DEATH_SIGNAL USER PROGRAM …`.
+"""Becomes another program that dies with its parent.
+
+`python guarded_process.py PARENT_PID DEATH_SIGNAL USER PROGRAM …`
 
 On Linux the kernel then sends DEATH_SIGNAL; elsewhere only the supervisor ends its children. USER, a user id or -, is
 set first, since that clears the death signal (prctl(2), PR_SET_PDEATHSIG).

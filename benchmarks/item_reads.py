@@ -1,7 +1,7 @@
 """The cost of reading an item: its observation and its compressed document, in this checkout or beside another.
 
-    python -m benchmarks.reading FOLDER
-    python -m benchmarks.reading FOLDER --before CHECKOUT
+    python -m benchmarks.item_reads FOLDER
+    python -m benchmarks.item_reads FOLDER --before CHECKOUT
 
 FOLDER holds real Graph documents as the tests load them (`<path with _>.jsonl.gz`). Each is read as a whole item, as
 what a list shows of one, which is hashed a second time, and as a new item with its references and settings. Processor
