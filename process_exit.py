@@ -11,7 +11,7 @@ from typing import NoReturn
 INTERRUPTED = 130
 """Typer's exit code for Ctrl-C while it loads or parses a command."""
 
-OTHERS = 0o077
+GROUP_AND_OTHERS = 0o077
 """The permission bits of group and others."""
 
 
@@ -23,7 +23,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
 
     New files, which may hold a tenant's configuration, get permissions for their owner only.
     """
-    os.umask(os.umask(OTHERS) | OTHERS)
+    os.umask(os.umask(GROUP_AND_OTHERS) | GROUP_AND_OTHERS)
     _prepare_streams()
     try:
         command()

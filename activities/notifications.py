@@ -62,7 +62,7 @@ BUSY = timedelta(seconds=5)
 SENDING = timedelta(minutes=1)
 """After this, an activity begins no message."""
 
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 """How long the outbox keeps events."""
 
 EXPIRING_EVERY = timedelta(hours=20)
@@ -148,14 +148,14 @@ class NotificationActivities:
         if request.expiring:
             app = await self._reading_app(request.tenant_id)
             async with self._database.tenant(request.tenant_id) as session:
-                await notifications.forget(session, KEPT)
+                await notifications.forget(session, RETENTION)
                 events = await expiring_events(session, await database_time(session), rules, app)
                 await notifications.note(session, request.look_id, None, rules.addressed(events))
         async with self._database.tenant(request.tenant_id, read_only=True) as session:
             return NoteResult(targets=await notifications.pending_targets(session))
 
     async def _reading_app(self, tenant_id: UUID) -> ReadingApp | None:
-        tenant = await self._tenants.known(tenant_id)
+        tenant = await self._tenants.get_or_none(tenant_id)
         if tenant is None:
             return None
         ends_at = None
@@ -171,7 +171,7 @@ class NotificationActivities:
             await notifications.note(session, uuid5(run_id, "drift"), run_id, rules.addressed(events))
 
     async def _rules(self, tenant_id: UUID) -> TenantRules:
-        tenant = await self._tenants.known(tenant_id)
+        tenant = await self._tenants.get_or_none(tenant_id)
         return TenantRules((await self._file.current()).rules, () if tenant is None else tenant.tags)
 
     @activity.defn

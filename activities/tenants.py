@@ -80,7 +80,7 @@ class TenantsFile:
             raise ReadingDisabledError
         return tenant
 
-    async def known(self, tenant_id: UUID) -> TenantConfig | None:
+    async def get_or_none(self, tenant_id: UUID) -> TenantConfig | None:
         """As `get`; None also if no file was valid yet."""
         try:
             return await self.get(tenant_id)
@@ -88,11 +88,11 @@ class TenantsFile:
             return None
 
     async def name(self, tenant_id: UUID) -> str | None:
-        tenant = await self.known(tenant_id)
+        tenant = await self.get_or_none(tenant_id)
         return tenant.name if tenant is not None else None
 
     async def is_disabled(self, tenant_id: UUID) -> bool:
-        tenant = await self.known(tenant_id)
+        tenant = await self.get_or_none(tenant_id)
         return tenant is not None and tenant.disabled
 
     async def _settled(self) -> Tenants:

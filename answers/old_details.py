@@ -50,8 +50,8 @@ def old_details_in_words(old: Sequence[OldDetailsRecord], now: datetime) -> list
 
 
 async def old_details(session: AsyncSession, type_keys: Iterable[str] | None = None) -> list[OldDetailsRecord]:
-    wanted = _silent() if type_keys is None else _silent() & set(type_keys)
-    return [_record(found) for found in await detail_ages.old_details(session, wanted)]
+    chosen_keys = _silent() if type_keys is None else _silent() & set(type_keys)
+    return [_record(row) for row in await detail_ages.old_details(session, chosen_keys)]
 
 
 async def old_details_of_tenants(

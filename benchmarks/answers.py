@@ -41,7 +41,7 @@ from storage.database import Database
 
 PAGE = 100
 
-OTHERS = [UUID(int=FIRST_OTHER + number) for number in range(OTHER_TENANTS)]
+OTHER_TENANT_IDS = [UUID(int=FIRST_OTHER + number) for number in range(OTHER_TENANTS)]
 EDITED_ITEMS = 300
 """A month of ten changes a day."""
 
@@ -137,7 +137,7 @@ def edit_others(url: str) -> None:
         cursor.execute(
             "CREATE TEMPORARY TABLE edited (tenant_id uuid, type_key text, external_id text, content_hash bytea)"
         )
-        for tenant_id in OTHERS:
+        for tenant_id in OTHER_TENANT_IDS:
             with cursor.copy(_COPY_DOCUMENTS.encode()) as copy:
                 for document in documents:
                     copy.write_row((tenant_id, *document))
@@ -210,7 +210,7 @@ async def _changes_of_others(database: Database, rounds: int) -> None:
     milliseconds: list[float] = []
     for _ in range(rounds + 1):
         found, busy = 0, 0.0
-        for tenant_id in OTHERS:
+        for tenant_id in OTHER_TENANT_IDS:
             async with database.tenant(tenant_id, read_only=True) as session:
                 backend = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
                 busy -= processor_seconds(backend)
@@ -220,8 +220,8 @@ async def _changes_of_others(database: Database, rounds: int) -> None:
                     found += len(orjson.dumps(change.model_dump(mode="json"))) > 0
                 await feed.summary()
                 busy += processor_seconds(backend)
-        milliseconds.append(busy / len(OTHERS) * 1e3)
-    label = f"{found} changes of {len(OTHERS)} tenants, processor, a tenant"
+        milliseconds.append(busy / len(OTHER_TENANT_IDS) * 1e3)
+    label = f"{found} changes of {len(OTHER_TENANT_IDS)} tenants, processor, a tenant"
     print(f"  {label:<50} {spread(milliseconds[1:], 0)} ms", flush=True)
 
 

@@ -81,12 +81,12 @@ async def measure(url: str, rounds: int, compare: Callable[[Side, Side], Awaitab
         for _ in range(rounds):
             began = time.perf_counter()
             async with (
-                database.tenant(TENANTS[0], read_only=True, snapshot=True) as one,
-                database.tenant(TENANTS[1], read_only=True, snapshot=True) as other,
+                database.tenant(TENANTS[0], read_only=True, snapshot=True) as here,
+                database.tenant(TENANTS[1], read_only=True, snapshot=True) as there,
             ):
                 counts = await compare(
-                    await side(TenantRecord(tenant_id=TENANTS[0], name="one"), one),
-                    await side(TenantRecord(tenant_id=TENANTS[1], name="other"), other),
+                    await side(TenantRecord(tenant_id=TENANTS[0], name="one"), here),
+                    await side(TenantRecord(tenant_id=TENANTS[1], name="other"), there),
                 )
             seconds.append(time.perf_counter() - began)
     print(f"  {dict(counts)}: {spread(seconds, 1)} s", flush=True)

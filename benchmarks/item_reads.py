@@ -75,13 +75,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--before", type=Path, help="another checkout")
-    given = parser.parse_args()
-    checkouts = {"before": given.before, "now": Path(__file__).resolve().parents[1]}
+    arguments = parser.parse_args()
+    checkouts = {"before": arguments.before, "now": Path(__file__).resolve().parents[1]}
     chosen = {name: path.resolve() for name, path in checkouts.items() if path is not None}
     found: dict[str, list[tuple[float, ...]]] = {name: [] for name in chosen}
     for _ in range(ROUNDS):
         for name, checkout in chosen.items():
-            found[name].append(measured(checkout, given.folder.resolve()))
+            found[name].append(measured(checkout, arguments.folder.resolve()))
     for name, rounds in found.items():
         whole, listed, new, compressed, size = zip(*rounds, strict=True)
         print(

@@ -62,7 +62,7 @@ PROPERTIES = 52
 
 ITEMS = {"generated": 200_000, "real": 20_000}
 DOCUMENTS = CHECKOUT.parent / "shared" / "graph-data"
-OTHERS = "dlt[postgres]"
+OTHER_PACKAGES = "dlt[postgres]"
 GOALS = {"first sync": 0.6, "unchanged sync": 1.2}
 
 # The loop has no data key: where a value is hidden, the documents of both sides differ in its mark.
@@ -282,7 +282,7 @@ def environment_of_others(folder: Path) -> Path | None:
     try:
         for program in (
             [sys.executable, "-m", "venv", str(folder)],
-            [str(python), "-m", "pip", "install", "--quiet", OTHERS],
+            [str(python), "-m", "pip", "install", "--quiet", OTHER_PACKAGES],
         ):
             subprocess.run(program, check=True, stderr=subprocess.DEVNULL)  # noqa: S603 - nothing from outside
     except subprocess.CalledProcessError:

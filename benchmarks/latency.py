@@ -67,7 +67,7 @@ def main() -> None:
     with Machine(graph, DETAIL_REFRESH_HOURS="168") as machine:
 
         async def play() -> None:
-            for title, wanted in (
+            for title, part in (
                 ("first sync, details of every item", selection),
                 ("second sync, nothing changed", selection),
                 (f"the {len(rest)} collections {without}, nothing changed", others),
@@ -76,12 +76,12 @@ def main() -> None:
                 for tenant in graph.tenants:
                     before = len(graph.requests(Kind.INNER, tenant.id))
                     began = time.perf_counter()
-                    record = await machine.sync(tenant, wanted)
+                    record = await machine.sync(tenant, part)
                     seconds.append(time.perf_counter() - began)
                     tenant_requests = graph.requests(Kind.INNER, tenant.id)[before:]
                     requests.append(len(tenant_requests))
                     throttled.append(record.counts.throttled)
-                    chains.append(longest_chain(tenant_requests, wanted.type_keys, latency))
+                    chains.append(longest_chain(tenant_requests, part.type_keys, latency))
                     if record.status != "success":
                         raise SystemExit(f"the run ended as {record.status}: {record.error_codes}")
                 line = f"{title}: {spread(seconds)} s, {spread(requests, 0)} requests, longest chain {spread(chains)} s"

@@ -66,12 +66,12 @@ def observed(groups: Observer, policies: Observer, tenant: int, number: int) -> 
 async def sides(database: Database, target: UUID) -> AsyncIterator[tuple[Side, Side]]:
     """The source and a target."""
     async with (
-        database.tenant(SOURCE, read_only=True, snapshot=True) as one,
-        database.tenant(target, snapshot=True) as other,
+        database.tenant(SOURCE, read_only=True, snapshot=True) as here,
+        database.tenant(target, snapshot=True) as there,
     ):
         yield (
-            await side(TenantRecord(tenant_id=SOURCE, name="golden"), one),
-            await side(TenantRecord(tenant_id=target, name="branch"), other),
+            await side(TenantRecord(tenant_id=SOURCE, name="golden"), here),
+            await side(TenantRecord(tenant_id=target, name="branch"), there),
         )
 
 

@@ -221,7 +221,7 @@ def questions(tenants: int) -> dict[str, Question]:
     """The questions; each returns the number of its results."""
     ids = [UUID(int=number) for number in range(1, tenants + 1)]
 
-    def found(sought: Sought) -> Question:
+    def search(sought: Sought) -> Question:
         async def ask(session: AsyncSession) -> int:
             items = [item async for item in find(session, sought, ids, limit=PAGE)]
             await search_basis(session, ids, sought.type_keys)
@@ -252,13 +252,13 @@ def questions(tenants: int) -> dict[str, Question]:
         return len(await status(session, ids))
 
     return {
-        "search, a word of every sixth name": found(Sought("bitlocker")),
-        "search, two words of one name in ten thousand": found(Sought("kiosk reception")),
-        "search, a word of no name": found(Sought("zeppelin")),
-        "search --state missing, a word of every sixth": found(
+        "search, a word of every sixth name": search(Sought("bitlocker")),
+        "search, two words of one name in ten thousand": search(Sought("kiosk reception")),
+        "search, a word of no name": search(Sought("zeppelin")),
+        "search --state missing, a word of every sixth": search(
             Sought("bitlocker", items=ItemFilter(state=StateChoice.MISSING))
         ),
-        "search --setting bitLockerEnabled=false": found(Sought(None, SettingCondition("bitLockerEnabled", "false"))),
+        "search --setting bitLockerEnabled=false": search(Sought(None, SettingCondition("bitLockerEnabled", "false"))),
         "settings bitLockerEnabled=false": settings_question("bitLockerEnabled", "false"),
         "settings, one that every tenant sets": settings_question(
             "device_vendor_msft_policy_config_area1_setting37", None

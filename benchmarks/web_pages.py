@@ -65,7 +65,7 @@ from web.sign_in import COOKIE
 DOCUMENTS = 100
 """Documents of a tenant."""
 
-EACH = 3
+MOST_ADDRESSES = 3
 """Addresses to request of each route, at most."""
 
 PATIENCE = 60
@@ -247,7 +247,7 @@ async def linked(client: httpx.AsyncClient, cookie: str, begins: Sequence[str]) 
     waiting = ["/", *begins]
     for address in waiting:
         route = next((route for route in routes if route.path_regex.match(urlsplit(address).path)), None)
-        if route is None or address in found[route.path] or len(found[route.path]) >= EACH:
+        if route is None or address in found[route.path] or len(found[route.path]) >= MOST_ADDRESSES:
             continue
         found[route.path].append(address)
         waiting += (await ask(client, address, cookie)).links
@@ -275,9 +275,11 @@ async def measure_alone(
     return found
 
 
-async def measure_crowd(client: httpx.AsyncClient, cookies: list[str], found: dict[str, list[str]], pages: int) -> None:
+async def measure_crowd(
+    client: httpx.AsyncClient, cookies: list[str], by_route: dict[str, list[str]], pages: int
+) -> None:
     """Prints the times of a crowd: each person reads so many pages."""
-    everything = [address for addresses in found.values() for address in addresses]
+    everything = [address for addresses in by_route.values() for address in addresses]
     answers: list[Answer] = []
     broken: list[str] = []
 

@@ -12,7 +12,7 @@ def fitting(text: str, room: int) -> str:
     """Replaces the first parts of words wider than `room`, such as paths, by `…`, unless `--ids` is given."""
     if output_options().ids or cell_len(text) <= room:
         return text
-    return _WORD.sub(lambda found: _last_parts(found[0], room), text)
+    return _WORD.sub(lambda match: _last_parts(match[0], room), text)
 
 
 def _last_parts(word: str, room: int) -> str:

@@ -46,8 +46,8 @@ class OutputOptions:
     @property
     def of_tables(self) -> list[str]:
         """The given options that only a table takes."""
-        given = {"csv": self.as_csv, "columns": self.columns, "sort": self.sort, "ids": self.ids}
-        return [name for name, value in given.items() if value]
+        options = {"csv": self.as_csv, "columns": self.columns, "sort": self.sort, "ids": self.ids}
+        return [name for name, value in options.items() if value]
 
     @property
     def is_data(self) -> bool:

@@ -195,6 +195,6 @@ def schedule_spec(
     every: str | None, cron: str | None, calendar: str | None, time_zone: str | None, jitter: str
 ) -> ScheduleSpec:
     """Raises `UsageError` unless times are given in one way, `RequestError` if they are invalid."""
-    if sum(given is not None for given in (every, cron, calendar)) != 1:
+    if sum(times is not None for times in (every, cron, calendar)) != 1:
         raise UsageError('say when, in one way: --every 1h, --cron "0 * * * *" or --calendar "mon-fri 06:30"')
     return schedules.schedule_spec(every, cron, calendar, time_zone, jitter, option)

@@ -34,17 +34,17 @@ def stored_help(arguments: Sequence[str], program: str) -> StoredHelp | None:
         is_help = bool(last)
     if any(word.startswith("-") for word in words) or shutil.get_terminal_size().columns < COLUMNS:
         return None
-    known = _known()
+    known = _help_texts()
     text = _longest(known, words) if is_help else known.get(" ".join(words)) if _is_group(known, words) else None
     return None if text is None else StoredHelp(text.replace(f"Usage: {PROGRAM}", f"Usage: {program}", 1), not is_help)
 
 
 def summaries() -> dict[str, str]:
     """The first paragraph of each command's help."""
-    return {name: " ".join(text.split("\n\n")[1].split()) for name, text in _known().items()}
+    return {name: " ".join(text.split("\n\n")[1].split()) for name, text in _help_texts().items()}
 
 
-def _known() -> dict[str, str]:
+def _help_texts() -> dict[str, str]:
     known: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))
     return known
 

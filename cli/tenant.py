@@ -296,7 +296,7 @@ async def _purge(settings: Settings, tenant_id: UUID, name: str, edit: TenantsEd
             schedules=schedules,
             cancelled_runs=cancelled,
             histories=erased.histories,
-            histories_kept=erased.kept,
+            histories_kept=erased.why_others_stay,
         )
         database.record(requester(), name, receipt.model_dump(mode="json"))
     return receipt

@@ -137,14 +137,14 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
             left_out: list[str] = []
             for schedule_id in sorted(ids):
                 try:
-                    schedules.append(await self.one(schedule_id.removeprefix(self._prefix)))
+                    schedules.append(await self.stored(schedule_id.removeprefix(self._prefix)))
                 except UnknownScheduleError:
                     continue  # deleted since it was listed
                 except RequestError as error:
                     left_out.append(str(error))
         return schedules, left_out
 
-    async def one(self, name: str) -> StoredSchedule:
+    async def stored(self, name: str) -> StoredSchedule:
         """Raises `UnknownScheduleError`, and `RequestError` if the schedule is not ours or has an invalid input."""
         async with _refusals():
             return await self._stored(await self._of_name(name))
@@ -179,7 +179,7 @@ class Schedules(WorkflowSchedules[PortfolioInput]):
 
     async def refuse_existing(self, name: str) -> None:
         try:
-            await self.one(name)
+            await self.stored(name)
         except UnknownScheduleError:
             return
         raise RequestError(f"there is a schedule {name!r} already; change that one, or choose another name")

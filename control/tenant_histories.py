@@ -32,10 +32,10 @@ _REFUSALS = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class ErasedHistories(NamedTuple):
-    """`kept`: why other histories stay for the namespace's retention."""
+    """`why_others_stay`: why other histories stay for the namespace's retention."""
 
     histories: int
-    kept: str | None
+    why_others_stay: str | None
 
 
 async def leave_out_of_schedules(client: Client, task_queue: str, tenant_id: UUID, name_of: NameOf) -> list[str]:

@@ -46,9 +46,9 @@ class UrlTarget(Target):
 
     @model_validator(mode="after")
     def _one_url(self) -> "UrlTarget":
-        given = [name for name in ("url", "url_env", "url_file") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of url, url_env, url_file; has {', '.join(given) or 'none'}")
+        sources = [name for name in ("url", "url_env", "url_file") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"needs exactly one of url, url_env, url_file; has {', '.join(sources) or 'none'}")
         return self
 
 

@@ -26,13 +26,13 @@ _LICENCE_CODES = re.compile(
 _LICENCE = r"\b(licen[cs]e[sd]?|licensing|service plans?)\b"
 # Within one clause, and not about a property, permission or scope with such a name.
 _BETWEEN = r"((?!authori|permission|privilege|scope|access|propert|\bcheck\b)[^.!?;'\"]){0,80}"
-_SERVED = r"(set( up)?|onboarded|provisioned|enabled|registered|activated|licen[cs]ed)"
+_SET_UP = r"(set( up)?|onboarded|provisioned|enabled|registered|activated|licen[cs]ed)"
 _LICENCE_MESSAGES = re.compile(
     rf"(\b(not|no|without|lacks?|missing|needs?|requires?|valid|must have)\b|n't\b){_BETWEEN}{_LICENCE}"
     rf"|(?<!property )(?<!parameter ){_LICENCE}{_BETWEEN}(\b(not|required|needed|missing|expired|insufficient)\b|n't\b)"
     rf"|\binsufficient licen[cs]e"
     rf"|\b(tenant|organi[sz]ation|mdm authority)\b{_BETWEEN}"
-    rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SERVED}\b"
+    rf"(\b(is|was) not|(is|was)n't|(not|n't) been)( yet| fully)* {_SET_UP}\b"
     r"|not applicable to target (tenant|domain)|not an azure ad b2c"
 )
 """Parts of messages, in lower case, about a missing licence or a service that is not set up; never shown.

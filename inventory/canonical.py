@@ -251,7 +251,7 @@ class Canonicalizer:
                 result[name] = child
             elif isinstance(child, dict):
                 inner = treatment.within
-                if name in named and isinstance(said := child.get("value"), str) and not is_placeholder(said):
+                if name in named and isinstance(text := child.get("value"), str) and not is_placeholder(text):
                     inner = _joined(inner, _SETTING)
                 result[name] = self._object(child, depth + 1, inner)
             elif isinstance(child, list):

@@ -101,7 +101,7 @@ class Difference(NamedTuple):
         """Without the digits of marks."""
         if self.hidden:
             return self._replace(before=_left_readable(self.before), after=_left_readable(self.after))
-        return self._replace(before=_shown(self.before), after=_shown(self.after))
+        return self._replace(before=_without_marks(self.before), after=_without_marks(self.after))
 
 
 def differences(before: JsonObject, after: JsonObject, form: NormalForm = _PLAIN) -> list[Difference]:
@@ -378,11 +378,11 @@ def _left_readable(value: JsonValue) -> JsonValue:
     return None
 
 
-def _shown(value: JsonValue) -> JsonValue:
+def _without_marks(value: JsonValue) -> JsonValue:
     if is_mark(value):
         return {SENSITIVE_MARK: True}
     if isinstance(value, dict):
-        return {name: _shown(child) for name, child in value.items()}
+        return {name: _without_marks(child) for name, child in value.items()}
     if isinstance(value, list):
-        return [_shown(member) for member in value]
+        return [_without_marks(member) for member in value]
     return value

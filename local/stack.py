@@ -88,8 +88,8 @@ class StackProcess:
         raise PartError(f"the supervisor ended before the stack was up; see {self._state.supervisor_log}")
 
     def _port_options(self) -> list[str]:
-        given = {name: port for name, port in self._ports._asdict().items() if port is not None}
-        return [f"--{name.replace('_', '-')}-port={port}" for name, port in given.items()]
+        ports = {name: port for name, port in self._ports._asdict().items() if port is not None}
+        return [f"--{name.replace('_', '-')}-port={port}" for name, port in ports.items()]
 
     def keep(self) -> None:
         if self._process is not None and self._process.stdin is not None:

@@ -40,7 +40,7 @@ WITH asked AS MATERIALIZED (
 )
 """
 
-_FOUND = text(f"""{_LOCKED}
+_RECORD_FOUND = text(f"""{_LOCKED}
 UPDATE inventory_item AS item
 SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = NULL,
     content_observed_at = coalesce(item.content_observed_at, item.last_seen_at),
@@ -82,8 +82,8 @@ async def some_unlisted(
     """The first `limit` unlisted items, by type key and id."""
     parent_id = func.coalesce(_ITEM.c.meta[PARENT_ID].astext, "").label("parent_id")
     columns = (_ITEM.c.type_key, _ITEM.c.external_id, parent_id, _ITEM.c.graph_id)
-    wanted = select(*columns).where(*_unlisted(run_id, type_keys))
-    first = wanted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
+    unlisted = select(*columns).where(*_unlisted(run_id, type_keys))
+    first = unlisted.order_by(_ITEM.c.type_key, _ITEM.c.external_id).limit(limit)
     return await fetch(session, first, UnlistedItem)
 
 
@@ -100,7 +100,7 @@ def _unlisted(run_id: UUID, type_keys: Sequence[str]) -> tuple[ColumnElement[boo
 
 async def record_found(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:
     """Marks items as seen by the run, which has not read their content."""
-    await session.execute(_FOUND, _named(run_id, items))
+    await session.execute(_RECORD_FOUND, _named(run_id, items))
 
 
 async def mark_found_by_id(session: AsyncSession, run_id: UUID, items: Sequence[UnlistedItem]) -> None:

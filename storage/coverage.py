@@ -53,10 +53,10 @@ async def record_coverage(session: AsyncSession, run_id: UUID, *, cleanly: bool)
 
 async def coverage(session: AsyncSession, type_keys: Iterable[str] | None = None) -> dict[str, Coverage]:
     """Leaves out collections that no completed run has selected."""
-    wanted = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
+    statement = select(*(_COVERAGE.c[name] for name in Coverage.model_fields)).order_by(_COVERAGE.c.type_key)
     if type_keys is not None:
-        wanted = wanted.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
-    return {row.type_key: row for row in await fetch(session, wanted, Coverage)}
+        statement = statement.where(among(_COVERAGE.c.type_key, sorted(type_keys)))
+    return {row.type_key: row for row in await fetch(session, statement, Coverage)}
 
 
 class _TenantCoverage(NamedTuple):
@@ -67,17 +67,17 @@ class _TenantCoverage(NamedTuple):
 async def coverage_of_tenants(session: AsyncSession, tenant_ids: Sequence[UUID]) -> dict[UUID, dict[str, Coverage]]:
     """Empty for a tenant that was never read, or that the session does not see."""
     fields = [_COVERAGE.c[name].label(f"collection.{name}") for name in Coverage.model_fields]
-    wanted = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
+    statement = select(_COVERAGE.c.tenant_id, *fields).where(among(_COVERAGE.c.tenant_id, tenant_ids))
     found: dict[UUID, dict[str, Coverage]] = {tenant_id: {} for tenant_id in tenant_ids}
-    for row in await fetch(session, wanted.order_by(_COVERAGE.c.type_key), _TenantCoverage):
+    for row in await fetch(session, statement.order_by(_COVERAGE.c.type_key), _TenantCoverage):
         found[row.tenant_id][row.collection.type_key] = row.collection
     return found
 
 
 async def listed_once(session: AsyncSession) -> frozenset[str]:
     """Collections that any run has listed to their end."""
-    wanted = select(_COVERAGE.c.type_key).where(_COVERAGE.c.first_listed_at.is_not(None))
-    return frozenset((await session.execute(wanted)).scalars())
+    statement = select(_COVERAGE.c.type_key).where(_COVERAGE.c.first_listed_at.is_not(None))
+    return frozenset((await session.execute(statement)).scalars())
 
 
 async def is_read(session: AsyncSession) -> bool:

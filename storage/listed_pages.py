@@ -118,16 +118,16 @@ async def mark_merged(session: AsyncSession, run_id: UUID, fetch_tokens: Sequenc
     await session.execute(_MERGED, {"of_run": run_id, "of_waves": list(fetch_tokens)})
 
 
-async def seen(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
+async def listing_progress(session: AsyncSession, run_id: UUID) -> ListingProgress | None:
     """The listings that the run's pages prove; None if release 0.3.0 began the run."""
     pages: dict[str, list[PageLinks]] = defaultdict(list)
     refusals: list[tuple[str, UUID]] = []
     of_tenant: set[str] = set()
     first: set[tuple[str, UUID]] = set()
-    wanted = select(*_PAGE.c["type_key", "position", "opens", "error_code", "is_merged"]).where(
+    statement = select(*_PAGE.c["type_key", "position", "opens", "error_code", "is_merged"]).where(
         _PAGE.c.run_id == run_id
     )
-    for row in await session.execute(wanted):
+    for row in await session.execute(statement):
         if row.error_code is not None:
             refusals.append((row.type_key, row.position))
             if row.error_code in OF_TENANT_CODES:

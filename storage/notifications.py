@@ -105,10 +105,10 @@ async def note(session: AsyncSession, source_id: UUID, run_id: UUID | None, even
 
 async def active_snoozes(session: AsyncSession) -> list[NotificationSnooze]:
     now = func.clock_timestamp()
-    wanted = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
+    statement = select(*_SNOOZE.c["kind", "type_key", "external_id"]).where(
         _SNOOZE.c.until > now, _SNOOZE.c.ended_at.is_(None)
     )
-    return await fetch(session, wanted, NotificationSnooze)
+    return await fetch(session, statement, NotificationSnooze)
 
 
 async def pending_targets(session: AsyncSession) -> list[str]:

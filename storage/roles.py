@@ -42,7 +42,7 @@ DO $$ BEGIN
 END $$
 """
 
-_FOUND = text(f"""
+_LOGIN_STATE = text(f"""
 SELECT quote_ident(session_user) AS login, quote_ident(current_database()) AS database,
     quote_ident(current_schema()) AS schema,
     has_database_privilege(coalesce(owner.oid, me.oid), current_database(), 'CREATE')
@@ -82,7 +82,7 @@ def settle(connection: Connection) -> SetUp:
 
     The connection then works as the tables' owner. Raises `StorageNotReadyError`.
     """
-    state = connection.execute(_FOUND).one()
+    state = connection.execute(_LOGIN_STATE).one()
     if state.owner is not None and not state.may_be_owner:
         raise StorageNotReadyError(
             f"the tables belong to {state.owner}, and only their owner upgrades them: run this with {state.owner}"

@@ -20,8 +20,7 @@ from storage.confirmations import count_unlisted
 from storage.coverage import record_coverage
 from storage.details import settle
 from storage.errors import DatabaseClockError
-from storage.listed_pages import forget_pages
-from storage.listed_pages import seen as seen_pages
+from storage.listed_pages import forget_pages, listing_progress
 from storage.models.base import table
 from storage.models.runs import SyncRun, Tenant
 from storage.rows import fetch
@@ -392,7 +391,7 @@ async def _proven(
 ) -> Claims:
     """Believes runs of earlier releases, which recorded no pages."""
     claims = Claims(ending.status, list(ending.error_codes), ending.collections)
-    pages = await seen_pages(session, run_id)
+    pages = await listing_progress(session, run_id)
     if pages is None:
         return claims
     complete = {key for key, result in ending.collections.items() if result.outcome is Outcome.COMPLETE}

@@ -43,5 +43,5 @@ async def stale_items(
     session: AsyncSession, type_keys: Sequence[str] | None = None, left_out: Sequence[str] = ()
 ) -> list[StoredStaleItem]:
     """Present items, by collection and name."""
-    wanted = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
-    return await fetch(session, _STALE, StoredStaleItem, wanted)
+    parameters = {"type_keys": None if type_keys is None else list(type_keys), "left_out": list(left_out)}
+    return await fetch(session, _STALE, StoredStaleItem, parameters)

@@ -81,8 +81,8 @@ class LookResult(NamedTuple):
 
 async def begin_look(session: AsyncSession) -> LookStart:
     at = await database_time(session)
-    wanted = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
-    positions = {row.type_key: row for row in await fetch(session, wanted, LogPosition)}
+    statement = select(*_POSITION.c["type_key", "tried_at", "read_at", "handled", "error_code"])
+    positions = {row.type_key: row for row in await fetch(session, statement, LogPosition)}
     return LookStart(at, await listed_once(session), positions)
 
 

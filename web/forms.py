@@ -41,10 +41,10 @@ class TypedTextError(UserError):
 
 def typed(text: str, label: str) -> str | None:
     """The trimmed text of a form's field; None if it is empty. Raises `TypedTextError`."""
-    wanted = text.strip()
-    if (problem := problem_with(wanted)) is not None:
+    trimmed = text.strip()
+    if (problem := problem_with(trimmed)) is not None:
         raise TypedTextError(f"{label}: {problem}")
-    return wanted or None
+    return trimmed or None
 
 
 def _reason(reason: Annotated[str, Form(description="Why; kept in the records.")] = "") -> str | None:

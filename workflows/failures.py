@@ -25,9 +25,9 @@ def error_code_of(error: BaseException) -> ErrorCode:
     if isinstance(cause, TemporalTimeoutError) and isinstance(error, ActivityError):
         inner = cause.cause
         if isinstance(inner, ApplicationError):
-            return _known(inner.type)
+            return _error_code(inner.type)
         return ErrorCode.GRAPH_UNAVAILABLE if error.activity_type in _READ_GRAPH else ErrorCode.STORAGE_UNAVAILABLE
-    return _known(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
+    return _error_code(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:
@@ -39,5 +39,5 @@ def context_of(error: BaseException) -> dict[str, ContextValue]:
     return {str(name): value for name, value in details.items() if isinstance(value, str | int)}
 
 
-def _known(code: str | None) -> ErrorCode:
+def _error_code(code: str | None) -> ErrorCode:
     return ErrorCode(code) if code in set(ErrorCode) else ErrorCode.UNEXPECTED_ERROR

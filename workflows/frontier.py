@@ -131,13 +131,13 @@ class Frontier(WaveQueue, CollectionResults):
             self.paused[family] = max(now + delay, self.paused.get(family, now))
         waited = now + delay - (cursor.first_failed_at or now)
         failed = cursor.failed(failure)
-        known = self._known(cursor.type_key, failure.code, in_details=cursor.detailing)
+        known = self._known_failure(cursor.type_key, failure.code, in_details=cursor.detailing)
         if failure.retryable and failed.may_retry(self.policy, known, waited):
             self.cursors.append(failed.retried(now, now + delay))
         else:
             self._give_up(cursor, failure.code, {**failure.context, "attempts": failed.attempts})
 
-    def _known(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
+    def _known_failure(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
         planned = self.plan.get(type_key)
         known = None if planned is None else planned.known_failure
         return known if known is not None and (known.code, known.in_details) == (code, in_details) else None
@@ -149,7 +149,7 @@ class Frontier(WaveQueue, CollectionResults):
             self.plan[cursor.type_key] = planned.model_copy(update={"known_failure": None})
 
     def _count_failing_runs(self, type_key: str, code: ErrorCode, *, in_details: bool) -> None:
-        known = self._known(type_key, code, in_details=in_details)
+        known = self._known_failure(type_key, code, in_details=in_details)
         if known is not None:
             self.results[type_key].context["failing_runs"] = known.runs + 1
 

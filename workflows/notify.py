@@ -86,8 +86,8 @@ class NotificationLookWorkflow:
             **policies.SWEEP,
         )
         for tenant in look.tenants:
-            given = NotifyInput(tenant_id=tenant.tenant_id, run_ids=tenant.run_ids, expiring=tenant.expiring)
-            await start_notify(given, "look")
+            notify_input = NotifyInput(tenant_id=tenant.tenant_id, run_ids=tenant.run_ids, expiring=tenant.expiring)
+            await start_notify(notify_input, "look")
         return NotificationLookResult(tenants=len(look.tenants))
 
 

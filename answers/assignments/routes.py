@@ -157,7 +157,7 @@ async def all_assignment_records(
 async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: Item = "", tag: Tag = "") -> Response:
     chosen = [type_key] if type_key else None
 
-    async def found() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
+    async def assignments() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
         for tenant in by_name(each.tenants, tag):
             async with each.session_of(tenant.id) as session:
                 with suppress(NothingAssignableError, NeverReadError):
@@ -165,7 +165,7 @@ async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: It
                     async for record in records:
                         yield record
 
-    return await whole_csv_file("assignments", ItemAssignment, found())
+    return await whole_csv_file("assignments", ItemAssignment, assignments())
 
 
 def _nothing_known(tenant_id: UUID) -> CannotSayRecord:
@@ -183,16 +183,16 @@ async def assignment_records(
     limit: Limit = 100,
 ) -> list[ItemAssignment | CannotSayRecord]:
     """Assignments of so many items, by collection and name; at the end the unknown ones."""
-    found = await _assignments(scope, type_key, item.strip(), after, limit)
-    say_next(response, request, _text(found.goes_on))
-    return [*found.assignments, *found.cannot_say]
+    assignments = await _assignments(scope, type_key, item.strip(), after, limit)
+    say_next(response, request, _text(assignments.goes_on))
+    return [*assignments.assignments, *assignments.cannot_say]
 
 
 @router.get("/tenants/{tenant_id}/assignments.csv", include_in_schema=False)
 async def assignments_csv(scope: OneTenant, type_key: TypeKey = "", item: Item = "") -> Response:
     chosen = [type_key] if type_key else None
-    found = answer.assignments(scope.session, scope.tenant.id, item.strip() or None, chosen)
-    return await whole_csv_file(f"assignments-{scope.tenant.name}", ItemAssignment, found)
+    assignments = answer.assignments(scope.session, scope.tenant.id, item.strip() or None, chosen)
+    return await whole_csv_file(f"assignments-{scope.tenant.name}", ItemAssignment, assignments)
 
 
 async def _assignments(scope: TenantScope, type_key: str, item: str, after: str, limit: int) -> AssignmentPage:

@@ -112,7 +112,7 @@ def _place(record: DependencyRecord) -> tuple[bool, int, tuple[str, str, str]]:
 async def item_record(session: AsyncSession, tenant: TenantCoverage, item: ItemKey) -> ObjectRecord:
     """Also for an item that was never seen."""
     type_key, external_id = item
-    known = await queries.seen(session, item)
+    known = await queries.known_object(session, item)
     if known is not None:
         return tenant.item(known, external_id)
     return tenant.never_seen(type_key, external_id)
@@ -217,9 +217,9 @@ def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, 
 def _open_after_dangling(
     tenant: TenantCoverage, unread_targets: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
 ) -> list[CannotSayRecord]:
-    wanted = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
-    sources = tenant.unread(wanted & _referring())
-    return [*tenant.unread_targets(unread_targets), *sources, *tenant.old(wanted - _referring()), *tenant.unreadable()]
+    keys = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
+    sources = tenant.unread(keys & _referring())
+    return [*tenant.unread_targets(unread_targets), *sources, *tenant.old(keys - _referring()), *tenant.unreadable()]
 
 
 async def unassigned(

@@ -133,7 +133,7 @@ _BY_NAME = "ORDER BY r.tenant_id, r.type_key, name.name_key, r.external_id"
 
 _NAMED = "unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)"
 
-_SEEN = text(f"""
+_KNOWN_OBJECT = text(f"""
 SELECT r.type_key, item.display_name, item.meta, item.last_seen_at, item.details_read_at,
     item.found_by_id_run_id = item.last_seen_run_id AS found_by_id,
     item_gone.evidence AS absence_evidence, item_gone.confidence AS absence_confidence
@@ -283,9 +283,9 @@ WHERE item.absent_from IS NULL
 _AUDIENCES = [ALL_DEVICES, ALL_USERS]
 
 
-async def seen(session: AsyncSession, item: ItemKey) -> KnownObject | None:
+async def known_object(session: AsyncSession, item: ItemKey) -> KnownObject | None:
     """None if no run has seen the item."""
-    return await fetch_one(session, _SEEN, KnownObject, {"type_key": item[0], "external_id": item[1]})
+    return await fetch_one(session, _KNOWN_OBJECT, KnownObject, {"type_key": item[0], "external_id": item[1]})
 
 
 async def of_items(session: AsyncSession, items: Sequence[ItemKey], most: int) -> list[Edge]:

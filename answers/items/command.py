@@ -180,8 +180,8 @@ def missing(
 
 
 def _refuse_place(after: str | None, selection: str | None, chosen: CommandTenants) -> None:
-    for option, given in (("--after", after), ("--selection", selection)):
-        if given is not None and chosen.are_many:
+    for option, value in (("--after", after), ("--selection", selection)):
+        if value is not None and chosen.are_many:
             raise UsageError(f"{option} is about one tenant: give it with TENANT")
 
 
@@ -290,7 +290,9 @@ _NOT_READ_COLUMNS = (
     Column("collection", "type_key"),
     Column("items", "items", shape=Shape.NUMBER, is_kept=True),
     Column("why", "reason"),
-    Column("last read", "listed_at", lambda found: "never" if found.listed_at is None else output.ago(found.listed_at)),
+    Column(
+        "last read", "listed_at", lambda unread: "never" if unread.listed_at is None else output.ago(unread.listed_at)
+    ),
 )
 
 

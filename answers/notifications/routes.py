@@ -105,8 +105,8 @@ def _named(placed: PlacedNotification) -> str:
 async def _records(
     request: Request, response: Response, session: AsyncSession, limit: int, state: str, after: NotificationPlace | None
 ) -> Sequence[NotificationRecord]:
-    wanted = NotificationState(state) if state else None
-    found = await notifications(session, limit + 1, wanted, after)
+    chosen_state = NotificationState(state) if state else None
+    found = await notifications(session, limit + 1, chosen_state, after)
     say_next(response, request, _named(found[limit - 1]) if found[limit:] else None)
     return [placed.record for placed in found[:limit]]
 

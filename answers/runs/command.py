@@ -232,7 +232,7 @@ async def _failed_with(handle: Handle) -> ErrorCode | None:
 
 
 async def _live(record: RunRecord, task_queue: str) -> RunRecord:
-    live = await _told(record, task_queue)
+    live = await _progress_of(record, task_queue)
     if isinstance(live, str):
         output.stderr.print(f"{live}: the counts are those of merged items so far", style="dim")
         return record
@@ -240,7 +240,7 @@ async def _live(record: RunRecord, task_queue: str) -> RunRecord:
     return answer.live_record(record, live.counts, live.collections)
 
 
-async def _told(record: RunRecord, task_queue: str) -> SyncProgress | str:
+async def _progress_of(record: RunRecord, task_queue: str) -> SyncProgress | str:
     until = asyncio.get_running_loop().time() + ANSWER_SECONDS
     try:
         async with asyncio.timeout_at(until):

@@ -161,7 +161,7 @@ async def portfolio_run_page(
 ) -> HTMLResponse:
     run = await _record_of(each.portfolio, each.tenants, site, portfolio_run_id)
     may_cancel = not run.status.ended and person.may(Role.OPERATOR)
-    shown = _shown(request, site, each.tenants, run, part)
+    shown = _values_of(request, site, each.tenants, run, part)
     return page(request, "runs/portfolio_run.html", may_cancel=may_cancel, **shown)
 
 
@@ -176,7 +176,7 @@ async def _live_part(
 
     key = (portfolio_run_id, None if visible is None else frozenset(visible))
     run = await site.portfolio_looks.look(key, find, within=LOOK_SECONDS)
-    html = fragment(request, "runs/portfolio_progress.html", **_shown(request, site, tenants, run, part))
+    html = fragment(request, "runs/portfolio_progress.html", **_values_of(request, site, tenants, run, part))
     return LivePart(html, run.status.ended)
 
 
@@ -194,7 +194,7 @@ async def live_portfolio_run(
         yield event
 
 
-def _shown(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
+def _values_of(request: Request, site: Site, tenants: Tenants, run: PortfolioRecord, part: ShownPart) -> dict[str, Any]:
     names = tenants.names()
 
     def place(outcome: TenantOutcomeRecord) -> tuple[str, ...]:

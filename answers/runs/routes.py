@@ -90,13 +90,13 @@ MayHaveUnrecorded = Annotated[bool, Depends(_may_have_unrecorded)]
 
 
 async def _unrecorded(tenants: Visible, site: TheSite, is_wanted: MayHaveUnrecorded) -> UnrecordedRuns:
-    found = await site.queued_runs.look(PAGE) if is_wanted else ()
-    return UnrecordedRuns([run for run in found or () if tenants.get(run.tenant_id)], found is not None)
+    queued = await site.queued_runs.look(PAGE) if is_wanted else ()
+    return UnrecordedRuns([run for run in queued or () if tenants.get(run.tenant_id)], queued is not None)
 
 
 async def _unrecorded_of(tenant: Named, site: TheSite, is_wanted: MayHaveUnrecorded) -> UnrecordedRuns:
-    found = await site.queued_runs.look(PAGE, tenant.id) if is_wanted else ()
-    return UnrecordedRuns(found or (), found is not None)
+    queued = await site.queued_runs.look(PAGE, tenant.id) if is_wanted else ()
+    return UnrecordedRuns(queued or (), queued is not None)
 
 
 class RunList(NamedTuple):
@@ -109,9 +109,9 @@ class RunList(NamedTuple):
     async def part(self, limit: int) -> tuple[list[RunRecord], str | None]:
         """Up to `limit` recorded runs with the queued ones, and the next page's place."""
         status, kind, after = self.run_filter
-        found = await recent_runs(self.session, limit + 1, after, status, kind)
-        recorded, queued = found[:limit], self.unrecorded.runs
-        goes_on = str(recorded[-1].run_id) if found[limit:] else None
+        records = await recent_runs(self.session, limit + 1, after, status, kind)
+        recorded, queued = records[:limit], self.unrecorded.runs
+        goes_on = str(recorded[-1].run_id) if records[limit:] else None
         return newest_runs(recorded, queued, len(recorded) + len(queued)), goes_on
 
 
@@ -212,7 +212,7 @@ async def _csv(listed: RunList, limit: int) -> Response:
 
 @router.get("/tenants/{tenant_id}/runs/{run_id}", response_class=HTMLResponse, include_in_schema=False)
 async def run_page(request: Request, tenant: Named, run_id: UUID, site: TheSite) -> HTMLResponse:
-    return page(request, "runs/run.html", **_shown(site, tenant, await site.live_runs.look(tenant.id, run_id)))
+    return page(request, "runs/run.html", **_values_of(site, tenant, await site.live_runs.look(tenant.id, run_id)))
 
 
 @router.get("/api/tenants/{tenant_id}/runs/{run_id}")
@@ -221,10 +221,10 @@ async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecor
     return (await site.live_runs.look(tenant.id, run_id)).record
 
 
-def _shown(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any]:
+def _values_of(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any]:
     run = live.record
     collections = sorted(
-        run.collections.items(), key=lambda found: (found[0] in live.reading, ORDER.index(found[1].outcome), found[0])
+        run.collections.items(), key=lambda entry: (entry[0] in live.reading, ORDER.index(entry[1].outcome), entry[0])
     )
     return {
         "tenant": tenant,
@@ -252,7 +252,7 @@ async def live_run(
     request: Request, tenant: Named, first: Annotated[LiveRun, Depends(_first_look)], site: TheSite
 ) -> AsyncIterator[ServerSentEvent]:
     def part(live: LiveRun) -> LivePart:
-        html = fragment(request, "runs/progress.html", **_shown(site, tenant, live))
+        html = fragment(request, "runs/progress.html", **_values_of(site, tenant, live))
         return LivePart(html, live.record.status.ended)
 
     async def look() -> LivePart:
@@ -306,8 +306,8 @@ async def start(
     action = Action.DEEP_READ_REQUESTED if deep else Action.SYNC_REQUESTED
 
     async def request(client: Client) -> StartedRun:
-        wanted = SyncRequest(tenant_id=tenant.id, selection=selection, deep=deep)
-        return await start_sync(client, site.settings.temporal_task_queue, wanted, tenant.name)
+        sync_request = SyncRequest(tenant_id=tenant.id, selection=selection, deep=deep)
+        return await start_sync(client, site.settings.temporal_task_queue, sync_request, tenant.name)
 
     started = await carry_out(site, Act(person, action, name, once, reason, tenant.id), request)
     if started is None:

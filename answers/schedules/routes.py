@@ -76,7 +76,7 @@ class ScheduleView:
         covered = chosen.resolve(self._configured.tags())
         return rights(chosen, covered, {tenant.id for tenant in self._visible}, sees_all=self.sees_all)
 
-    def shown(self, stored: StoredSchedule) -> ShownSchedule | None:
+    def visible(self, stored: StoredSchedule) -> ShownSchedule | None:
         """None if the person may not see it."""
         allowed = self.rights(stored.input.chosen)
         return ShownSchedule(stored.record, allowed.may_change) if allowed.may_see else None
@@ -96,7 +96,7 @@ async def schedules_page(request: Request, view: View, site: TheSite) -> HTMLRes
             stored, left_out = await view.schedules(client).all()
     except UnavailableError as error:
         silence = str(error)
-    shown = [schedule for kept in stored if (schedule := view.shown(kept)) is not None]
+    shown = [schedule for found in stored if (schedule := view.visible(found)) is not None]
     return page(
         request, "schedules/schedules.html", schedules=shown, left_out=left_out, trouble=trouble, silence=silence
     )
@@ -107,7 +107,7 @@ async def schedule_records(view: View, site: TheSite) -> Sequence[ScheduleRecord
     """The schedules, by name."""
     async with site.temporal.answering() as client:
         stored, _ = await view.schedules(client).all()
-    return [schedule.record for kept in stored if (schedule := view.shown(kept)) is not None]
+    return [schedule.record for found in stored if (schedule := view.visible(found)) is not None]
 
 
 @router.get("/schedules.csv", include_in_schema=False)
@@ -125,7 +125,7 @@ async def schedule_form(
     name: Annotated[str, Query(max_length=100, description="The schedule to change; none makes a new one.")] = "",
 ) -> HTMLResponse:
     stored = await _stored(site, view, name, PAGE_WAITS_SECONDS) if name else None
-    schedule = None if stored is None else view.shown(stored)
+    schedule = None if stored is None else view.visible(stored)
     return page(
         request,
         "schedules/edit.html",
@@ -153,7 +153,7 @@ async def _stored(
 ) -> StoredSchedule:
     async with site.temporal.answering(seconds) as client:
         try:
-            stored = await view.schedules(client).one(valid_name(name))
+            stored = await view.schedules(client).stored(valid_name(name))
         except UnknownScheduleError:
             raise NoSuchPageError(f"there is no schedule {name!r}") from None
     allowed = view.rights(stored.input.chosen)
@@ -216,9 +216,9 @@ async def save(
     if not is_new:
         await _stored(site, view, name, to_change=True)
     times = {"every": every.strip(), "calendar": calendar.strip(), "cron": cron.strip()}
-    given = {field: times[field] if field == how else None for field in times}
+    chosen_times = {field: times[field] if field == how else None for field in times}
     zone = time_zone.strip() or None
-    spec = schedule_spec(given["every"], given["cron"], given["calendar"], zone, jitter, label)
+    spec = schedule_spec(chosen_times["every"], chosen_times["cron"], chosen_times["calendar"], zone, jitter, label)
     if at_once != "" and not 1 <= at_once <= TENANTS_AT_ONCE:
         raise NotTheirsError(f"tenants at a time: write a number from 1 to {TENANTS_AT_ONCE}")
     portfolio_input = PortfolioInput(

@@ -44,7 +44,7 @@ from inventory.plurals import counted
 from inventory.records import ItemRecord
 from tenants_source import configured_tenants_of
 
-FOUND = 100
+MOST_ITEMS = 100
 
 NAMED = 3
 
@@ -73,7 +73,7 @@ def search(
     kind: KindOption = None,
     state: StateOption = None,
     setting: SettingOption = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="How many items at most.")] = FOUND,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=MOST, help="How many items at most.")] = MOST_ITEMS,
 ) -> None:
     """Items by name over all tenants, or those that --tenant and --tag name; in upper or lower case.
 

@@ -93,7 +93,7 @@ def _with_names(keys: str) -> str:
     ) AS named"""
 
 
-def _found(has: frozenset[str]) -> str:
+def _fitting_items(has: frozenset[str]) -> str:
     """Selects fitting items, from the smallest table that the filters allow.
 
     Row-level security keeps LIKE out of index conditions, so names have a table of their own.
@@ -144,7 +144,7 @@ _ITEM_WITH_BASIS = f"""{ITEM_OF_KEY}
 def _statement(has: frozenset[str]) -> TextClause:
     seen_condition = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     return text(f"""
-    SELECT {COVERED_ITEM_COLUMNS} FROM ({_found(has)}) AS found {_ITEM_WITH_BASIS} {seen_condition}
+    SELECT {COVERED_ITEM_COLUMNS} FROM ({_fitting_items(has)}) AS found {_ITEM_WITH_BASIS} {seen_condition}
     ORDER BY of_tenant, of_type, of_name, of_id
     """)
 
@@ -169,7 +169,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
     SELECT {COVERED_ITEM_COLUMNS}, items
     FROM (
         SELECT of_tenant, of_type, (array_agg(of_id))[1] AS of_id, count(*) AS items
-        FROM ({_found(has)} LIMIT :most) AS found {ITEM_OF_KEY}
+        FROM ({_fitting_items(has)} LIMIT :most) AS found {ITEM_OF_KEY}
         LEFT JOIN collection_coverage AS covering ON (covering.tenant_id, covering.type_key) = (of_tenant, of_type)
         GROUP BY {_ALIKE}
     ) AS alike {_ITEM_WITH_BASIS}
@@ -316,7 +316,7 @@ async def readings(
 
 
 # Each step looks up the next name in the index: few names are in many rows.
-_KNOWN = text("""
+_KNOWN_SETTINGS = text("""
 WITH RECURSIVE known AS (
     (SELECT setting FROM collection_setting ORDER BY setting LIMIT 1)
     UNION ALL
@@ -359,7 +359,7 @@ async def is_known(session: AsyncSession, setting: str) -> bool:
 
 async def known_settings(session: AsyncSession) -> list[str]:
     """Sorted names of settings that items set, or once did."""
-    return list((await session.execute(_KNOWN)).scalars())
+    return list((await session.execute(_KNOWN_SETTINGS)).scalars())
 
 
 async def catalogs(session: AsyncSession) -> list[UUID]:

@@ -124,8 +124,8 @@ async def settings_page(
             tenants = await _settings(scope, setting, value, tag)
         except CHOICE_ERRORS as error:
             problem = str(error)
-    wanted = [tenant for tenant in tenants if state in ("", tenant.state)]
-    following = _after_tenant(wanted, after)
+    in_state = [tenant for tenant in tenants if state in ("", tenant.state)]
+    following = _after_tenant(in_state, after)
     read = [tenant.read_from for tenant in tenants if tenant.read_from is not None]
     chosen = _tenant_ids(scope, tag)
     return page(
@@ -182,8 +182,8 @@ async def settings_csv(
 async def _settings(scope: PortfolioScope, setting: str, value: str, tag: str) -> list[TenantSetting]:
     if not setting.strip():
         raise SettingTextError("say which setting")
-    wanted = SettingCondition(setting.strip(), value.strip() or None)
-    found = await answer.tenant_settings(scope.session, wanted, _tenant_ids(scope, tag))
+    condition = SettingCondition(setting.strip(), value.strip() or None)
+    found = await answer.tenant_settings(scope.session, condition, _tenant_ids(scope, tag))
     names, order = scope.tenants.names(), list(SettingState)
     return sorted(found, key=lambda tenant: (order.index(tenant.state), names[tenant.tenant_id].casefold()))
 

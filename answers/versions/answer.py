@@ -102,7 +102,7 @@ async def readable(session: AsyncSession, type_key: str, document: bytes) -> lis
 
 async def show(session: AsyncSession, type_key: str, external_id: str, number: int | None) -> tuple[ShownRecord, bytes]:
     """A version (default: current) and its canonical JSON. Raises `UnknownVersionError`."""
-    version, document = await _kept(session, await versions.history(session, type_key, external_id), number)
+    version, document = await _stored_version(session, await versions.history(session, type_key, external_id), number)
     item = await queries.item(session, type_key, external_id)
     if item is None:
         raise UnknownVersionError(f"{type_key} {external_id} is not in this tenant's inventory any more")
@@ -124,10 +124,10 @@ async def compare(
     Raises `UnknownVersionError`.
     """
     history = await versions.history(session, type_key, external_id)
-    after, document_after = await _kept(session, history, newer)
+    after, document_after = await _stored_version(session, history, newer)
     if older is None and after.version == 1:
         return None
-    before, document_before = await _kept(session, history, after.version - 1 if older is None else older)
+    before, document_before = await _stored_version(session, history, after.version - 1 if older is None else older)
     is_sorted = await documents.sorted_versions(session, type_key, external_id, [before.version, after.version])
     old, new = (before, document_before), (after, document_after)
     is_backwards = before.version > after.version
@@ -163,7 +163,7 @@ def with_all_digits(difference: DifferenceRecord) -> bytes:
     return orjson.dumps(plain, default=str)
 
 
-async def _kept(
+async def _stored_version(
     session: AsyncSession, records: Sequence[VersionRecord], number: int | None
 ) -> tuple[VersionRecord, bytes]:
     """The current version by default. Raises `UnknownVersionError`."""

@@ -55,8 +55,8 @@ def kind_of_one(type_key: str, kind: str) -> str:
 @cache
 def singular(title: str) -> str:
     """Makes `User flow for guests` of `User flows for guests`."""
-    found = _HEAD.match(title)
-    head = title if found is None else found[0]
+    match = _HEAD.match(title)
+    head = title if match is None else match[0]
     last = head.split(" ")[-1]
     if last.endswith("ies"):
         word = f"{last[:-3]}y"
@@ -68,5 +68,5 @@ def singular(title: str) -> str:
 
 
 def _short(external_id: str) -> str:
-    shown = _GUID.sub(lambda found: f"{found[0][:SHORT_ID]}…", external_id)
+    shown = _GUID.sub(lambda match: f"{match[0][:SHORT_ID]}…", external_id)
     return shown if len(shown) <= MOST_OF_AN_ID else f"{shown[:MOST_OF_AN_ID]}…"

@@ -231,10 +231,10 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def title_rule(self) -> TitleRule:
-        given = self.titled_from
+        source = self.titled_from
         return TitleRule(
             tuple(TitlePart(part, part in self.meta) for part in self.titled_by),
-            None if given is None else TitleSource(given.type_key, given.path),
+            None if source is None else TitleSource(source.type_key, source.path),
         )
 
     @property

@@ -54,14 +54,14 @@ class _Parser:
         return left
 
     def _both(self) -> Predicate:
-        left = self._one()
+        left = self._term()
         while self._accept("and"):
-            left = _and(left, self._one())
+            left = _and(left, self._term())
         return left
 
-    def _one(self) -> Predicate:
+    def _term(self) -> Predicate:
         if self._accept("not"):
-            inner = self._one()
+            inner = self._term()
             return lambda document: not inner(document)
         if self._accept("("):
             inner = self._either()
@@ -76,8 +76,8 @@ class _Parser:
         first = self._next()
         if name == "isof":
             self._expect(")")
-            wanted = f"#{first.strip(chr(39))}"
-            return lambda document: document.get("@odata.type", self._declared_type) == wanted
+            operand = f"#{first.strip(chr(39))}"
+            return lambda document: document.get("@odata.type", self._declared_type) == operand
         self._expect(",")
         text = str(_literal(self._next())).lower()
         self._expect(")")
@@ -94,8 +94,8 @@ class _Parser:
             return self._order(path, sign)
         if sign not in {"eq", "ne"}:
             raise FilterError(f"Unsupported operator '{sign}'.")
-        wanted = _literal(self._next())
-        return lambda document: (_property(document, path) == wanted) is (sign == "eq")
+        operand = _literal(self._next())
+        return lambda document: (_property(document, path) == operand) is (sign == "eq")
 
     def _order(self, path: str, sign: str) -> Predicate:
         try:

@@ -189,8 +189,8 @@ class _Reading:
     def _filtered(self, items: list[Item]) -> list[Item]:
         if self.query.filter is None:
             return items
-        wanted = parse(self.query.filter, self.endpoint.odata_type)
-        return [item for item in items if isinstance(item.document, dict) and wanted(item.document)]
+        fits = parse(self.query.filter, self.endpoint.odata_type)
+        return [item for item in items if isinstance(item.document, dict) and fits(item.document)]
 
     def _page_body(self, path: str, values: list[Any], page: Page, total: int) -> Document:
         body: Document = {"@odata.context": self._context(path)}

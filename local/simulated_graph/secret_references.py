@@ -16,7 +16,7 @@ def reissued(body: bytes, reading: int) -> bytes:
     # In bytes, since hostile content may be no JSON; most bodies have no secret.
     if reading == 0 or not any(mark in body for mark in _MARKS):
         return body
-    return _REFERENCES.sub(lambda found: _reissued(found, reading), body)
+    return _REFERENCES.sub(lambda match: _reissued(match, reading), body)
 
 
 def _reissued(match: re.Match[bytes], reading: int) -> bytes:

@@ -161,8 +161,8 @@ class TokenService:
     def refusal(self, request: GraphRequest, reason: TokenError) -> Answer:
         challenge = _CHALLENGE.format(authority=self._base_url)
         if isinstance(reason, ClaimsChallengeError):
-            wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}
-            claims = base64.b64encode(orjson.dumps(wanted)).decode()
+            requested = {"access_token": {"nbf": {"essential": True, "value": str(int(time.time()))}}}
+            claims = base64.b64encode(orjson.dumps(requested)).decode()
             challenge = f'{challenge}, error="insufficient_claims", claims="{claims}"'
         return error(request, 401, "InvalidAuthenticationToken", str(reason), {"WWW-Authenticate": challenge})
 

@@ -24,7 +24,7 @@ def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
     """The statement in `{name}.sql`, with its parts filled in and without comments."""
     lines = (folder / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     written = "\n".join(line for line in lines if not line.lstrip().startswith("--")).removesuffix(";")
-    return re.sub(r"(?<!:):(\w+)", lambda found: parts.get(found[1], found[0]), written)
+    return re.sub(r"(?<!:):(\w+)", lambda match: parts.get(match[1], match[0]), written)
 
 
 def statement(name: str, folder: Path = FOLDER, **parts: str) -> TextClause:

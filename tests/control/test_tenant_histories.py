@@ -45,8 +45,8 @@ async def test_a_schedule_that_cannot_be_changed_keeps_no_other(temporal: Embedd
     with pytest.raises(RequestError, match=f"still in schedule a: catch-up: 400d .* tenant remove {CONTOSO} --purge"):
         await leave_out_of_schedules(client, queue, CONTOSO, str)
     rest = TenantChoice(tenant_ids=(FABRIKAM,))
-    assert (await schedules.one("a")).input.chosen == both
-    assert (await schedules.one("b")).input.chosen == rest
+    assert (await schedules.stored("a")).input.chosen == both
+    assert (await schedules.stored("b")).input.chosen == rest
     stored = await watch.stored()
     assert stored is not None
     assert stored.chosen == rest

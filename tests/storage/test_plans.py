@@ -376,7 +376,7 @@ async def test_references_of_an_item_are_read_by_index(filled: Database, explain
     some = observation(7)
     item = (some.type_key, some.external_id)
     async with filled.tenant(MINE, read_only=True) as session:
-        assert await dependencies.seen(session, item)
+        assert await dependencies.known_object(session, item)
         assert await dependencies.of_items(session, [item] * 3, 10)
         assert await dependencies.to_items(session, [("groups", "7"), ("roleScopeTags", "0")], 10)
         assert [record async for record in dependencies.not_there(session, [MINE], None)]

@@ -254,7 +254,7 @@ def _line(module: str | None, models: dict[str, Any]) -> Iterator[str]:
 
 
 def _sdk_name(module: str, model: dict[str, Any]) -> str:
-    camel = [re.sub(r"_(.)", lambda found: found[1].upper(), part) for part in module.split(".")[1:-1]]
+    camel = [re.sub(r"_(.)", lambda match: match[1].upper(), part) for part in module.split(".")[1:-1]]
     return ".".join((*camel, model["cls"][0].lower() + model["cls"][1:]))
 
 

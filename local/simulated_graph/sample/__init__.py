@@ -51,5 +51,5 @@ def sample_documents(
 ) -> list[Document]:
     """As many as the sample's size, or `count` unless the sample is fixed."""
     sample = sample_of(endpoint)
-    wanted = sample.size if count is None or sample.fixed else count
-    return [sample_document(endpoint, tenant_id, index, model) for index in range(wanted)]
+    size = sample.size if count is None or sample.fixed else count
+    return [sample_document(endpoint, tenant_id, index, model) for index in range(size)]
