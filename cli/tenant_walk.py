@@ -25,7 +25,7 @@ from cli.spool import printed_afterwards
 from configuration import Settings
 from inventory.plurals import counted
 from inventory.user_errors import NeverReadError
-from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from storage.database import Database, StorageNotReadyError, StorageServerError, StorageUnavailableError
 
 RowT = TypeVar("RowT")
 
@@ -83,7 +83,7 @@ async def read_session(database: Database, tenant: CommandTenant) -> AsyncIterat
 
 async def tenant_failure(database: Database, error: Exception) -> str:
     """One tenant's error in a line for people. Raises an error that concerns every tenant."""
-    if isinstance(error, BrokenPipeError | UsageError | StorageNotReadyError):
+    if isinstance(error, BrokenPipeError | UsageError | StorageNotReadyError | StorageServerError):
         raise error
     if not isinstance(error, StorageUnavailableError):
         return words_of(error)

@@ -23,7 +23,13 @@ from storage.access import (
     access,
 )
 from storage.connection_turns import ConnectionTurns
-from storage.errors import StorageCollisionError, StorageNotReadyError, StorageUnavailableError, classified
+from storage.errors import (
+    StorageCollisionError,
+    StorageNotReadyError,
+    StorageServerError,
+    StorageUnavailableError,
+    classified,
+)
 from storage.timeouts import POOL_TIMEOUT_SECONDS, TRANSACTION_TIMEOUTS, connection_parameters
 
 __all__ = [
@@ -34,6 +40,7 @@ __all__ = [
     "DatabaseUrlError",
     "StorageCollisionError",
     "StorageNotReadyError",
+    "StorageServerError",
     "StorageUnavailableError",
     "classified",
     "database_url",

@@ -16,6 +16,10 @@ class StorageUnavailableError(UnavailableError):
     """PostgreSQL did not carry out a transaction; a retry may succeed."""
 
 
+class StorageServerError(StorageUnavailableError):
+    """PostgreSQL refuses every tenant's transactions of this kind, though it may still answer `Database.check`."""
+
+
 class StorageCollisionError(StorageUnavailableError):
     """Another transaction made PostgreSQL roll this one back; a retry sees the other's changes."""
 
@@ -54,6 +58,9 @@ _BY_SQLSTATE: Mapping[str, str] = {
     "57P04": "the database named in DATABASE_URL was dropped",
     "58030": "PostgreSQL cannot read or write its files",
 }
+
+_OF_THE_SERVER = frozenset({"25006", "53100"})
+"""Codes of a server that answers, but cannot write."""
 
 _BY_CLASS: Mapping[str, str] = {
     "08": "the connection to PostgreSQL broke",
@@ -112,6 +119,8 @@ def classified(error: Exception) -> Exception | None:
         reason = _reason(sqlstate, str(cause))
         if reason is None:
             return None
+        if sqlstate in _OF_THE_SERVER:
+            return StorageServerError(reason)
         return StorageCollisionError(reason) if sqlstate.startswith("40") else StorageUnavailableError(reason)
     if alchemy is not None and isinstance(cause, alchemy.TimeoutError):
         return StorageUnavailableError(_POOL_IS_USED_UP)
@@ -138,7 +147,7 @@ def _permission_denied(cause: BaseException) -> Exception | None:
     words = getattr(diagnostics, "message_primary", None) or "permission denied"
     if "alembic_version" in words:
         return StorageNotReadyError(OTHER_LOGIN)
-    return StorageUnavailableError(f"PostgreSQL refused: {words}; docs/configuration.md says which login may do what")
+    return StorageServerError(f"PostgreSQL refused: {words}; docs/configuration.md says which login may do what")
 
 
 def _reason(sqlstate: str, words: str) -> str | None:

@@ -13,11 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graph.tenants import TenantConfig, Tenants
 from inventory.access_rules import visible_tenants
-from inventory.user_errors import NotHereError, UnavailableError, UserError
+from inventory.user_errors import NotHereError, UserError
 from web.recent_answers import RecentAnswers
 from web.security import SAFE_METHODS
 from web.sign_in import HasAccess
 from web.site import Site, site_of
+from web.tenant_failures import TenantFailures
+from web.tenant_failures import TooSlowError as TooSlowError
 
 STATEMENT_SECONDS = 5
 """Slower questions are for the command line."""
@@ -31,10 +33,6 @@ class NoSuchPageError(NotHereError):
 
 class NulError(UserError):
     """A form's field holds a NUL character."""
-
-
-class TooSlowError(UnavailableError):
-    """The database took longer than a page may."""
 
 
 class TenantScope(NamedTuple):
@@ -68,7 +66,7 @@ class TenantSessions(NamedTuple):
     Within `turn`, which waits for its turn, several may be open, or one for long. `session_of` reads a snapshot,
     `writing_session_of` may write; both raise `NoSuchPageError` for an invisible tenant. With `snapshot`, a writing
     session raises `StorageCollisionError` if another transaction wrote the same rows. `seconds` limits each statement.
-    `recent_answers` may be other persons'.
+    `recent_answers` may be other persons'; `failures` are this request's.
     """
 
     tenants: Tenants
@@ -77,6 +75,7 @@ class TenantSessions(NamedTuple):
     session_of: SessionOf
     writing_session_of: WritingSessionOf
     recent_answers: RecentAnswers
+    failures: TenantFailures
 
     def named(self, tenant_id: UUID) -> TenantConfig:
         """Raises `NoSuchPageError`."""
@@ -195,6 +194,7 @@ def _tenant_sessions(tenants: Visible, site: TheSite) -> TenantSessions:
         partial(opened, read_only=True, snapshot=True),
         partial(opened, read_only=False, snapshot=False),
         site.recent_answers,
+        TenantFailures(site.database, lambda tenant_id: _one_of(tenants, tenant_id).name),
     )
 
 

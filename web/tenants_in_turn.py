@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from answers.unanswered_tenant import UnansweredTenant
 from graph.tenants import TenantConfig, Tenants
 from web.scope import NoSuchPageError
+from web.tenant_failures import TenantFailures
 
 TENANTS_AT_A_TIME = 5
 """Each takes some milliseconds."""
@@ -65,18 +67,23 @@ async def records_in_turn(
     after: str,
     limit: int,
     ask: Callable[[TenantConfig, str, int], Awaitable[TenantRecords[RecordT]]],
-) -> RecordsInTurn[RecordT]:
-    """Up to `limit` records of the next few tenants.
+    failures: TenantFailures,
+) -> RecordsInTurn[RecordT | UnansweredTenant]:
+    """Up to `limit` records of the next few tenants; one for a tenant without an answer.
 
     `after`: a tenant's id and, if its own list goes on, a space and a place there. `ask` gets a tenant, the place in
     its list, and the limit. Raises `NoSuchPageError`.
     """
     waiting, within = _following(tenants, tag, after)
-    records = list[RecordT]()
+    records = list[RecordT | UnansweredTenant]()
     remaining = limit
     batch = waiting[:TENANTS_AT_A_TIME]
     for number, tenant in enumerate(batch, 1):
-        of_tenant = await ask(tenant, within, remaining)
+        try:
+            of_tenant = await ask(tenant, within, remaining)
+        except Exception as error:  # noqa: BLE001 - the other tenants are asked
+            records.append(await failures.add(tenant.id, error))
+            of_tenant = TenantRecords([], 0, None)
         records += of_tenant.records
         if of_tenant.goes_on is not None:
             return RecordsInTurn(records, f"{tenant.id} {of_tenant.goes_on}")

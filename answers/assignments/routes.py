@@ -16,6 +16,7 @@ from answers.item_kinds import title_of
 from answers.pages import grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
+from answers.unanswered_tenant import UnansweredTenant
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig
 from inventory.coverage import NEVER_READ
@@ -98,10 +99,14 @@ async def all_assignments_page(
     statuses = {first.tenant_id: first for first in found_statuses}
     parts = []
     for tenant in chosen.tenants:
-        async with each.session_of(tenant.id) as session:
-            first = await answer.first_assignments(
-                session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
-            )
+        try:
+            async with each.session_of(tenant.id) as session:
+                first = await answer.first_assignments(
+                    session, tenant.id, item.strip() or None, [type_key] if type_key else None, OF_A_TENANT
+                )
+        except Exception as error:  # noqa: BLE001 - the other tenants are shown
+            await each.failures.add(tenant.id, error)
+            continue
         by_item = grouped(first.assignments, lambda record: (record.type_key, record.external_id))
         parts.append(TenantAssignments(tenant.id, tenant.name, statuses[tenant.id], by_item, first))
     return fitting_page(
@@ -109,6 +114,8 @@ async def all_assignments_page(
         "assignments/all_assignments.html",
         [{"most": most} for most in (MOST_OF_AN_ITEM, 5, 1)],
         parts_of_tenants=parts,
+        failures=each.failures.tenants,
+        names=each.tenants.names(),
         statuses=list(statuses.values()),
         chosen=chosen,
         choices=_choices(),
@@ -132,8 +139,10 @@ async def all_assignment_records(
     tag: Tag = "",
     after: AfterInTurn = "",
     limit: Limit = 100,
-) -> list[ItemAssignment | CannotSayRecord]:
-    """Assignments of up to `limit` items, tenant by tenant; each part ends with the unknown ones."""
+) -> list[ItemAssignment | CannotSayRecord | UnansweredTenant]:
+    """Assignments of up to `limit` items, tenant by tenant; each part ends with the unknown ones. A tenant without an
+    answer has a record that says why.
+    """
 
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
         async with each.session_of(tenant.id) as session:
@@ -141,14 +150,14 @@ async def all_assignment_records(
                 in_turn = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
             except NothingAssignableError as error:
                 if within:
-                    raise
+                    raise NoSuchPageError(str(error)) from None
                 return TenantRecords([*error.unread], 0, None)
             except NeverReadError:
                 return TenantRecords([_nothing_known(tenant.id)], 0, None)
         items = {(record.type_key, record.external_id) for record in in_turn.assignments}
         return TenantRecords([*in_turn.assignments, *in_turn.cannot_say], len(items), _text(in_turn.goes_on))
 
-    in_turn = await records_in_turn(each.tenants, tag, after, limit, ask)
+    in_turn = await records_in_turn(each.tenants, tag, after, limit, ask, each.failures)
     say_next(response, request, in_turn.goes_on)
     return in_turn.records
 
@@ -159,11 +168,14 @@ async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: It
 
     async def assignments() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
         for tenant in by_name(each.tenants, tag):
-            async with each.session_of(tenant.id) as session:
-                with suppress(NothingAssignableError, NeverReadError):
-                    records = answer.assignments(session, tenant.id, item.strip() or None, chosen)
-                    async for record in records:
-                        yield record
+            try:
+                async with each.session_of(tenant.id) as session:
+                    with suppress(NothingAssignableError, NeverReadError):
+                        records = answer.assignments(session, tenant.id, item.strip() or None, chosen)
+                        async for record in records:
+                            yield record
+            except Exception as error:  # noqa: BLE001 - the tenant is named
+                await each.failures.refuse(tenant.id, error)
 
     return await whole_csv_file("assignments", ItemAssignment, assignments())
 

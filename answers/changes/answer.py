@@ -1,7 +1,7 @@
 """Changes of a tenant, and the coverage on which they rest."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime, timedelta
 from itertools import islice
@@ -51,6 +51,9 @@ PAGES_LOOKED_AT = 5
 """Pages of events searched for one page of changes."""
 
 SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
+
+OnFailure = Callable[[UUID, Exception], Awaitable[object]]
+"""Is told why a tenant has no answer. Raises to end the question."""
 
 CHANGES_AT_A_TIME = 50
 """Events of one batch; each may have two documents of megabytes."""
@@ -137,20 +140,21 @@ async def newest_changes(
     limit: int,
     before: Event | None = None,
     tenant_ids: Sequence[UUID] | None = None,
+    on_failure: OnFailure | None = None,
 ) -> ChangePage:
     """`before`: where the last page ended. `opened` opens the session that finds events, a portfolio session for
-    several `tenant_ids`.
+    several `tenant_ids`. `on_failure` is told once why a tenant's changes are left out; without it, its error ends all.
 
     One session is open at a time.
     """
+    failed: set[UUID] = set()
     noticed_events: list[tuple[Event, ChangeRecord]] = []
     for _ in range(PAGES_LOOKED_AT):
         async with opened() as session:
             page = await newest_events(session, window, EVENTS_LOOKED_AT, before, tenant_ids)
         for some in _batches((event for event in page if change_filter.may_be(event)), limit + 1):
-            noticed_events += [
-                noticed for noticed in await _of_tenants(session_of, some) if change_filter.fits(noticed[1])
-            ]
+            noticed = await _of_tenants(session_of, some, failed, on_failure)
+            noticed_events += [(event, change) for event, change in noticed if change_filter.fits(change)]
             if len(noticed_events) > limit:
                 last, _ = noticed_events[limit - 1]
                 return ChangePage([change for _, change in noticed_events[:limit]], place_among_tenants(last))
@@ -160,16 +164,27 @@ async def newest_changes(
     return ChangePage([change for _, change in noticed_events], None if before is None else place_among_tenants(before))
 
 
-async def _of_tenants(session_of: SessionOf, events: Sequence[Event]) -> list[tuple[Event, ChangeRecord]]:
+async def _of_tenants(
+    session_of: SessionOf, events: Sequence[Event], failed: set[UUID], on_failure: OnFailure | None
+) -> list[tuple[Event, ChangeRecord]]:
+    """Adds tenants to `failed` and leaves them out."""
     by_tenant: dict[UUID, list[Event]] = {}
     for event in events:
         by_tenant.setdefault(cast("UUID", event.tenant_id), []).append(event)
     noticed: dict[Event, ChangeRecord] = {}
     for tenant_id, events_of_tenant in by_tenant.items():
-        async with session_of(tenant_id) as session:
-            logs = await coverage(session, AUDIT_LOGS)
-            async with aclosing(_changes_of(session, tenant_id, events_of_tenant, logs)) as changes_of_tenant:
-                noticed |= {event: change async for event, change in changes_of_tenant}
+        if tenant_id in failed:
+            continue
+        try:
+            async with session_of(tenant_id) as session:
+                logs = await coverage(session, AUDIT_LOGS)
+                async with aclosing(_changes_of(session, tenant_id, events_of_tenant, logs)) as changes_of_tenant:
+                    noticed |= {event: change async for event, change in changes_of_tenant}
+        except Exception as error:
+            if on_failure is None:
+                raise
+            await on_failure(tenant_id, error)
+            failed.add(tenant_id)
     return [(event, noticed[event]) for event in events if event in noticed]
 
 

@@ -10,12 +10,13 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.changes import answer
-from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangeFilter, ChangePage, Event, Window
+from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangeFilter, ChangePage, Event, OnFailure, Window
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.coverage.answer import tenant_coverage
 from answers.runs.answer import moment_of
 from answers.status.answer import status
 from answers.times import TIME_FORMS
+from answers.unanswered_tenant import UnansweredTenant
 from graph.catalog import load_catalog
 from web.page_size import fitting_page
 from web.scope import EachTenant, OneTenant, TenantScope, TenantSessions
@@ -113,7 +114,7 @@ async def all_changes_page(
     async with each.portfolio() as session:
         window = await _window(session, question)
         statuses = await status(session, tenant_ids)
-    change_page = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY)
+    change_page = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY, each.failures.add)
     collections = load_catalog().collections
     return _page(
         request,
@@ -128,6 +129,7 @@ async def all_changes_page(
         choices=sorted(((key, collection.title) for key, collection in collections.items()), key=_title_of_choice),
         old_details=[],
         stale=[],
+        failures=each.failures.tenants,
     )
 
 
@@ -149,13 +151,13 @@ async def all_change_records(
     question: RequestedChanges,
     tag: Tag = None,
     limit: Limit = 100,
-) -> Sequence[ChangeRecord]:
-    """Changes that runs noticed in all tenants, or in those of a tag, newest first."""
+) -> Sequence[ChangeRecord | UnansweredTenant]:
+    """Changes that runs noticed in all tenants, or in those of a tag, newest first; then tenants without an answer."""
     async with each.portfolio() as session:
         window = await _window(session, question)
-    found = await _of_tenants(each, _tenant_ids(each, tag), question, window, limit)
+    found = await _of_tenants(each, _tenant_ids(each, tag), question, window, limit, each.failures.add)
     say_next(response, request, found.goes_on)
-    return found.changes
+    return [*found.changes, *each.failures.tenants]
 
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
@@ -170,7 +172,7 @@ async def all_changes_csv(each: EachTenant, question: RequestedChanges, tag: Tag
     async with each.portfolio() as session:
         window = await _window(session, question)
     tenant_ids = _tenant_ids(each, tag)
-    found = _all(question, lambda part: _of_tenants(each, tenant_ids, part, window, MOST_AT_ONCE))
+    found = _all(question, lambda part: _of_tenants(each, tenant_ids, part, window, MOST_AT_ONCE, each.failures.refuse))
     return await whole_csv_file("changes", ChangeRecord, found)
 
 
@@ -234,6 +236,7 @@ async def _of_tenants(
     question: ChangeQuestion,
     window: Window,
     limit: int,
+    on_failure: OnFailure,
 ) -> ChangePage:
     return await answer.newest_changes(
         each.portfolio,
@@ -243,6 +246,7 @@ async def _of_tenants(
         limit=limit,
         before=question.place,
         tenant_ids=tenant_ids,
+        on_failure=on_failure,
     )
 
 

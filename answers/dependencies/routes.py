@@ -1,6 +1,6 @@
 """The pages of references. They write nothing, so name references that wait for the next run."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -30,6 +30,7 @@ from answers.items.answer import UnknownItemError, find_item
 from answers.pages import MOST, grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
+from answers.unanswered_tenant import UnansweredTenant
 from graph.catalog import load_catalog
 from graph.tenants import TenantConfig
 from inventory.coverage import NEVER_READ
@@ -224,7 +225,8 @@ def _add_portfolio_routes(question: ReferenceQuestion, subject: str, record: typ
     @router.get(
         f"/api/{question}",
         name=f"all_{question}_records",
-        description=f"{subject}, of one tenant after the other; after each tenant's what is not known of it.",
+        description=f"{subject}, of one tenant after the other; after each tenant's what is not known of it,"
+        " and for a tenant without an answer a record that says why.",
     )
     async def records(
         request: Request,
@@ -234,7 +236,7 @@ def _add_portfolio_routes(question: ReferenceQuestion, subject: str, record: typ
         tag: Tag = "",
         after: AfterInTurn = "",
         limit: Limit = PAGE,
-    ) -> list[Record]:
+    ) -> list[Record | UnansweredTenant]:
         found = await _in_turn(each, question, type_key, tag, after, limit)
         say_next(response, request, found.goes_on)
         return found.records
@@ -250,18 +252,27 @@ for _add_routes in (_add_tenant_routes, _add_portfolio_routes):
 
 
 async def _of_all(each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str) -> AsyncIterator[Record]:
-    async for _, records in _of_each(each, by_name(each.tenants, tag), question, type_key):
+    async for _, records in _of_each(each, by_name(each.tenants, tag), question, type_key, each.failures.refuse):
         for record in records:
             yield record
 
 
 async def _of_each(
-    each: TenantSessions, tenants: Sequence[TenantConfig], question: ReferenceQuestion, type_key: str
+    each: TenantSessions,
+    tenants: Sequence[TenantConfig],
+    question: ReferenceQuestion,
+    type_key: str,
+    on_failure: Callable[[UUID, Exception], Awaitable[object]],
 ) -> AsyncIterator[tuple[TenantConfig, Sequence[Record]]]:
     """Many tenants share one query; those with unread references are queried alone."""
     together = TenantsTogether([tenant.id for tenant in tenants], _asked_together(question, type_key))
     for tenant in tenants:
-        yield tenant, await _of_one(each, together, tenant, question, type_key)
+        try:
+            records = await _of_one(each, together, tenant, question, type_key)
+        except Exception as error:  # noqa: BLE001 - the other tenants are asked
+            await on_failure(tenant.id, error)
+            continue
+        yield tenant, records
 
 
 async def _of_one(
@@ -291,7 +302,7 @@ def _asked_together(question: ReferenceQuestion, type_key: str) -> Question[Reco
 
 async def _in_turn(
     each: TenantSessions, question: ReferenceQuestion, type_key: str, tag: str, after: str, limit: int
-) -> RecordsInTurn[Record]:
+) -> RecordsInTurn[Record | UnansweredTenant]:
     """Queries the first tenant alone, since it may fill the part, and later ones together."""
     rest = [tenant.id for tenant in asked_in_turn(each.tenants, tag, after)[1:]]
     together = TenantsTogether(rest, _asked_together(question, type_key))
@@ -299,7 +310,7 @@ async def _in_turn(
     async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[Record]:
         return _part(await _of_one(each, together, tenant, question, type_key), within, most)
 
-    return await records_in_turn(each.tenants, tag, after, limit, ask)
+    return await records_in_turn(each.tenants, tag, after, limit, ask, each.failures)
 
 
 def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Record]:
@@ -370,7 +381,7 @@ async def _tenants_page(
     async with each.portfolio() as session:
         statuses = {answer.tenant_id: answer for answer in await status(session, [tenant.id for tenant in tenants])}
     parts = []
-    async for tenant, records in _of_each(each, tenants, question, ""):
+    async for tenant, records in _of_each(each, tenants, question, "", each.failures.add):
         answer = _answer_of(records, MOST)
         rows = sorted_page(answer.rows, _place, "", OF_A_TENANT).rows
         parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, answer.total, answer.cannot_say))
@@ -379,6 +390,8 @@ async def _tenants_page(
         f"dependencies/all_{question}.html",
         [{"most": most} for most in (OF_A_TENANT, 3, 0)],
         parts_of_tenants=parts,
+        failures=each.failures.tenants,
+        names=each.tenants.names(),
         statuses=list(statuses.values()),
         chosen=chosen,
         tag=tag,

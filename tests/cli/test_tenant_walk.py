@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 import typer
 from pydantic import BaseModel
@@ -21,7 +22,7 @@ from cli.table import Column, print_table
 from cli.tenant_walk import ask_each
 from configuration import Settings
 from inventory.user_errors import NeverReadError, UserError
-from storage.database import Database, StorageNotReadyError, StorageUnavailableError
+from storage.database import Database, StorageNotReadyError, StorageServerError, StorageUnavailableError
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
 from tests.cli.command_line import CommandResult
 from tests.storage.support import sync
@@ -308,14 +309,38 @@ def test_a_storage_error_of_one_tenant_stops_no_other(
     assert err.splitlines()[0] == "a: a lock was not free in time; run the command again for this tenant"
 
 
-@pytest.mark.parametrize("error", [StorageUnavailableError("it broke"), StorageNotReadyError("it is not ready")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageUnavailableError("it broke"),
+        StorageNotReadyError("it is not ready"),
+        StorageServerError("the disk is not ready"),
+    ],
+)
 def test_no_tenant_is_asked_after_an_error_that_concerns_all(
     error: Exception, database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = "postgresql://nobody@127.0.0.1:9/none" if isinstance(error, StorageUnavailableError) else database_url
+    url = "postgresql://nobody@127.0.0.1:9/none" if type(error) is StorageUnavailableError else database_url
     with pytest.raises((StorageUnavailableError, StorageNotReadyError), match=r"nothing listens|is not ready"):
         walk(url, monkeypatch, [error, None])
     assert capsys.readouterr() == ("", "")
+
+
+async def test_a_server_that_is_read_only_is_told_once(
+    database: Database, database_url: str, portfolio: Portfolio
+) -> None:
+    await fill(database, ALPHA, BETA)  # their references are not read yet, so the command writes them
+    name = database_url.rpartition("/")[2].partition("?")[0]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        try:
+            result = await portfolio("dangling", "--all-tenants")
+        finally:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+    assert (result.code, result.stdout) == (1, "")
+    line = "error: PostgreSQL is read-only; DATABASE_URL has to name a primary server that accepts writes\n"
+    assert result.stderr == line
 
 
 def test_sorted_rows_omit_failed_tenants(

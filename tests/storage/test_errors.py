@@ -15,7 +15,13 @@ from temporalio.exceptions import ApplicationError
 from activities import failures
 from inventory.error_codes import ErrorCode
 from local.postgres import EmbeddedPostgres
-from storage.database import Database, StorageCollisionError, StorageNotReadyError, StorageUnavailableError
+from storage.database import (
+    Database,
+    StorageCollisionError,
+    StorageNotReadyError,
+    StorageServerError,
+    StorageUnavailableError,
+)
 from storage.errors import classified
 from tests.conftest import OWNER, copy_of, make_login, url_of
 
@@ -61,6 +67,7 @@ def test_message_explains_each_sqlstate(sqlstate: str, words: str) -> None:
         assert words in str(known)
         assert "cannot be reached" not in str(known)
         assert isinstance(known, StorageCollisionError) is sqlstate.startswith("40")
+        assert isinstance(known, StorageServerError) is (sqlstate in ("25006", "53100"))
 
 
 @pytest.mark.parametrize("sqlstate", ["22012", "23505", "42601", "XX000"])
