@@ -54,8 +54,12 @@ class TenantFailures:
 
     async def refuse(self, tenant_id: UUID, error: Exception) -> None:
         """Raises `IncompleteFileError`, or as `add`."""
-        found = await self.add(tenant_id, error)
-        raise IncompleteFileError(f"the file would lack {self._name_of(tenant_id)}: {found.reason}")
+        self.refuse_file([await self.add(tenant_id, error)])
+
+    def refuse_file(self, tenants: Sequence[UnansweredTenant]) -> None:
+        """Raises `IncompleteFileError` if there is a tenant."""
+        for tenant in tenants:
+            raise IncompleteFileError(f"the file would lack {self._name_of(tenant.tenant_id)}: {tenant.reason}")
 
 
 def _reason(error: Exception) -> str:

@@ -96,7 +96,8 @@ def compare(
         if here == there:
             raise UsageError("a tenant is the same as itself; name two different ones")
         answer = compare_settings if by_setting else compare_pair
-        complete = asyncio.run(answer(settings, here, there, wanted, options))
+        is_complete = asyncio.run(answer(settings, here, there, wanted, options))
+        code = ExitCode.SUCCESS if is_complete else ExitCode.PARTIAL
     else:
         if fields:
             raise UsageError("--fields goes with two tenants; of many, --html and --json show the fields")
@@ -107,9 +108,9 @@ def compare(
         golden_id = tenant_id_of(settings, golden)
         others = _others(settings, golden_id, tenants, tags, everyone=everyone)
         answer_golden = compare_golden_settings if by_setting else compare_golden
-        complete = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
-    if not complete:
-        raise typer.Exit(ExitCode.PARTIAL)
+        code = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
+    if code:
+        raise typer.Exit(code)
 
 
 def _check_by_setting(only: Sequence[Status] | None, type_keys: Sequence[str] | None, *, fields: bool) -> None:

@@ -15,6 +15,7 @@ from answers.compare.session import (
     ComparisonOutput,
     FailedTenants,
     counts_column,
+    exit_code,
     named,
     say_without_column,
     sessions_of,
@@ -22,6 +23,7 @@ from answers.compare.session import (
 )
 from cli import output
 from cli.basis_lines import by_reason
+from cli.errors import ExitCode
 from cli.html_file import check_count, collection_titles, write_html
 from cli.options import TenantNames
 from cli.output_options import output_options
@@ -40,8 +42,7 @@ async def compare_golden(
     others: Sequence[UUID],
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
-) -> bool:
-    """True if the whole request was compared."""
+) -> ExitCode:
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
@@ -63,7 +64,7 @@ async def compare_golden(
                     output.print_json(row)
                 elif shows_all or any(cell.status is not CellStatus.SAME for cell in row.cells):
                     shown.append(row)
-            record = matrix.record()
+            record = matrix.record().model_copy(update={"not_answered": failed.tenants})
     if output_options().as_json:
         output.print_json(record)
     elif options.html is not None:
@@ -75,7 +76,7 @@ async def compare_golden(
     say_what_is_damaged(record.damaged)
     if not any(tenant.collections for tenant in record.tenants):
         output.warn("these tenants were never read: no run has completed, so there is nothing to compare")
-    return record.is_complete and not failed.are_there
+    return exit_code(record, others)
 
 
 def _cell_column(tenant: str, number: int) -> Column:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from answers.field_text import ShownField
 from answers.titled_record import TitledRecord
+from answers.unanswered_tenant import UnansweredTenant
 from inventory.coverage import Coverage
 from inventory.differences import DifferenceKind
 from inventory.error_codes import ErrorCode
@@ -332,8 +333,8 @@ class MatrixTenant(BaseModel, frozen=True):
 class MatrixRecord(BaseModel, frozen=True):
     """One golden tenant compared with many, in numbers.
 
-    Tenants `without_inventory` have no completed run, so no cells. Documents of `damaged` versions do not match their
-    hashes.
+    Tenants `without_inventory` have no completed run, so no cells. Tenants in `not_answered` could not be compared, in
+    some collections or in all. Documents of `damaged` versions do not match their hashes.
     """
 
     record: Literal["matrix"] = "matrix"
@@ -341,10 +342,15 @@ class MatrixRecord(BaseModel, frozen=True):
     asked_at: datetime
     tenants: list[MatrixTenant]
     without_inventory: list[TenantRecord] = []
+    not_answered: list[UnansweredTenant] = []
     damaged: list[DamagedRecord] = []
+
+    @property
+    def has_comparison(self) -> bool:
+        return any(collection.is_compared for tenant in self.tenants for collection in tenant.collections)
 
     @property
     def is_complete(self) -> bool:
         """Whether all requested was compared; False before a completed run."""
         compared = [collection.is_compared for tenant in self.tenants for collection in tenant.collections]
-        return bool(compared) and all(compared) and not self.without_inventory and not self.damaged
+        return bool(compared) and all(compared) and not (self.without_inventory or self.not_answered or self.damaged)

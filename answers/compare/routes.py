@@ -27,6 +27,7 @@ from answers.compare.setting_records import (
     SettingsComparisonRecord,
     SettingsMatrixRecord,
 )
+from answers.compare.sides import OnFailure
 from answers.item_kinds import title_of
 from answers.search.answer import search_basis
 from inventory.bounds import NAMED
@@ -234,8 +235,10 @@ async def golden_csv(
     """Rows that differ in some tenant."""
     if by is ComparisonUnit.SETTING:
         settings = await _many_settings(each, golden, _others(each, golden, tag)[int(after or 0) :])
+        each.failures.refuse_file(settings.record.not_answered)
         return csv_file("golden-settings", SettingRow, [row for row in settings.rows if _differs(row)])
     found = await _many(each, golden, _others(each, golden, tag)[int(after or 0) :], type_key)
+    each.failures.refuse_file(found.record.not_answered)
     return csv_file("golden", MatrixRow, [row for row in found.rows if _differs(row)])
 
 
@@ -262,8 +265,10 @@ async def _golden_page(
         after,
         context,
         record=found.record,
+        names=each.tenants.names(),
         number_of_others=len(others),
         first=first,
+        last=min(following, len(others)),
         next_tenants=following if following < len(others) else None,
         **shown,
     )
@@ -314,9 +319,10 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
     async def find() -> GoldenItems:
         async with each.turn(), each.session_of(golden) as session:
             model = await side(_named(each, golden), session)
-            matrix = await Matrix.of(model, chosen, each.session_of, [type_key] if type_key else None)
+            matrix = await Matrix.of(model, chosen, each.session_of, [type_key] if type_key else None, _failed(each))
             rows = [row async for row in matrix.rows()]
-            return ComparisonRows(matrix.record(), sorted(rows, key=_place_of_row))
+            record = matrix.record().model_copy(update={"not_answered": each.failures.tenants})
+            return ComparisonRows(record, sorted(rows, key=_place_of_row))
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
@@ -327,14 +333,23 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
 async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
     async def find() -> GoldenSettings:
         async with each.turn(), each.session_of(golden) as session:
-            matrix = SettingMatrix(await side(_named(each, golden), session), chosen, each.session_of)
+            model = await side(_named(each, golden), session)
+            matrix = SettingMatrix(model, chosen, each.session_of, on_failure=_failed(each))
             rows = await matrix.rows()
-            return ComparisonRows(matrix.record(), rows)
+            record = matrix.record().model_copy(update={"not_answered": each.failures.tenants})
+            return ComparisonRows(record, rows)
 
     _named(each, golden)
     chosen = others[:TENANTS_ACROSS]
     key = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
     return await each.recent_answers.answer(key, find)
+
+
+def _failed(each: TenantSessions) -> OnFailure:
+    async def add(tenant: TenantRecord, error: Exception) -> None:
+        await each.failures.add(tenant.tenant_id, error)
+
+    return add
 
 
 def _as_id(text: str) -> UUID | None:

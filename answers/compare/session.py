@@ -8,12 +8,22 @@ from pathlib import Path
 from uuid import UUID
 
 from answers.compare.answer import SessionOf
-from answers.compare.records import ComparisonRecord, ItemComparison, ItemName, MatrixRow, Status, TenantRecord
-from answers.compare.setting_records import SettingsComparisonRecord
+from answers.compare.records import (
+    ComparisonRecord,
+    ItemComparison,
+    ItemName,
+    MatrixRecord,
+    MatrixRow,
+    Status,
+    TenantRecord,
+)
+from answers.compare.setting_records import SettingsComparisonRecord, SettingsMatrixRecord
 from answers.compare.sides import Side
 from answers.stale_items import StaleItem
+from answers.unanswered_tenant import UnansweredTenant
 from cli import output
 from cli.basis_lines import by_reason
+from cli.errors import ExitCode
 from cli.options import TenantNames
 from cli.sessions import opened_database
 from cli.table import Column, Shape
@@ -60,17 +70,26 @@ class FailedTenants:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lines: set[str] = set()
+        self._found: dict[UnansweredTenant, None] = {}
 
     @property
-    def are_there(self) -> bool:
-        return bool(self._lines)
+    def tenants(self) -> list[UnansweredTenant]:
+        """One for each tenant and reason."""
+        return list(self._found)
 
     async def __call__(self, tenant: TenantRecord, error: Exception) -> None:
-        line = f"{tenant.name} cannot be compared: {await tenant_failure(self._database, error)}"
-        if line not in self._lines:
-            output.stderr.print(line, style="red")
-        self._lines.add(line)
+        reason = await tenant_failure(self._database, error)
+        found = UnansweredTenant(tenant_id=tenant.tenant_id, reason=reason)
+        if found not in self._found:
+            output.stderr.print(f"{tenant.name} cannot be compared: {reason}", style="red")
+        self._found[found] = None
+
+
+def exit_code(record: MatrixRecord | SettingsMatrixRecord, others: Sequence[UUID]) -> ExitCode:
+    """`FAILED` if each of the other tenants failed, so that nothing was compared."""
+    if not record.has_comparison and {tenant.tenant_id for tenant in record.not_answered} >= set(others):
+        return ExitCode.FAILED
+    return ExitCode.SUCCESS if record.is_complete else ExitCode.PARTIAL
 
 
 def named(names: TenantNames, tenant_id: UUID) -> TenantRecord:

@@ -12,6 +12,7 @@ from answers.compare.session import (
     STYLES,
     ComparisonOutput,
     FailedTenants,
+    exit_code,
     named,
     say_never_read,
     say_without_column,
@@ -26,6 +27,7 @@ from answers.compare.setting_records import (
     SettingsMatrixRecord,
 )
 from cli import output
+from cli.errors import ExitCode
 from cli.html_file import check_count, write_html
 from cli.options import TenantNames
 from cli.output_options import output_options
@@ -42,8 +44,7 @@ async def compare_golden_settings(
     others: Sequence[UUID],
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
-) -> bool:
-    """True if the whole request was compared."""
+) -> ExitCode:
     names = TenantNames.load(settings)
     async with opened_database(settings, pool_size=2) as database, sessions_of(database)(golden) as session:
         failed = FailedTenants(database)
@@ -52,7 +53,7 @@ async def compare_golden_settings(
             here, [named(names, other) for other in others], sessions_of(database), type_keys, failed
         )
         rows = await matrix.rows()
-        record = matrix.record()
+        record = matrix.record().model_copy(update={"not_answered": failed.tenants})
     wanted = {str(_OF_STATUS.get(status, status)) for status in options.only or ()}
     chosen = [row for row in rows if not wanted or any(str(cell.status) in wanted for cell in row.cells)]
     differing = [row for row in chosen if any(cell.status is not CellStatus.SAME for cell in row.cells)]
@@ -63,12 +64,12 @@ async def compare_golden_settings(
         check_count(len(shown))
         write_html(options.html, settings_matrix_page(record, shown))
     elif say_never_read(here):
-        return False
+        return ExitCode.PARTIAL
     else:
         _print(record, shown)
     say_without_column(record.without_inventory)
     say_what_is_damaged(record.damaged)
-    return record.is_complete and not failed.are_there
+    return exit_code(record, others)
 
 
 def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from answers.compare.records import CellStatus, SideCoverage, Status, TenantRecord
 from answers.titled_record import TitledRecord
+from answers.unanswered_tenant import UnansweredTenant
 from inventory.records import DamagedRecord
 from inventory.settings import SettingKind
 from inventory.stale import Staleness
@@ -178,7 +179,7 @@ class SettingRow(BaseModel, frozen=True):
 class SettingsMatrixRecord(BaseModel, frozen=True):
     """A golden tenant (`here` in each comparison) compared with many by setting.
 
-    Tenants `without_inventory` have no completed run, so no cells.
+    Tenants `without_inventory` have no completed run, so no cells; tenants in `not_answered` could not be compared.
     """
 
     record: Literal["settings_matrix"] = "settings_matrix"
@@ -186,6 +187,11 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
     asked_at: datetime
     tenants: list[SettingsComparisonRecord]
     without_inventory: list[TenantRecord] = []
+    not_answered: list[UnansweredTenant] = []
+
+    @property
+    def has_comparison(self) -> bool:
+        return bool(self.tenants)
 
     @property
     def damaged(self) -> list[DamagedRecord]:
@@ -194,4 +200,5 @@ class SettingsMatrixRecord(BaseModel, frozen=True):
     @property
     def is_complete(self) -> bool:
         """Whether all requested was compared; False if no tenant could be."""
-        return bool(self.tenants) and not self.without_inventory and all(tenant.is_complete for tenant in self.tenants)
+        left_out = self.without_inventory or self.not_answered
+        return bool(self.tenants) and not left_out and all(tenant.is_complete for tenant in self.tenants)

@@ -110,11 +110,11 @@ def make_plan(
     if len(chosen) == 1 and not (tags or everyone):
         record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
         print_plan(record, content)
-        is_complete = content.is_complete
+        code = ExitCode.SUCCESS if content.is_complete else ExitCode.PARTIAL
     else:
-        is_complete = asyncio.run(plan_for_many(settings, here, chosen, wanted))
-    if not is_complete:
-        raise typer.Exit(ExitCode.PARTIAL)
+        code = asyncio.run(plan_for_many(settings, here, chosen, wanted))
+    if code:
+        raise typer.Exit(code)
 
 
 def _targets(

@@ -13,6 +13,7 @@ from answers.promotion.candidates import PlanRequest
 from answers.promotion.records import BlockedRow, PlanContent, PlannedTarget, PlanRecord, PlansRecord
 from answers.promotion.shared_command import person
 from cli import output
+from cli.errors import ExitCode
 from cli.options import TenantNames
 from cli.output_options import output_options
 from cli.sessions import opened_database, without_collisions
@@ -28,12 +29,13 @@ MOST_COLUMNS = 12
 """The most tenants with a column each."""
 
 
-async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> bool:
-    """Stores and prints plans; True if each is complete."""
+async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> ExitCode:
+    """Stores and prints plans. `FAILED` if each tenant failed."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
     planned: list[Target] = []
     is_complete = True
+    failed = 0
     with printed_afterwards():
         async with (
             opened_database(settings, pool_size=2) as database,
@@ -51,6 +53,7 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
                     raise
                 except Exception as error:  # noqa: BLE001 - the other tenants are still planned for
                     why = f"{target.name}: {await tenant_failure(database, error)}"
+                    failed += 1
                 else:
                     outcomes.append(PlannedTarget(target=target, plan=record))
                     planned.append((target, [item for item in content.items if item.reasons]))
@@ -59,7 +62,9 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
                 outcomes.append(PlannedTarget(target=target, plan=None, why=why))
                 is_complete = False
     _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned))
-    return is_complete
+    if failed == len(targets):
+        return ExitCode.FAILED
+    return ExitCode.SUCCESS if is_complete else ExitCode.PARTIAL
 
 
 async def _planned(

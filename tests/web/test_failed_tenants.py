@@ -105,3 +105,20 @@ async def test_a_full_disk_of_the_server_is_no_failure_of_one_tenant(
 async def test_complete_pages_do_not_speak_of_a_gap(signed_in: httpx.AsyncClient) -> None:
     for question in QUESTIONS:
         assert "incomplete" not in await words_of(signed_in, f"/{question}")
+
+
+@pytest.mark.parametrize("unit", ["policy", "setting"])
+async def test_a_golden_tenants_page_names_the_tenant_that_cannot_be_compared(
+    signed_in: httpx.AsyncClient, database_url: str, unit: str
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE inventory_item SET meta = '[]' WHERE tenant_id = %s", [CONTOSO])
+    page = text_of(await words_of(signed_in, f"/compare?golden={FABRIKAM}&by={unit}"))
+    reason = "unexpected RowError; the log of the web process names its place"
+    assert f"It lacks all or some collections of 1 tenant: Contoso: {reason}" in page
+    assert "Never read was never read" in page
+    address = {"policy": "/api/compare/golden", "setting": "/api/compare/golden/settings"}[unit]
+    record = await json_of(signed_in, f"{address}?golden={FABRIKAM}")
+    assert record["not_answered"] == [{"answer": "no_answer", "tenant_id": str(CONTOSO), "reason": reason}]
+    file = await words_of(signed_in, f"/compare/golden.csv?golden={FABRIKAM}&by={unit}", 503)
+    assert f"The file would lack Contoso: {reason}." in text_of(file)

@@ -127,11 +127,16 @@ async def test_a_tenant_that_cannot_be_compared_stops_no_other(
 ) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("UPDATE inventory_item SET meta = '[]' WHERE tenant_id = %s", [B])
+    alone = await run("--golden", "alpha", "beta", "--type", "groups", "--type", POLICIES, *by_setting)
+    assert alone.code == (4 if by_setting else 3), "the collection without items was compared"
+    if not by_setting:
+        assert (await run("--golden", "alpha", "beta", "--type", POLICIES)).code == 4
     result = await run("--golden", "alpha", "beta", "gamma", *by_setting, "--json")
     assert result.code == 3
     (line,) = [line for line in result.stderr.splitlines() if "cannot be compared" in line]
     assert line.startswith("beta cannot be compared: unexpected RowError; set TENANT_INVENTORY_DEBUG=1")
     *rows, record = result.objects()
+    assert [tenant["tenant_id"] for tenant in record["not_answered"]] == [str(B)]
     if by_setting:
         assert [tenant["there"]["name"] for tenant in record["tenants"]] == ["gamma"]
     else:

@@ -108,6 +108,9 @@ async def test_a_tenant_that_fails_stops_no_other_plan(promote: Terminal, databa
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         await connection.execute("SELECT FROM tenant WHERE tenant_id = %s FOR UPDATE", [BRANCHES[0]])
         plans = await without_locks(database_url, promote("plan", "golden", "branch-0", "branch-1"))
+        await connection.execute("SELECT FROM tenant WHERE tenant_id = %s FOR UPDATE", [BRANCHES[1]])
+        none = await without_locks(database_url, promote("plan", "golden", "branch-0", "branch-1"))
+    assert (none.code, none.stdout.splitlines()[0]) == (4, "0 plans from golden; nothing is written to Graph")
     assert plans.code == 3
     assert "1 plan from golden" in plans.stdout
     assert "not planned: branch-0: an administrator ended a statement; run the command again" in " ".join(
