@@ -54,18 +54,19 @@ def status(
     choice = chosen_tenants(settings, tenants, tags, everyone=not (tenants or tags))
     configured = configured_tenants_of(settings)
     tenant_ids = choice.resolve(configured.tags())
+    disabled = {entry.id: entry.name for entry in configured if entry.disabled and entry.id in tenant_ids}
 
     async def ask() -> list[TenantStatus]:
         async with opened_database(settings) as database, database.portfolio() as session:
-            return await answer(session, tenant_ids, timedelta(hours=old_after))
+            return await answer(session, tenant_ids, timedelta(hours=old_after), disabled=disabled)
 
     statuses = asyncio.run(ask())
     if output_options().as_json:
         output.print_json(*statuses)
     else:
         _print(statuses, TenantNames.load(settings))
-        if disabled := [entry.name for entry in configured if entry.disabled and entry.id in tenant_ids]:
-            output.stderr.print(f"not read while disabled: {shortened(disabled)}", style="dim")
+        if disabled:
+            output.stderr.print(f"not read while disabled: {shortened(list(disabled.values()))}", style="dim")
 
 
 def _print(tenants: Sequence[TenantStatus], names: TenantNames) -> None:
@@ -79,18 +80,22 @@ def _print(tenants: Sequence[TenantStatus], names: TenantNames) -> None:
         Column("look at", "attention", _look_at, is_kept=True),
     )
     print_table(columns, tenants, record=TenantStatus)
-    wanting = sum(bool(tenant.attention) for tenant in tenants)
+    enabled = [tenant for tenant in tenants if not tenant.disabled]
+    wanting = sum(bool(tenant.attention) for tenant in enabled)
     need = "needs" if wanting == 1 else "need"
-    output.stderr.print(f"{wanting} of {counted(len(tenants), 'tenant')} {need} attention", style="dim")
-    for reason, by_tenant in _not_read(tenants).items():
+    output.stderr.print(f"{wanting} of {counted(len(enabled), 'tenant')} {need} attention", style="dim")
+    for reason, by_tenant in _not_read(enabled).items():
         _print_reason(reason, "collection", by_tenant, names)
-    for reason, by_tenant in _not_watched(tenants).items():
+    for reason, by_tenant in _not_watched(enabled).items():
         _print_reason(f"watch:{reason}", "audit log", by_tenant, names)
+    unselected = [(tenant, tenant.never_selected) for tenant in enabled if tenant.run_id and tenant.never_selected]
+    if unselected:
+        _print_reason("no run has selected", "collection", unselected, names, style="dim")
 
 
 def _look_at(tenant: TenantStatus) -> Text:
     if not tenant.attention:
-        return Text("")
+        return Text("disabled" if tenant.disabled else "", style="dim")
     words = ", ".join(reason.replace("_", " ") for reason in tenant.attention)
     return Text(words, style=_STYLES[tenant.attention[0]])
 
@@ -111,11 +116,18 @@ def _not_watched(tenants: Sequence[TenantStatus]) -> dict[str, list[tuple[Tenant
     return by_code
 
 
-def _print_reason(reason: str, noun: str, by_tenant: Sequence[tuple[TenantStatus, int]], names: TenantNames) -> None:
+def _print_reason(
+    reason: str,
+    noun: str,
+    by_tenant: Sequence[tuple[TenantStatus, int]],
+    names: TenantNames,
+    *,
+    style: str = "yellow",
+) -> None:
     number = sum(count for _, count in by_tenant)
     named = ", ".join(names.of(tenant.tenant_id) for tenant, _ in by_tenant[:NAMED])
     more = f" and {len(by_tenant) - NAMED} more" if len(by_tenant) > NAMED else ""
-    output.stderr.print(f"{reason}: {counted(number, noun)} of {named}{more}", style="yellow")
+    output.stderr.print(f"{reason}: {counted(number, noun)} of {named}{more}", style=style)
     code = reason.partition(":")[2]
     if code in set(ErrorCode):
         output.stderr.print(f"  {EXPLANATIONS[ErrorCode(code)].remedy}", style="dim")

@@ -13,6 +13,7 @@ from storage.rows import fetch
 
 # `covered`: each tenant's collections, by the latest completed run that covers each.
 # `unread`: numbers of collections that were not read to their end, by reason.
+# `selected`: numbers of expected collections that a completed run has selected.
 # `absent`: items that a complete listing does not show, from their partial index.
 # `stale`: present items with details that cannot be read, from their partial index.
 # `scoped`: decisions in force about items and fields.
@@ -39,6 +40,12 @@ unread AS (
             AND type_key <> ALL (:logs)
         GROUP BY tenant_id, reason
     ) AS by_reason
+    GROUP BY tenant_id
+),
+selected AS (
+    SELECT tenant_id, count(*) AS selected
+    FROM collection_coverage
+    WHERE tenant_id = ANY (CAST(:tenant_ids AS uuid[])) AND type_key = ANY (CAST(:expected AS text[]))
     GROUP BY tenant_id
 ),
 absent AS (
@@ -93,7 +100,8 @@ SELECT tenant.tenant_id, latest.run_id, latest.status AS run_status, latest.star
     covered.oldest, coalesce(covered.collections, 0) AS collections, coalesce(covered.read, 0) AS read,
     coalesce(unread.not_read, '[]') AS not_read, coalesce(absent.missing, 0) AS missing,
     coalesce(stale.stale, 0) AS stale,
-    coalesce(drift.high_drift, 0) AS high_drift, coalesce(unwatched.not_watched, '[]') AS not_watched
+    coalesce(drift.high_drift, 0) AS high_drift, coalesce(unwatched.not_watched, '[]') AS not_watched,
+    cardinality(CAST(:expected AS text[])) - coalesce(selected.selected, 0) AS never_selected
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     LEFT JOIN LATERAL (
         SELECT run_id, status, started_at FROM sync_run
@@ -102,6 +110,7 @@ FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
     ) AS latest ON true
     LEFT JOIN covered USING (tenant_id)
     LEFT JOIN unread USING (tenant_id)
+    LEFT JOIN selected USING (tenant_id)
     LEFT JOIN absent USING (tenant_id)
     LEFT JOIN stale USING (tenant_id)
     LEFT JOIN drift USING (tenant_id)
@@ -130,8 +139,12 @@ async def recent_runs(session: AsyncSession, span: timedelta) -> RecentRuns:
 
 
 async def tenant_states(
-    session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str]
+    session: AsyncSession, tenant_ids: Collection[UUID], logs: Collection[str], expected: Collection[str]
 ) -> list[TenantStatus]:
-    """Tenants' states without `attention`, in a portfolio session. `logs`: type keys to leave out."""
-    parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs)}
-    return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, "attention": []})
+    """Tenants' states without `attention` and `disabled`, in a portfolio session.
+
+    `logs`: type keys to leave out. `expected`: those of which `never_selected` counts.
+    """
+    parameters = {"tenant_ids": list(tenant_ids), "logs": list(logs), "expected": list(expected)}
+    unknown = {"attention": [], "disabled": False}
+    return await fetch(session, _STATUS, TenantStatus, parameters, shape=lambda values: {**values, **unknown})

@@ -46,8 +46,10 @@ class TenantStatus(BaseModel, frozen=True):
     """Each collection counts by the latest completed run that covers it, without logs.
 
     `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
-    the earliest of these readings (null without any). `missing` counts items, `stale` items with unreadable details,
-    `high_drift` open findings without a decision. The `run_` fields are of the latest completed run.
+    the earliest of these readings (null without any). `never_selected` counts collections that no completed run has
+    selected, without opt-in ones. A `disabled` tenant is not read, so it needs no attention. `missing` counts items,
+    `stale` items with unreadable details, `high_drift` open findings without a decision. The `run_` fields are of the
+    latest completed run.
     """
 
     tenant_id: UUID
@@ -62,4 +64,6 @@ class TenantStatus(BaseModel, frozen=True):
     stale: int
     high_drift: int
     not_watched: list[UnwatchedLog] = []
+    never_selected: int = 0
+    disabled: bool = False
     attention: list[Attention]

@@ -99,7 +99,8 @@ async def portfolio_csv(scope: AllTenants, tenant_filter: RequestedFilter) -> Re
 
 @router.get("/tenants/{tenant_id}", response_class=HTMLResponse, include_in_schema=False)
 async def tenant_page(request: Request, scope: OneTenant) -> HTMLResponse:
-    (found,) = await status(scope.session, [scope.tenant.id])
+    disabled = [scope.tenant.id] if scope.tenant.disabled else []
+    (found,) = await status(scope.session, [scope.tenant.id], disabled=disabled)
     runs = await recent_runs(scope.session, RUNS)
     spans = [(words, since, await found_by_runs(scope.session, span)) for words, since, span in SPANS]
     shown = {"status": found, "runs": runs, "spans": spans, "title_of": title_of}
@@ -112,7 +113,7 @@ async def _status(scope: PortfolioScope, tenant_filter: TenantFilter) -> list[Te
         for tenant in scope.tenants
         if (not tenant_filter.tag or tenant_filter.tag in tenant.tags) and has_words(tenant.name, tenant_filter.name)
     ]
-    return await status(scope.session, chosen)
+    return await status(scope.session, chosen, disabled=scope.tenants.disabled())
 
 
 def _for_reason(tenants: Sequence[TenantStatus], why: Attention | None) -> Sequence[TenantStatus]:

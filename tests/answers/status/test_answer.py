@@ -23,6 +23,7 @@ from answers.status.answer import status
 from answers.status.records import Attention, NotReadReason, TenantStatus
 from answers.status.rules import attention, most_urgent_first
 from cli.app import app
+from graph.catalog import load_catalog
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import Outcome, RunStatus
 from inventory.severity import Severity
@@ -65,6 +66,19 @@ async def test_status_counts_the_latest_run_of_each_collection(database: Databas
     assert worried.attention == [Attention.RUN_FAILED, Attention.NOT_READ, Attention.MISSING]
     calm = found[CALM]
     assert (calm.collections, calm.read, calm.missing, calm.not_read, calm.attention) == (2, 2, 0, [], [])
+
+
+async def test_collections_that_no_run_selected_are_counted_without_need_for_attention(
+    database: Database, environment: dict[str, str]
+) -> None:
+    expected = len(load_catalog().everything() - load_catalog().logs)
+    await sync(database, CALM, [], "groups", "auditEvents")
+    await sync(database, WORRIED, [], *load_catalog().everything())
+    found = await states(database)
+    assert [found[tenant_id].never_selected for tenant_id in (CALM, WORRIED, UNREAD)] == [expected - 1, 0, expected]
+    assert found[CALM].attention == []
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["status"], env=environment)
+    assert f"no run has selected: {expected - 1} collections of Calm\n" in result.stderr
 
 
 async def test_tenant_is_old_after_the_age_limit(database: Database) -> None:
@@ -208,8 +222,12 @@ def test_status_names_disabled_tenants(environment: dict[str, str]) -> None:
     (note,) = [line for line in result.stderr.splitlines() if "disabled" in line]
     assert note.startswith("not read while disabled: ")
     assert "," not in note
+    assert "2 of 2 tenants need attention" in result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines() if line.endswith("disabled")] == ["Calm"]
     others = CliRunner().invoke(app, ["status", "--json"], env=environment)
     assert "disabled" not in others.stderr
+    states = map(TenantStatus.model_validate_json, others.stdout.splitlines())
+    assert [(state.tenant_id, state.attention) for state in states if state.disabled] == [(CALM, [])]
 
 
 async def test_status_table_lists_reasons_for_attention(database: Database, environment: dict[str, str]) -> None:
