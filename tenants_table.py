@@ -65,6 +65,13 @@ class TableSource:
         self._asked_at = -LOOK_SECONDS
         return changed
 
+    def add_all(self, new_tenants: Sequence[TenantChange]) -> None:
+        """Adds all entries or, if it raises, none. Raises as `change`."""
+        for tenant_change in new_tenants:
+            refuse_references(tenant_change.entry or {})
+        configured_tenants.add_all(self._url, new_tenants, self.valid)
+        self._asked_at = -LOOK_SECONDS
+
     def valid(self, entries: Sequence[Mapping[str, Any]]) -> Tenants:
         """The tenants of these entries. Raises `TenantsFileError`."""
         placed = [
@@ -89,6 +96,15 @@ class TableEdit:
 
     def add(self, entry: Mapping[str, Any]) -> None:
         self._change(UUID(entry["id"]), dict(entry), entry.get("name", ""), is_new=True)
+
+    def add_all(self, new_entries: Sequence[Mapping[str, Any]]) -> None:
+        """Adds all or, if it raises, none."""
+        self._source.add_all(
+            [
+                TenantChange(self._person, UUID(entry["id"]), dict(entry), entry["name"], is_new=True)
+                for entry in new_entries
+            ]
+        )
 
     def replace(self, entry: Mapping[str, Any]) -> bool:
         """False if the entry is the same."""

@@ -29,7 +29,8 @@ def import_tenants(
 ) -> None:
     """Put the tenants of a tenants file into the table of tenants, where TENANTS_FROM=table has them read from.
 
-    A tenant that the table has already stays as it is. Files that entries name are taken below TENANT_SECRETS_FOLDER.
+    Adds all of the file's tenants or, after an error, none. A tenant that the table has already stays as it is. Files
+    that entries name are taken below TENANT_SECRETS_FOLDER.
 
     Example: python starter.py tenant import tenants.toml
     """
@@ -39,15 +40,12 @@ def import_tenants(
         raise UsageError(f"tenants are read from {source.named}; to keep them in the table: {_SETTING}")
     from tenants_table import TableEdit, refuse_references  # commands of a tenants file do without SQLAlchemy
 
-    edit, before = TableEdit(source, local_person()), source.entries()
-    configured = source.valid(before)
+    edit, configured = TableEdit(source, local_person()), source.load()
     entries = {entry.id: entry.model_dump(mode="json", exclude_defaults=True) for entry in load_tenants(file)}
     for entry in entries.values():
         refuse_references(entry)
     new = [entry for tenant_id, entry in entries.items() if configured.get(tenant_id) is None]
-    source.valid([*before, *new])  # an invalid entry adds none
-    for entry in new:
-        edit.add(entry)
+    edit.add_all(new)
     kept = [entry["name"] for entry in entries.values() if entry not in new]
     result = ImportedTenants(added=[entry["name"] for entry in new], kept=kept)
     if output_options().as_json:

@@ -79,28 +79,40 @@ def change(url: str, edit: TenantChange, check: Check) -> bool:
         check(after)
         if sorted(before, key=_by_id) == sorted(after, key=_by_id):
             return False
-        action = Action.TENANT_REMOVED if edit.entry is None else Action.TENANT_CONFIGURED
-        record = added_record(
-            edit.person,
-            action,
-            tenant_id=edit.tenant_id,
-            subject=edit.subject,
-            reason=edit.reason,
-            request_id=edit.once,
-        )
-        if connection.execute(record).one_or_none() is None:
-            return False
-        if edit.entry is None:
-            connection.execute(delete(_TENANT).where(_TENANT.c.tenant_id == edit.tenant_id))
-        else:
-            new = insert(_TENANT).values(tenant_id=edit.tenant_id, entry=edit.entry, changed_by=edit.person.name)
-            replaced = {name: new.excluded[name] for name in ("entry", "changed_by")}
-            connection.execute(
-                new.on_conflict_do_update(
-                    index_elements=["tenant_id"], set_={**replaced, "changed_at": func.clock_timestamp()}
-                )
-            )
+        return _write(connection, edit)
+
+
+def add_all(url: str, edits: Sequence[TenantChange], check: Check) -> None:
+    """Adds all of these tenants or, if it raises, none. Raises the errors of `check`, too."""
+    with _transaction(url) as connection:
+        connection.execute(_ONE_AT_A_TIME)
+        check([*_entries(connection), *(edit.entry for edit in edits if edit.entry is not None)])
+        for edit in edits:
+            _write(connection, edit)
+
+
+def _write(connection: Connection, edit: TenantChange) -> bool:
+    """False if this form was received before."""
+    action = Action.TENANT_REMOVED if edit.entry is None else Action.TENANT_CONFIGURED
+    record = added_record(
+        edit.person,
+        action,
+        tenant_id=edit.tenant_id,
+        subject=edit.subject,
+        reason=edit.reason,
+        request_id=edit.once,
+    )
+    if connection.execute(record).one_or_none() is None:
+        return False
+    if edit.entry is None:
+        connection.execute(delete(_TENANT).where(_TENANT.c.tenant_id == edit.tenant_id))
         return True
+    new = insert(_TENANT).values(tenant_id=edit.tenant_id, entry=edit.entry, changed_by=edit.person.name)
+    replaced = {name: new.excluded[name] for name in ("entry", "changed_by")}
+    connection.execute(
+        new.on_conflict_do_update(index_elements=["tenant_id"], set_={**replaced, "changed_at": func.clock_timestamp()})
+    )
+    return True
 
 
 def _entries(connection: Connection) -> list[Entry]:

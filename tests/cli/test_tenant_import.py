@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from storage.database import Database
@@ -25,6 +26,25 @@ async def test_an_import_with_a_taken_name_adds_no_tenant(
     assert (refused.code, "another tenant has the same id or name" in refused.stderr) == (2, True)
     names = [tenant["name"] for tenant in (await starter("list", "--json")).objects()]
     assert names == ["Contoso"]
+
+
+async def test_an_import_that_the_database_ends_midway_adds_no_tenant(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table", TENANT_SECRETS_FOLDER=str(tmp_path))
+    file = tmp_path / "to-import.toml"
+    file.write_text(entry(1, "Adatum") + entry(2, "Contoso") + entry(3, "Fabrikam"))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE configured_tenant ADD CONSTRAINT midway CHECK (entry->>'name' <> 'Contoso')")
+        try:
+            refused = await starter("import", file)
+        finally:
+            connection.execute("ALTER TABLE configured_tenant DROP CONSTRAINT midway")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert (await starter("list", "--json")).objects() == []
+    assert (await starter("import", file, "--json")).objects() == [
+        {"added": ["Adatum", "Contoso", "Fabrikam"], "kept": []}
+    ]
 
 
 @pytest.mark.usefixtures("database")
