@@ -103,6 +103,7 @@ async def changes_page(request: Request, scope: OneTenant, question: RequestedCh
         choices=sorted(((record.type_key, record.title) for record in covered.collections), key=_title_of_choice),
         old_details=summary.old_details,
         stale=summary.stale,
+        failures=[],
     )
 
 

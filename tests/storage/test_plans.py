@@ -274,7 +274,7 @@ async def test_missing_items_of_all_tenants_are_counted_by_the_absence_index(
 ) -> None:
     for visible in (None, [MINE, THEIRS]):
         async with filled.portfolio(visible) as session:
-            found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"])
+            found = await tenant_states(session, [MINE, THEIRS], ["auditEvents"], ITEM_TYPES)
         assert {tenant.tenant_id for tenant in found} == {MINE, THEIRS}
     explained.assert_by_index()
     assert "inventory_item_absent" in {node.by for node in explained.nodes}
@@ -309,7 +309,7 @@ async def test_coverage_is_read_by_index_for_the_requested_tenants(filled: Datab
     async with filled.portfolio() as session:
         assert (await search_basis(session, [MINE], None)).never_read == 0
         assert await unread_collections(session, [MINE], Extent.of(ITEM_TYPES)) == []
-        assert await tenant_states(session, [MINE], [])
+        assert await tenant_states(session, [MINE], [], ITEM_TYPES)
         assert await search.catalogs(session) == []
         assert len((await coverage_of_tenants(session, [MINE, THEIRS]))[THEIRS]) == len(ITEM_TYPES)
     read = [node for node in explained.nodes if node.table == "collection_coverage"]
