@@ -2,10 +2,13 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -13,6 +16,28 @@ INTERRUPTED = 130
 
 GROUP_AND_OTHERS = 0o077
 """The permission bits of group and others."""
+
+
+def end_when_interrupted() -> None:
+    """From now on, Ctrl-C ends the process at once with one line.
+
+    An exception while modules load would be shown with its traceback, or ignored in a callback of the importer.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def raise_when_interrupted() -> None:
+    """Undoes `end_when_interrupted`, so that a command can clean up."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    with suppress(OSError):  # stderr is closed
+        os.write(2, b"error: interrupted\n")
+    os._exit(1)
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:
@@ -35,6 +60,7 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     except BaseException:  # noqa: BLE001 - shows any exception, as Python does
         sys.excepthook(*sys.exc_info())
         code = 1
+    end_when_interrupted()
     logging.shutdown()
     os._exit(_flushed(code))
 

@@ -1,10 +1,17 @@
 """The command line; `python starter.py --help` lists the commands."""
 
-import gc
-import os
+import _signal  # type: ignore[import-not-found]  # the part of `signal` that Python has loaded before this line
 
-from cli.stored_help import show_stored_help
-from process_exit import run_to_exit
+_signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})  # Ctrl-C waits until it can be told in one line.
+
+import gc  # noqa: E402
+import os  # noqa: E402
+
+from process_exit import end_when_interrupted, run_to_exit  # noqa: E402
+
+end_when_interrupted()
+
+from cli.stored_help import show_stored_help  # noqa: E402
 
 MOST_COLUMNS = 10_000
 """The widest terminal."""

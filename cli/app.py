@@ -15,6 +15,7 @@ from cli.errors import ExitCode, errors_for_people, fail
 from cli.stored_help import summaries
 from inventory.typed_text import problem_with
 from inventory.version import VERSION
+from process_exit import raise_when_interrupted
 
 COMMANDS: Mapping[str, str] = {
     "demo": "cli.demo",
@@ -111,6 +112,7 @@ def _command(name: str) -> Any:
     if not gc.isenabled():  # the entry point disabled it
         gc.freeze()
         gc.enable()
+        raise_when_interrupted()
     return command
 
 

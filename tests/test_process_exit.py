@@ -9,8 +9,8 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 PRELUDE = """
-import atexit, sys
-from process_exit import run_to_exit
+import atexit, logging, os, signal, sys
+from process_exit import end_when_interrupted, raise_when_interrupted, run_to_exit
 
 atexit.register(print, "the interpreter was taken apart")
 
@@ -49,6 +49,42 @@ def test_exit_messages_and_tracebacks_are_printed() -> None:
 @pytest.mark.parametrize("statement", ["raise KeyboardInterrupt", "sys.exit(130)"])
 def test_an_interruption_is_told_in_one_line(statement: str) -> None:
     result = finished(statement)
+    assert (result.returncode, result.stderr) == (1, "error: interrupted\n")
+
+
+INTERRUPTING = """
+import os, signal, sys
+
+def interrupt(event, details):
+    if event == "import" and details[0] == os.environ["INTERRUPTED_AT"]:
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+"""
+"""A `sitecustomize` that sends Ctrl-C to the process when it begins to load a module."""
+
+
+@pytest.mark.parametrize(
+    "module", ["process_exit", "logging", "cli.stored_help", "cli.app", "typer", "rich.text", "answers.items.answer"]
+)
+def test_ctrl_c_while_a_command_loads_is_told_in_one_line(tmp_path: Path, module: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    result = shell("items contoso", subprocess.PIPE, PYTHONPATH=str(tmp_path), INTERRUPTED_AT=module)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: interrupted\n")
+
+
+def test_ctrl_c_within_a_loaded_command_lets_it_clean_up() -> None:
+    result = finished(
+        "end_when_interrupted(); raise_when_interrupted()\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally: print('cleaned up')"
+    )
+    assert (result.returncode, result.stdout) == (1, "done\ncleaned up\n")
+    assert result.stderr == "error: interrupted\n"
+
+
+def test_ctrl_c_after_the_end_of_a_command_is_told_in_one_line() -> None:
+    result = finished("logging.shutdown = lambda: os.kill(os.getpid(), signal.SIGINT)")
     assert (result.returncode, result.stderr) == (1, "error: interrupted\n")
 
 
