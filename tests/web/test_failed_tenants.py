@@ -10,7 +10,7 @@ from graph.catalog import load_catalog
 from storage import references
 from storage.database import Database
 from tests.storage.support import observation, sync
-from tests.web.reading import text_of
+from tests.web.page_text import text_of
 from tests.web.support import CONTOSO, FABRIKAM, UNREAD, json_of, words_of
 
 CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
