@@ -1,17 +1,15 @@
 """The command line; `python starter.py --help` lists the commands."""
 
-import _signal  # type: ignore[import-not-found]  # the part of `signal` that Python has loaded before this line
+import gc
+import os
 
-_signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGINT})  # Ctrl-C waits until it can be told in one line.
+try:
+    from process_exit import end_when_interrupted, run_to_exit
 
-import gc  # noqa: E402
-import os  # noqa: E402
-
-from process_exit import end_when_interrupted, run_to_exit  # noqa: E402
-
-end_when_interrupted()
-
-from cli.stored_help import show_stored_help  # noqa: E402
+    end_when_interrupted()
+    from cli.stored_help import show_stored_help
+except KeyboardInterrupt:
+    raise SystemExit("error: interrupted") from None
 
 MOST_COLUMNS = 10_000
 """The widest terminal."""
