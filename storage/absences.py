@@ -20,9 +20,10 @@ WITH unlisted AS MATERIALIZED (
     FROM (
         SELECT * FROM collection_coverage WHERE type_key = ANY (:type_keys) ORDER BY type_key
     ) AS coverage CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE one.type_key = coverage.type_key AND one.last_seen_at < coverage.listed_from AND one.absent_from IS NULL
-        ORDER BY one.type_key, one.external_id FOR UPDATE
+        SELECT * FROM inventory_item AS item
+        WHERE item.type_key = coverage.type_key AND item.last_seen_at < coverage.listed_from
+            AND item.absent_from IS NULL
+        ORDER BY item.type_key, item.external_id FOR UPDATE
     ) AS item
 ),
 -- the mark on the item, in the statement that records the absence: one is never there without the other

@@ -29,13 +29,13 @@ class UnlistedItem(NamedTuple):
 
 _LOCKED = """
 -- locked in key order, as merges lock rows
-WITH asked AS MATERIALIZED (
+WITH locked AS MATERIALIZED (
     SELECT item.* FROM (
         SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
-            AS one (type_key, external_id) ORDER BY type_key, external_id
+            AS key (type_key, external_id) ORDER BY type_key, external_id
     ) AS named CROSS JOIN LATERAL (
-        SELECT tenant_id, type_key, external_id FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
+        SELECT tenant_id, type_key, external_id FROM inventory_item AS item
+        WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
     ) AS item
 )
 """
@@ -45,23 +45,23 @@ UPDATE inventory_item AS item
 SET last_seen_at = clock_timestamp(), last_seen_run_id = :run_id, absent_from = NULL,
     content_observed_at = coalesce(item.content_observed_at, item.last_seen_at),
     content_observed_run_id = coalesce(item.content_observed_run_id, item.last_seen_run_id)
-FROM asked
-WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
+FROM locked
+WHERE (item.tenant_id, item.type_key, item.external_id) = (locked.tenant_id, locked.type_key, locked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 """)
 
 _GONE = text(f"""{_LOCKED}
 UPDATE inventory_item AS item SET missing_confirmed_at = clock_timestamp(), missing_confirmed_run_id = :run_id
-FROM asked
-WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
+FROM locked
+WHERE (item.tenant_id, item.type_key, item.external_id) = (locked.tenant_id, locked.type_key, locked.external_id)
     AND item.last_seen_at < (SELECT started_at FROM sync_run WHERE run_id = :run_id)
 """)
 
 
 _MARK = text(f"""{_LOCKED}
 UPDATE inventory_item AS item SET found_by_id_run_id = :run_id
-FROM asked
-WHERE (item.tenant_id, item.type_key, item.external_id) = (asked.tenant_id, asked.type_key, asked.external_id)
+FROM locked
+WHERE (item.tenant_id, item.type_key, item.external_id) = (locked.tenant_id, locked.type_key, locked.external_id)
     AND item.last_seen_run_id = :run_id
 """)
 

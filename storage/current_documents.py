@@ -16,18 +16,19 @@ class CurrentDocument(NamedTuple):
 
 
 _DOCUMENTS = text(f"""
-SELECT wanted.external_id, item.display_name, item.version_number, d.body_hash, d.body
-FROM unnest(CAST(:external_ids AS text[])) AS wanted (external_id)
+SELECT named.external_id, item.display_name, item.version_number, d.body_hash, d.body
+FROM unnest(CAST(:external_ids AS text[])) AS named (external_id)
 CROSS JOIN LATERAL (
-    SELECT display_name, version_number FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (:type_key, wanted.external_id) LIMIT 1
+    SELECT display_name, version_number FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (:type_key, named.external_id) LIMIT 1
 ) AS item
 CROSS JOIN LATERAL (
-    SELECT content_hash FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number) = (:type_key, wanted.external_id, item.version_number)
+    SELECT content_hash FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
+        = (:type_key, named.external_id, item.version_number)
     LIMIT 1
 ) AS v
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document WHERE document.content_hash = v.content_hash LIMIT 1) AS d
 """)
 
 

@@ -28,8 +28,8 @@ class OldDetails(NamedTuple):
 _READ_BEFORE = text("""
 SELECT named.type_key, item.details_read_at
 FROM unnest(CAST(:type_keys AS text[])) AS named (type_key) CROSS JOIN LATERAL (
-    SELECT details_read_at FROM inventory_item AS one
-    WHERE one.type_key = named.type_key AND one.details_read_at IS NOT NULL AND one.absent_from IS NULL
+    SELECT details_read_at FROM inventory_item AS item
+    WHERE item.type_key = named.type_key AND item.details_read_at IS NOT NULL AND item.absent_from IS NULL
     ORDER BY details_read_at OFFSET :most LIMIT 1
 ) AS item
 """)

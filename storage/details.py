@@ -65,34 +65,34 @@ unnest(CAST(:type_keys AS text[]), CAST(:parts AS int[]), CAST(:ofs AS int[])) A
 _SOME = text(f"""
 WITH pending AS MATERIALIZED (
     SELECT pending.* FROM {_SHARES} CROSS JOIN LATERAL (
-        SELECT * FROM pending_item AS one
-        WHERE (one.run_id, one.type_key) = (:run_id, share.type_key) AND one.shard % share.of = share.part
-            AND one.failure IS NULL
-        ORDER BY one.attempts, one.external_id LIMIT :limit
+        SELECT * FROM pending_item AS pending
+        WHERE (pending.run_id, pending.type_key) = (:run_id, share.type_key) AND pending.shard % share.of = share.part
+            AND pending.failure IS NULL
+        ORDER BY pending.attempts, pending.external_id LIMIT :limit
     ) AS pending
     ORDER BY pending.attempts, pending.type_key, pending.external_id LIMIT :limit
 )
 SELECT pending.type_key, pending.external_id, list_document, pending.list_hash, progress, attempts, item.meta
 FROM pending CROSS JOIN LATERAL (
-    SELECT meta FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (pending.type_key, pending.external_id) LIMIT 1
+    SELECT meta FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (pending.type_key, pending.external_id) LIMIT 1
 ) AS item
 ORDER BY attempts, type_key, external_id
 """)
 
 _LEFT = text(f"""
 SELECT share.type_key, items, failed FROM {_SHARES} CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE failure IS NULL) AS items, count(failure) AS failed FROM pending_item AS one
-    WHERE (one.run_id, one.type_key) = (:run_id, share.type_key) AND one.shard % share.of = share.part
+    SELECT count(*) FILTER (WHERE failure IS NULL) AS items, count(failure) AS failed FROM pending_item AS pending
+    WHERE (pending.run_id, pending.type_key) = (:run_id, share.type_key) AND pending.shard % share.of = share.part
 ) AS counted
 WHERE items + failed > 0
 """)
 
 _PLACE = """
 CROSS JOIN LATERAL (
-    SELECT ctid AS place FROM pending_item AS one
-    WHERE (one.run_id, one.type_key, one.external_id) = (:run_id, named.type_key, named.external_id) LIMIT 1
-) AS kept
+    SELECT ctid AS place FROM pending_item AS pending
+    WHERE (pending.run_id, pending.type_key, pending.external_id) = (:run_id, named.type_key, named.external_id) LIMIT 1
+) AS pending_row
 """
 
 _NOTE = text(f"""
@@ -102,13 +102,13 @@ FROM unnest(
     CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:progresses AS bytea[]),
     CAST(:attempts AS bigint[]), CAST(:failures AS jsonb[])
 ) AS named (type_key, external_id, progress, attempts, failure) {_PLACE}
-WHERE pending.ctid = kept.place AND kept.{BY_PLACE}
+WHERE pending.ctid = pending_row.place AND pending_row.{BY_PLACE}
 """)
 
 _DROP = text(f"""
 DELETE FROM pending_item AS pending
 USING unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id) {_PLACE}
-WHERE pending.ctid = kept.place AND kept.{BY_PLACE}
+WHERE pending.ctid = pending_row.place AND pending_row.{BY_PLACE}
 """)
 
 # Each item's last version, which replaces details that could not be read, and when it was last known to be current.
@@ -118,24 +118,24 @@ SELECT named.type_key, named.external_id, item.version_number, v.details_complet
     coalesce(item.content_observed_at, item.details_read_at, item.first_seen_at) AS as_of
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1
 ) AS item
 LEFT JOIN LATERAL (
-    SELECT * FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
+    SELECT * FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
         = (named.type_key, named.external_id, item.version_number) LIMIT 1
 ) AS v ON true
-LEFT JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d ON true
+LEFT JOIN LATERAL (SELECT {BODY} FROM document WHERE document.content_hash = v.content_hash LIMIT 1) AS d ON true
 """)
 
 _LOCK_VERSIONS = text("""
 SELECT item.* FROM (
     SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]))
-        AS one (type_key, external_id) ORDER BY type_key, external_id
+        AS key (type_key, external_id) ORDER BY type_key, external_id
 ) AS named CROSS JOIN LATERAL (
-    SELECT type_key, external_id, version_number FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
+    SELECT type_key, external_id, version_number FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1 FOR UPDATE
 ) AS item
 """)
 

@@ -45,7 +45,7 @@ SELECT item.type_key, item.external_id, item.version_number, d.body, d.body_hash
 FROM inventory_item AS item
 JOIN staged_observation AS s USING (type_key, external_id)
 JOIN item_version AS v USING (type_key, external_id, version_number)
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document WHERE document.content_hash = v.content_hash LIMIT 1) AS d
 WHERE item.form < 1 AND item.version_number > 0 AND item.details_complete
     AND (item.type_key, item.external_id) > (:type_key, :external_id)
     AND s.run_id = :run_id AND s.fetch_token = ANY (:fetch_tokens) AND s.is_whole AND s.body_hash IS NOT NULL

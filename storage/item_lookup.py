@@ -10,19 +10,19 @@ def named_item(type_key: str, name: str, tenant_id: str = "current_tenant()") ->
     """
     return f"""
         (
-            SELECT one.* FROM inventory_item AS one
-            WHERE (one.tenant_id, one.type_key, one.external_id) = ({tenant_id}, {type_key}, {name}) LIMIT 1
+            SELECT item.* FROM inventory_item AS item
+            WHERE (item.tenant_id, item.type_key, item.external_id) = ({tenant_id}, {type_key}, {name}) LIMIT 1
         )
         UNION ALL
         (
-            SELECT one.* FROM item_reference AS own CROSS JOIN LATERAL (
-                SELECT * FROM inventory_item AS one
-                WHERE (one.tenant_id, one.type_key, one.external_id) = (own.tenant_id, own.type_key, own.external_id)
+            SELECT candidate.* FROM item_reference AS own CROSS JOIN LATERAL (
+                SELECT * FROM inventory_item AS item
+                WHERE (item.tenant_id, item.type_key, item.external_id) = (own.tenant_id, own.type_key, own.external_id)
                 LIMIT 1
-            ) AS one
+            ) AS candidate
             WHERE (own.tenant_id, own.target_id) = ({tenant_id}, {name}) AND own.target_type_keys = '{{}}'
                 AND own.type_key = {type_key} AND own.role = 'use'
-            ORDER BY one.absent_from DESC NULLS FIRST LIMIT 1
+            ORDER BY candidate.absent_from DESC NULLS FIRST LIMIT 1
         )
         LIMIT 1"""
 

@@ -16,8 +16,8 @@ NAMED_KEYS = (
 
 ITEM_OF_KEY = """
     CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.tenant_id, one.type_key, one.external_id) = (of_tenant, of_type, of_id) LIMIT 1
+        SELECT * FROM inventory_item AS item
+        WHERE (item.tenant_id, item.type_key, item.external_id) = (of_tenant, of_type, of_id) LIMIT 1
     ) AS item
 """
 """Joins each key's item by its primary key, regardless of the planner's estimates."""

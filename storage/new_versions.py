@@ -30,17 +30,17 @@ class NewVersion(NamedTuple):
 
 WITH_BEFORE = f"""
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:numbers AS bigint[]))
-    AS wanted (type_key, external_id, version_number)
+    AS named (type_key, external_id, version_number)
 CROSS JOIN LATERAL (
     SELECT * FROM item_version AS version
     WHERE (version.type_key, version.external_id, version.version_number)
-        = (wanted.type_key, wanted.external_id, wanted.version_number) LIMIT 1
+        = (named.type_key, named.external_id, named.version_number) LIMIT 1
 ) AS v
 CROSS JOIN LATERAL (SELECT {BODY} FROM document AS stored WHERE stored.content_hash = v.content_hash LIMIT 1) AS d
 LEFT JOIN LATERAL (
     SELECT * FROM item_version AS version
     WHERE (version.type_key, version.external_id, version.version_number)
-        = (wanted.type_key, wanted.external_id, wanted.version_number - 1) LIMIT 1
+        = (named.type_key, named.external_id, named.version_number - 1) LIMIT 1
 ) AS before ON true
 LEFT JOIN LATERAL (
     SELECT {BODY} FROM document AS stored WHERE stored.content_hash = before.content_hash LIMIT 1

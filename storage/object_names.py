@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from storage.item_lookup import key_columns, named_item
 
 _NAMES = text(f"""
-SELECT wanted.type_key, wanted.external_id, display_name
-FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS wanted (type_key, external_id)
+SELECT named.type_key, named.external_id, display_name
+FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
 CROSS JOIN LATERAL (
-    {named_item("wanted.type_key", "wanted.external_id")}
+    {named_item("named.type_key", "named.external_id")}
 ) AS item
 WHERE display_name IS NOT NULL
 """)

@@ -141,7 +141,7 @@ FROM sync_run AS run LEFT JOIN LATERAL (
     SELECT sum(created)::bigint AS created, sum(changed)::bigint AS changed, sum(unchanged)::bigint AS unchanged,
         sum(created + changed + unchanged)::bigint AS observed
     FROM merged_wave AS wave
-        CROSS JOIN LATERAL jsonb_to_record(wave.result) AS one (created bigint, changed bigint, unchanged bigint)
+        CROSS JOIN LATERAL jsonb_to_record(wave.result) AS counts (created bigint, changed bigint, unchanged bigint)
     WHERE run.finished_at IS NULL AND (wave.tenant_id, wave.run_id) = (run.tenant_id, run.run_id)
 ) AS live ON true
 """
@@ -229,8 +229,8 @@ SELECT missing.*, absence.noticed_at AS first_missed_at, absence.run_id AS first
 FROM (
     (
         SELECT {_ITEM_COLUMNS}, name_key FROM inventory_item CROSS JOIN LATERAL (
-            SELECT name_key FROM item_name AS one
-            WHERE (one.tenant_id, one.type_key, one.external_id)
+            SELECT name_key FROM item_name AS name
+            WHERE (name.tenant_id, name.type_key, name.external_id)
                 = (inventory_item.tenant_id, inventory_item.type_key, inventory_item.external_id) LIMIT 1
         ) AS named
         WHERE absent_from IS NOT NULL AND type_key = ANY (:listed) AND last_seen_at < {_STARTED_AT}

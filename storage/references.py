@@ -45,14 +45,14 @@ READERS = 2
 
 # If a collection's rules are new or changed, all its items are read again, once.
 _FOLLOW_RULES = text("""
-INSERT INTO reference_rules AS known (type_key, rules_hash)
+INSERT INTO reference_rules (type_key, rules_hash)
 SELECT type_key, rules_hash FROM (
     SELECT * FROM unnest(CAST(:type_keys AS text[]), CAST(:hashes AS bytea[])) AS rules (type_key, rules_hash)
     EXCEPT SELECT type_key, rules_hash FROM reference_rules
-) AS others
+) AS changed_rules
 ORDER BY type_key
 ON CONFLICT (tenant_id, type_key) DO UPDATE SET rules_hash = excluded.rules_hash
-WHERE known.rules_hash <> excluded.rules_hash
+WHERE reference_rules.rules_hash <> excluded.rules_hash
 RETURNING type_key
 """)
 
@@ -80,15 +80,15 @@ _DOCUMENTS = text(f"""
 SELECT item.type_key, item.external_id, item.version_number, d.body_hash, d.body
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1
 ) AS item
 CROSS JOIN LATERAL (
-    SELECT content_hash FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
+    SELECT content_hash FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
         = (item.type_key, item.external_id, item.version_number) LIMIT 1
 ) AS v
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document WHERE document.content_hash = v.content_hash LIMIT 1) AS d
 """)
 
 _FORGET = text("""
@@ -96,8 +96,8 @@ DELETE FROM item_reference WHERE ctid = ANY (ARRAY(
     SELECT old.place
     FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
     CROSS JOIN LATERAL (
-        SELECT one.ctid AS place FROM item_reference AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) OFFSET 0
+        SELECT reference.ctid AS place FROM item_reference AS reference
+        WHERE (reference.type_key, reference.external_id) = (named.type_key, named.external_id) OFFSET 0
     ) AS old
 ))
 """)
@@ -108,7 +108,7 @@ INSERT INTO item_reference (
     type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
 )
 SELECT type_key, external_id, position, version_number, path, role, target_type_keys, target_id, intent, policy_set_id
-FROM json_to_recordset(CAST(:rows AS json)) AS kept (
+FROM json_to_recordset(CAST(:rows AS json)) AS reference (
     type_key text, external_id text, position int, version_number bigint, path text, role text, target_type_keys text[],
     target_id text, intent text, policy_set_id text
 )
@@ -128,12 +128,12 @@ WITH rules AS MATERIALIZED (
 SELECT tenant_id FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
 WHERE NOT EXISTS (
         SELECT * FROM rules
-        EXCEPT SELECT type_key, rules_hash FROM reference_rules AS known WHERE known.tenant_id = tenant.tenant_id
+        EXCEPT SELECT type_key, rules_hash FROM reference_rules WHERE reference_rules.tenant_id = tenant.tenant_id
     )
     AND NOT EXISTS (
         SELECT FROM rules CROSS JOIN LATERAL (
-            SELECT FROM unread_item AS one
-            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, rules.type_key) LIMIT 1
+            SELECT FROM unread_item AS unread
+            WHERE (unread.tenant_id, unread.type_key) = (tenant.tenant_id, rules.type_key) LIMIT 1
         ) AS unread
     )
 """)

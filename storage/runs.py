@@ -325,7 +325,7 @@ _FORGET_WAVES = text("""
 WITH forgotten AS (DELETE FROM merged_wave WHERE run_id = :run_id RETURNING result)
 SELECT coalesce(sum(created), 0)::bigint AS created, coalesce(sum(changed), 0)::bigint AS changed,
     coalesce(sum(coalesce(unchanged, -changed)), 0)::bigint AS unchanged
-FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS one (created bigint, changed bigint, unchanged bigint)
+FROM forgotten CROSS JOIN LATERAL jsonb_to_record(result) AS counts (created bigint, changed bigint, unchanged bigint)
 """)
 
 

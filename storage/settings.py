@@ -16,8 +16,8 @@ DELETE FROM item_settings WHERE ctid = ANY (ARRAY(
     SELECT old.place
     FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
     CROSS JOIN LATERAL (
-        SELECT one.ctid AS place FROM item_settings AS one
-        WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id) LIMIT 1
+        SELECT settings.ctid AS place FROM item_settings AS settings
+        WHERE (settings.type_key, settings.external_id) = (named.type_key, named.external_id) LIMIT 1
     ) AS old
 ))
 """)
@@ -25,16 +25,16 @@ DELETE FROM item_settings WHERE ctid = ANY (ARRAY(
 # As JSON, like references (storage/references.py).
 _KEEP = text("""
 INSERT INTO item_settings (type_key, external_id, settings)
-SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS kept (type_key text, external_id text, settings text)
+SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS item (type_key text, external_id text, settings text)
 """)
 
 # Two transactions may add the same setting at once, twice: with a unique index they could deadlock.
 _KNOW = text("""
 INSERT INTO collection_setting (type_key, setting)
-SELECT found.key, name
-FROM json_each(CAST(:settings AS json)) AS found CROSS JOIN LATERAL json_array_elements_text(found.value) AS name
+SELECT entry.key, name
+FROM json_each(CAST(:settings AS json)) AS entry CROSS JOIN LATERAL json_array_elements_text(entry.value) AS name
 WHERE (
-    SELECT true FROM collection_setting AS known WHERE (known.type_key, known.setting) = (found.key, name) LIMIT 1
+    SELECT true FROM collection_setting WHERE (collection_setting.type_key, setting) = (entry.key, name) LIMIT 1
 ) IS NULL
 """)
 

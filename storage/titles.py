@@ -26,21 +26,23 @@ WITH part AS MATERIALIZED (
     FROM unnest(CAST(:type_keys AS text[]), CAST(:paths AS text[]), CAST(:places AS int[]))
         AS named (type_key, path, place)
     CROSS JOIN LATERAL (
-        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.type_key, named.path)
+        SELECT * FROM item_reference AS reference
+        WHERE (reference.type_key, reference.path) = (named.type_key, named.path)
         ORDER BY type_key, external_id
     ) AS r
     LEFT JOIN LATERAL (
-        SELECT one.display_name FROM unnest(r.target_type_keys) AS possible (type_key) CROSS JOIN LATERAL (
+        SELECT candidate.display_name FROM unnest(r.target_type_keys) AS possible (type_key) CROSS JOIN LATERAL (
             {named_item("possible.type_key", "r.target_id")}
-        ) AS one
-        WHERE one.display_name IS NOT NULL ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
+        ) AS candidate
+        WHERE candidate.display_name IS NOT NULL
+        ORDER BY candidate.absent_from DESC NULLS FIRST, candidate.type_key LIMIT 1
     ) AS target ON true
     UNION ALL
     SELECT item.type_key, item.external_id, place, 0, is_enough, item.meta ->> named.path
     FROM unnest(CAST(:meta_type_keys AS text[]), CAST(:meta_keys AS text[]), CAST(:meta_places AS int[]),
         CAST(:meta_enough AS bool[])) AS named (type_key, path, place, is_enough)
     CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one WHERE one.type_key = named.type_key ORDER BY type_key, external_id
+        SELECT * FROM inventory_item AS item WHERE item.type_key = named.type_key ORDER BY type_key, external_id
     ) AS item
     WHERE item.meta ->> named.path IS NOT NULL
 ), titled AS MATERIALIZED (
@@ -58,13 +60,14 @@ WITH titled AS MATERIALIZED (
     FROM unnest(CAST(:type_keys AS text[]), CAST(:source_keys AS text[]), CAST(:paths AS text[]))
         AS named (type_key, source_key, path)
     CROSS JOIN LATERAL (
-        SELECT * FROM item_reference AS one WHERE (one.type_key, one.path) = (named.source_key, named.path)
+        SELECT * FROM item_reference AS reference
+        WHERE (reference.type_key, reference.path) = (named.source_key, named.path)
         ORDER BY type_key, external_id
     ) AS r
     CROSS JOIN LATERAL (
-        SELECT display_name, absent_from FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
-            AND one.display_name NOT IN (one.external_id, coalesce(one.graph_id, one.external_id))
+        SELECT display_name, absent_from FROM inventory_item AS item
+        WHERE (item.type_key, item.external_id) = (r.type_key, r.external_id)
+            AND item.display_name NOT IN (item.external_id, coalesce(item.graph_id, item.external_id))
         LIMIT 1
     ) AS source
     ORDER BY named.type_key, r.target_id, source.absent_from DESC NULLS FIRST, source.display_name

@@ -26,9 +26,10 @@ _UNREAD = text("""
 SELECT type_key, CASE WHEN is_ruled_otherwise THEN NULL ELSE items END AS items
 FROM (
     SELECT ruled.type_key, rules.rules_hash IS DISTINCT FROM ruled.rules_hash AND EXISTS (
-        SELECT FROM inventory_item AS one WHERE one.type_key = ruled.type_key AND version_number > 0
+        SELECT FROM inventory_item AS item WHERE item.type_key = ruled.type_key AND version_number > 0
     ) AS is_ruled_otherwise, (
-        SELECT count(*) FROM (SELECT FROM unread_item AS one WHERE one.type_key = ruled.type_key LIMIT :most) AS counted
+        SELECT count(*)
+        FROM (SELECT FROM unread_item AS unread WHERE unread.type_key = ruled.type_key LIMIT :most) AS counted
     ) AS items
     FROM unnest(CAST(:type_keys AS text[]), CAST(:rules_hashes AS bytea[])) AS ruled (type_key, rules_hash)
         LEFT JOIN reference_rules AS rules USING (type_key)

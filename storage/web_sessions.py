@@ -27,7 +27,7 @@ session AS (
     FROM redeemed WHERE redeemed.expires_at > clock_timestamp()
     RETURNING person_id, person, role
 ),
-known AS (
+person_record AS (
     INSERT INTO web_person (person_id, name, role) SELECT person_id, person, role FROM session
     ON CONFLICT (person_id) DO UPDATE
     SET name = excluded.name, role = excluded.role, signed_in_at = excluded.signed_in_at
@@ -46,7 +46,7 @@ session AS (
     INSERT INTO web_session (session_hash, person_id, person, role, expires_at)
     VALUES (:session_hash, :person_id, :name, :role, clock_timestamp() + :lifetime)
 ),
-known AS (
+person_record AS (
     INSERT INTO web_person (person_id, name, role) VALUES (:person_id, :name, :role)
     ON CONFLICT (person_id) DO UPDATE
     SET name = excluded.name, role = excluded.role, signed_in_at = excluded.signed_in_at

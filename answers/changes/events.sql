@@ -8,7 +8,7 @@
 -- `tenant_ids`: null in a session that is bound to one tenant.
 -- `after_…`: the last event of the page before, or an end of the window; `order` is ASC and `beyond` >, or DESC and <.
 
-SELECT events.* FROM unnest(coalesce(CAST(:tenant_ids AS uuid[]), ARRAY[current_tenant()])) AS asked (tenant_id)
+SELECT events.* FROM unnest(coalesce(CAST(:tenant_ids AS uuid[]), ARRAY[current_tenant()])) AS tenant (tenant_id)
 CROSS JOIN LATERAL (
     -- New versions. The first version of an item of the collection's first complete listing is no event: nothing could be
     -- compared before. Nor is the first version of a re-created item that an absence names: the third read has it.
@@ -16,9 +16,9 @@ CROSS JOIN LATERAL (
         SELECT v.tenant_id, v.first_observed_at AS at, v.type_key, v.external_id, 'version' AS kind,
             v.first_observed_run_id AS run_id, v.version_number
         FROM item_version AS v
-        WHERE v.tenant_id = asked.tenant_id
+        WHERE v.tenant_id = tenant.tenant_id
             AND v.first_observed_at > :since AND v.first_observed_at <= :until AND v.first_observed_at :beyond= :after_at
-            AND (v.first_observed_at, asked.tenant_id, v.type_key, v.external_id, 'version')
+            AND (v.first_observed_at, tenant.tenant_id, v.type_key, v.external_id, 'version')
                 :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
                     :after_external_id, CAST(:after_kind AS text))
             AND (CAST(:type_keys AS text[]) IS NULL OR v.type_key = ANY (:type_keys))
@@ -39,9 +39,9 @@ CROSS JOIN LATERAL (
     (
         SELECT a.tenant_id, a.noticed_at, a.type_key, a.external_id, 'absent', a.run_id, 0
         FROM item_absence AS a
-        WHERE a.tenant_id = asked.tenant_id
+        WHERE a.tenant_id = tenant.tenant_id
             AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at :beyond= :after_at
-            AND (a.noticed_at, asked.tenant_id, a.type_key, a.external_id, 'absent')
+            AND (a.noticed_at, tenant.tenant_id, a.type_key, a.external_id, 'absent')
                 :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
                     :after_external_id, CAST(:after_kind AS text))
             AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))
@@ -63,9 +63,9 @@ CROSS JOIN LATERAL (
     (
         SELECT a.tenant_id, a.noticed_at, a.type_key, a.recreated_as, 'version', a.run_id, 1
         FROM item_absence AS a
-        WHERE a.tenant_id = asked.tenant_id AND a.recreated_as IS NOT NULL
+        WHERE a.tenant_id = tenant.tenant_id AND a.recreated_as IS NOT NULL
             AND a.noticed_at > :since AND a.noticed_at <= :until AND a.noticed_at :beyond= :after_at
-            AND (a.noticed_at, asked.tenant_id, a.type_key, a.recreated_as, 'version')
+            AND (a.noticed_at, tenant.tenant_id, a.type_key, a.recreated_as, 'version')
                 :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
                     :after_external_id, CAST(:after_kind AS text))
             AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))
@@ -82,9 +82,9 @@ CROSS JOIN LATERAL (
     (
         SELECT a.tenant_id, a.came_back_at, a.type_key, a.external_id, 'returned', a.came_back_run_id, 0
         FROM item_absence AS a
-        WHERE a.tenant_id = asked.tenant_id
+        WHERE a.tenant_id = tenant.tenant_id
             AND a.came_back_at > :since AND a.came_back_at <= :until AND a.came_back_at :beyond= :after_at
-            AND (a.came_back_at, asked.tenant_id, a.type_key, a.external_id, 'returned')
+            AND (a.came_back_at, tenant.tenant_id, a.type_key, a.external_id, 'returned')
                 :beyond (:after_at, coalesce(CAST(:after_tenant_id AS uuid), current_tenant()), :after_type_key,
                     :after_external_id, CAST(:after_kind AS text))
             AND (CAST(:type_keys AS text[]) IS NULL OR a.type_key = ANY (:type_keys))

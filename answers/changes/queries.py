@@ -111,21 +111,21 @@ FIRST_TENANTS = 2
 # Each maximum is read from the end of its own index.
 _NEWEST_MOMENTS = text("""
 SELECT at, tenant_id FROM (
-    SELECT asked.tenant_id, greatest(
+    SELECT tenant.tenant_id, greatest(
         (
             SELECT max(first_observed_at) FROM item_version AS v
-            WHERE v.tenant_id = asked.tenant_id AND first_observed_at > :since AND first_observed_at <= :until
+            WHERE v.tenant_id = tenant.tenant_id AND first_observed_at > :since AND first_observed_at <= :until
         ),
         (
             SELECT max(noticed_at) FROM item_absence AS a
-            WHERE a.tenant_id = asked.tenant_id AND noticed_at > :since AND noticed_at <= :until
+            WHERE a.tenant_id = tenant.tenant_id AND noticed_at > :since AND noticed_at <= :until
         ),
         (
             SELECT max(came_back_at) FROM item_absence AS a
-            WHERE a.tenant_id = asked.tenant_id AND came_back_at > :since AND came_back_at <= :until
+            WHERE a.tenant_id = tenant.tenant_id AND came_back_at > :since AND came_back_at <= :until
         )
     ) AS at
-    FROM unnest(CAST(:tenant_ids AS uuid[])) AS asked (tenant_id)
+    FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
 ) AS newest
 WHERE at IS NOT NULL
 ORDER BY at DESC, tenant_id DESC
@@ -148,25 +148,25 @@ SELECT v.type_key, v.external_id, v.version_number, v.display_name, item.display
     before_document.body AS body_before, before_document.body_hash AS hash_before
 {WITH_BEFORE}
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS found
-    WHERE (found.type_key, found.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1
 ) AS item
 """)
 
 _ABSENCES = text("""
-SELECT wanted.type_key, wanted.external_id, wanted.at, item.display_name, item.meta,
+SELECT named.type_key, named.external_id, named.at, item.display_name, item.meta,
     a.last_seen_at, a.noticed_at, a.evidence, a.confidence
 FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[]), CAST(:moments AS timestamptz[]))
-    AS wanted (type_key, external_id, at)
+    AS named (type_key, external_id, at)
 CROSS JOIN LATERAL (
-    SELECT * FROM item_absence AS one
-    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id)
-        AND (one.noticed_at = wanted.at OR one.came_back_at = wanted.at)
+    SELECT * FROM item_absence AS absence
+    WHERE (absence.type_key, absence.external_id) = (named.type_key, named.external_id)
+        AND (absence.noticed_at = named.at OR absence.came_back_at = named.at)
     ORDER BY absent_from DESC LIMIT 1
 ) AS a
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.type_key, one.external_id) = (wanted.type_key, wanted.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS item
+    WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1
 ) AS item
 """)
 

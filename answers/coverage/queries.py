@@ -46,15 +46,15 @@ def _unread(condition: str) -> TextClause:
         WHERE {condition} AND outcome NOT IN ('complete', 'skipped')
             AND (CAST(:type_keys AS text[]) IS NULL OR type_key = ANY (CAST(:type_keys AS text[])))
         UNION ALL
-        SELECT tenant_id, wanted.type_key, '{NEVER_READ}'
+        SELECT tenant_id, named.type_key, '{NEVER_READ}'
         FROM (
             SELECT tenant_id FROM collection_coverage WHERE {condition} GROUP BY tenant_id
             HAVING count(*) FILTER (WHERE type_key = ANY (CAST(:expected AS text[]))) < :expectations
         ) AS lacking
-        CROSS JOIN unnest(CAST(:expected AS text[])) AS wanted (type_key)
+        CROSS JOIN unnest(CAST(:expected AS text[])) AS named (type_key)
         WHERE NOT EXISTS (
             SELECT FROM collection_coverage AS c
-            WHERE {condition} AND (c.tenant_id, c.type_key) = (lacking.tenant_id, wanted.type_key)
+            WHERE {condition} AND (c.tenant_id, c.type_key) = (lacking.tenant_id, named.type_key)
         )
         UNION ALL
         SELECT tenant_id, '', '{NEVER_READ}' FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)

@@ -76,12 +76,12 @@ class AssignedItem(NamedTuple):
 # The item that has the reference `r`.
 _ITEM = """
 CROSS JOIN LATERAL (
-    SELECT * FROM inventory_item AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
+    SELECT * FROM inventory_item AS item
+    WHERE (item.tenant_id, item.type_key, item.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
 ) AS item
 LEFT JOIN LATERAL (
-    SELECT * FROM item_absence AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id, one.absent_from)
+    SELECT * FROM item_absence AS absence
+    WHERE (absence.tenant_id, absence.type_key, absence.external_id, absence.absent_from)
         = (item.tenant_id, item.type_key, item.external_id, item.absent_from)
     LIMIT 1
 ) AS item_gone ON item.absent_from IS NOT NULL
@@ -90,14 +90,14 @@ LEFT JOIN LATERAL (
 # The target of `r`. If several objects have the id, a present object comes first.
 _TARGET = f"""
 LEFT JOIN LATERAL (
-    SELECT one.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
+    SELECT candidate.* FROM unnest(r.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
         {named_item("named.type_key", "r.target_id", "r.tenant_id")}
-    ) AS one
-    ORDER BY one.absent_from DESC NULLS FIRST, one.type_key LIMIT 1
+    ) AS candidate
+    ORDER BY candidate.absent_from DESC NULLS FIRST, candidate.type_key LIMIT 1
 ) AS target ON true
 LEFT JOIN LATERAL (
-    SELECT * FROM item_absence AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id, one.absent_from)
+    SELECT * FROM item_absence AS absence
+    WHERE (absence.tenant_id, absence.type_key, absence.external_id, absence.absent_from)
         = (target.tenant_id, target.type_key, target.external_id, target.absent_from)
     LIMIT 1
 ) AS target_gone ON target.absent_from IS NOT NULL
@@ -106,8 +106,8 @@ LEFT JOIN LATERAL (
 # The name's stored sort key: to compute it would cost as much as the rest.
 _NAME = """
 LEFT JOIN LATERAL (
-    SELECT name_key FROM item_name AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
+    SELECT name_key FROM item_name AS name
+    WHERE (name.tenant_id, name.type_key, name.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
 ) AS name ON true
 """
 
@@ -144,8 +144,8 @@ FROM (VALUES (current_tenant(), CAST(:type_key AS text), CAST(:external_id AS te
 _OF_ITEMS = text(f"""
 SELECT {_EDGE_COLUMNS}
 FROM {_NAMED} CROSS JOIN LATERAL (
-    SELECT * FROM item_reference AS one
-    WHERE (one.type_key, one.external_id) = (named.type_key, named.external_id)
+    SELECT * FROM item_reference AS reference
+    WHERE (reference.type_key, reference.external_id) = (named.type_key, named.external_id)
     ORDER BY position LIMIT :most
 ) AS r {_ITEM} {_TARGET}
 WHERE r.target_id = ANY (:audiences) OR r.target_type_keys <> '{{}}'
@@ -155,10 +155,10 @@ ORDER BY r.type_key, r.external_id, r.position
 _TO_ITEMS = text(f"""
 SELECT {_EDGE_COLUMNS}
 FROM {_NAMED} CROSS JOIN LATERAL (
-    SELECT * FROM item_reference AS one
-    WHERE one.target_id = ANY (ARRAY({own_names("named.type_key", "named.external_id")}))
-        AND named.type_key = ANY (one.target_type_keys)
-    ORDER BY one.type_key, one.external_id, one.position LIMIT :most
+    SELECT * FROM item_reference AS reference
+    WHERE reference.target_id = ANY (ARRAY({own_names("named.type_key", "named.external_id")}))
+        AND named.type_key = ANY (reference.target_type_keys)
+    ORDER BY reference.type_key, reference.external_id, reference.position LIMIT :most
 ) AS r {_ITEM} {_TARGET}
 ORDER BY r.type_key, r.external_id, r.position
 """)
@@ -174,23 +174,25 @@ _DANGLING = text(f"""
 -- from each target on to the next one by the index, however many refer to it, since there are far fewer targets than
 -- references, and most of them are there
 WITH RECURSIVE target_ids AS (
-    SELECT tenant.tenant_id, one.target_id
+    SELECT tenant.tenant_id, lowest.target_id
     FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id) CROSS JOIN LATERAL (
-        SELECT target_id FROM item_reference AS one WHERE one.tenant_id = tenant.tenant_id ORDER BY target_id LIMIT 1
-    ) AS one
+        SELECT target_id FROM item_reference AS reference
+        WHERE reference.tenant_id = tenant.tenant_id ORDER BY target_id LIMIT 1
+    ) AS lowest
     UNION ALL
     SELECT before.tenant_id, next.target_id
     FROM target_ids AS before CROSS JOIN LATERAL (
         -- by the id alone: row-level security keeps the comparison of arrays out of index conditions
-        SELECT target_id FROM item_reference AS one
-        WHERE one.tenant_id = before.tenant_id AND one.target_id > before.target_id ORDER BY target_id LIMIT 1
+        SELECT target_id FROM item_reference AS reference
+        WHERE reference.tenant_id = before.tenant_id AND reference.target_id > before.target_id
+        ORDER BY target_id LIMIT 1
     ) AS next
 ),
 targets AS MATERIALIZED (
     SELECT target_ids.tenant_id, target_ids.target_id, named.target_type_keys
     FROM target_ids CROSS JOIN LATERAL (
-        SELECT DISTINCT target_type_keys FROM item_reference AS one
-        WHERE (one.tenant_id, one.target_id) = (target_ids.tenant_id, target_ids.target_id)
+        SELECT DISTINCT target_type_keys FROM item_reference AS reference
+        WHERE (reference.tenant_id, reference.target_id) = (target_ids.tenant_id, target_ids.target_id)
     ) AS named
     WHERE named.target_type_keys <> '{{}}'
 ),
@@ -199,26 +201,28 @@ gone AS MATERIALIZED (
     WHERE NOT EXISTS (
         SELECT FROM unnest(targets.target_type_keys) AS named (type_key) CROSS JOIN LATERAL (
             {named_item("named.type_key", "targets.target_id", "targets.tenant_id")}
-        ) AS one WHERE one.absent_from IS NULL
+        ) AS candidate WHERE candidate.absent_from IS NULL
     )
 )
 SELECT {_EDGE_COLUMNS}
 FROM gone CROSS JOIN LATERAL (
-    SELECT * FROM item_reference AS one
-    WHERE (one.tenant_id, one.target_id, one.target_type_keys) = (gone.tenant_id, gone.target_id, gone.target_type_keys)
-        AND (CAST(:type_keys AS text[]) IS NULL OR one.type_key = ANY (CAST(:type_keys AS text[])))
+    SELECT * FROM item_reference AS reference
+    WHERE (reference.tenant_id, reference.target_id, reference.target_type_keys)
+            = (gone.tenant_id, gone.target_id, gone.target_type_keys)
+        AND (CAST(:type_keys AS text[]) IS NULL OR reference.type_key = ANY (CAST(:type_keys AS text[])))
     OFFSET 0
 ) AS r {_ITEM} {_TARGET} {_NAME}
 WHERE item.absent_from IS NULL
 {_BY_NAME}, r.position
 """)
 
-# In a target's place, `said` tells that the item's document has no assignments, or does not show them.
+# In a target's place, `open_target` tells that the item's document has no assignments, or does not show them.
 _WITHOUT_ASSIGNMENTS = """
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id) CROSS JOIN LATERAL (
-    SELECT * FROM item_reference AS one
-    WHERE (one.tenant_id, one.target_id) = (tenant.tenant_id, :said) AND one.target_type_keys = '{}'
-        AND (CAST(:type_keys AS text[]) IS NULL OR one.type_key = ANY (CAST(:type_keys AS text[])))
+    SELECT * FROM item_reference AS reference
+    WHERE (reference.tenant_id, reference.target_id) = (tenant.tenant_id, :open_target)
+        AND reference.target_type_keys = '{}'
+        AND (CAST(:type_keys AS text[]) IS NULL OR reference.type_key = ANY (CAST(:type_keys AS text[])))
     OFFSET 0
 ) AS r
 """
@@ -227,9 +231,10 @@ _UNASSIGNED = text(f"""
 SELECT {_ITEM_COLUMNS}, coalesce(item.content_observed_at, item.last_seen_at) AS observed_at,
     item.content_observed_at IS NOT NULL OR NOT item.details_complete AS lags,
     (
-        SELECT count(DISTINCT one.target_id) FROM item_reference AS one
-        WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id)
-            AND one.role = 'exclude' AND one.path = 'assignments.target.groupId'
+        SELECT count(DISTINCT reference.target_id) FROM item_reference AS reference
+        WHERE (reference.tenant_id, reference.type_key, reference.external_id)
+                = (r.tenant_id, r.type_key, r.external_id)
+            AND reference.role = 'exclude' AND reference.path = 'assignments.target.groupId'
     ) AS exclusions
 {_WITHOUT_ASSIGNMENTS} {_ITEM} {_NAME}
 WHERE item.absent_from IS NULL
@@ -239,8 +244,8 @@ WHERE item.absent_from IS NULL
 _UNKNOWN_ASSIGNMENTS = text(f"""
 SELECT r.tenant_id, r.type_key, count(*) AS items
 {_WITHOUT_ASSIGNMENTS} CROSS JOIN LATERAL (
-    SELECT absent_from FROM inventory_item AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
+    SELECT absent_from FROM inventory_item AS item
+    WHERE (item.tenant_id, item.type_key, item.external_id) = (r.tenant_id, r.type_key, r.external_id) LIMIT 1
 ) AS item
 WHERE item.absent_from IS NULL
 GROUP BY r.tenant_id, r.type_key
@@ -257,10 +262,10 @@ FROM (
     SELECT tenant_id, type_key, external_id, max(version_number) AS version_number,
         jsonb_agg(jsonb_build_array(role, nullif(target_id, :group_id), intent, policy_set_id, (
             SELECT display_name FROM inventory_item AS named
-            WHERE (named.type_key, named.external_id) = ('policySets', one.policy_set_id) LIMIT 1
+            WHERE (named.type_key, named.external_id) = ('policySets', reference.policy_set_id) LIMIT 1
         )) ORDER BY position) AS assignments
-    FROM item_reference AS one
-    WHERE (one.type_key, one.external_id) = (naming.type_key, naming.external_id) AND role <> 'use'
+    FROM item_reference AS reference
+    WHERE (reference.type_key, reference.external_id) = (naming.type_key, naming.external_id) AND role <> 'use'
         AND (
             target_type_keys = '{{}}' AND target_id = ANY (:audiences)
             OR target_id = :group_id AND 'groups' = ANY (target_type_keys)
@@ -268,13 +273,15 @@ FROM (
     GROUP BY tenant_id, type_key, external_id
 ) AS r {_ITEM}
 LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_array(one.target_id, filter.display_name, one.role) ORDER BY position) AS filters
-    FROM item_reference AS one LEFT JOIN LATERAL (
+    SELECT jsonb_agg(
+        jsonb_build_array(reference.target_id, filter.display_name, reference.role) ORDER BY position
+    ) AS filters
+    FROM item_reference AS reference LEFT JOIN LATERAL (
         SELECT display_name FROM inventory_item AS filter
-        WHERE (filter.type_key, filter.external_id) = ('assignmentFilters', one.target_id) LIMIT 1
+        WHERE (filter.type_key, filter.external_id) = ('assignmentFilters', reference.target_id) LIMIT 1
     ) AS filter ON true
-    WHERE (one.type_key, one.external_id) = (r.type_key, r.external_id)
-        AND 'assignmentFilters' = ANY (one.target_type_keys)
+    WHERE (reference.type_key, reference.external_id) = (r.type_key, r.external_id)
+        AND 'assignmentFilters' = ANY (reference.target_type_keys)
 ) AS filters ON true {_NAME}
 WHERE item.absent_from IS NULL
 {_BY_NAME}
@@ -319,7 +326,7 @@ async def unassigned(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> AsyncIterator[UnassignedItem]:
     """Present items, by tenant, collection and name."""
-    parameters = {**_of_tenants(tenant_ids, type_keys), "said": NOBODY}
+    parameters = {**_of_tenants(tenant_ids, type_keys), "open_target": NOBODY}
     async for item in fetch_stream(session, _UNASSIGNED, UnassignedItem, parameters):
         yield item
 
@@ -328,7 +335,7 @@ async def unknown_assignments(
     session: AsyncSession, tenant_ids: Sequence[UUID], type_keys: Sequence[str] | None
 ) -> list[UnknownAssignments]:
     """Numbers of present items, by tenant and collection."""
-    parameters = {**_of_tenants(tenant_ids, type_keys), "said": ASSIGNMENTS_UNKNOWN}
+    parameters = {**_of_tenants(tenant_ids, type_keys), "open_target": ASSIGNMENTS_UNKNOWN}
     return await fetch(session, _UNKNOWN_ASSIGNMENTS, UnknownAssignments, parameters)
 
 

@@ -20,7 +20,7 @@ class CollectionSize(NamedTuple):
 # Each count stops at the limit, so a collection of a million items costs no more than one of a thousand.
 _SIZES = text("""
 SELECT c.type_key, (
-    SELECT count(*) FROM (SELECT FROM inventory_item AS one WHERE one.type_key = c.type_key LIMIT :most) AS counted
+    SELECT count(*) FROM (SELECT FROM inventory_item AS item WHERE item.type_key = c.type_key LIMIT :most) AS counted
 ) AS items
 FROM collection_coverage AS c ORDER BY c.type_key
 """)

@@ -30,7 +30,7 @@ _DOCUMENTS = text(f"""
 SELECT item.type_key, item.external_id, item.display_name, item.meta, item.version_number, d.body, d.body_hash
 FROM inventory_item AS item
 JOIN item_version AS v USING (tenant_id, type_key, external_id, version_number)
-CROSS JOIN LATERAL (SELECT {BODY} FROM document AS one WHERE one.content_hash = v.content_hash LIMIT 1) AS d
+CROSS JOIN LATERAL (SELECT {BODY} FROM document WHERE document.content_hash = v.content_hash LIMIT 1) AS d
 WHERE item.type_key = ANY (:type_keys) AND item.absent_from IS NULL
 """)
 

@@ -71,12 +71,12 @@ def _unseen(has: frozenset[str]) -> str:
     SELECT tenant_id, type_key, external_id FROM inventory_item WHERE absent_from IS NOT NULL
     UNION
     SELECT tenant_id, type_key, external_id FROM collection_coverage AS c CROSS JOIN LATERAL (
-        SELECT external_id FROM inventory_item AS one
-        WHERE (one.tenant_id, one.type_key) = (c.tenant_id, c.type_key) AND one.last_seen_at < c.run_started_at
+        SELECT external_id FROM inventory_item AS item
+        WHERE (item.tenant_id, item.type_key) = (c.tenant_id, c.type_key) AND item.last_seen_at < c.run_started_at
         OFFSET 0
     ) AS item
     WHERE c.outcome <> 'complete' {of_tenants}
-) AS found"""
+) AS hit"""
 
 
 _KNOWING = """(
@@ -87,8 +87,8 @@ _KNOWING = """(
 # One name is looked up for each item; for a plain join the planner may hash all names.
 def _with_names(keys: str) -> str:
     return f"""{keys} CROSS JOIN LATERAL (
-        SELECT name_key FROM item_name AS one
-        WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
+        SELECT name_key FROM item_name AS name
+        WHERE (name.tenant_id, name.type_key, name.external_id) = (hit.tenant_id, hit.type_key, hit.external_id)
         LIMIT 1
     ) AS named"""
 
@@ -98,29 +98,29 @@ def _fitting_items(has: frozenset[str]) -> str:
 
     Row-level security keeps LIKE out of index conditions, so names have a table of their own.
     """
-    source, conditions = "item_name AS found", []
+    source, conditions = "item_name AS hit", []
     if "settings" in has:
         source = _with_names(f"""(
             SELECT tenant_id, type_key, external_id FROM {_KNOWING} CROSS JOIN LATERAL (
-                SELECT external_id FROM item_settings AS one
-                WHERE (one.tenant_id, one.type_key) = (knowing.tenant_id, knowing.type_key) AND EXISTS (
-                    SELECT FROM unnest(CAST(:entries AS text[])) AS entry WHERE strpos(one.settings, entry) > 0
+                SELECT external_id FROM item_settings AS settings
+                WHERE (settings.tenant_id, settings.type_key) = (knowing.tenant_id, knowing.type_key) AND EXISTS (
+                    SELECT FROM unnest(CAST(:entries AS text[])) AS entry WHERE strpos(settings.settings, entry) > 0
                 )
                 OFFSET 0
             ) AS setting
-        ) AS found""")
+        ) AS hit""")
     elif "unseen" in has:
         source = _with_names(_unseen(has))
     if "patterns" in has:
-        or_titled = " OR found.type_key = ANY (CAST(:titled AS text[]))" if "titled" in has else ""
+        or_titled = " OR hit.type_key = ANY (CAST(:titled AS text[]))" if "titled" in has else ""
         conditions.append(f"({_IS_NAMED}{or_titled})")
     if "tenant_ids" in has:
-        conditions.append("found.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))")
+        conditions.append("hit.tenant_id = ANY (CAST(:tenant_ids AS uuid[]))")
     if "type_keys" in has:
-        conditions.append("found.type_key = ANY (CAST(:type_keys AS text[]))")
+        conditions.append("hit.type_key = ANY (CAST(:type_keys AS text[]))")
     if "after_type_key" in has:
         conditions.append(
-            "(found.type_key, name_key, found.external_id) > (:after_type_key, :after_name_key, :after_external_id)"
+            "(hit.type_key, name_key, hit.external_id) > (:after_type_key, :after_name_key, :after_external_id)"
         )
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"""
@@ -144,7 +144,7 @@ _ITEM_WITH_BASIS = f"""{ITEM_OF_KEY}
 def _statement(has: frozenset[str]) -> TextClause:
     seen_condition = "WHERE (item.last_seen_at >= covered_from) = :is_seen" if "is_seen" in has else ""
     return text(f"""
-    SELECT {COVERED_ITEM_COLUMNS} FROM ({_fitting_items(has)}) AS found {_ITEM_WITH_BASIS} {seen_condition}
+    SELECT {COVERED_ITEM_COLUMNS} FROM ({_fitting_items(has)}) AS hit {_ITEM_WITH_BASIS} {seen_condition}
     ORDER BY of_tenant, of_type, of_name, of_id
     """)
 
@@ -169,7 +169,7 @@ def _groups_statement(has: frozenset[str]) -> TextClause:
     SELECT {COVERED_ITEM_COLUMNS}, items
     FROM (
         SELECT of_tenant, of_type, (array_agg(of_id))[1] AS of_id, count(*) AS items
-        FROM ({_fitting_items(has)} LIMIT :most) AS found {ITEM_OF_KEY}
+        FROM ({_fitting_items(has)} LIMIT :most) AS hit {ITEM_OF_KEY}
         LEFT JOIN collection_coverage AS covering ON (covering.tenant_id, covering.type_key) = (of_tenant, of_type)
         GROUP BY {_ALIKE}
     ) AS alike {_ITEM_WITH_BASIS}
@@ -205,8 +205,8 @@ async def found_items(
 
 
 _BASIS = text("""
-SELECT count(*) FILTER (WHERE known.collections IS NULL) AS never_read,
-    count(*) FILTER (WHERE known.unread > 0) AS incomplete, min(known.read_from) AS read_from
+SELECT count(*) FILTER (WHERE coverage.collections IS NULL) AS never_read,
+    count(*) FILTER (WHERE coverage.unread > 0) AS incomplete, min(coverage.read_from) AS read_from
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
 LEFT JOIN LATERAL (
     SELECT count(*) AS collections, min(listed_from) AS read_from,
@@ -215,7 +215,7 @@ LEFT JOIN LATERAL (
     WHERE c.tenant_id = tenant.tenant_id
         AND (CAST(:type_keys AS text[]) IS NULL OR c.type_key = ANY (CAST(:type_keys AS text[])))
     HAVING count(*) > 0
-) AS known ON true
+) AS coverage ON true
 """)
 
 
@@ -234,22 +234,22 @@ class SetItems(NamedTuple):
 
 # Items that are gone set nothing; items that were not read set their last values.
 _SET_ITEMS = text(f"""
-SELECT found.tenant_id, found.type_key, found.value, count(*) AS items
+SELECT hit.tenant_id, hit.type_key, hit.value, count(*) AS items
 FROM (
     SELECT DISTINCT tenant_id, type_key, external_id, value FROM {_KNOWING} CROSS JOIN LATERAL (
         SELECT external_id, nullif(split_part(part, E'\\x1e', 1), E'\\x1f') AS value
-        FROM item_settings AS one CROSS JOIN unnest(CAST(:beginnings AS text[])) AS beginning
-            CROSS JOIN LATERAL unnest((string_to_array(one.settings, beginning))[2:]) AS part
-        WHERE (one.tenant_id, one.type_key) = (knowing.tenant_id, knowing.type_key)
+        FROM item_settings AS settings CROSS JOIN unnest(CAST(:beginnings AS text[])) AS beginning
+            CROSS JOIN LATERAL unnest((string_to_array(settings.settings, beginning))[2:]) AS part
+        WHERE (settings.tenant_id, settings.type_key) = (knowing.tenant_id, knowing.type_key)
         OFFSET 0
     ) AS setting
-) AS found
+) AS hit
 CROSS JOIN LATERAL (
-    SELECT FROM inventory_item AS one
-    WHERE (one.tenant_id, one.type_key, one.external_id) = (found.tenant_id, found.type_key, found.external_id)
+    SELECT FROM inventory_item AS item
+    WHERE (item.tenant_id, item.type_key, item.external_id) = (hit.tenant_id, hit.type_key, hit.external_id)
         AND absent_from IS NULL AND NOT {IS_CONFIRMED} LIMIT 1
 ) AS item
-GROUP BY found.tenant_id, found.type_key, found.value
+GROUP BY hit.tenant_id, hit.type_key, hit.value
 """)
 
 
@@ -294,12 +294,12 @@ FROM (
         LEFT JOIN collection_coverage AS c USING (tenant_id, type_key)
         LEFT JOIN reference_rules AS rules USING (tenant_id, type_key)
         LEFT JOIN LATERAL (
-            SELECT true AS is_one FROM unread_item AS one
-            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key) LIMIT 1
+            SELECT true AS is_one FROM unread_item AS unread
+            WHERE (unread.tenant_id, unread.type_key) = (tenant.tenant_id, ruled.type_key) LIMIT 1
         ) AS unread ON true
         LEFT JOIN LATERAL (
-            SELECT true AS is_one FROM inventory_item AS one
-            WHERE (one.tenant_id, one.type_key) = (tenant.tenant_id, ruled.type_key)
+            SELECT true AS is_one FROM inventory_item AS item
+            WHERE (item.tenant_id, item.type_key) = (tenant.tenant_id, ruled.type_key)
                 AND stale_since IS NOT NULL AND absent_from IS NULL LIMIT 1
         ) AS stale ON true
 ) AS of_collection
@@ -317,15 +317,16 @@ async def readings(
 
 # Each step looks up the next name in the index: few names are in many rows.
 _KNOWN_SETTINGS = text("""
-WITH RECURSIVE known AS (
+WITH RECURSIVE step AS (
     (SELECT setting FROM collection_setting ORDER BY setting LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT one.setting FROM collection_setting AS one WHERE one.setting > known.setting ORDER BY one.setting LIMIT 1
+        SELECT next.setting FROM collection_setting AS next
+        WHERE next.setting > step.setting ORDER BY next.setting LIMIT 1
     )
-    FROM known WHERE known.setting IS NOT NULL
+    FROM step WHERE step.setting IS NOT NULL
 )
-SELECT setting FROM known WHERE setting IS NOT NULL
+SELECT setting FROM step WHERE setting IS NOT NULL
 """)
 
 _IS_KNOWN = text("SELECT EXISTS (SELECT FROM collection_setting WHERE setting = :setting)")
@@ -334,8 +335,8 @@ _DEFINITIONS = text("""
 SELECT DISTINCT named.external_id
 FROM unnest(CAST(:tenant_ids AS uuid[])) AS tenant (tenant_id)
 CROSS JOIN LATERAL (
-    SELECT external_id FROM item_name AS one
-    WHERE (one.tenant_id, one.type_key, one.name_key) = (tenant.tenant_id, 'configurationSettings', name_key(:name))
+    SELECT external_id FROM item_name AS name
+    WHERE (name.tenant_id, name.type_key, name.name_key) = (tenant.tenant_id, 'configurationSettings', name_key(:name))
 ) AS named
 """)
 

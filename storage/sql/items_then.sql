@@ -23,7 +23,7 @@ doubtful AS MATERIALIZED (
 ),
 -- Each item that a run had seen by the moment, with its version of the moment, and the last time by the moment at which
 -- it certainly existed.
-known AS (
+item_then AS (
     SELECT item.type_key, item.external_id, v.version_number, v.content_hash, v.details_complete,
         coalesce(v.display_name, item.display_name) AS display_name, item.meta,
         v.version_number = item.version_number OR v.last_observed_at >= :at OR following = v.version_number + 1
@@ -67,7 +67,7 @@ SELECT type_key, external_id, display_name, meta, version_number, content_hash, 
     is_known IS TRUE AS is_known, is_known IS NOT TRUE AND NOT is_unread AS is_forgotten,
     coalesce(last_seen_at > :at AND known_seen_at < started_at, false)
         AND run_id IN (SELECT run_id FROM doubtful) AS is_presumed
-FROM known
+FROM item_then
 WHERE started_at IS NULL OR known_seen_at >= started_at OR last_seen_at > :at AND NOT is_absent AND (
     missing_confirmed_at IS NULL OR missing_confirmed_at > :at OR missing_confirmed_at < known_seen_at
 );

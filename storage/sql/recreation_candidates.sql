@@ -27,8 +27,8 @@ appeared AS (
     SELECT item.type_key, item.external_id, item.graph_id, item.version_number, item.display_name, item.last_seen_at,
         item.absent_from, run.started_at, false
     FROM item_version AS v CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (v.type_key, v.external_id) LIMIT 1
+        SELECT * FROM inventory_item AS item
+        WHERE (item.type_key, item.external_id) = (v.type_key, v.external_id) LIMIT 1
     ) AS item JOIN sync_run AS run ON run.run_id = item.first_seen_run_id
     WHERE v.first_observed_at > (SELECT min(last_seen_at) FROM gone WHERE is_of_this_run) AND v.version_number = 1
         AND v.type_key = ANY (:type_keys) AND item.first_seen_run_id <> :run_id
@@ -51,8 +51,8 @@ namesakes AS (
 SELECT type_key, name, external_id, version_number, v.content_hash, is_gone, last_seen_at, absent_from, seen_from,
     is_of_this_run
 FROM namesakes CROSS JOIN LATERAL (
-    SELECT content_hash FROM item_version AS one
-    WHERE (one.type_key, one.external_id, one.version_number)
+    SELECT content_hash FROM item_version AS version
+    WHERE (version.type_key, version.external_id, version.version_number)
         = (namesakes.type_key, namesakes.external_id, namesakes.version_number) LIMIT 1
 ) AS v
 WHERE are_both

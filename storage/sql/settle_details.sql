@@ -10,20 +10,20 @@ pending AS (
     RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
 -- The items that are left, locked in key order, as in merges. An item with a damaged row waits for the next run.
-seen AS MATERIALIZED (
+remaining AS MATERIALIZED (
     SELECT item.type_key, item.external_id, item.version_number, item.content_hash, item.display_name,
         item.last_seen_at, list_document, list_document_size, list_body_hash, failure
     FROM (SELECT * FROM pending ORDER BY type_key, external_id) AS pending CROSS JOIN LATERAL (
-        SELECT * FROM inventory_item AS one
-        WHERE (one.type_key, one.external_id) = (pending.type_key, pending.external_id)
-            AND (one.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM CAST(:damaged AS text))
+        SELECT * FROM inventory_item AS item
+        WHERE (item.type_key, item.external_id) = (pending.type_key, pending.external_id)
+            AND (item.version_number > 0 OR failure ->> 'code' IS DISTINCT FROM CAST(:damaged AS text))
         LIMIT 1 FOR UPDATE
     ) AS item
 ),
 -- An item without a version gets its list document as the first one. An item with a version keeps it, since the list
 -- document lacks its details.
 unread AS (
-    SELECT * FROM seen WHERE version_number = 0
+    SELECT * FROM remaining WHERE version_number = 0
 ),
 -- The new versions, in three tables.
 documents AS (
@@ -48,16 +48,16 @@ to_read AS (
 stale AS (
     UPDATE inventory_item AS item
     SET version_number = greatest(item.version_number, 1),
-        details_complete = item.details_complete AND seen.failure IS NULL,
+        details_complete = item.details_complete AND remaining.failure IS NULL,
         stale_since = coalesce(
             item.stale_since, item.content_observed_at, item.details_read_at, item.first_seen_at
         ),
-        stale_parts = coalesce(seen.failure -> 'parts', item.stale_parts, jsonb_build_array(jsonb_strip_nulls(
-            jsonb_build_object('error_code', seen.failure -> 'code', 'http_status', seen.failure -> 'http_status',
+        stale_parts = coalesce(remaining.failure -> 'parts', item.stale_parts, jsonb_build_array(jsonb_strip_nulls(
+            jsonb_build_object('error_code', remaining.failure -> 'code', 'http_status', remaining.failure -> 'http_status',
                 'read_at', coalesce(item.content_observed_at, item.details_read_at))
         )))
-    FROM seen
-    WHERE (item.type_key, item.external_id) = (seen.type_key, seen.external_id)
-        AND (seen.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
+    FROM remaining
+    WHERE (item.type_key, item.external_id) = (remaining.type_key, remaining.external_id)
+        AND (remaining.failure IS NOT NULL OR item.content_observed_at IS NOT NULL OR NOT item.details_complete)
 )
 SELECT type_key, count(*) AS items FROM pending GROUP BY type_key;
