@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from activities.messages.diagnosis import CheckResult, CheckVerdict, DiagnoseWorker
 from cli import output
 from cli.errors import ExitCode
-from cli.options import complete_tenant_name, configured_tenant
+from cli.options import complete_tenant_name
 from cli.output_options import output_options, prints_tables
 from cli.sessions import opened_database
 from cli.table import Column, print_table
@@ -53,18 +53,20 @@ def doctor(
     Example: python starter.py doctor
     """
     settings = load_settings()
-    chosen = None if tenant is None else configured_tenant(settings, tenant)
-    checks = asyncio.run(_checks(settings, chosen))
+    checks = asyncio.run(_checks(settings, tenant))
     print_checks(checks)
     if any(check.verdict is CheckVerdict.FAILED for check in checks):
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-async def _checks(settings: Settings, chosen: TenantConfig | None) -> list[CheckResult]:
+async def _checks(settings: Settings, tenant: str | None) -> list[CheckResult]:
     checks = [command_check("settings", CheckVerdict.OK, "are valid")]
+    chosen: TenantConfig | None = None
     count, place = 1, f"tenants {settings.tenants_from}"
     try:
-        count = len(configured_tenants_of(settings))
+        configured = configured_tenants_of(settings)
+        chosen = None if tenant is None else configured.find(tenant)
+        count = len(configured)
         checks.append(command_check(place, CheckVerdict.OK, "is valid"))
     except (TenantsFileError, UnavailableError) as error:
         checks.append(command_check(place, CheckVerdict.FAILED, str(error)))

@@ -105,7 +105,9 @@ SelectionOption = Annotated[
 def selection_of(type_keys: Sequence[str] | None, categories: Sequence[str] | None, *, everything: bool) -> Selection:
     """Raises `UsageError` if the options name none."""
     if not type_keys and not categories and not everything:
-        raise UsageError("say what to read: --type KEY, --category NAME or --all; python starter.py catalog lists them")
+        raise UsageError(
+            "say which collections: --type KEY, --category NAME or --all; python starter.py catalog lists them"
+        )
     catalog = load_catalog()
     named = set(type_keys or ()) | catalog.in_categories(categories or ())
     return select(named | (catalog.everything() if everything else set()), collections=catalog.collections)
@@ -155,7 +157,7 @@ def chosen_tenants(
     choice = TenantChoice(everyone=everyone, tenant_ids=ids, tags=tuple(tags or ()))
     count = len(choice.resolve(configured.tags()))
     if not count:
-        raise UsageError(f"{configured.place} has no tenants")
+        raise UsageError(no_tenants(configured))
     if count > MOST_TENANTS:
         raise UsageError(f"{count} tenants are more than one portfolio run takes ({MOST_TENANTS}); divide them by tags")
     return choice
@@ -176,6 +178,10 @@ def chosen_to_read(
 
         output.stderr.print(f"left out while disabled: {shortened(disabled)}", style="yellow")
     return choice
+
+
+def no_tenants(configured: Tenants) -> str:
+    return f"{configured.place} has no tenants; python starter.py tenant add --help shows how to add one"
 
 
 def shortened(names: Sequence[str]) -> str:
@@ -217,7 +223,7 @@ def command_tenants(
     any_of = set(tags or ())
     chosen = [entry for entry in configured if everyone or not any_of.isdisjoint(entry.tags)]
     if not chosen:
-        raise UsageError(f"{configured.place} has no tenants")
+        raise UsageError(no_tenants(configured))
     by_name = sorted(chosen, key=lambda entry: entry.name.casefold())
     return CommandTenants(tuple(CommandTenant(entry.id, entry.name) for entry in by_name), are_many=True)
 

@@ -83,10 +83,10 @@ def retention(
 def _print(forgotten: Sequence[ForgottenOfTenant], names: TenantNames) -> None:
     columns = (
         Column("tenant", "tenant_id", lambda record: names.of(record.tenant_id)),
-        Column("versions forgotten", "versions", shape=Shape.NUMBER, is_kept=True),
-        Column("documents forgotten", "documents", shape=Shape.NUMBER, is_kept=True),
-        Column("runs forgotten", "runs", shape=Shape.NUMBER, is_kept=True),
-        Column("plans forgotten", "plans", shape=Shape.NUMBER),
+        Column("versions deleted", "versions", shape=Shape.NUMBER, is_kept=True),
+        Column("documents deleted", "documents", shape=Shape.NUMBER, is_kept=True),
+        Column("runs deleted", "runs", shape=Shape.NUMBER, is_kept=True),
+        Column("plans deleted", "plans", shape=Shape.NUMBER),
     )
     print_table(columns, forgotten, record=ForgottenOfTenant)
 

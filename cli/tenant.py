@@ -21,6 +21,7 @@ from cli.options import (
     TenantNames,
     TypeOption,
     configured_tenant,
+    no_tenants,
     selection_or_all,
     tenant_id_of,
 )
@@ -342,8 +343,7 @@ def list_tenants() -> None:
     Example: python starter.py tenant list
     """
     configured = configured_tenants_of(load_settings())
-    nothing = f"{configured.place} has no tenants; python starter.py tenant add --help shows how to add one"
-    print_table(_COLUMNS, [*map(TenantEntry.of, configured)], record=TenantEntry, if_none=nothing)
+    print_table(_COLUMNS, [*map(TenantEntry.of, configured)], record=TenantEntry, if_none=no_tenants(configured))
 
 
 _COLUMNS = (

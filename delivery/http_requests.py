@@ -9,7 +9,7 @@ from pathlib import Path
 import certifi
 import httpx
 
-from delivery.message import DeliveryAnswer
+from delivery.message import DeliveryAnswer, unreachable
 from inventory.notifications import one_line
 
 TIMEOUT = timedelta(seconds=20)
@@ -35,8 +35,7 @@ async def post(url: str, body: bytes, headers: Mapping[str, str], ca_file: Path 
     except TimeoutError:
         return DeliveryAnswer(False, f"no answer within {TIMEOUT.total_seconds():.0f} seconds", retryable=True)
     except httpx.HTTPError as error:
-        why = "its certificate is not trusted (ca_file)" if "CERTIFICATE_VERIFY" in str(error) else type(error).__name__
-        return DeliveryAnswer(False, f"could not be reached: {why}", retryable=True)
+        return DeliveryAnswer(False, unreachable(error), retryable=True)
     except OSError as error:
         return DeliveryAnswer(False, f"ca_file: {error.strerror or type(error).__name__}")
 

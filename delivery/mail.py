@@ -9,7 +9,7 @@ from email.utils import localtime
 
 from delivery.credentials import read_secret
 from delivery.http_requests import TIMEOUT, trusted
-from delivery.message import DeliveryAnswer, Message
+from delivery.message import DeliveryAnswer, Message, unreachable
 from delivery.targets import EmailTarget, MailSecurity
 from inventory.notifications import one_line
 
@@ -37,10 +37,8 @@ async def send(target: EmailTarget, message: Message) -> DeliveryAnswer:
         return DeliveryAnswer(False, f"answered {error.smtp_code}", retryable=error.smtp_code < 500, body=body)
     except smtplib.SMTPNotSupportedError:
         return DeliveryAnswer(False, "the mail server offers no STARTTLS, or no sign-in", retryable=True)
-    except ssl.SSLCertVerificationError:
-        return DeliveryAnswer(False, "could not be reached: its certificate is not trusted (ca_file)", retryable=True)
     except (smtplib.SMTPException, OSError) as error:
-        return DeliveryAnswer(False, f"could not be reached: {type(error).__name__}", retryable=True)
+        return DeliveryAnswer(False, unreachable(error), retryable=True)
 
 
 def _send(target: EmailTarget, mail: EmailMessage, password: str | None, context: ssl.SSLContext) -> DeliveryAnswer:

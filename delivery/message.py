@@ -1,5 +1,7 @@
 """Messages about a tenant's events. Phones show the subject, so it names the tenant and the severest event."""
 
+import socket
+import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -23,6 +25,25 @@ class Message(NamedTuple):
     subject: str
     lines: Sequence[str]
     events: Sequence[NotificationEvent]
+
+
+def unreachable(error: Exception) -> str:
+    """Why no connection came about. The error's own text, which may hold the target's address, is left out."""
+    causes: list[BaseException] = [error]
+    for cause in causes:
+        more = (cause.__cause__ or cause.__context__, *(cause.exceptions if isinstance(cause, ExceptionGroup) else ()))
+        causes += [further for further in more if further is not None and further not in causes]
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        why = "its certificate is not trusted (ca_file)"
+    elif any(isinstance(cause, ssl.SSLError) for cause in causes):
+        why = "it does not speak TLS, or not on this port"
+    elif any(isinstance(cause, socket.gaierror) for cause in causes):
+        why = "its host name does not resolve"
+    elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        why = "nothing listens at its host and port"
+    else:
+        why = type(error).__name__
+    return f"could not be reached: {why}"
 
 
 class DeliveryAnswer(NamedTuple):

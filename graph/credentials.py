@@ -78,7 +78,7 @@ def credential_ends_at(tenant: TenantConfig, vault: Vault | None = None) -> date
 def _from_environment(name: str) -> str:
     value = os.environ.get(name, "").strip()
     if not value:
-        raise CredentialError(f"the environment variable {name} is not set for the worker")
+        raise CredentialError(f"the environment variable {name} is not set for the process that signs in")
     return value
 
 
@@ -88,7 +88,9 @@ def _content(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise CredentialError(f"the credential file {path} cannot be read by the worker: {reason}") from None
+        raise CredentialError(
+            f"the credential file {path} cannot be read by the process that signs in: {reason}"
+        ) from None
     if not content.strip():
         raise CredentialError(f"the credential file {path} is empty")
     return content.removeprefix(codecs.BOM_UTF8)
@@ -103,7 +105,9 @@ def _text(path: Path) -> str:
 
 def _from_vault(name: str, vault: Vault | None) -> VaultSecret:
     if vault is None:
-        raise CredentialError("the tenant's credential is in a vault, and TENANT_VAULT_URL is not set for the worker")
+        raise CredentialError(
+            "the tenant's credential is in a vault, and TENANT_VAULT_URL is not set for the process that signs in"
+        )
     try:
         return vault.secret(name)
     except VaultError as error:

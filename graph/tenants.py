@@ -131,7 +131,7 @@ class TenantConfig(BaseModel, frozen=True, extra="forbid"):
         if self.certificate_password_env and not self.certificate_file:
             raise ValueError("certificate_password_env needs certificate_file")
         if self.client_id is None and not self.managed_identity:
-            raise ValueError("client_id is missing")
+            raise ValueError("client_id is missing: the id of the tenant's app in Entra")
         return self
 
 

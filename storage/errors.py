@@ -81,7 +81,10 @@ _BY_TEXT: tuple[tuple[str, str], ...] = (
     ("SSL", "PostgreSQL and this program do not agree on TLS; check sslmode in DATABASE_URL"),
     ("failed to resolve host", "the host of DATABASE_URL is unknown: its name does not resolve"),
     ("could not translate host name", "the host of DATABASE_URL is unknown: its name does not resolve"),
-    ("Connection refused", "nothing listens at the host and port of DATABASE_URL"),
+    (
+        "Connection refused",
+        "nothing listens at the host and port of DATABASE_URL; start PostgreSQL, or correct DATABASE_URL",
+    ),
     (
         "timeout expired",
         f"PostgreSQL did not answer within {CONNECT_TIMEOUT_SECONDS} s at the host and port of DATABASE_URL",

@@ -6,7 +6,7 @@ Deterministic: time and randomness are arguments.
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from activities.messages.confirmation import ConfirmMissingResult
@@ -100,7 +100,8 @@ class Frontier(WaveQueue, CollectionResults):
         """The cursor waits for its family's turn, or fails at the end of its retry time."""
         waited = now + wait - (cursor.first_failed_at or now)
         if waited > self.policy.graph_patience:
-            self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, {"attempts": cursor.attempts})
+            context: dict[str, ContextValue] = {"attempts": cursor.attempts, "throttled_until": _moment(now + wait)}
+            self._give_up(cursor, ErrorCode.GRAPH_THROTTLED, context)
         else:
             self.cursors.append(cursor.delayed(now, now + wait))
 
@@ -135,7 +136,10 @@ class Frontier(WaveQueue, CollectionResults):
         if failure.retryable and failed.may_retry(self.policy, known, waited):
             self.cursors.append(failed.retried(now, now + delay))
         else:
-            self._give_up(cursor, failure.code, {**failure.context, "attempts": failed.attempts})
+            context: dict[str, ContextValue] = {**failure.context, "attempts": failed.attempts}
+            if is_pause:
+                context["throttled_until"] = _moment(now + delay)
+            self._give_up(cursor, failure.code, context)
 
     def _known_failure(self, type_key: str, code: ErrorCode, *, in_details: bool) -> KnownFailure | None:
         planned = self.plan.get(type_key)
@@ -368,3 +372,7 @@ class Frontier(WaveQueue, CollectionResults):
         self.cursors.append(
             Cursor(type_key=cursor.type_key, url=self.plan[cursor.type_key].first_url, restarts=cursor.restarts + 1)
         )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -99,8 +99,9 @@ def subject_of(rule: AccessRule) -> Subject:
     return Subject(rule.person_id, rule.role, rule.tenant_id, rule.tag)
 
 
-def in_words(subject: Subject) -> str:
+def in_words(subject: Subject, tenant: str | None = None) -> str:
+    """`tenant`: the tenant's name, for people. Audit records have its id, which does not change."""
     grantee = f"the role {Role(subject.role)}" if subject.role else str(subject.person_id)
     if subject.tenant_id is not None:
-        return f"{grantee}, tenant {subject.tenant_id}"
+        return f"{grantee}, tenant {tenant or subject.tenant_id}"
     return f"{grantee}, {'all tenants' if subject.tag is None else f'tag {subject.tag}'}"

@@ -13,7 +13,7 @@ from answers.access import answer
 from answers.access.answer import AccessRequest, Subject
 from cli import output
 from cli.errors import UsageError
-from cli.options import complete_tenant_name, configured_tenant, tenant_id_of
+from cli.options import TenantNames, complete_tenant_name, configured_tenant, tenant_id_of
 from cli.output_options import output_options, prints_json, prints_tables
 from cli.person import local_person
 from cli.sessions import opened_database
@@ -116,7 +116,8 @@ def _changes_rule(
         tenant_id = None
         if tenant is not None:
             tenant_id = tenant_id_of(settings, tenant) if of_any_tenant else configured_tenant(settings, tenant).id
-        if tag is not None and not any(tag in known.tags for known in configured_tenants_of(settings)):
+        is_given = tag is not None and not of_any_tenant
+        if is_given and not any(tag in known.tags for known in configured_tenants_of(settings)):
             output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow")
 
         async def ask(session: AsyncSession) -> tuple[Subject, AccessRule | None]:
@@ -130,7 +131,8 @@ def _changes_rule(
         if output_options().as_json and rule is not None:
             output.print_json(rule)
         else:
-            output.stdout.print(f"{done}: {answer.in_words(subject)}")
+            tenant_name = None if tenant_id is None else TenantNames.load(settings).of(tenant_id)
+            output.stdout.print(f"{done}: {answer.in_words(subject, tenant_name)}")
 
     def named(described: Callable[[], None]) -> Callable[..., None]:
         command.__name__, command.__doc__ = described.__name__, described.__doc__

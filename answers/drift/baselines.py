@@ -93,7 +93,7 @@ async def _set(session: AsyncSession, new: NewBaseline) -> BaselineRecord:
     await set_baseline(session, new)
     (record,) = await baseline_queries.baselines(session, new.name)
     if not record.covered and not record.not_covered:
-        raise NoBaselineError(f"no run of this tenant had completed by {utc_text(new.at)}")
+        raise NoBaselineError(f"no run of this tenant had completed by {utc_text(new.at)}; name a later time")
     return record
 
 

@@ -50,7 +50,9 @@ class ExportFolder:
             except ManifestError as error:
                 raise UsageError(f"{self._folder / MANIFEST}: {error}; name another folder, or remove it") from None
             if earlier.tenant_id != self._tenant_id:
-                raise UsageError(f"{self._folder} is an export of another tenant, {earlier.tenant_id}")
+                raise UsageError(
+                    f"{self._folder} is an export of another tenant, {earlier.tenant_id}; name another folder"
+                )
             self._there = {folded(path): path for path in earlier.files}
         for path in (journal or b"").decode(errors="replace").splitlines():
             if is_ours(path):

@@ -69,6 +69,8 @@ async def _tested(notifications: Notifications, names: list[str]) -> list[Notify
     ]
 
 
+_NO_FILE = "NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file"
+
 _TESTED = (
     Column("target", "target", is_kept=True),
     Column("kind", "kind"),
@@ -89,7 +91,9 @@ def list_notifications(
     Example: python starter.py notify list contoso --limit 20
     """
     found = [placed.record for placed in _answer_of(tenant, lambda session: notifications(session, limit))]
-    nothing = "nothing was to be told; python starter.py notify test tries the targets"
+    is_set = load_settings().notifications_file is not None
+    hint = "python starter.py notify test tries the targets" if is_set else _NO_FILE
+    nothing = f"nothing was to be told; {hint}"
     print_table(_NOTIFICATIONS, found, record=NotificationRecord, is_ordered=True, if_none=nothing)
 
 
@@ -191,7 +195,7 @@ _SNOOZES = (
 
 def configured(settings: Settings) -> Notifications:
     if settings.notifications_file is None:
-        raise UsageError("NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file")
+        raise UsageError(_NO_FILE)
     notifications = load_notifications(settings.notifications_file)
     for number, rule in enumerate(notifications.rules, start=1):
         try:

@@ -20,7 +20,7 @@ from inventory.visible_text import visible
 NAMED = 6
 """Collections named for each error code, unless `verbose`."""
 
-TOLD_ONCE = ("reason", "permission")
+TOLD_ONCE = ("reason", "permission", "throttled_until")
 """Context that failed collections may share: told once for an error code."""
 
 WIDEST = 100

@@ -86,6 +86,15 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
         ]
 
 
+async def test_a_change_names_its_tenant_and_revoking_expects_no_tag(starter: Starter) -> None:
+    who = ("--role", "operator")
+    for act, said in (("exclude", "set"), ("revoke", "revoked")):
+        changed = await starter(act, *who, "--tenant", str(CONTOSO))
+        assert changed.stdout == f"{said}: the role operator, tenant Contoso\n"
+    assert "has the tag 'apac' yet" in (await starter("grant", *who, "--tag", "apac")).stderr
+    assert (await starter("revoke", *who, "--tag", "apac")).stderr == ""
+
+
 async def test_a_rule_about_a_removed_tenant_is_revoked_by_tenant_id(database: Database, starter: Starter) -> None:
     removed = str(uuid4())
     async with database.no_tenant() as session:

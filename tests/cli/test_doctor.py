@@ -41,6 +41,16 @@ def test_without_temporal_the_database_is_still_checked(system: System) -> None:
     assert checks(result)["command", "database"]["verdict"] == "ok"
 
 
+def test_a_broken_tenants_file_is_a_failed_check_even_if_a_tenant_is_named(system: System, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("x = [")
+    for words in (("doctor", "--json"), ("doctor", "contoso", "--json")):
+        result = system.starter(*words, TENANTS_FILE=str(broken))
+        assert result.code == 3
+        assert ("command", "tenants file") in failed(result)
+        assert checks(result)["command", "database"]["verdict"] == "ok"
+
+
 def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None:
     system.start_worker()
     result = system.starter("doctor", "--json")

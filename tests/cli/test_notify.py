@@ -147,7 +147,13 @@ async def test_notifications_are_listed_within_80_columns(database: Database, st
     assert "answered 503" in table.stdout
     assert "\x1b[31m" not in table.stdout
     assert len((await starter("list", "contoso", "--limit", "1", "--json")).objects()) == 1
-    assert "nothing was to be told" in (await starter("list", "fabrikam")).stdout
+    assert "nothing was to be told; python starter.py notify test" in (await starter("list", "fabrikam")).stdout
+
+
+async def test_an_empty_list_says_that_no_file_of_notifications_is_set(starter: Starter) -> None:
+    del starter.environment["NOTIFICATIONS_FILE"]
+    listed = " ".join((await starter("list", "contoso")).stdout.split())
+    assert listed == "nothing was to be told; NOTIFICATIONS_FILE is not set; docs/notifications.md shows such a file"
 
 
 @pytest.mark.parametrize("item", [GROUP.upper(), GROUP[:8], "pilot"])

@@ -48,6 +48,12 @@ async def test_retention_goes_on_after_a_tenant_that_fails(terminal: Terminal, d
     assert [line["versions"] for line in again.objects()] == [0, 1, 0]
 
 
+async def test_retention_says_what_it_deleted(terminal: Terminal) -> None:
+    done = await terminal("--count", "1")
+    assert "versions deleted" in done.stdout
+    assert "forgotten" not in done.stdout
+
+
 async def test_retention_fails_if_each_tenant_does(terminal: Terminal, database_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as connection:
         for tenant_id in (ALPHA, BETA, GAMMA):

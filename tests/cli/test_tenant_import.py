@@ -50,5 +50,6 @@ async def test_an_import_that_the_database_ends_midway_adds_no_tenant(
 @pytest.mark.usefixtures("database")
 async def test_a_list_without_tenants_says_so(database_url: str, tmp_path: Path) -> None:
     starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table")
-    listed = await starter("list")
+    listed, status = await starter("list"), await Terminal(database_url, tmp_path, TENANTS_FROM="table")("status")
+    assert (status.code, status.stderr.strip()) == (2, f"error: {' '.join(listed.stdout.split())}")
     assert (listed.code, listed.stdout.split(";")[0]) == (0, "the table of tenants has no tenants")

@@ -98,6 +98,17 @@ async def test_tls_is_verified_against_the_ca_of_the_target(tmp_path: Path) -> N
     assert len(receiver.received) == 1
 
 
+async def test_an_unreachable_receiver_is_explained(receiver: Receiver) -> None:
+    url = receiver.url()
+    receiver.server_close()
+    assert (await send(target(url), message())).text == "could not be reached: nothing listens at its host and port"
+    unknown = await send(target("https://no-such-host.invalid/hook"), message())
+    assert unknown.text == "could not be reached: its host name does not resolve"
+    with receiving() as plain:
+        no_tls = await send(target(plain.url().replace("http://", "https://")), message())
+    assert no_tls.text == "could not be reached: it does not speak TLS, or not on this port"
+
+
 async def test_unreachable_receiver_is_reported_without_the_url(receiver: Receiver) -> None:
     url = receiver.url("/secret-path")
     receiver.server_close()

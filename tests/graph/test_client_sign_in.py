@@ -185,7 +185,7 @@ async def test_missing_credential_is_named(graph: SimulatedGraph, client: GraphC
     with pytest.raises(CredentialError, match="environment variable TEST_NOTHING is not set") as failed:
         await client.read_batch(tenant_of(graph, client_secret_env="TEST_NOTHING"), "v1.0", GROUPS)
     assert (failed.value.code, failed.value.retryable) == (ErrorCode.CONFIGURATION_INVALID, True)
-    with pytest.raises(CredentialError, match="cannot be read by the worker: No such file"):
+    with pytest.raises(CredentialError, match="cannot be read by the process that signs in: No such file"):
         await client.read_batch(tenant_of(graph, client_secret_file=tmp_path / "none"), "v1.0", GROUPS)
 
 

@@ -173,7 +173,7 @@ def test_a_proxy_of_the_environment_is_not_used(vault: Served, monkeypatch: pyte
 
 async def test_missing_vault_url_is_named() -> None:
     tokens = TokenSource(ssl_context(None), authority_url="https://127.0.0.1:9")
-    with pytest.raises(GraphRequestError, match="TENANT_VAULT_URL is not set for the worker"):
+    with pytest.raises(GraphRequestError, match="TENANT_VAULT_URL is not set for the process that signs in"):
         await tokens.token(tenant(client_secret_vault="contoso"))
 
 

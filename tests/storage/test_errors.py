@@ -102,7 +102,7 @@ async def test_failed_connections_are_explained(postgres: EmbeddedPostgres) -> N
         ),
         (postgres.database_url("nowhere"), "the database named in DATABASE_URL does not exist"),
         ("postgresql://me:hunter2@no-such-host.invalid/db", "its name does not resolve"),
-        ("postgresql://me:hunter2@127.0.0.1:1/db", "nothing listens at the host and port of DATABASE_URL"),
+        ("postgresql://me:hunter2@127.0.0.1:1/db", "DATABASE_URL; start PostgreSQL, or correct DATABASE_URL"),
         (f"{postgres.url}?sslmode=require", "does not offer the TLS"),
     ):
         message = await error_message(url)

@@ -193,6 +193,21 @@ def test_a_pause_holds_only_its_family_until_its_exact_end() -> None:
     assert [entry.type_key for entry in frontier.take_wave(NOW + timedelta(seconds=30))] == ["b"]
 
 
+@pytest.mark.parametrize("is_paused_by_another_run", [False, True])
+def test_a_pause_past_the_retry_limit_is_recorded_with_its_end(is_paused_by_another_run: bool) -> None:
+    frontier = new_frontier("a")
+    frontier.policy = frontier.policy.model_copy(update={"graph_patience": timedelta(minutes=1)})
+    (cursor,) = frontier.take_wave(NOW)
+    wait = timedelta(minutes=50)
+    if is_paused_by_another_run:
+        frontier.fold_paced(cursor, wait, NOW)
+    else:
+        frontier.fold_failure(cursor, THROTTLED.model_copy(update={"retry_after": wait}), NOW, Random(1))
+    assert frontier.results["a"].error_code is ErrorCode.GRAPH_THROTTLED
+    ends = (NOW + wait).astimezone(UTC).isoformat(timespec="seconds")
+    assert frontier.results["a"].context["throttled_until"] == ends
+
+
 def test_a_family_with_turns_has_one_wave_in_flight_and_then_waits() -> None:
     frontier = new_frontier("a", "b", "c", families=["slow", "slow", "fast"], wave_limit=1, intervals={"slow": SECOND})
     (cursor,) = frontier.take_wave(NOW)

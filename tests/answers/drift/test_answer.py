@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from answers.drift import decision_queries as stored
 from answers.drift.baseline_queries import baselines, drop_baseline
-from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_run, set_tenant
+from answers.drift.baselines import NoBaselineError, UnknownBaselineError, set_moment, set_run, set_tenant
 from answers.drift.decision_scope import DecisionScope, FindingPlace, field_expression
 from answers.drift.decisions import decide_scope, decisions
 from answers.drift.evaluation import evaluate
@@ -399,6 +399,15 @@ async def test_postgresql_and_python_match_patterns_alike(database: Database) ->
     covered = [DecisionScope(field=pattern).covers(FindingPlace("golden", A, "1", path)) for pattern, path in pairs]
     assert found == covered
     assert 200 < sum(covered) < 3000
+
+
+async def test_a_moment_before_the_first_run_is_refused_with_a_remedy(database: Database) -> None:
+    async with database.tenant(TENANT) as session:
+        before = await database_time(session)
+    await sync(database, TENANT, [policy("1")], A)
+    async with database.tenant(TENANT) as session:
+        with pytest.raises(NoBaselineError, match=r"no run .* had completed by .*; name a later time"):
+            await set_moment(session, "golden", before, "ada", None)
 
 
 async def test_a_log_does_not_drift(database: Database) -> None:

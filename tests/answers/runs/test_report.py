@@ -71,6 +71,12 @@ def test_unread_collections_are_grouped_by_reason(capsys: pytest.CaptureFixture[
     assert "--verbose" in words
 
 
+def test_the_end_of_a_pause_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    paused = collection(Outcome.FAILED, ErrorCode.GRAPH_THROTTLED, throttled_until="2026-11-30T19:12:13+00:00")
+    print_run(record({"a": paused, "b": paused}), "Contoso")
+    assert capsys.readouterr().out.count("throttled_until: 2026-11-30T19:12:13+00:00") == 1
+
+
 def test_verbose_lists_every_collection(capsys: pytest.CaptureFixture[str]) -> None:
     print_run(record(COLLECTIONS), "Contoso", verbose=True)
     output = capsys.readouterr().out
