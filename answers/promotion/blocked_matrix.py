@@ -6,6 +6,8 @@ from answers.compare.records import TenantRecord
 from answers.promotion.records import BlockCode, BlockedCell, BlockedItem, BlockedRow, PlannedItem
 from graph.catalog import load_catalog
 
+COUNTED_FOR_EACH = "an item with several reasons counts for each of them"
+
 Target = tuple[TenantRecord, Sequence[PlannedItem]]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from answers.field_text import field_text, shown_fields
+from answers.promotion.blocked_matrix import COUNTED_FOR_EACH
 from answers.promotion.effects import ALARMING, EFFECT_WORDS, concerns_of, worst_first
 from answers.promotion.records import AudienceChange, PlanAction, PlanContent, PlannedItem, PlanRecord
 from cli import output
@@ -98,6 +99,8 @@ def _print_reasons(items: Sequence[PlannedItem]) -> None:
     for item in items:
         for reason in {(str(reason.code), reason.unblocked_by) for reason in item.reasons}:
             found[reason] = found.get(reason, 0) + 1
+    if sum(found.values()) > sum(bool(item.reasons) for item in items):
+        output.warn(COUNTED_FOR_EACH)
     for (code, unblocked_by), number in sorted(found.items(), key=lambda pair: -pair[1]):
         words = f"{counted(number, 'item')} blocked ({code.replace('_', ' ')}): {visible(unblocked_by)}"
         output.warn(words)

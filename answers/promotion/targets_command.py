@@ -8,7 +8,7 @@ from uuid import UUID
 from answers.compare.answer import Side, side
 from answers.compare.records import TenantRecord
 from answers.promotion import answer
-from answers.promotion.blocked_matrix import Target, blocked_rows
+from answers.promotion.blocked_matrix import COUNTED_FOR_EACH, Target, blocked_rows
 from answers.promotion.candidates import PlanRequest
 from answers.promotion.records import BlockedRow, PlanContent, PlannedTarget, PlanRecord, PlansRecord
 from answers.promotion.shared_command import person
@@ -61,7 +61,7 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
                     continue
                 outcomes.append(PlannedTarget(target=target, plan=None, why=why))
                 is_complete = False
-    _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned))
+    _print(PlansRecord(source=reading.tenant, targets=outcomes), blocked_rows(planned), planned)
     if failed == len(targets):
         return ExitCode.FAILED
     return ExitCode.SUCCESS if is_complete else ExitCode.PARTIAL
@@ -74,7 +74,7 @@ async def _planned(
         return await answer.make_plan(reading, await side(target, session), wanted, person())
 
 
-def _print(plans: PlansRecord, rows: Sequence[BlockedRow]) -> None:
+def _print(plans: PlansRecord, rows: Sequence[BlockedRow], planned: Sequence[Target]) -> None:
     if output_options().as_json:
         output.print_json(*rows, plans)
         return
@@ -87,6 +87,8 @@ def _print(plans: PlansRecord, rows: Sequence[BlockedRow]) -> None:
         if rows:
             output.stdout.print("blocked items by reason, in each tenant by its number:")
     print_table(columns, rows, record=BlockedRow)
+    if sum(row.items for row in rows) > sum(len(items) for _, items in planned):
+        output.warn(COUNTED_FOR_EACH)
     for outcome in plans.targets:
         if outcome.plan is None:
             output.warn(f"not planned: {visible(str(outcome.why))}")

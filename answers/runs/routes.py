@@ -223,8 +223,10 @@ async def one_run_record(tenant: Named, run_id: UUID, site: TheSite) -> RunRecor
 
 def _values_of(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any]:
     run = live.record
+    title_of = load_catalog().title_of
     collections = sorted(
-        run.collections.items(), key=lambda entry: (entry[0] in live.reading, ORDER.index(entry[1].outcome), entry[0])
+        run.collections.items(),
+        key=lambda entry: (entry[0] in live.reading, ORDER.index(entry[1].outcome), title_of(entry[0]).casefold()),
     )
     return {
         "tenant": tenant,
@@ -232,7 +234,7 @@ def _values_of(site: Site, tenant: TenantConfig, live: LiveRun) -> dict[str, Any
         "live": live,
         "selection": _selection_name(run),
         "collections": collections,
-        "titles": {key: collection.title for key, collection in load_catalog().collections.items()},
+        "title_of": title_of,
         "explanations": EXPLANATIONS,
         "workflow_url": site.workflow_url(run.workflow_id, run.run_id),
     }

@@ -438,3 +438,10 @@ async def test_run_page_shows_failed_collection_and_links_to_changes(database: D
     assert rows_of(page) == ["Conditional Access policies ✕ failed 0 0 graph_throttled"]
     assert f"graph_throttled {' '.join(EXPLANATIONS[ErrorCode.GRAPH_THROTTLED])}" in text_of(page)
     assert f"/tenants/{CONTOSO}/changes?run={record['run_id']}" in page
+
+
+async def test_run_page_sorts_collections_by_the_titles_that_it_shows(database: Database, clients: Clients) -> None:
+    await sync(database, CONTOSO, [], "administrativeUnits", "directoryRoles")
+    (record,) = await json_of(clients[Role.READER], f"/api/tenants/{CONTOSO}/runs")
+    page = await words_of(clients[Role.READER], f"/tenants/{CONTOSO}/runs/{record['run_id']}")
+    assert [row.partition(" ✓")[0] for row in rows_of(page)] == ["Activated directory roles", "Administrative units"]

@@ -123,6 +123,28 @@ async def test_a_plan_is_printed_as_text(promote: Terminal) -> None:
     assert listed.stdout.count("open") == 2
 
 
+async def test_an_item_with_two_reasons_is_not_taken_for_two_items(promote: Terminal, database: Database) -> None:
+    note = "an item with several reasons counts for each of them"
+    assert note not in (await promote("plan", "golden", "branch")).stderr
+    leads = "77777777-0000-4000-8000-000000000001"
+    documents = golden()
+    documents["groups"].append({"id": leads, "displayName": "Leads"})
+    documents[POLICIES][-1] = policy("11111111-0000-4000-8000-000000000004", "For both", STAFF)
+    (assignment,) = documents[POLICIES][-1]["assignments"]
+    other = {**assignment, "id": f"x_{leads}", "target": {**assignment["target"], "groupId": leads}}
+    documents[POLICIES][-1]["assignments"] = [assignment, other]
+    await read(database, SOURCE, documents)
+    ambiguous = branch()
+    ambiguous["groups"] += [{"id": leads.replace("1", number), "displayName": "Leads"} for number in "23"]
+    await read(database, TARGET, ambiguous)
+    result = await promote("plan", "golden", "branch")
+    assert "1 blocked; 3 requests" in result.stdout
+    assert result.stderr.splitlines()[0] == note
+    assert result.stderr.count("1 item blocked (reference ") == 2
+    matrix = await promote("plan", "golden", "--all-tenants")
+    assert note in matrix.stderr
+
+
 async def test_later_runs_do_not_change_a_stored_plan(promote: Terminal) -> None:
     items, record = await plan_items(promote)
     await read_later(promote, passcodeMinimumLength=5)
