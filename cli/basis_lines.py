@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from answers.coverage.records import NAMED_COLLECTIONS, UnreadCollections
+from answers.oldest_reading import OldestReading
 from cli import output
 from cli.output_options import output_options
 from inventory.coverage import NEVER_READ, Coverage
@@ -58,6 +59,17 @@ def _unread_line(unread: UnreadCollections, name_of: Callable[[UUID], str] | Non
     if unread.reason == NEVER_READ:
         return f"never read{of_tenants}: {first_of(unread.type_keys, NAMED_COLLECTIONS)}"
     return f"not read{of_tenants}: {unread.in_words}"
+
+
+def say_oldest(oldest: OldestReading | None) -> None:
+    """Tells it on stderr, or as a JSON line."""
+    if oldest is None:
+        return
+    if output_options().as_json:
+        output.print_json(oldest)
+        return
+    since = f"{output.when(oldest.read_from)}, before the newest run ({output.when(oldest.newest_run_at)})"
+    output.stderr.print(f"oldest reading: {oldest.type_key}, {since}", style="dim")
 
 
 def rests_on_coverage(collections: Iterable[Coverage]) -> str:

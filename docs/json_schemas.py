@@ -34,6 +34,7 @@ from answers.dependencies.records import (
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
 from answers.notifications.records import NotificationRecord, NotifyTestRecord, SnoozeRecord
+from answers.oldest_reading import OldestReading
 from answers.promotion.records import (
     BlockedRow,
     MappingRecord,
@@ -99,6 +100,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "dangling": DanglingRecord,
     "unassigned": UnassignedRecord,
     "cannot-say": CannotSayRecord,
+    "oldest-reading": OldestReading,
     "compared-item": ItemComparison,
     "comparison": ComparisonRecord,
     "compared-setting": SettingComparison,
@@ -146,6 +148,8 @@ class Line(NamedTuple):
 
 NOT_READ = Line("at the end, collections that were not read, by reason", "unread-collections")
 
+OLDEST = Line("at the end, if the newest run has not read the whole basis", "oldest-reading")
+
 PRINTED: dict[str, tuple[Line, ...]] = {
     "demo": (Line("each tenant", "run"),),
     "sync": (Line("one line", "sync"),),
@@ -167,6 +171,7 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "assignments": (
         Line("each assignment, and each item without any", "assignment"),
         Line("at the end, each collection that leaves something open", "cannot-say"),
+        OLDEST,
     ),
     "dependencies": (
         Line("each reference", "dependency"),
@@ -176,10 +181,12 @@ PRINTED: dict[str, tuple[Line, ...]] = {
     "dangling": (
         Line("each reference", "dangling"),
         Line("at the end, each collection that leaves something open", "cannot-say"),
+        OLDEST,
     ),
     "unassigned": (
         Line("each item", "unassigned"),
         Line("at the end, each collection that leaves something open", "cannot-say"),
+        OLDEST,
     ),
     "compare": (
         Line("each item, or two that belong together", "compared-item"),

@@ -82,7 +82,7 @@ async def assignments(
 
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
-    assignable = _assignable(type_keys)
+    assignable = assignable_types(type_keys)
     items = await _items(session, tenant_id, assignable, sought)
     async for record in _of_all(session, tenant_id, items):
         yield record
@@ -102,7 +102,7 @@ async def assignment_page(
     most: int,
 ) -> AssignmentPage:
     """Assignments of up to `most` items after the type key and id `after`; raises as `assignments`."""
-    assignable = _assignable(type_keys)
+    assignable = assignable_types(type_keys)
     items = await _items(session, tenant_id, assignable, sought)
     if after is not None:
         place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
@@ -125,7 +125,7 @@ async def first_assignments(
     session: AsyncSession, tenant_id: UUID, sought: str | None, type_keys: Sequence[str] | None, most: int
 ) -> FirstAssignments:
     """Assignments of the first `most` items; there may be none."""
-    assignable = _assignable(type_keys)
+    assignable = assignable_types(type_keys)
     items = await queries.items(session, assignable, sought, most + 1)
     records, unknown = list[ItemAssignment](), 0
     async for record in _of_all(session, tenant_id, items[:most]):
@@ -136,7 +136,7 @@ async def first_assignments(
     return FirstAssignments(records, len(items) > most, unknown, len(await _unread(session, tenant_id, assignable)))
 
 
-def _assignable(type_keys: Sequence[str] | None) -> list[str]:
+def assignable_types(type_keys: Sequence[str] | None) -> list[str]:
     assignable = [key for key, collection in sorted(load_catalog().collections.items()) if collection.assignable]
     return [key for key in assignable if type_keys is None or key in type_keys]
 

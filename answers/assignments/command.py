@@ -11,8 +11,9 @@ from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
+from answers.oldest_reading import oldest_reading
 from cli import output
-from cli.basis_lines import rests_on_coverage
+from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
 from cli.output_options import output_options, prints_tables
 from cli.sessions import answer_of_tenant
@@ -60,11 +61,14 @@ def assignments(
     coverage = answer_of_tenant(settings, tenant_id, ask)
     if not coverage:
         raise NeverReadError(TENANT_NEVER_READ)
+    oldest = oldest_reading(tenant_id, coverage, answer.assignable_types(chosen_keys))
     if output_options().as_json:
+        say_oldest(oldest)
         return
     table.print(f"assignments of {counted(len(items), 'item')}" if items else None)
     if not items:
         output.stdout.print(f"no assignments: {rests_on_coverage(coverage.values())}")
+    say_oldest(oldest)
     for record in cannot_say:
         if record.read_at is not None:
             details = f"details of {counted(record.references or 0, 'item')} read from {output.when(record.read_at)} on"

@@ -27,6 +27,7 @@ from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, 
 from answers.field_labels import field_change
 from answers.object_names import object_names
 from answers.old_details import old_details
+from answers.oldest_reading import oldest_reading
 from answers.runs.answer import ended_run
 from answers.stale_items import stale_items
 from answers.times import time_of
@@ -246,8 +247,9 @@ class ChangeFeed:
 
     async def summary(self) -> ChangesSummary:
         window = self._window
-        covered = await coverage(self._session, window.type_keys)
-        logs = covered if window.type_keys is None else await coverage(self._session, AUDIT_LOGS)
+        of_tenant = await coverage(self._session)
+        wanted = of_tenant.keys() if window.type_keys is None else set(window.type_keys)
+        covered = {key: collection for key, collection in of_tenant.items() if key in wanted}
         covered_collections = [collection for key, collection in covered.items() if key not in window.left_out]
         return ChangesSummary(
             tenant_id=self._tenant_id,
@@ -269,14 +271,17 @@ class ChangeFeed:
             ],
             goes_on_after=self._goes_on_after,
             audit=dict(self._audit),
-            audit_log_read_from=_listed_from(logs, AUDIT_EVENTS),
+            audit_log_read_from=_listed_from(of_tenant, AUDIT_EVENTS),
             audit_logs={
-                key: AuditLogCoverage(read_from=_listed_from(logs, key), not_read=self._without_log[key])
+                key: AuditLogCoverage(read_from=_listed_from(of_tenant, key), not_read=self._without_log[key])
                 for key in AUDIT_LOGS
             },
             damaged=list(self._damaged),
             stale=await stale_items(self._session, window.type_keys, window.left_out),
             old_details=await old_details(self._session, [collection.type_key for collection in covered_collections]),
+            oldest_reading=None
+            if window.run_id is not None
+            else oldest_reading(self._tenant_id, of_tenant, window.type_keys),
         )
 
 

@@ -19,7 +19,7 @@ from answers.old_details import old_details_in_words
 from answers.runs.answer import find_run, is_read, moment_of
 from answers.times import TIME_FORMS, typed_time
 from cli import output
-from cli.basis_lines import by_reason
+from cli.basis_lines import by_reason, say_oldest
 from cli.errors import ExitCode, UsageError
 from cli.html_file import HtmlOption, check_count, check_html, collection_titles, write_html
 from cli.options import (
@@ -228,6 +228,7 @@ def _say(summary: ChangesSummary) -> None:
     say_stale(summary.stale)
     gaps = ((collection.type_key, collection.reason) for collection in summary.not_read)
     output.warn(*by_reason("not read to the end, so their changes may still come", gaps))
+    say_oldest(summary.oldest_reading)
     output.warn(*old_details_in_words(summary.old_details, summary.until))
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:

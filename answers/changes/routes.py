@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from answers.changes import answer
 from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangeFilter, ChangePage, Event, OnFailure, Window
 from answers.changes.records import ChangeKind, ChangeRecord
-from answers.coverage.answer import tenant_coverage
+from answers.coverage.answer import Extent, tenant_coverage, unread_collections
+from answers.item_kinds import title_of
 from answers.runs.answer import moment_of
 from answers.status.answer import status
 from answers.times import TIME_FORMS
@@ -115,6 +116,9 @@ async def all_changes_page(
     async with each.portfolio() as session:
         window = await _window(session, question)
         statuses = await status(session, tenant_ids)
+        unread = []
+        if question.type_key is not None:
+            unread = await unread_collections(session, tenant_ids, Extent.of([question.type_key]))
     change_page = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY, each.failures.add)
     collections = load_catalog().collections
     return _page(
@@ -131,6 +135,8 @@ async def all_changes_page(
         old_details=[],
         stale=[],
         failures=each.failures.tenants,
+        unread=unread,
+        title_of=title_of,
     )
 
 

@@ -232,7 +232,7 @@ async def unassigned(
     async for found in queries.unassigned(session, [tenant.tenant_id], type_keys):
         if type_keys is not None or found.item.type_key not in NEVER_ASSIGNED:
             yield _unassigned(tenant, found)
-    for left_open in _open_after_unassigned(tenant, _assignable(type_keys), unknown, type_keys):
+    for left_open in _open_after_unassigned(tenant, assignable_types(type_keys), unknown, type_keys):
         yield left_open
 
 
@@ -247,7 +247,7 @@ async def unassigned_of_tenants(
     async for item in queries.unassigned(session, list(tenants), type_keys):
         if type_keys is not None or item.item.type_key not in NEVER_ASSIGNED:
             by_tenant[item.tenant_id].append(_unassigned(tenants[item.tenant_id], item))
-    assignable = _assignable(type_keys)
+    assignable = assignable_types(type_keys)
     for tenant_id, tenant in tenants.items():
         by_tenant[tenant_id] += _open_after_unassigned(tenant, assignable, unknown[tenant_id], type_keys)
     return by_tenant
@@ -273,7 +273,7 @@ def _unassigned(tenant: TenantCoverage, unassigned: UnassignedItem) -> Unassigne
     )
 
 
-def _assignable(type_keys: Sequence[str] | None) -> set[str]:
+def assignable_types(type_keys: Sequence[str] | None) -> set[str]:
     assignable = {key for key, collection in load_catalog().collections.items() if collection.assignable}
     return assignable - NEVER_ASSIGNED if type_keys is None else assignable & set(type_keys)
 

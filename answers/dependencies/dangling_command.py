@@ -1,6 +1,6 @@
 """`dangling` and `unassigned`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,8 +16,9 @@ from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
 from answers.old_details import OLD_DETAILS
+from answers.oldest_reading import oldest_reading
 from cli import output
-from cli.basis_lines import rests_on_coverage
+from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import (
     AllTenantsOption,
     CommandTenant,
@@ -82,6 +83,8 @@ class _Question(NamedTuple):
     title: Callable[[int], str]
     nothing: str
     say_open: Callable[[Sequence[CannotSayRecord]], None]
+    basis: Callable[[TypeKeys], Collection[str] | None]
+    """The collections on which the answer rests; None for all."""
 
 
 def _ask_each(
@@ -104,12 +107,14 @@ def _ask_each(
             async with references_session(database, about.tenant_id) as (session, coverage):
                 records = [record async for record in question.of_one(session, coverage, type_keys)]
                 tenant_answer = TenantAnswer[BaseModel](coverage, records)
-        _show_records(tenant_answer, question, rows)
+        _show_records(tenant_answer, question, type_keys, rows)
 
     ask_each(settings, chosen, ask, pool_size=answer.READERS, limit=rows)
 
 
-def _show_records(tenant_answer: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
+def _show_records(
+    tenant_answer: TenantAnswer[BaseModel], question: _Question, type_keys: TypeKeys, limit: RowLimit
+) -> None:
     coverage, records = tenant_answer
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
     rows = [record for record in records if not isinstance(record, CannotSayRecord)]
@@ -120,10 +125,11 @@ def _show_records(tenant_answer: TenantAnswer[BaseModel], question: _Question, l
         title = question.title(len(rows))
         print_table(question.columns, printed, record=question.record, title=title, most=limit.most)
     refuse_never_read(coverage)
+    if not (rows or output_options().as_json):
+        print_table(question.columns, [], record=question.record)
+        output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
+    say_oldest(oldest_reading(coverage.tenant_id, coverage.collections, question.basis(type_keys)))
     if not output_options().as_json:
-        if not rows:
-            print_table(question.columns, [], record=question.record)
-            output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
         question.say_open(cannot_say)
     end_if_damaged(cannot_say)
 
@@ -149,6 +155,7 @@ _DANGLING = _Question(
     lambda number: counted(number, "dangling reference"),
     "no dangling references",
     _say_open_targets,
+    lambda _: None,
 )
 _UNASSIGNED = _Question(
     answer.unassigned,
@@ -158,4 +165,5 @@ _UNASSIGNED = _Question(
     lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
     "no unassigned items",
     _say_open_items,
+    answer.assignable_types,
 )

@@ -11,7 +11,7 @@ from inventory.coverage import TENANT_NEVER_READ
 from storage.database import Database
 from tests.cli.command_line import CommandLine
 from tests.cli.test_tenant_walk import ALPHA, Portfolio
-from tests.storage.support import sync
+from tests.storage.support import observation, sync
 
 TENANT, OTHER, UNREAD = UUID(int=61), UUID(int=62), UUID(int=63)
 GROUP_ID = "7f6d1a3e-5b0c-4b9e-8a57-2f0c5f5f4c11"
@@ -129,3 +129,26 @@ async def test_empty_portfolio_run_list_shows_how_to_start_a_run(database_url: s
         0,
         "no portfolio runs; python starter.py portfolio sync --all-tenants --all starts one\n",
     )
+
+
+@pytest.mark.parametrize("question", ["changes", "assignments", "dangling", "unassigned"])
+async def test_an_answer_names_its_oldest_reading_if_the_newest_run_did_not_read_it(
+    database: Database, database_url: str, tmp_path: Path, question: str
+) -> None:
+    starter = CommandLine(database_url, tmp_path, TENANT)
+    await sync(database, TENANT, [observation("deviceConfigurations", "p", assignments=[])], *TYPES)
+    await sync(database, TENANT, [], "auditEvents")
+    fresh = await starter(question)
+    assert "oldest reading" not in fresh.stdout + fresh.stderr, "logs are no part of the basis"
+    assert 'oldest_reading":{' not in (await starter(question, "--json")).stdout
+    await sync(database, TENANT, [], "groups", "assignmentFilters")
+    told = await starter(question)
+    (line,) = [line for line in told.stderr.splitlines() if "oldest reading" in line]
+    assert line.startswith("oldest reading: deviceConfigurations, 20")
+    assert ", before the newest run (20" in line
+    *_, last = (await starter(question, "--json")).objects()
+    oldest = last["summary"]["oldest_reading"] if question == "changes" else last
+    assert oldest["type_key"] == "deviceConfigurations"
+    assert oldest["read_from"] < oldest["newest_run_at"]
+    only = await starter(question, "--type", "groups")
+    assert ("oldest reading" in only.stderr) is (question == "dangling"), "references lead to other collections"

@@ -17,7 +17,7 @@ from inventory.outcomes import Outcome, RunStatus
 from inventory.people import Role
 from storage.database import Database
 from tests.storage.support import audit_event, observation, sync
-from tests.web.page_text import next_of, rows_of
+from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import (
     CONTOSO,
     FABRIKAM,
@@ -212,3 +212,14 @@ async def test_large_hostile_changes_fit_the_page_and_are_escaped(
         assert table.text.startswith("tenant_id,run_id,noticed_at,")
         assert table.text.count(str(CONTOSO)) == 60, "all changes"
     assert (await signed_in.get("/changes.csv?kind=missing")).text.count("\n") == 1
+
+
+async def test_changes_of_one_collection_name_the_tenants_in_which_it_was_not_read(
+    database: Database, signed_in: httpx.AsyncClient
+) -> None:
+    failed: dict[str, tuple[Outcome, ErrorCode | None]] = {POLICIES: (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
+    await sync(database, CONTOSO, [], POLICIES)
+    await sync(database, FABRIKAM, [], POLICIES, status=RunStatus.FAILED, outcomes=failed)
+    page = text_of(await words_of(signed_in, f"/changes?type={POLICIES}"))
+    assert "Not read to their end: Conditional Access policies (failed: graph throttled) of Fabrikam." in page
+    assert "Never read at all: Never read." in page
