@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from answers.coverage.records import NAMED_COLLECTIONS, UnreadCollections
-from answers.oldest_reading import OldestReading
+from answers.oldest_listing import OldestListing
 from cli import output
 from cli.output_options import output_options
 from inventory.coverage import NEVER_READ, Coverage
@@ -61,7 +61,7 @@ def _unread_line(unread: UnreadCollections, name_of: Callable[[UUID], str] | Non
     return f"not read{of_tenants}: {unread.in_words}"
 
 
-def say_oldest(oldest: OldestReading | None) -> None:
+def say_oldest(oldest: OldestListing | None) -> None:
     """Tells it on stderr, or as a JSON line."""
     if oldest is None:
         return

@@ -34,7 +34,7 @@ from answers.dependencies.records import (
 from answers.drift.records import BaselineRecord, DriftDecisionRecord, DriftFindingRecord, DriftReport
 from answers.export.records import ExportRecord
 from answers.notifications.records import NotificationRecord, NotifyTestRecord, SnoozeRecord
-from answers.oldest_reading import OldestReading
+from answers.oldest_listing import OldestListing
 from answers.promotion.records import (
     BlockedRow,
     MappingRecord,
@@ -100,7 +100,7 @@ RECORDS: dict[str, type[BaseModel]] = {
     "dangling": DanglingRecord,
     "unassigned": UnassignedRecord,
     "cannot-say": CannotSayRecord,
-    "oldest-reading": OldestReading,
+    "oldest-listing": OldestListing,
     "compared-item": ItemComparison,
     "comparison": ComparisonRecord,
     "compared-setting": SettingComparison,
@@ -148,7 +148,7 @@ class Line(NamedTuple):
 
 NOT_READ = Line("at the end, collections that were not read, by reason", "unread-collections")
 
-OLDEST = Line("at the end, if the newest run has not read the whole basis", "oldest-reading")
+OLDEST = Line("at the end, if the newest run has not read the whole basis", "oldest-listing")
 
 PRINTED: dict[str, tuple[Line, ...]] = {
     "demo": (Line("each tenant", "run"),),

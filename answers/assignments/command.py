@@ -11,7 +11,7 @@ from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
-from answers.oldest_reading import oldest_reading
+from answers.oldest_listing import oldest_listing
 from cli import output
 from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
@@ -61,7 +61,7 @@ def assignments(
     coverage = answer_of_tenant(settings, tenant_id, ask)
     if not coverage:
         raise NeverReadError(TENANT_NEVER_READ)
-    oldest = oldest_reading(tenant_id, coverage, answer.assignable_types(chosen_keys))
+    oldest = oldest_listing(tenant_id, coverage, answer.assignable_types(chosen_keys))
     if output_options().as_json:
         say_oldest(oldest)
         return

@@ -27,7 +27,7 @@ from answers.changes.records import AuditLogCoverage, ChangeKind, ChangeRecord, 
 from answers.field_labels import field_change
 from answers.object_names import object_names
 from answers.old_details import old_details
-from answers.oldest_reading import oldest_reading
+from answers.oldest_listing import oldest_listing
 from answers.runs.answer import ended_run
 from answers.stale_items import stale_items
 from answers.times import time_of
@@ -248,8 +248,8 @@ class ChangeFeed:
     async def summary(self) -> ChangesSummary:
         window = self._window
         of_tenant = await coverage(self._session)
-        wanted = of_tenant.keys() if window.type_keys is None else set(window.type_keys)
-        covered = {key: collection for key, collection in of_tenant.items() if key in wanted}
+        type_keys = of_tenant.keys() if window.type_keys is None else set(window.type_keys)
+        covered = {key: collection for key, collection in of_tenant.items() if key in type_keys}
         covered_collections = [collection for key, collection in covered.items() if key not in window.left_out]
         return ChangesSummary(
             tenant_id=self._tenant_id,
@@ -279,9 +279,9 @@ class ChangeFeed:
             damaged=list(self._damaged),
             stale=await stale_items(self._session, window.type_keys, window.left_out),
             old_details=await old_details(self._session, [collection.type_key for collection in covered_collections]),
-            oldest_reading=None
+            oldest_listing=None
             if window.run_id is not None
-            else oldest_reading(self._tenant_id, of_tenant, window.type_keys),
+            else oldest_listing(self._tenant_id, of_tenant, window.type_keys),
         )
 
 

@@ -228,7 +228,7 @@ def _say(summary: ChangesSummary) -> None:
     say_stale(summary.stale)
     gaps = ((collection.type_key, collection.reason) for collection in summary.not_read)
     output.warn(*by_reason("not read to the end, so their changes may still come", gaps))
-    say_oldest(summary.oldest_reading)
+    say_oldest(summary.oldest_listing)
     output.warn(*old_details_in_words(summary.old_details, summary.until))
     for log, reading in summary.audit_logs.items():
         if not reading.not_read:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from answers.changes.audit import Attribution, AuditAction, AuditStatus
 from answers.field_labels import FieldChange
 from answers.old_details import OldDetailsRecord
-from answers.oldest_reading import OldestReading
+from answers.oldest_listing import OldestListing
 from answers.stale_items import StaleItem
 from answers.titled_record import TitledRecord
 from inventory.missing import Confidence
@@ -98,7 +98,7 @@ class ChangesSummary(BaseModel, frozen=True):
     `listed` counts collections that their latest run listed to their end; changes of those in `not_read` and
     `old_details` may still come. `goes_on_after` names the last change if there are more. `audit_log_read_from` is
     Intune's. `damaged` versions could not be compared. `stale` items may have changed in details that cannot be read
-    now. `oldest_reading` is null if the newest run has read all of the `listed`.
+    now. `oldest_listing` is null if the newest run has read all of the `listed`.
     """
 
     tenant_id: UUID
@@ -115,4 +115,4 @@ class ChangesSummary(BaseModel, frozen=True):
     damaged: list[DamagedRecord] = []
     old_details: list[OldDetailsRecord] = []
     stale: list[StaleItem] = []
-    oldest_reading: OldestReading | None = None
+    oldest_listing: OldestListing | None = None

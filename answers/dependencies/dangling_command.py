@@ -16,7 +16,7 @@ from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
 from answers.old_details import OLD_DETAILS
-from answers.oldest_reading import oldest_reading
+from answers.oldest_listing import oldest_listing
 from cli import output
 from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import (
@@ -128,7 +128,7 @@ def _show_records(
     if not (rows or output_options().as_json):
         print_table(question.columns, [], record=question.record)
         output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
-    say_oldest(oldest_reading(coverage.tenant_id, coverage.collections, question.basis(type_keys)))
+    say_oldest(oldest_listing(coverage.tenant_id, coverage.collections, question.basis(type_keys)))
     if not output_options().as_json:
         question.say_open(cannot_say)
     end_if_damaged(cannot_say)

@@ -132,7 +132,7 @@ async def test_empty_portfolio_run_list_shows_how_to_start_a_run(database_url: s
 
 
 @pytest.mark.parametrize("question", ["changes", "assignments", "dangling", "unassigned"])
-async def test_an_answer_names_its_oldest_reading_if_the_newest_run_did_not_read_it(
+async def test_an_answer_names_its_oldest_listing_if_the_newest_run_did_not_read_it(
     database: Database, database_url: str, tmp_path: Path, question: str
 ) -> None:
     starter = CommandLine(database_url, tmp_path, TENANT)
@@ -140,14 +140,14 @@ async def test_an_answer_names_its_oldest_reading_if_the_newest_run_did_not_read
     await sync(database, TENANT, [], "auditEvents")
     fresh = await starter(question)
     assert "oldest reading" not in fresh.stdout + fresh.stderr, "logs are no part of the basis"
-    assert 'oldest_reading":{' not in (await starter(question, "--json")).stdout
+    assert 'oldest_listing":{' not in (await starter(question, "--json")).stdout
     await sync(database, TENANT, [], "groups", "assignmentFilters")
     told = await starter(question)
     (line,) = [line for line in told.stderr.splitlines() if "oldest reading" in line]
     assert line.startswith("oldest reading: deviceConfigurations, 20")
     assert ", before the newest run (20" in line
     *_, last = (await starter(question, "--json")).objects()
-    oldest = last["summary"]["oldest_reading"] if question == "changes" else last
+    oldest = last["summary"]["oldest_listing"] if question == "changes" else last
     assert oldest["type_key"] == "deviceConfigurations"
     assert oldest["read_from"] < oldest["newest_run_at"]
     only = await starter(question, "--type", "groups")

@@ -69,12 +69,12 @@ CALLS: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("export", ("exported",), {"export"}),
     ("changes", (), {"change", "changes-summary"}),
     ("changes", ("--limit", "1"), {"change", "changes-summary"}),
-    ("assignments", (), {"assignment", "cannot-say"}),
+    ("assignments", (), {"assignment", "cannot-say", "oldest-listing"}),
     ("dependencies", (GROUPS, GROUP_ID), {"dependency", "cannot-say"}),
     ("dependencies", ("--all",), {"dependency", "cannot-say"}),
     ("dependencies", ("--reaches", GROUP_ID), {"reach", "cannot-say"}),
-    ("dangling", (), {"dangling", "cannot-say"}),
-    ("unassigned", (), {"unassigned", "cannot-say"}),
+    ("dangling", (), {"dangling", "cannot-say", "oldest-listing"}),
+    ("unassigned", (), {"unassigned", "cannot-say", "oldest-listing"}),
     ("compare", (str(OTHER),), {"compared-item", "comparison"}),
     ("compare", ("--by-setting", str(OTHER)), {"compared-setting", "settings-comparison"}),
     ("compare", ("--golden", str(OTHER)), {"matrix-row", "matrix"}),
@@ -129,7 +129,9 @@ OF_ALL_TENANTS = {"status", "search", "settings"}
 async def starter(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> CommandLine:
-    """A tenant with two runs that could not read two collections; the second found changes and a missing item."""
+    """A tenant with two runs that could not read two collections; the second found changes and a missing item. A third
+    run read another collection.
+    """
     monkeypatch.chdir(tmp_path)
     unchanging = [group(GROUP_ID), policy("p", includeGroups=["gone"])]
     profile = configuration("c", target("group", GROUP_ID, filtered_by="f"), left=1, count=1)
@@ -143,6 +145,7 @@ async def starter(
     starter = CommandLine(database_url, tmp_path, TENANT)
     await starter("baseline set", "golden")
     await sync(database, TENANT, second, *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
+    await sync(database, TENANT, [], "namedLocations")
     return starter
 
 

@@ -11,22 +11,22 @@ from graph.catalog import load_catalog
 from inventory.coverage import Coverage
 
 
-class OldestReading(BaseModel, frozen=True):
+class OldestListing(BaseModel, frozen=True):
     """Of the collections on which an answer rests, this one's latest complete listing began first, at `read_from`.
 
     The tenant's newest run, which began at `newest_run_at`, did not read it.
     """
 
-    answer: Literal["oldest_reading"] = "oldest_reading"
+    answer: Literal["oldest_listing"] = "oldest_listing"
     tenant_id: UUID
     type_key: str
     read_from: datetime
     newest_run_at: datetime
 
 
-def oldest_reading(
+def oldest_listing(
     tenant_id: UUID, coverage: Mapping[str, Coverage], type_keys: Collection[str] | None = None
-) -> OldestReading | None:
+) -> OldestListing | None:
     """None if the newest run has read the whole basis: all collections of these type keys but logs."""
     collections = [collection for key, collection in coverage.items() if key not in load_catalog().logs]
     listings = [
@@ -42,4 +42,4 @@ def oldest_reading(
     newest = max(collection.run_started_at for collection in collections)
     if read_from >= newest:
         return None
-    return OldestReading(tenant_id=tenant_id, type_key=type_key, read_from=read_from, newest_run_at=newest)
+    return OldestListing(tenant_id=tenant_id, type_key=type_key, read_from=read_from, newest_run_at=newest)
