@@ -124,7 +124,8 @@ async def test_empty_dangling_names_collections_that_were_not_read(starter: Comm
     oldest, *others = result.stderr.splitlines()
     assert oldest.startswith("oldest reading: assignmentFilters, ")
     assert others == [f"more may be in {CONFIGURATIONS}: failed: graph permission missing"]
-    (record,) = (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects()
+    record, oldest_listing = (await starter("dangling", "--type", CONFIGURATIONS, "--json")).objects()
+    assert oldest_listing["answer"] == "oldest_listing"
     assert (record["answer"], record["type_key"], record["reason"], record["references"]) == (
         "cannot_say",
         CONFIGURATIONS,
