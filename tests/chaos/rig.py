@@ -190,7 +190,7 @@ class Rig:
                 return False
             self.events["looks"] += looked.looked
             self.events["items_read_by_a_look"] += looked.read + looked.gone
-            return looked.looked > 0
+            return bool(looked.looked)
 
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await self.retry_until_answered(result)
