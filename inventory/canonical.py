@@ -109,7 +109,7 @@ class _Treatments(dict[str, _Treatment]):
         self._within = within
 
     def __missing__(self, name: str) -> _Treatment:
-        if name in self._volatile or _is_annotation(name):
+        if name in self._volatile or is_annotation(name):
             treatment = _DROPPED
         else:
             decided = _Treatment(
@@ -422,7 +422,7 @@ def _joined(first: _Special, second: _Special) -> _Special:
     return {name: first.get(name, False) or second.get(name, False) for name in {*first, *second}}
 
 
-def _is_annotation(name: str) -> bool:
+def is_annotation(name: str) -> bool:
     """Whether it is an OData annotation, but not the object's type."""
     return name.startswith("#") or ("@" in name and name != TYPE)
 

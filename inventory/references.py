@@ -209,6 +209,13 @@ def _renamed(name_of: NameOf, target_types: tuple[str, ...], value: JsonValue) -
     return value if name is None else before + name + after
 
 
+def places_of_ids(rules: ReferenceRules) -> tuple[frozenset[str], frozenset[str]]:
+    """The document's properties in which the rules look for ids, and the types of objects at any depth."""
+    places = [_place(rule) for rule in rules]
+    names = {name for place in places for name in (place.names[0], *([place.sibling] if len(place.names) == 1 else []))}
+    return frozenset(names - {""}), frozenset(place.kind for place in places if place.kind is not None)
+
+
 def path_of(rule: str) -> str:
     """Without the rule's condition."""
     return rule.partition("?")[0]

@@ -35,7 +35,7 @@ MASKED = "?"
 MAX_MEANING_LENGTH = 200
 """In characters; longer texts become a beginning and a digest."""
 
-_NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
+NOT_SHOWN = (b"#microsoft.graph.deviceManagementConfigurationSecretSettingValue", b'"isEncrypted":true')
 """Signs of secrets that Graph does not show: secret settings, and `omaSettings` with the value `****`."""
 
 
@@ -195,7 +195,7 @@ class Neutralizer:
             uncertain.add(Uncertainty.DETAILS_INCOMPLETE)
         if stale is not None:
             uncertain.add(Uncertainty.STALE)
-        if any(placeholder in canonical for placeholder in _NOT_SHOWN):
+        if any(placeholder in canonical for placeholder in NOT_SHOWN):
             uncertain.add(Uncertainty.SECRET_NOT_SHOWN)
         if HIDDEN_WITHOUT_KEY in canonical:
             uncertain.add(Uncertainty.HIDDEN_WITHOUT_KEY)

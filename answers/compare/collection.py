@@ -1,10 +1,12 @@
 """Matches and compares one collection of two tenants. Memory holds both sides' names and a few documents."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from answers.compare import queries
 from answers.compare.id_translation import is_shared
+from answers.compare.item_documents import ItemDocuments
+from answers.compare.neutral_item import NeutralItem
 from answers.compare.records import (
     CoverageState,
     FieldRecord,
@@ -26,32 +28,16 @@ from answers.compare.rules import (
 )
 from answers.compare.sides import Side
 from answers.field_labels import field_change
-from answers.named_ids import definition_ids, template_names
 from answers.object_names import setting_names
 from graph.catalog import Collection as CatalogEntry
 from graph.catalog import item_title, kind_of
-from inventory.canonical import JsonObject
 from inventory.differences import Difference
-from inventory.exact_json import decode_object
 from inventory.references import collection_of
 from inventory.stale import Staleness
-from inventory.tenant_neutral import (
-    OWN_ID,
-    TENANT_ID,
-    NeutralDocument,
-    Neutralizer,
-    Uncertainty,
-    UnresolvedReference,
-)
+from inventory.tenant_neutral import NeutralDocument, Neutralizer, Uncertainty, UnresolvedReference
 
 DOCUMENTS_AT_A_TIME = 50
 """Documents of each side read at once; some have megabytes."""
-
-
-class _Found(NamedTuple):
-    details_complete: bool
-    document: JsonObject
-    stale: Staleness | None
 
 
 class CollectionComparer:
@@ -62,7 +48,8 @@ class CollectionComparer:
         self._collection = collection
         self._rules = Neutralizer(collection.independence_rules())
         self._names_tell = collection.has_names
-        self._damaged: tuple[set[str], set[str]] = (set(), set())
+        self._documents_here = ItemDocuments(here, there, self._type_key, self._rules)
+        self._documents_there = ItemDocuments(there, here, self._type_key, self._rules)
         self._asked_names: set[str] = set()
         self._names: dict[tuple[str, str], str] = {}
 
@@ -95,8 +82,10 @@ class CollectionComparer:
     async def _entries(self, side: Side) -> list[Entry]:
         if side.covered(self._type_key).state is not CoverageState.COMPLETE:
             return []
+        if side.kept is not None and self._type_key in side.kept.entries:
+            return side.kept.entries[self._type_key]
         own = str(side.tenant.tenant_id)
-        return [
+        entries = [
             Entry(
                 item.external_id,
                 item.display_name,
@@ -106,20 +95,38 @@ class CollectionComparer:
             )
             for item in await queries.present_items(side.session, self._type_key)
         ]
+        if side.kept is not None:
+            side.kept.entries[self._type_key] = entries
+        return entries
 
     async def _pairs(self, pairs: Sequence[Pair]) -> AsyncIterator[ItemComparison]:
         for some in _batches(pairs):
-            here, there = await self._documents([pair.here for pair in some], [pair.there for pair in some])
-            for pair in some:
-                one, other = here.get(pair.here.external_id), there.get(pair.there.external_id)
-                if one is None or other is None:
+            here = await self._documents_here.read([pair.here.external_id for pair in some])
+            there = await self._documents_there.read([pair.there.external_id for pair in some])
+            await self._learn(here, there)
+            await self._documents_here.digests(here.values())
+            await self._documents_there.digests(there.values())
+            read = [(here.get(pair.here.external_id), there.get(pair.there.external_id)) for pair in some]
+            whole_here = [one for one, other in read if one is not None and _is_needed_whole(one, other)]
+            whole_there = [other for one, other in read if other is not None and _is_needed_whole(other, one)]
+            await self._documents_here.wholes(whole_here)
+            await self._documents_there.wholes(whole_there)
+            await self._learn_names(whole_here, whole_there)
+            for pair, (one, other) in zip(some, read, strict=True):
+                neutral_here, neutral_there = _compared(one, other), _compared(other, one)
+                if neutral_here is None or neutral_there is None:
                     found = Verdict(Status.UNDECIDED, [], frozenset({self._why_unread(pair)}))
                 else:
-                    found = verdict(one, other, self._rules)
-                yield self._pair(pair, found, one, other)
+                    found = verdict(neutral_here, neutral_there, self._rules)
+                yield self._pair(pair, found, neutral_here, neutral_there)
+            self._documents_here.release(here.values())
+            self._documents_there.release(there.values())
 
     def _why_unread(self, pair: Pair) -> Uncertainty:
-        is_damaged = pair.here.external_id in self._damaged[0] or pair.there.external_id in self._damaged[1]
+        is_damaged = (
+            pair.here.external_id in self._documents_here.damaged
+            or pair.there.external_id in self._documents_there.damaged
+        )
         return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
 
     def _pair(
@@ -145,14 +152,23 @@ class CollectionComparer:
         exact = {"before": difference.before, "after": difference.after}
         return FieldRecord(**{**dict(named), **exact}, is_certain=is_certain)
 
-    async def _learn_names(self, *found: dict[str, _Found]) -> None:
-        documents = [document for some in found for _, document, _ in some.values()]
-        settings = {
-            definition_id for document in documents for definition_id in definition_ids(document.get("settings"))
-        } - self._asked_names
+    async def _learn(self, here: Mapping[str, NeutralItem], there: Mapping[str, NeutralItem]) -> None:
+        """Both sides learn translations of the ids in documents."""
+        ids_here = {target for item in here.values() for target in item.targets}
+        ids_there = {target for item in there.values() for target in item.targets}
+        # The other side may know the object of a shared id.
+        shared = {
+            (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
+        }
+        await self._here.id_translations.learn(self._here.session, ids_here | shared)
+        await self._there.id_translations.learn(self._there.session, ids_there | shared)
+
+    async def _learn_names(self, *some: Iterable[NeutralItem]) -> None:
+        documents = [item.whole for items in some for item in items if item.whole is not None]
+        settings = {name for document in documents for name in document.definition_ids} - self._asked_names
         self._asked_names |= settings
         for document in documents:
-            self._names |= template_names(document.get("definitionValues"))
+            self._names |= document.template_names
         for side in (self._there, self._here):
             self._names |= await setting_names(side.session, settings)
 
@@ -194,59 +210,40 @@ class CollectionComparer:
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
         likened: tuple[list[Entry], list[Entry]] = ([], [])
         for some in _batches(here):
-            found, _ = await self._documents(some, ())
-            likened[0].extend(self._with_likeness(entry, found) for entry in some)
+            found = await self._documents_here.read([entry.external_id for entry in some])
+            await self._learn(found, {})
+            likened[0].extend(await self._with_likenesses(some, self._documents_here, found))
         for some in _batches(there):
-            _, found = await self._documents((), some)
-            likened[1].extend(self._with_likeness(entry, found) for entry in some)
+            found = await self._documents_there.read([entry.external_id for entry in some])
+            await self._learn({}, found)
+            likened[1].extend(await self._with_likenesses(some, self._documents_there, found))
         return likened
 
-    def _with_likeness(self, entry: Entry, found: dict[str, NeutralDocument]) -> Entry:
-        document = found.get(entry.external_id)
-        return entry if document is None else entry._replace(likeness=self._rules.likeness(document))
+    async def _with_likenesses(
+        self, entries: Sequence[Entry], documents: ItemDocuments, found: Mapping[str, NeutralItem]
+    ) -> list[Entry]:
+        await documents.likenesses(found.values())
+        await self._learn_names([item for item in found.values() if item.names_parts])
+        documents.release(found.values())
+        return [
+            entry if (item := found.get(entry.external_id)) is None else entry._replace(likeness=item.likeness)
+            for entry in entries
+        ]
 
-    async def _documents(
-        self, here: Iterable[Entry], there: Iterable[Entry]
-    ) -> tuple[dict[str, NeutralDocument], dict[str, NeutralDocument]]:
-        one = await self._whole(self._here, here, self._damaged[0])
-        other = await self._whole(self._there, there, self._damaged[1])
-        await self._learn_names(one, other)
-        ids_here = {target for _, document, _ in one.values() for target in self._rules.targets(document)}
-        ids_there = {target for _, document, _ in other.values() for target in self._rules.targets(document)}
-        # The other side may know the object of a shared id.
-        shared = {
-            (keys, one_id) for keys, one_id in ids_here | ids_there if any(is_shared(key, one_id) for key in keys)
-        }
-        await self._here.id_translations.learn(self._here.session, ids_here | shared)
-        await self._there.id_translations.learn(self._there.session, ids_there | shared)
-        return self._neutral(self._here, self._there, one), self._neutral(self._there, self._here, other)
 
-    async def _whole(self, side: Side, entries: Iterable[Entry], damaged: set[str]) -> dict[str, _Found]:
-        """Adds the ids of damaged documents to `damaged`."""
-        ids = [entry.external_id for entry in entries]
-        if not ids:
-            return {}
-        found = await queries.whole_items(side.session, self._type_key, ids, side.read)
-        damaged |= {external_id for external_id, item in found.items() if item.document is None}
-        return {
-            external_id: _Found(item.details_complete, decode_object(item.document), item.stale)
-            for external_id, item in found.items()
-            if item.document is not None
-        }
+def _is_needed_whole(item: NeutralItem, other: NeutralItem | None) -> bool:
+    """False if the item's digest tells enough: it equals the other's, or there is no other."""
+    if item.digest is None:
+        return True
+    return other is not None and (other.digest is None or item.digest.canonical != other.digest.canonical)
 
-    def _neutral(self, own: Side, other: Side, found: dict[str, _Found]) -> dict[str, NeutralDocument]:
-        translate = own.id_translations.beside(other.id_translations)
-        tenant_id = str(own.tenant.tenant_id)
-        return {
-            external_id: self._rules.of(
-                document,
-                {external_id: OWN_ID, tenant_id: TENANT_ID},
-                translate,
-                details_complete=details_complete,
-                stale=stale,
-            )
-            for external_id, (details_complete, document, stale) in found.items()
-        }
+
+def _compared(item: NeutralItem | None, other: NeutralItem | None) -> NeutralDocument | None:
+    if item is None:
+        return None
+    if _is_needed_whole(item, other):
+        return None if item.whole is None else item.whole.neutral
+    return item.digest
 
 
 ItemT = TypeVar("ItemT")

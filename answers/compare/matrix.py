@@ -6,6 +6,7 @@ from uuid import UUID
 
 from answers.compare import queries
 from answers.compare.answer import Comparison, SessionOf, Side, referenced, side
+from answers.compare.kept_items import KeptItems
 from answers.compare.records import (
     CellCounts,
     CellStatus,
@@ -60,7 +61,8 @@ class Matrix:
         known = load_catalog().collections
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
-        self._golden = golden
+        self._kept = KeptItems()
+        self._golden = golden._replace(kept=self._kept)
         self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]
         self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
         self._sessions = sessions
@@ -87,6 +89,7 @@ class Matrix:
 
     async def rows(self) -> AsyncIterator[MatrixRow]:
         for type_key in self.type_keys:
+            self._kept.clear()
             if self._golden.covered(type_key).state is CoverageState.COMPLETE:
                 items = await queries.present_items(self._golden.session, type_key)
             elif self._golden.covered(type_key).is_answered:

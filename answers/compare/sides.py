@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from answers.compare.id_translation import IdTranslations
+from answers.compare.kept_items import KeptItems
 from answers.compare.records import SideCoverage, TenantRecord
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
@@ -23,12 +24,15 @@ async def end_comparison(_: TenantRecord, error: Exception) -> None:
 
 
 class Side(NamedTuple):
+    """`kept`: a golden tenant's items, which a walk over other tenants reads once."""
+
     tenant: TenantRecord
     session: AsyncSession
     asked_at: datetime
     coverage: dict[str, Coverage]
     id_translations: IdTranslations
     read: Documents
+    kept: KeptItems | None = None
 
     def covered(self, type_key: str) -> SideCoverage:
         return SideCoverage.of(self.coverage.get(type_key))
@@ -39,7 +43,8 @@ class Side(NamedTuple):
         return [version.model_copy(update={"tenant_id": tenant_id}) for version in dict.fromkeys(self.read.damaged)]
 
 
-async def side(tenant: TenantRecord, session: AsyncSession) -> Side:
-    """The session must see one moment (`Database.tenant` with `snapshot`)."""
+async def side(tenant: TenantRecord, session: AsyncSession, kept: KeptItems | None = None) -> Side:
+    """The session must see one moment (`Database.tenant` with `snapshot`), also that of `kept`."""
     coverage, read = await coverage_of(session), Documents()
-    return Side(tenant, session, await documents.database_time(session), coverage, IdTranslations(coverage, read), read)
+    asked_at = await documents.database_time(session)
+    return Side(tenant, session, asked_at, coverage, IdTranslations(coverage, read), read, kept)
