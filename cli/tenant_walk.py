@@ -6,7 +6,7 @@ A tenant that was never read, or whose answer fails, gets a line on stderr and c
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from enum import Enum, auto
 from typing import TypeVar
@@ -98,16 +98,21 @@ def ask_each(
     *,
     pool_size: int = 1,
     limit: RowLimit | None = None,
+    until_end: AsyncExitStack | None = None,
 ) -> None:
     """Asks each tenant, and prints the output of `ask` after its transactions. Raises `typer.Exit`.
 
+    What `ask` opens in `until_end` is closed after the last tenant.
+
     People see a heading for each of several tenants. With `--sort`, all rows are one table at the end.
     """
-    asyncio.run(_ask_each(settings, tenants, ask, pool_size, limit or RowLimit(None)))
+    asyncio.run(_ask_each(settings, tenants, ask, pool_size, limit or RowLimit(None), until_end or AsyncExitStack()))
 
 
-async def _ask_each(settings: Settings, chosen: CommandTenants, ask: Ask, pool_size: int, limit: RowLimit) -> None:
-    async with opened_database(settings, pool_size=pool_size) as database:
+async def _ask_each(
+    settings: Settings, chosen: CommandTenants, ask: Ask, pool_size: int, limit: RowLimit, until_end: AsyncExitStack
+) -> None:
+    async with opened_database(settings, pool_size=pool_size) as database, until_end:
         if not chosen.are_many:
             (tenant,) = chosen.tenants
             with printed_afterwards():

@@ -1,11 +1,7 @@
 """One tenant against another, item by item."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
-from uuid import UUID
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from answers.compare.collection import CollectionComparer
 from answers.compare.counterparts import Counterpart as Counterpart
@@ -14,6 +10,8 @@ from answers.compare.counterparts import counterparts as counterparts
 from answers.compare.counterparts import own_counterparts as own_counterparts
 from answers.compare.documents import KnownPair as KnownPair
 from answers.compare.documents import compared_documents as compared_documents
+from answers.compare.golden_sessions import GoldenSessions as GoldenSessions
+from answers.compare.kept_items import KeptItems as KeptItems
 from answers.compare.records import (
     CollectionComparison,
     ComparisonCounts,
@@ -21,12 +19,11 @@ from answers.compare.records import (
     ItemComparison,
     ReferencedCollection,
 )
+from answers.compare.sides import SessionOf as SessionOf
 from answers.compare.sides import Side as Side
 from answers.compare.sides import side as side
 from graph.catalog import load_catalog
 from inventory.name_key import list_place
-
-SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 
 class Comparison:

@@ -1,8 +1,10 @@
 """The two sides of a comparison."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +16,8 @@ from inventory.records import DamagedRecord
 from storage import documents
 from storage.bodies import Documents
 from storage.coverage import coverage as coverage_of
+
+SessionOf = Callable[[UUID], AbstractAsyncContextManager[AsyncSession]]
 
 OnFailure = Callable[[TenantRecord, Exception], Awaitable[None]]
 """Is told that a tenant cannot be compared. Raises to end the comparison."""

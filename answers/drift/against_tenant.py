@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare.answer import Comparison, side
+from answers.compare.answer import Comparison, KeptItems, side
 from answers.compare.records import ItemComparison, Status, TenantRecord
 from answers.drift import queries
 from answers.drift.baseline_queries import cover_by_tenant, lock_baseline, note_gaps
@@ -44,10 +44,15 @@ _NOT_SHOWN = {
 
 
 async def evaluate_against_tenant(
-    session: AsyncSession, golden: AsyncSession, tenant_id: UUID, baseline: BaselineRecord
+    session: AsyncSession,
+    golden: AsyncSession,
+    tenant_id: UUID,
+    baseline: BaselineRecord,
+    kept: KeptItems | None = None,
 ) -> list[DamagedRecord]:
     """Records new and resolved deviations from the tenant whose session is `golden`; returns both tenants' damaged
-    versions. Raises `ValueError` if the baseline is no tenant's inventory.
+    versions. `kept`: what a walk over tenants has read in that session. Raises `ValueError` if the baseline is no
+    tenant's inventory.
 
     No finding is opened or closed for items that cannot be told apart, or for fields that may be equal.
     """
@@ -58,7 +63,7 @@ async def evaluate_against_tenant(
     await cover_by_tenant(session, name, list((await coverage(golden)).values()))
     scope = await scope_of(session, baseline)
     listed = {collection.type_key: collection.listed_at for collection in scope.compared}
-    here = await side(TenantRecord(tenant_id=other, name=str(other)), golden)
+    here = await side(TenantRecord(tenant_id=other, name=str(other)), golden, kept)
     there = await side(TenantRecord(tenant_id=tenant_id, name=str(tenant_id)), session)
     comparison = Comparison(here, there, listed)
     known = await _open_findings(session, name)

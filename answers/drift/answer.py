@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from answers.compare.answer import SessionOf
+from answers.compare.answer import GoldenSessions, SessionOf
 from answers.compare.records import Status
 from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
@@ -77,14 +77,14 @@ class Drift(NamedTuple):
 
 async def evaluated_drift(
     session: AsyncSession,
-    session_of: SessionOf,
+    goldens: GoldenSessions,
     tenant_id: UUID,
     name: str | None = None,
     type_keys: Sequence[str] | None = None,
 ) -> list[Drift]:
     """Evaluates the baseline `name`, or all. Raises `UnknownBaselineError` or `NeverReadError`.
 
-    `session_of` opens a baseline tenant's session.
+    `goldens` has the sessions of baselines that are tenants.
     """
     known = await baselines(session) if name is None else [await baseline_called(session, name)]
     if not known and not await is_read(session):
@@ -93,7 +93,7 @@ async def evaluated_drift(
         raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
     found: list[Drift] = []
     for baseline in known:
-        damaged = await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=False)
+        damaged = await _evaluated(session, goldens, tenant_id, baseline, only_if_behind=False)
         found.append(await drift(session, tenant_id, baseline.name, type_keys, damaged))
     return found
 
@@ -104,11 +104,12 @@ async def bring_up_to_date(
     """Evaluates the baseline if a run has ended, or the release has changed, since the last evaluation; not while
     another session evaluates it.
     """
-    await _evaluated(session, session_of, tenant_id, baseline, only_if_behind=True)
+    async with GoldenSessions(session_of) as goldens:
+        await _evaluated(session, goldens, tenant_id, baseline, only_if_behind=True)
 
 
 async def _evaluated(
-    session: AsyncSession, session_of: SessionOf, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
+    session: AsyncSession, goldens: GoldenSessions, tenant_id: UUID, baseline: BaselineRecord, *, only_if_behind: bool
 ) -> list[DamagedRecord]:
     after = f"{VERSION} {await latest_ended_run(session)}"
     if baseline.other_tenant_id is None:
@@ -116,11 +117,11 @@ async def _evaluated(
             return []
         damaged = await evaluate(session, tenant_id, baseline.name)
     else:
-        async with session_of(baseline.other_tenant_id) as golden:
-            after = f"{after} {await latest_ended_run(golden)}"
+        async with goldens.of(baseline.other_tenant_id) as golden:
+            after = f"{after} {await latest_ended_run(golden.session)}"
             if only_if_behind and not await claim_evaluation(session, baseline.name, after):
                 return []
-            damaged = await evaluate_against_tenant(session, golden, tenant_id, baseline)
+            damaged = await evaluate_against_tenant(session, golden.session, tenant_id, baseline, golden.kept)
     await note_evaluation(session, baseline.name, after)
     return damaged
 

@@ -3,12 +3,14 @@
 import getpass
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import typer
 
+from answers.compare.answer import GoldenSessions
 from answers.drift.answer import Drift, evaluated_drift
 from answers.drift.baselines import golden_baseline
 from answers.drift.decision_command import decide, decision_words, list_decisions
@@ -119,9 +121,16 @@ def show_drift(
     rows = RowLimit(limit, asks_all=True)
     is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
+    until_end = AsyncExitStack()
+    goldens: GoldenSessions | None = None
+
     async def ask(database: Database, about: CommandTenant) -> None:
+        nonlocal goldens
+        if goldens is None:
+            sessions = GoldenSessions(partial(database.tenant, read_only=True, snapshot=True))
+            goldens = await until_end.enter_async_context(sessions)
         sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
-        evaluated = await without_collisions(partial(_evaluated, database, settings, sought))
+        evaluated = await without_collisions(partial(_evaluated, database, goldens, settings, sought))
         is_shown = partial(_is_asked_for, severities=severities, everything=everything)
         found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
         if html is not None:
@@ -132,7 +141,7 @@ def show_drift(
         _end(evaluated, fail_on)
 
     # The tenant and the golden tenant have a session each.
-    ask_each(settings, asked, ask, pool_size=2, limit=rows)
+    ask_each(settings, asked, ask, pool_size=2, limit=rows, until_end=until_end)
 
 
 def _check_one_page(asked: CommandTenants, limit: int | None) -> None:
@@ -149,7 +158,7 @@ class _Sought(NamedTuple):
     type_keys: tuple[str, ...] | None
 
 
-async def _evaluated(database: Database, settings: Settings, sought: _Sought) -> list[Drift]:
+async def _evaluated(database: Database, goldens: GoldenSessions, settings: Settings, sought: _Sought) -> list[Drift]:
     """One transaction evaluates and reads. Raises `NeverReadError`."""
     async with database.tenant(sought.tenant_id, read_only=False, snapshot=True) as session:
         if not await is_read(session):
@@ -159,8 +168,7 @@ async def _evaluated(database: Database, settings: Settings, sought: _Sought) ->
             called = TenantNames.load(settings).of(sought.golden)
             of_golden = await golden_baseline(session, sought.tenant_id, sought.golden, called, getpass.getuser())
             name = of_golden.name
-        session_of = partial(database.tenant, read_only=True, snapshot=True)
-        return await evaluated_drift(session, session_of, sought.tenant_id, name, sought.type_keys)
+        return await evaluated_drift(session, goldens, sought.tenant_id, name, sought.type_keys)
 
 
 def _end(evaluated: Sequence[Drift], fail_on: FailOn | None) -> None:
