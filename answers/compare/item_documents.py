@@ -70,6 +70,8 @@ class ItemDocuments:
     async def likenesses(self, items: Iterable[NeutralItem]) -> None:
         """Gives each item its likeness."""
         translated = self._translated(items)
+        if self._own.kept is not None:  # the next tenant may have the item
+            await self.digests(translated)
         await self.wholes([item for item in translated if not item.has_likeness or item.names_parts])
         for item in translated:
             if not item.has_likeness and item.whole is not None:
