@@ -37,8 +37,9 @@ class NeutralDigester:
         names, kinds = places_of_ids(rules.references)
         by_type = [rule.partition("/") for rule in rules.identity | rules.masked if rule.startswith("#")]
         self._neutralizer = neutralizer
+        # The type decides how all properties are treated.
         self._decoded = {TYPE, rules.id_field, *rules.alternate_keys, *names, *(name for _, _, name in by_type)}
-        self._dropped = {rule.removeprefix("/") for rule in rules.identity if "/" not in rule[1:]} - self._decoded
+        self._dropped = {rule.removeprefix("/") for rule in rules.identity if "/" not in rule[1:]}
         kinds_of_masked = {rule.partition("/")[0] for rule in rules.masked}
         self._signs = [encode(SENSITIVE_MARK), *NOT_SHOWN, *map(encode, kinds | kinds_of_masked)]
 
@@ -55,13 +56,12 @@ class NeutralDigester:
         telling: dict[str, msgspec.Raw] = {}
         rest = hashlib.sha256()
         for name, part in parts.items():
-            if name != TYPE:  # equal properties of other types are treated differently
-                if name in held or name in self._dropped or is_annotation(name):
-                    continue
-                if any(sign in bytes(part) for sign in signs):
-                    telling[name] = part
-                    continue
-            rest.update(b"%b:%b," % (orjson.dumps(name), bytes(part)))
+            if name in held or name in self._dropped or is_annotation(name):
+                continue
+            if any(sign in bytes(part) for sign in signs):
+                telling[name] = part
+            else:
+                rest.update(b"%b:%b," % (orjson.dumps(name), bytes(part)))
         return PartlyDecoded(
             decoded | _object(telling) if telling else decoded, rest.digest(), rules.details & parts.keys()
         )
