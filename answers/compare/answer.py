@@ -11,6 +11,7 @@ from answers.compare.counterparts import own_counterparts as own_counterparts
 from answers.compare.documents import KnownPair as KnownPair
 from answers.compare.documents import compared_documents as compared_documents
 from answers.compare.golden_sessions import GoldenSessions as GoldenSessions
+from answers.compare.golden_sessions import LastingSession as LastingSession
 from answers.compare.kept_items import KeptItems as KeptItems
 from answers.compare.records import (
     CollectionComparison,

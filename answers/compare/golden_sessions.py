@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from time import monotonic
 from types import TracebackType
 from typing import NamedTuple
 from uuid import UUID
@@ -14,6 +15,22 @@ from answers.compare.kept_items import KeptItems
 from answers.compare.sides import SessionOf
 from storage.database import StorageUnavailableError
 from storage.documents import database_time
+from storage.timeouts import IDLE_TIMEOUT_SECONDS
+
+
+class LastingSession:
+    """A session whose transaction stays open, though a walk that kept its answers may send no statement for long."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._asked_at = monotonic()
+
+    async def stay_open(self) -> None:
+        """To be called for each tenant: PostgreSQL ends transactions that are idle."""
+        if monotonic() - self._asked_at >= IDLE_TIMEOUT_SECONDS / 4:
+            await database_time(self._session)
+            self._asked_at = monotonic()
+
 
 _LOST = (SQLAlchemyError, psycopg.Error, StorageUnavailableError)
 

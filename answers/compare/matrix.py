@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from time import monotonic
 from uuid import UUID
 
 from answers.compare import queries
 from answers.compare.answer import Comparison, SessionOf, Side, referenced, side
+from answers.compare.golden_sessions import LastingSession
 from answers.compare.kept_items import KeptItems
 from answers.compare.records import (
     CellCounts,
@@ -28,8 +28,6 @@ from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
 from inventory.records import DamagedRecord
 from storage.coverage import coverage as coverage_of
-from storage.documents import database_time
-from storage.timeouts import IDLE_TIMEOUT_SECONDS
 
 _EXTRA = "extra"
 
@@ -65,7 +63,7 @@ class Matrix:
         covered = set(golden.coverage).union(*coverage.values()) - load_catalog().logs
         self.type_keys: Sequence[str] = sorted(key for key in (type_keys or covered) if key in known)
         self._kept = KeptItems()
-        self._golden_asked_at = monotonic()
+        self._lasting = LastingSession(golden.session)
         self._golden = golden._replace(kept=self._kept)
         self._others = [_OtherTenant(tenant, collections) for tenant, collections in coverage.items() if collections]
         self._without_inventory = [tenant for tenant, collections in coverage.items() if not collections]
@@ -121,7 +119,6 @@ class Matrix:
         )
 
     async def _column(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
-        await self._stay_open()
         try:
             return await self._compared(compared, type_key, ids)
         except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
@@ -131,13 +128,8 @@ class Matrix:
         cell = MatrixCell(tenant_id=compared.tenant.tenant_id, status=CellStatus.NOT_COVERED)
         return dict.fromkeys(ids, cell)
 
-    async def _stay_open(self) -> None:
-        """PostgreSQL ends transactions that are idle, and equal items need no statement of the golden tenant's."""
-        if monotonic() - self._golden_asked_at >= IDLE_TIMEOUT_SECONDS / 4:
-            await database_time(self._golden.session)
-            self._golden_asked_at = monotonic()
-
     async def _compared(self, compared: _OtherTenant, type_key: str, ids: Sequence[str]) -> dict[str, MatrixCell]:
+        await self._lasting.stay_open()
         tenant_id = compared.tenant.tenant_id
         counts = compared.counts[type_key] = Counter()
         cells: dict[str, MatrixCell] = {}

@@ -1,6 +1,7 @@
 """Compares two tenants by setting, a few documents at a time."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from answers.compare import queries
 from answers.compare.queries import PresentItem, WholeItem
@@ -30,6 +31,9 @@ DOCUMENTS_AT_A_TIME = 100
 
 DEFINITIONS_AT_A_TIME = 500
 
+MOST_NAMES = 100_000
+"""Names of settings and choices that stay in memory for the next tenant, 300 bytes each; others are read again."""
+
 SETTING_COLLECTIONS = (
     "compliancePolicies",
     "configurationPolicies",
@@ -44,14 +48,35 @@ SETTING_COLLECTIONS = (
 """Collections whose items set something on devices."""
 
 
+class CollectionSettings(NamedTuple):
+    """One side's settings of a collection. `policies` is None if the collection was not listed to its end."""
+
+    held: list[HeldSetting]
+    uncertain: list[UncertainPolicy]
+    policies: int | None
+
+
+class KeptSettings:
+    """A golden tenant's settings, read once in one transaction for a walk over other tenants, and up to
+    `MOST_NAMES` names of them.
+    """
+
+    def __init__(self) -> None:
+        self.collections: dict[str, CollectionSettings] = {}
+        self.names: dict[tuple[str, ...], Mapping[tuple[str, str], str]] = {}
+
+
 class SettingsComparison:
     """Read `settings`, then `record`."""
 
-    def __init__(self, here: Side, there: Side, type_keys: Collection[str] | None = None) -> None:
+    def __init__(
+        self, here: Side, there: Side, type_keys: Collection[str] | None = None, kept: KeptSettings | None = None
+    ) -> None:
+        """`kept` is of `here`."""
         covered = here.coverage.keys() | there.coverage.keys()
         wanted = set(SETTING_COLLECTIONS) & (covered if type_keys is None else set(type_keys))
         known = load_catalog().collections
-        self._here, self._there = _SettingReader(here), _SettingReader(there)
+        self._here, self._there = _SettingReader(here, kept), _SettingReader(there)
         self._type_keys = sorted(wanted & known.keys())
         self._comparisons: list[SettingComparison] = []
 
@@ -61,9 +86,8 @@ class SettingsComparison:
         for type_key in self._type_keys:
             if self._is_compared(type_key):
                 collection = load_catalog().collections[type_key]
-                async for batch in self._holdings(collection):
-                    here += batch[0]
-                    there += batch[1]
+                here += await self._here.settings(collection)
+                there += await self._there.settings(collection)
         self._comparisons = compared(
             here,
             there,
@@ -106,17 +130,6 @@ class SettingsComparison:
             reasons.add(SettingUncertainty.COLLECTION_NOT_READ)
         return reasons
 
-    async def _holdings(self, collection: CatalogEntry) -> AsyncIterator[tuple[list[HeldSetting], list[HeldSetting]]]:
-        one, other = await self._here.items(collection), await self._there.items(collection)
-        for start in range(0, max(len(one), len(other)), DOCUMENTS_AT_A_TIME):
-            batch = slice(start, start + DOCUMENTS_AT_A_TIME)
-            here = await self._here.documents(collection, one[batch])
-            there = await self._there.documents(collection, other[batch])
-            yield (
-                [*self._here.holdings(collection, here)],
-                [*self._there.holdings(collection, there)],
-            )
-
     async def _names(self, holdings: Iterable[HeldSetting]) -> DefinitionNames:
         definitions = sorted(
             {
@@ -129,7 +142,7 @@ class SettingsComparison:
         for start in range(0, len(definitions), DEFINITIONS_AT_A_TIME):
             wanted = definitions[start : start + DEFINITIONS_AT_A_TIME]
             for reader in (self._there, self._here):
-                found = await setting_names(reader.side.session, wanted)
+                found = await reader.names(wanted)
                 names |= {name_id.casefold(): name for (key, name_id), name in found.items() if key == DEFINITIONS}
         return names
 
@@ -152,17 +165,42 @@ class _PolicyDocument:
 
 
 class _SettingReader:
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, kept: KeptSettings | None = None) -> None:
         self.side = side
         self.uncertain: list[UncertainPolicy] = []
         self.policies: dict[str, int] = {}
+        self._kept = kept
 
-    async def items(self, collection: CatalogEntry) -> list[PresentItem]:
-        """Empty unless the collection was listed to its end."""
+    async def settings(self, collection: CatalogEntry) -> list[HeldSetting]:
+        """Notes uncertain policies, and how many there are."""
+        key = collection.type_key
+        found = None if self._kept is None else self._kept.collections.get(key)
+        if found is None:
+            found = await self._read(collection)
+        if self._kept is not None:
+            self._kept.collections[key] = found
+        self.uncertain += found.uncertain
+        if found.policies is not None:
+            self.policies[key] = found.policies
+        return found.held
+
+    async def names(self, definitions: list[str]) -> Mapping[tuple[str, str], str]:
+        wanted = tuple(definitions)
+        if self._kept is not None and wanted in self._kept.names:
+            return self._kept.names[wanted]
+        found = await setting_names(self.side.session, wanted)
+        if self._kept is not None and sum(map(len, self._kept.names.values())) < MOST_NAMES:
+            self._kept.names[wanted] = found
+        return found
+
+    async def _read(self, collection: CatalogEntry) -> CollectionSettings:
         if self.side.covered(collection.type_key).state is not CoverageState.COMPLETE:
-            return []
-        found = await queries.present_items(self.side.session, collection.type_key)
-        self.policies[collection.type_key] = len(found)
+            return CollectionSettings([], [], None)
+        items = await queries.present_items(self.side.session, collection.type_key)
+        found = CollectionSettings([], [], len(items))
+        for start in range(0, len(items), DOCUMENTS_AT_A_TIME):
+            documents = await self.documents(collection, items[start : start + DOCUMENTS_AT_A_TIME])
+            found.held.extend(self.holdings(collection, documents, found.uncertain))
         return found
 
     async def documents(self, collection: CatalogEntry, items: Sequence[PresentItem]) -> list[_PolicyDocument]:
@@ -183,15 +221,17 @@ class _SettingReader:
                 policy.assigned_to = _audience(named)
         return documents
 
-    def holdings(self, collection: CatalogEntry, documents: Sequence[_PolicyDocument]) -> Iterator[HeldSetting]:
-        """Settings with words in place of ids; notes uncertain policies."""
+    def holdings(
+        self, collection: CatalogEntry, documents: Sequence[_PolicyDocument], uncertain: list[UncertainPolicy]
+    ) -> Iterator[HeldSetting]:
+        """Settings with words in place of ids; adds to `uncertain` policies."""
         rules = Neutralizer(collection.independence_rules())
         translate = self.side.id_translations.of
         for policy in documents:
             item = policy.item
             kind = kind_of(collection.type_key, item.meta)
             if policy.reasons:
-                self.uncertain.append(
+                uncertain.append(
                     UncertainPolicy(
                         tenant=self.side.tenant,
                         type_key=collection.type_key,

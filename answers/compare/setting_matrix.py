@@ -4,8 +4,9 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from answers.compare.answer import SessionOf, Side, side
+from answers.compare.golden_sessions import LastingSession
 from answers.compare.records import CellStatus, Status, TenantRecord
-from answers.compare.setting_comparison import SettingsComparison
+from answers.compare.setting_comparison import KeptSettings, SettingsComparison
 from answers.compare.setting_records import (
     SettingCell,
     SettingComparison,
@@ -36,6 +37,8 @@ class SettingMatrix:
     ) -> None:
         """After a failure, the next tenant is compared."""
         self._golden = golden
+        self._kept = KeptSettings()
+        self._lasting = LastingSession(golden.session)
         self._others = others
         self._sessions = sessions
         self._type_keys = type_keys
@@ -48,12 +51,13 @@ class SettingMatrix:
         columns: dict[UUID, dict[str, SettingComparison]] = {}
         for other in self._others:
             try:
+                await self._lasting.stay_open()
                 async with self._sessions(other.tenant_id) as session:
                     there = await side(other, session)
                     if not there.coverage:
                         self._without_inventory.append(other)
                         continue
-                    comparison = SettingsComparison(self._golden, there, self._type_keys)
+                    comparison = SettingsComparison(self._golden, there, self._type_keys, self._kept)
                     found = await comparison.settings()
                     self._records.append(comparison.record())
             except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'

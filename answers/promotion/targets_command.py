@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from answers.compare.answer import Side, side
+from answers.compare.answer import KeptItems, LastingSession, Side, side
 from answers.compare.records import TenantRecord
 from answers.promotion import answer
 from answers.promotion.blocked_matrix import COUNTED_FOR_EACH, Target, blocked_rows
@@ -41,11 +41,13 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
             opened_database(settings, pool_size=2) as database,
             database.tenant(here, read_only=True, snapshot=True) as session,
         ):
-            reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), session)
+            reading = await side(TenantRecord(tenant_id=here, name=names.of(here)), session, KeptItems())
+            lasting = LastingSession(session)
             for there in targets:
                 target = TenantRecord(tenant_id=there, name=names.of(there))
                 one_plan = partial(_planned, database.tenant, reading, target, wanted)
                 try:
+                    await lasting.stay_open()
                     record, content = await without_collisions(one_plan)
                 except NeverReadError as error:
                     why = str(error)

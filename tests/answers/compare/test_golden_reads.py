@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event, text
 
-from answers.compare import kept_items, matrix
+from answers.compare import golden_sessions, kept_items
 from answers.compare.answer import GoldenSessions, side
 from answers.compare.matrix import Matrix
 from answers.compare.records import MatrixRow, TenantRecord
@@ -105,13 +105,29 @@ async def test_drift_reads_each_golden_document_once(database: Database, databas
     assert [line.split(": ", 1)[1] for line in told.stdout.splitlines()] == ["61: 2 open in 2 items, 1 high, 1 low"] * 3
 
 
+async def test_settings_of_a_golden_tenant_are_read_once(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Terminal(database_url, tmp_path, "compare", "--golden", str(GOLDEN), "--by-setting")
+    with statements("d.body") as found:
+        told = await run(*OTHERS, "--json")
+    assert times_read(found) == {1}
+    assert [tenant["collections"][0]["policies_here"] for tenant in told.objects()[-1]["tenants"]] == [ITEMS] * 3
+    with statements("clock_timestamp()") as once:
+        await run(*OTHERS)
+    monkeypatch.setattr(golden_sessions, "IDLE_TIMEOUT_SECONDS", 0)
+    with statements("clock_timestamp()") as more:
+        await run(*OTHERS)
+    assert len(more) == len(once) + len(OTHERS)
+
+
 async def test_a_golden_session_without_statements_stays_open(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with statements("clock_timestamp()") as found:
         await rows_of(database)
     once = len(found)
-    monkeypatch.setattr(matrix, "IDLE_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(golden_sessions, "IDLE_TIMEOUT_SECONDS", 0)
     with statements("clock_timestamp()") as found:
         await rows_of(database)
     assert len(found) == once + len(OTHERS)
