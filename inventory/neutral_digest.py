@@ -21,7 +21,7 @@ from inventory.tenant_neutral import NOT_SHOWN, NeutralDocument, Neutralizer, Tr
 _SPLIT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class PartlyDecoded(NamedTuple):
+class PartDocument(NamedTuple):
     """`document` has the decoded properties, `rest_hash` (SHA-256) covers the others. `details`: those of the document,
     also if empty.
     """
@@ -43,7 +43,7 @@ class NeutralDigester:
         kinds_of_masked = {rule.partition("/")[0] for rule in rules.masked}
         self._signs = [encode(SENSITIVE_MARK), *NOT_SHOWN, *map(encode, kinds | kinds_of_masked)]
 
-    def decoded(self, document: bytes, own_ids: Iterable[str]) -> PartlyDecoded:
+    def decoded(self, document: bytes, own_ids: Iterable[str]) -> PartDocument:
         """`document` is canonical JSON; `own_ids`: the ids of the object and its tenant."""
         parts = _SPLIT.decode(document)
         held = {name: parts[name] for name in parts.keys() & self._decoded}
@@ -62,13 +62,13 @@ class NeutralDigester:
                 telling[name] = part
             else:
                 rest.update(b"%b:%b," % (orjson.dumps(name), bytes(part)))
-        return PartlyDecoded(
+        return PartDocument(
             decoded | _object(telling) if telling else decoded, rest.digest(), rules.details & parts.keys()
         )
 
     def of(
         self,
-        partly: PartlyDecoded,
+        partly: PartDocument,
         own_ids: Mapping[str, str],
         translate: Translate,
         *,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from inventory.neutral_digest import PartlyDecoded
+from inventory.neutral_digest import PartDocument
 from inventory.records import DamagedRecord
 from inventory.stale import Staleness
 from inventory.tenant_neutral import IdTranslation, NeutralDocument
@@ -29,7 +29,7 @@ class NeutralItem:
     stale: Staleness | None = None
     damaged: DamagedRecord | None = None
     stored: bytes | None = None
-    partly: PartlyDecoded | None = None
+    partly: PartDocument | None = None
     targets: tuple[tuple[tuple[str, ...], str], ...] = ()
     names_parts: bool = False
     translations: tuple[IdTranslation, ...] | None = None
