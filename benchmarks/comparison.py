@@ -174,7 +174,7 @@ def measure_walks(tenants: int, items: int, rounds: int) -> None:
         for key in (SCOPE_TAGS, GROUPS, CATALOG_POLICIES)
     }
     with empty_inventory() as postgres, TemporaryDirectory() as folder:
-        for number, tenant_id in enumerate([GOLDEN, *(UUID(int=FIRST_TENANT + each) for each in range(tenants))]):
+        for number, tenant_id in enumerate([GOLDEN, *(UUID(int=FIRST_TENANT + other) for other in range(tenants))]):
             size = 1 + CATALOG_GROUPS + items
             fill(postgres.url, size, tenant_id, partial(catalog_observed, observers, number))
         with psycopg.connect(postgres.url, autocommit=True) as connection:

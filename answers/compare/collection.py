@@ -107,13 +107,13 @@ class CollectionComparer:
             await self._documents_here.digests(here.values())
             await self._documents_there.digests(there.values())
             read = [(here.get(pair.here.external_id), there.get(pair.there.external_id)) for pair in some]
-            whole_here = [one for one, other in read if one is not None and _is_needed_whole(one, other)]
-            whole_there = [other for one, other in read if other is not None and _is_needed_whole(other, one)]
+            whole_here = [item for item, other in read if item is not None and _is_needed_whole(item, other)]
+            whole_there = [item for other, item in read if item is not None and _is_needed_whole(item, other)]
             await self._documents_here.wholes(whole_here)
             await self._documents_there.wholes(whole_there)
             await self._learn_names(whole_here, whole_there)
-            for pair, (one, other) in zip(some, read, strict=True):
-                neutral_here, neutral_there = _compared(one, other), _compared(other, one)
+            for pair, (item_here, item_there) in zip(some, read, strict=True):
+                neutral_here, neutral_there = _compared(item_here, item_there), _compared(item_there, item_here)
                 if neutral_here is None or neutral_there is None:
                     found = Verdict(Status.UNDECIDED, [], frozenset({self._why_unread(pair)}))
                 else:
