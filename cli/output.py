@@ -1,6 +1,7 @@
 """Prints lines for people, or JSON for programs."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from answers.field_text import FieldText
 
 
+_COMMAND_AT_END = re.compile(r": (python (?:starter|worker)\.py [^;]*)$")
+
+
 class SafeConsole(Console):
     """Prints text literally: no markup, no emoji names, no control of the terminal."""
 
@@ -31,7 +35,8 @@ class SafeConsole(Console):
         super().__init__(stderr=to_stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Prints a text as one line, even if names hold line ends. Wraps a line that is too wide.
+        """Prints a text as one line, even if names hold line ends. Wraps a line that is too wide, but not a
+        command at its end.
 
         With `--csv`, all but CSV goes to stderr. On a terminal, notes go to the pager with the answer.
         """
@@ -67,6 +72,11 @@ class SafeConsole(Console):
         if text.cell_len <= width:
             return [text]
         indent = min(len(text.plain) - len(text.plain.lstrip(" ")), width // 2)
+        if command := _COMMAND_AT_END.search(text.plain):
+            # A shell would run the parts of a broken command one by one.
+            words = text[: command.start(1)]
+            words.rstrip()
+            return [*self._wrapped(words, width), Text(" " * (indent + 2)) + text[command.start(1) :]]
         first, *others = text[indent:].wrap(self, max(1, width - indent - 2), overflow="fold")
         wrapped = [Text(" " * indent) + first, *(Text(" " * (indent + 2)) + line for line in others)]
         for line in wrapped:

@@ -4,14 +4,17 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from unicodedata import category
+from uuid import UUID
 
 import orjson
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
 from cli.app import app
+from cli.follow import goes_on
 from cli.output import SafeConsole, one_line
 from cli.table import Column, print_table
 from local.simulated_graph import SimulatedGraph
@@ -52,6 +55,18 @@ def test_a_line_without_styles_is_as_rich_writes_it(capsys: pytest.CaptureFixtur
     Console.print(console, one_line(text), one_line(Text(text, "bold")), style="dim", end=" ")
     Console.print(console, one_line(text))
     assert short_way == capsys.readouterr().out
+
+
+def test_a_command_at_the_end_of_a_wide_line_can_be_pasted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = goes_on(UUID(int=1), "Contoso Deutschland")
+    monkeypatch.setenv("COLUMNS", "60")
+    SafeConsole().print_lines(hint)
+    lines = capsys.readouterr().out.splitlines()
+    printed = [line.strip() for line in lines if "python starter.py" in line]
+    assert printed == [line.split(": ")[1] for line in hint.splitlines()[1:]]
+    assert all(cell_len(line) <= 60 for line in lines if line.strip() not in printed)
 
 
 def test_each_row_of_a_table_is_a_single_line(capsys: pytest.CaptureFixture[str]) -> None:
