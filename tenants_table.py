@@ -131,16 +131,17 @@ class TableEdit:
 
 def refuse_references(entry: Mapping[str, Any]) -> None:
     """Raises `TenantsFileError` unless the entry refers only to secrets meant for tenants."""
+    place = f"{THE_TABLE}: {entry.get('name') or entry.get('id')}"
     for key in VARIABLES:
         name = entry.get(key)
         if name is not None and not str(name).startswith(SECRET_VARIABLE):
-            raise TenantsFileError(f"{THE_TABLE}: {key} names a variable that begins with {SECRET_VARIABLE}")
+            raise TenantsFileError(f"{place}: {key} names a variable that begins with {SECRET_VARIABLE}")
     for key in VAULT_NAMES:
         name = entry.get(key)
         # Key Vault ignores the case of names.
         if name is not None and not str(name).lower().startswith(VAULT_SECRET):
-            raise TenantsFileError(f"{THE_TABLE}: {key} names a secret of the vault that begins with {VAULT_SECRET}")
+            raise TenantsFileError(f"{place}: {key} names a secret of the vault that begins with {VAULT_SECRET}")
     for key in FILES:
         name = entry.get(key)
         if name is not None and (Path(name).is_absolute() or ".." in Path(name).parts):
-            raise TenantsFileError(f"{THE_TABLE}: {key} names a file below TENANT_SECRETS_FOLDER, without '..'")
+            raise TenantsFileError(f"{place}: {key} names a file below TENANT_SECRETS_FOLDER, without '..'")

@@ -28,6 +28,25 @@ async def test_an_import_with_a_taken_name_adds_no_tenant(
     assert names == ["Contoso"]
 
 
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize(
+    ("credential", "error"),
+    [
+        ('client_secret_file = "/run/secret"', "client_secret_file names a file below TENANT_SECRETS_FOLDER"),
+        ('client_secret_env = "PATH"', "client_secret_env names a variable that begins with TENANT_SECRET_"),
+        ('client_secret_vault = "root"', "client_secret_vault names a secret of the vault that begins with tenant-"),
+    ],
+)
+async def test_a_refused_import_names_the_tenant(
+    database_url: str, tmp_path: Path, credential: str, error: str
+) -> None:
+    starter = Terminal(database_url, tmp_path, "tenant", TENANTS_FROM="table", TENANT_SECRETS_FOLDER=str(tmp_path))
+    file = tmp_path / "to-import.toml"
+    file.write_text(entry(1, "Adatum") + entry(2, "Contoso").replace("managed_identity = true", credential))
+    refused = await starter("import", file)
+    assert (refused.code, refused.stderr.partition(f"Contoso: {error}")[0]) == (2, "error: the table of tenants: ")
+
+
 async def test_an_import_that_the_database_ends_midway_adds_no_tenant(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
