@@ -399,4 +399,4 @@ async def test_unreachable_database_is_reported(database: Database, tenants_file
         client.cookies.set(COOKIE, "anything")
         page = await words_of(client, "/", 503)
     await unreachable.close()
-    assert "Nothing listens at the host and port of DATABASE_URL." in page
+    assert "Nothing listens at the host and port of DATABASE_URL; start PostgreSQL, or correct DATABASE_URL." in page
