@@ -29,6 +29,7 @@ class AccessRequest(NamedTuple):
     person: Person
     reason: str | None = None
     once: UUID | None = None
+    tenant_name: str | None = None
 
 
 async def access(session: AsyncSession) -> AccessOverview:
@@ -72,7 +73,7 @@ async def revoke(session: AsyncSession, subject: Subject, request: AccessRequest
         return None
     rule = await access_rules.delete_rule(session, subject)
     if rule is None:
-        raise AccessError(f"there is no rule about {in_words(subject)}")
+        raise AccessError(f"there is no rule about {in_words(subject, request.tenant_name)}")
     return rule
 
 

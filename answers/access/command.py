@@ -116,6 +116,7 @@ def _changes_rule(
         tenant_id = None
         if tenant is not None:
             tenant_id = tenant_id_of(settings, tenant) if of_any_tenant else configured_tenant(settings, tenant).id
+        tenant_name = None if tenant_id is None else TenantNames.load(settings).of(tenant_id)
         is_given = tag is not None and not of_any_tenant
         if is_given and not any(tag in known.tags for known in configured_tenants_of(settings)):
             output.stderr.print(f"no tenant of the tenants file has the tag {tag!r} yet", style="yellow")
@@ -125,13 +126,13 @@ def _changes_rule(
             if person is not None:
                 person_id = answer.find_person((await answer.access(session)).people, person)
             subject = Subject(person_id, role, tenant_id, tag)
-            return subject, await change(session, subject, AccessRequest(local_person(), reason))
+            request = AccessRequest(local_person(), reason, tenant_name=tenant_name)
+            return subject, await change(session, subject, request)
 
         subject, rule = _run(settings, ask)
         if output_options().as_json and rule is not None:
             output.print_json(rule)
         else:
-            tenant_name = None if tenant_id is None else TenantNames.load(settings).of(tenant_id)
             output.stdout.print(f"{done}: {answer.in_words(subject, tenant_name)}")
 
     def named(described: Callable[[], None]) -> Callable[..., None]:
