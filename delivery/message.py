@@ -1,11 +1,14 @@
 """Messages about a tenant's events. Phones show the subject, so it names the tenant and the severest event."""
 
+import smtplib
 import socket
 import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
+
+import httpx
 
 from inventory.notifications import NotificationEvent, one_line
 from inventory.severity import Severity
@@ -27,6 +30,9 @@ class Message(NamedTuple):
     events: Sequence[NotificationEvent]
 
 
+_CLOSED = (ConnectionResetError, BrokenPipeError, httpx.RemoteProtocolError, smtplib.SMTPServerDisconnected)
+
+
 def unreachable(error: Exception) -> str:
     """Why no connection came about. The error's own text, which may hold the target's address, is left out."""
     causes: list[BaseException] = [error]
@@ -41,6 +47,8 @@ def unreachable(error: Exception) -> str:
         why = "its host name does not resolve"
     elif any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         why = "nothing listens at its host and port"
+    elif any(isinstance(cause, _CLOSED) for cause in causes):
+        why = "it closed the connection without an answer"
     else:
         why = type(error).__name__
     return f"could not be reached: {why}"

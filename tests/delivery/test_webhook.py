@@ -1,8 +1,10 @@
 """Webhooks as a server receives them: signed, over TLS, once for each attempt."""
 
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from uuid import UUID
 
 import pytest
@@ -98,20 +100,33 @@ async def test_tls_is_verified_against_the_ca_of_the_target(tmp_path: Path) -> N
     assert len(receiver.received) == 1
 
 
-async def test_an_unreachable_receiver_is_explained(receiver: Receiver) -> None:
-    url = receiver.url()
-    receiver.server_close()
+async def test_an_unreachable_receiver_is_explained() -> None:
+    with receiving() as closed:
+        url = closed.url()
     assert (await send(target(url), message())).text == "could not be reached: nothing listens at its host and port"
     unknown = await send(target("https://no-such-host.invalid/hook"), message())
     assert unknown.text == "could not be reached: its host name does not resolve"
     with receiving() as plain:
         no_tls = await send(target(plain.url().replace("http://", "https://")), message())
     assert no_tls.text == "could not be reached: it does not speak TLS, or not on this port"
+    for read_bytes in (1, 65_536):  # the rest unread: reset
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            closing = Thread(target=_close_a_connection, args=(server, read_bytes))
+            closing.start()
+            cut = await send(target(f"http://127.0.0.1:{server.getsockname()[1]}/hook"), message())
+            closing.join()
+        assert cut.text == "could not be reached: it closed the connection without an answer"
 
 
-async def test_unreachable_receiver_is_reported_without_the_url(receiver: Receiver) -> None:
-    url = receiver.url("/secret-path")
-    receiver.server_close()
+def _close_a_connection(server: socket.socket, read_bytes: int) -> None:
+    connection, _ = server.accept()
+    connection.recv(read_bytes)
+    connection.close()
+
+
+async def test_unreachable_receiver_is_reported_without_the_url() -> None:
+    with receiving() as closed:
+        url = closed.url("/secret-path")
     answer = await send(target(url), message())
     assert answer.retryable
     assert "secret-path" not in answer.text
