@@ -26,7 +26,7 @@ VAGUE_ALONE = VAGUE | {"found", "known", "others", "rest", "seen", "shown"}
 """A variable's neighbours may say what it holds; an argument and a field stand alone."""
 CONTRACTS = {"ConfirmedShare"}
 """Models whose fields running workflows may still send."""
-VAGUE_STILL = {"answers/compare", "answers/drift", "answers/promotion", "tests"}
+VAGUE_STILL = {"tests"}
 NOT_A_NOUN = re.compile(r".*(ed|ing)|earlier|fallen|forgotten|invalid|left|read|said|seen|then|independent")
 
 

@@ -130,18 +130,18 @@ class CollectionComparer:
         return Uncertainty.DAMAGED_DOCUMENT if is_damaged else Uncertainty.NO_DOCUMENT
 
     def _pair(
-        self, pair: Pair, found: Verdict, here: NeutralDocument | None, there: NeutralDocument | None
+        self, pair: Pair, pair_verdict: Verdict, here: NeutralDocument | None, there: NeutralDocument | None
     ) -> ItemComparison:
         return self._item(
-            found.status,
+            pair_verdict.status,
             pair.by,
             [pair.here],
             [pair.there],
             fields=[
-                self._field(difference, is_certain=(difference.path, difference.kind) in found.certain)
-                for difference in found.differences
+                self._field(difference, is_certain=(difference.path, difference.kind) in pair_verdict.certain)
+                for difference in pair_verdict.differences
             ],
-            uncertain=sorted(found.uncertain),
+            uncertain=sorted(pair_verdict.uncertain),
             unresolved_here=[_unresolved(reference) for reference in (here.unresolved if here else ())],
             unresolved_there=[_unresolved(reference) for reference in (there.unresolved if there else ())],
         )
@@ -210,23 +210,25 @@ class CollectionComparer:
     async def _likened(self, here: Sequence[Entry], there: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
         likened: tuple[list[Entry], list[Entry]] = ([], [])
         for some in _batches(here):
-            found = await self._documents_here.read([entry.external_id for entry in some])
-            await self._learn(found, {})
-            likened[0].extend(await self._with_likenesses(some, self._documents_here, found))
+            documents_by_id = await self._documents_here.read([entry.external_id for entry in some])
+            await self._learn(documents_by_id, {})
+            likened[0].extend(await self._with_likenesses(some, self._documents_here, documents_by_id))
         for some in _batches(there):
-            found = await self._documents_there.read([entry.external_id for entry in some])
-            await self._learn({}, found)
-            likened[1].extend(await self._with_likenesses(some, self._documents_there, found))
+            documents_by_id = await self._documents_there.read([entry.external_id for entry in some])
+            await self._learn({}, documents_by_id)
+            likened[1].extend(await self._with_likenesses(some, self._documents_there, documents_by_id))
         return likened
 
     async def _with_likenesses(
-        self, entries: Sequence[Entry], documents: ItemDocuments, found: Mapping[str, NeutralItem]
+        self, entries: Sequence[Entry], documents: ItemDocuments, documents_by_id: Mapping[str, NeutralItem]
     ) -> list[Entry]:
-        await documents.likenesses(found.values())
-        await self._learn_names([item for item in found.values() if item.names_parts])
-        documents.release(found.values())
+        await documents.likenesses(documents_by_id.values())
+        await self._learn_names([item for item in documents_by_id.values() if item.names_parts])
+        documents.release(documents_by_id.values())
         return [
-            entry if (item := found.get(entry.external_id)) is None else entry._replace(likeness=item.likeness)
+            entry
+            if (item := documents_by_id.get(entry.external_id)) is None
+            else entry._replace(likeness=item.likeness)
             for entry in entries
         ]
 

@@ -86,9 +86,9 @@ def compare(
     check_html(html)
     options = ComparisonOutput(only, html, fields=fields)
     named = bool(type_keys or categories)
-    wanted = selection_of(type_keys, categories, everything=False).type_keys if named else None
+    chosen_keys = selection_of(type_keys, categories, everything=False).type_keys if named else None
     if by_setting:
-        _check_by_setting(only, wanted, fields=fields)
+        _check_by_setting(only, chosen_keys, fields=fields)
     if golden is None:
         if everyone or tags or tenants is None or len(tenants) != 2:
             raise UsageError("name two tenants, or one with --golden and others, --tag TAG or --all-tenants")
@@ -96,7 +96,7 @@ def compare(
         if here == there:
             raise UsageError("a tenant is the same as itself; name two different ones")
         answer = compare_settings if by_setting else compare_pair
-        is_complete = asyncio.run(answer(settings, here, there, wanted, options))
+        is_complete = asyncio.run(answer(settings, here, there, chosen_keys, options))
         code = ExitCode.SUCCESS if is_complete else ExitCode.PARTIAL
     else:
         if fields:
@@ -108,7 +108,7 @@ def compare(
         golden_id = tenant_id_of(settings, golden)
         others = _others(settings, golden_id, tenants, tags, everyone=everyone)
         answer_golden = compare_golden_settings if by_setting else compare_golden
-        code = asyncio.run(answer_golden(settings, golden_id, others, wanted, options))
+        code = asyncio.run(answer_golden(settings, golden_id, others, chosen_keys, options))
     if code:
         raise typer.Exit(code)
 

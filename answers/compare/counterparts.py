@@ -33,11 +33,11 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
     """A shared id is its own counterpart if its object exists. For another id, the latest listing must be complete and
     have one object of the same translation, or among several one of the same name.
     """
-    wanted = list(dict.fromkeys(ids))
-    await here.id_translations.learn(here.session, wanted)
-    names_here = await _names(here, wanted)
+    target_ids = list(dict.fromkeys(ids))
+    await here.id_translations.learn(here.session, target_ids)
+    names_here = await _names(here, target_ids)
     keys_of_target: dict[TargetId, list[tuple[str, str | None]]] = {}
-    for target_types, target_id in wanted:
+    for target_types, target_id in target_ids:
         keys_of_target[target_types, target_id] = [
             (key, names_here.get((collection_of(key), target_id))) for key in target_types
         ]
@@ -51,7 +51,7 @@ async def counterparts(here: Side, there: Side, ids: Iterable[TargetId]) -> dict
         for type_key, names in names_by_type.items()
     }
     named = {((type_key,), item_id) for type_key, found in candidates.items() for item_id, _ in found}
-    shared = {((key,), one_id) for keys, one_id in wanted for key in keys if is_shared(key, one_id)}
+    shared = {((key,), one_id) for keys, one_id in target_ids for key in keys if is_shared(key, one_id)}
     await there.id_translations.learn(there.session, named | shared)
     names_there = await _names(there, shared)
     by_meaning = {type_key: _Candidates(there, type_key, items) for type_key, items in candidates.items()}
@@ -76,11 +76,11 @@ async def own_counterparts(side: Side, ids: Iterable[TargetId]) -> dict[TargetId
 
     People count as existing: Graph refuses ids of deleted people.
     """
-    wanted = list(dict.fromkeys(ids))
-    await side.id_translations.learn(side.session, wanted)
-    names = await _names(side, wanted)
+    target_ids = list(dict.fromkeys(ids))
+    await side.id_translations.learn(side.session, target_ids)
+    names = await _names(side, target_ids)
     found: dict[TargetId, Counterpart] = {}
-    for target_types, target_id in wanted:
+    for target_types, target_id in target_ids:
         candidates = [
             Counterpart(
                 type_key,
@@ -144,8 +144,8 @@ def _by_meaning(
 
 
 async def _names(side: Side, ids: Iterable[TargetId]) -> dict[tuple[str, str], str | None]:
-    wanted = {(collection_of(key), target_id) for keys, target_id in ids for key in keys}
-    targets = await queries.targets(side.session, wanted, (), side.read)
+    target_keys = {(collection_of(key), target_id) for keys, target_id in ids for key in keys}
+    targets = await queries.targets(side.session, target_keys, (), side.read)
     return {(target.type_key, target.external_id): target.display_name for target in targets}
 
 

@@ -52,9 +52,11 @@ async def compared_documents(
     found = []
     for pair in pairs:
         rules = neutralizers[pair.type_key]
-        one = rules.of(pair.here, {pair.here_id: OWN_ID, str(here.tenant.tenant_id): TENANT_ID}, said_here)
-        other = rules.of(pair.there, {pair.there_id: OWN_ID, str(there.tenant.tenant_id): TENANT_ID}, said_there)
-        compared = verdict(one, other, rules)
+        document_here = rules.of(pair.here, {pair.here_id: OWN_ID, str(here.tenant.tenant_id): TENANT_ID}, said_here)
+        document_there = rules.of(
+            pair.there, {pair.there_id: OWN_ID, str(there.tenant.tenant_id): TENANT_ID}, said_there
+        )
+        compared = verdict(document_here, document_there, rules)
         found.append(DocumentVerdict(compared.status, tuple(difference.path for difference in compared.differences)))
     return found
 
@@ -70,14 +72,14 @@ def _with_ids(said_there: Translate, mapped: Mapping[tuple[str, str], str]) -> T
     return translate
 
 
-def _in_places(own: Translate, others: Translate, known: Mapping[tuple[str, str], str]) -> Translate:
+def _in_places(own: Translate, translate_other: Translate, other_ids: Mapping[tuple[str, str], str]) -> Translate:
     def translate(target_types: tuple[str, ...], target_id: str) -> IdTranslation:
-        other = _other(target_types, target_id, known)
-        return others(target_types, other) if other else own(target_types, target_id)
+        other = _other(target_types, target_id, other_ids)
+        return translate_other(target_types, other) if other else own(target_types, target_id)
 
     return translate
 
 
-def _other(target_types: Iterable[str], target_id: str, others: Mapping[tuple[str, str], str]) -> str | None:
+def _other(target_types: Iterable[str], target_id: str, other_ids: Mapping[tuple[str, str], str]) -> str | None:
     keys = ((collection_of(key), target_id) for key in target_types)
-    return next((others[key] for key in keys if key in others), None)
+    return next((other_ids[key] for key in keys if key in other_ids), None)

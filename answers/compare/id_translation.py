@@ -35,11 +35,11 @@ class IdTranslations:
         named = {(key, target_id) for target_types, target_id in ids for key in target_types} - self._known.keys()
         if not named:
             return
-        wanted = {(collection_of(target_type), target_id) for target_type, target_id in named}
-        telling = {key for key, _ in wanted if _says(key)}
+        target_keys = {(collection_of(target_type), target_id) for target_type, target_id in named}
+        telling = {key for key, _ in target_keys if _says(key)}
         found = {
             (target.type_key, target.external_id): target
-            for target in await queries.targets(session, wanted, telling, self._read)
+            for target in await queries.targets(session, target_keys, telling, self._read)
         }
         for type_key in {type_key for type_key, _ in found} - self._shared_names.keys():
             names = await queries.shared_names(session, type_key)

@@ -39,26 +39,26 @@ _CELLS_OF: dict[Status, tuple[StrEnum, ...]] = {Status.ONLY_HERE: (CellStatus.MI
 async def compare_golden(
     settings: Settings,
     golden: UUID,
-    others: Sequence[UUID],
+    other_ids: Sequence[UUID],
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> ExitCode:
     shown: list[MatrixRow] = []
     names = TenantNames.load(settings)
     shows_all = bool(options.only) or output_options().as_csv
-    wanted = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
+    cell_statuses = {str(cell) for status in options.only or () for cell in _CELLS_OF.get(status, (status,))}
     with printed_afterwards():
         async with opened_database(settings, pool_size=2) as database, sessions_of(database)(golden) as session:
             failed = FailedTenants(database)
             matrix = await Matrix.of(
                 await side(named(names, golden), session),
-                [named(names, other) for other in others],
+                [named(names, other) for other in other_ids],
                 sessions_of(database),
                 type_keys,
                 failed,
             )
             async for row in matrix.rows():
-                if options.only and not any(str(cell.status) in wanted for cell in row.cells):
+                if options.only and not any(str(cell.status) in cell_statuses for cell in row.cells):
                     continue
                 if output_options().as_json:
                     output.print_json(row)
@@ -76,7 +76,7 @@ async def compare_golden(
     say_what_is_damaged(record.damaged)
     if not any(tenant.collections for tenant in record.tenants):
         output.warn("these tenants were never read: no run has completed, so there is nothing to compare")
-    return exit_code(record, others)
+    return exit_code(record, other_ids)
 
 
 def _cell_column(tenant: str, number: int) -> Column:

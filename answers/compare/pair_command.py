@@ -46,8 +46,12 @@ async def compare_pair(
     rows = Table(ItemComparison, _ITEM_COLUMNS)
     names = TenantNames.load(settings)
     with printed_afterwards():
-        async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
-            sides = (await side(named(names, here), one), await side(named(names, there), other))
+        async with (
+            opened_sessions(settings) as session_of,
+            session_of(here) as session_here,
+            session_of(there) as session_there,
+        ):
+            sides = (await side(named(names, here), session_here), await side(named(names, there), session_there))
             comparison = Comparison(*sides, type_keys)
             async for item in comparison.items():
                 if options.only and item.status not in options.only:

@@ -113,10 +113,10 @@ async def whole_items(
 
 
 async def targets(
-    session: AsyncSession, wanted: Iterable[tuple[str, str]], with_documents: Collection[str], read: Documents
+    session: AsyncSession, target_keys: Iterable[tuple[str, str]], with_documents: Collection[str], read: Documents
 ) -> list[Target]:
     """Leaves out unknown objects; `with_documents` are type keys."""
-    pairs = sorted(set(wanted))
+    pairs = sorted(set(target_keys))
     parameters = {
         "type_keys": [key for key, _ in pairs],
         "external_ids": [external_id for _, external_id in pairs],

@@ -106,17 +106,17 @@ async def compare_page(
     tenants_after: Annotated[str, Query(alias="tenants", pattern=r"^\d{0,5}$", description="Leave out so many.")] = "",
 ) -> Response:
     """Redirects names to ids."""
-    given = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
-    named = {field: _id_of(each, value) for field, value in given.items() if value and _as_id(value) is None}
+    entered = {"left": left.strip(), "right": right.strip(), "golden": golden.strip()}
+    named = {field: _id_of(each, value) for field, value in entered.items() if value and _as_id(value) is None}
     if named:
         return RedirectResponse(f"/compare{query_with(request, **named)}", 303)
-    one, other, model = map(_as_id, given.values())
+    left_id, right_id, golden_id = map(_as_id, entered.values())
     context = {
         "tenants": sorted(each.tenants, key=lambda tenant: tenant.name.casefold()),
         "tags": each.tenants.all_tags(),
-        "left": one,
-        "right": other,
-        "golden": model,
+        "left": left_id,
+        "right": right_id,
+        "golden": golden_id,
         "by": by,
         "type_key": type_key,
         "only": only,
@@ -124,18 +124,18 @@ async def compare_page(
         "title_of": title_of,
         "query_with": partial(query_with, request, after=None),
     }
-    if model:
-        return await _golden_page(request, each, model, int(after or 0), int(tenants_after or 0), context)
-    if not (one and other):
+    if golden_id:
+        return await _golden_page(request, each, golden_id, int(after or 0), int(tenants_after or 0), context)
+    if not (left_id and right_id):
         tenant_ids = [tenant.id for tenant in by_name(each.tenants, tag)]
         async with each.portfolio() as session:
             basis = await search_basis(session, tenant_ids, None)
         return fitting_page(request, "compare/choose.html", ({},), basis=basis, searched=len(tenant_ids), **context)
     if by is ComparisonUnit.SETTING:
-        found = await _settings(each, one, other)
+        found = await _settings(each, left_id, right_id)
         chosen = [setting for setting in found.rows if _is_wanted_setting(setting, only)]
         return _paged(request, "compare/by_setting.html", chosen, int(after or 0), context, record=found.record)
-    compared = await _items(each, one, other, type_key)
+    compared = await _items(each, left_id, right_id, type_key)
     items = [item for item in compared.rows if _is_wanted(item.status, only)]
     columns = occurring(Status, [collection.counts for collection in compared.record.differing])
     return _paged(
@@ -275,12 +275,12 @@ async def _golden_page(
 
 
 def _paged(
-    request: Request, template: str, rows: Sequence[Any], begin: int, context: dict[str, Any], **shown: Any
+    request: Request, template: str, rows: Sequence[Any], begin: int, context: dict[str, Any], **more: Any
 ) -> HTMLResponse:
     attempts = (
         {**attempt, "slice": Slice(rows[begin : begin + attempt["most"]], begin, len(rows))} for attempt in ATTEMPTS
     )
-    return fitting_page(request, template, attempts, **context, **shown)
+    return fitting_page(request, template, attempts, **context, **more)
 
 
 def _some(request: Request, response: Response, rows: Sequence[RowT], after: str, limit: int) -> Sequence[RowT]:
@@ -292,8 +292,8 @@ def _some(request: Request, response: Response, rows: Sequence[RowT], after: str
 
 async def _items(each: TenantSessions, left: UUID, right: UUID, type_key: str) -> ComparedItems:
     async def find() -> ComparedItems:
-        async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
-            sides = await side(here, one), await side(there, other)
+        async with each.turn(), each.session_of(left) as session_here, each.session_of(right) as session_there:
+            sides = await side(here, session_here), await side(there, session_there)
             comparison = Comparison(*sides, [type_key] if type_key else None)
             items = [item async for item in comparison.items()]
             record = comparison.record()
@@ -306,8 +306,8 @@ async def _items(each: TenantSessions, left: UUID, right: UUID, type_key: str) -
 
 async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSettings:
     async def find() -> ComparedSettings:
-        async with each.turn(), each.session_of(left) as one, each.session_of(right) as other:
-            comparison = SettingsComparison(await side(here, one), await side(there, other))
+        async with each.turn(), each.session_of(left) as session_here, each.session_of(right) as session_there:
+            comparison = SettingsComparison(await side(here, session_here), await side(there, session_there))
             settings = await comparison.settings()
             return ComparisonRows(comparison.record(), settings)
 
@@ -315,7 +315,7 @@ async def _settings(each: TenantSessions, left: UUID, right: UUID) -> ComparedSe
     return await each.recent_answers.answer(("settings", left, right), find)
 
 
-async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord], type_key: str) -> GoldenItems:
+async def _many(each: TenantSessions, golden: UUID, following: Sequence[TenantRecord], type_key: str) -> GoldenItems:
     async def find() -> GoldenItems:
         async with each.turn(), each.session_of(golden) as session:
             model = await side(_named(each, golden), session)
@@ -325,12 +325,12 @@ async def _many(each: TenantSessions, golden: UUID, others: Sequence[TenantRecor
             return ComparisonRows(record, sorted(rows, key=_place_of_row))
 
     _named(each, golden)
-    chosen = others[:TENANTS_ACROSS]
+    chosen = following[:TENANTS_ACROSS]
     key = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
     return await each.recent_answers.answer(key, find)
 
 
-async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[TenantRecord]) -> GoldenSettings:
+async def _many_settings(each: TenantSessions, golden: UUID, following: Sequence[TenantRecord]) -> GoldenSettings:
     async def find() -> GoldenSettings:
         async with each.turn(), each.session_of(golden) as session:
             model = await side(_named(each, golden), session)
@@ -340,7 +340,7 @@ async def _many_settings(each: TenantSessions, golden: UUID, others: Sequence[Te
             return ComparisonRows(record, rows)
 
     _named(each, golden)
-    chosen = others[:TENANTS_ACROSS]
+    chosen = following[:TENANTS_ACROSS]
     key = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
     return await each.recent_answers.answer(key, find)
 

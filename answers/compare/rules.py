@@ -99,12 +99,15 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
     alike = Status.UNDECIDED if uncertain else Status.SAME
     if here.canonical == there.canonical:
         return Verdict(alike, [], uncertain)
-    one, other = here.document, there.document
+    document_here, document_there = here.document, there.document
     if Uncertainty.DETAILS_INCOMPLETE in uncertain:
-        one, other = _known_of(one, here, there), _known_of(other, here, there)
-    one, other = ({name: value for name, value in document.items() if name not in unread} for document in (one, other))
+        document_here, document_there = _known_of(document_here, here, there), _known_of(document_there, here, there)
+    document_here, document_there = (
+        {name: value for name, value in document.items() if name not in unread}
+        for document in (document_here, document_there)
+    )
     form = rules.rules.form
-    exact = exact_differences(one, other, form)
+    exact = exact_differences(document_here, document_there, form)
     if not exact:
         return Verdict(alike, [], uncertain)
     found = [difference.shown() for difference in exact]
@@ -114,12 +117,12 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
         uncertain |= {Uncertainty.HIDDEN_ON_ONE_SIDE}
     paths = {reference.path for reference in unresolved}
     if paths:
-        one, other = rules.masked(one, paths), rules.masked(other, paths)
+        document_here, document_there = rules.masked(document_here, paths), rules.masked(document_there, paths)
     if {Uncertainty.HIDDEN_WITHOUT_KEY, Uncertainty.HIDDEN_UNDER_TWO_KEYS} & uncertain:
-        one, other = without_digits(one), without_digits(other)
+        document_here, document_there = without_digits(document_here), without_digits(document_there)
     certain = [
         difference
-        for difference in differences(one, other, form.counting())
+        for difference in differences(document_here, document_there, form.counting())
         if not difference.untold
         and not any(side.stale is not None and side.stale.is_about(difference.path) for side in (here, there))
     ]
@@ -130,15 +133,16 @@ def verdict(here: NeutralDocument, there: NeutralDocument, rules: Neutralizer) -
     return Verdict(Status.RENAMED if is_renamed else Status.DIFFERENT, found, uncertain, _certain(found, certain))
 
 
-def _certain(found: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
+def _certain(differing: list[Difference], certain: list[Difference]) -> frozenset[tuple[str, DifferenceKind]]:
     """Without ids, list members have other paths: they are certain if as many of them differ."""
     certain_fields = {(difference.path, difference.kind) for difference in certain}
     found_in, certain_in = (
-        Counter((properties_of(difference.path), difference.kind) for difference in some) for some in (found, certain)
+        Counter((properties_of(difference.path), difference.kind) for difference in some)
+        for some in (differing, certain)
     )
     return frozenset(
         (difference.path, difference.kind)
-        for difference in found
+        for difference in differing
         for place in [(properties_of(difference.path), difference.kind)]
         if (difference.path, difference.kind) in certain_fields or found_in[place] <= certain_in[place]
     )

@@ -85,9 +85,9 @@ class FailedTenants:
         self._found[found] = None
 
 
-def exit_code(record: MatrixRecord | SettingsMatrixRecord, others: Sequence[UUID]) -> ExitCode:
+def exit_code(record: MatrixRecord | SettingsMatrixRecord, asked_ids: Sequence[UUID]) -> ExitCode:
     """`FAILED` if each of the other tenants failed, so that nothing was compared."""
-    if not record.has_comparison and {tenant.tenant_id for tenant in record.not_answered} >= set(others):
+    if not record.has_comparison and {tenant.tenant_id for tenant in record.not_answered} >= set(asked_ids):
         return ExitCode.FAILED
     return ExitCode.SUCCESS if record.is_complete else ExitCode.PARTIAL
 

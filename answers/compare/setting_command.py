@@ -41,8 +41,12 @@ async def compare_settings(
 ) -> bool:
     """True if the whole request was compared."""
     names = TenantNames.load(settings)
-    async with opened_sessions(settings) as session_of, session_of(here) as one, session_of(there) as other:
-        sides = (await side(named(names, here), one), await side(named(names, there), other))
+    async with (
+        opened_sessions(settings) as session_of,
+        session_of(here) as session_here,
+        session_of(there) as session_there,
+    ):
+        sides = (await side(named(names, here), session_here), await side(named(names, there), session_there))
         comparison = SettingsComparison(*sides, type_keys)
         found = await comparison.settings()
         record = comparison.record()

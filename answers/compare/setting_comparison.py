@@ -74,10 +74,10 @@ class SettingsComparison:
     ) -> None:
         """`kept` is of `here`."""
         covered = here.coverage.keys() | there.coverage.keys()
-        wanted = set(SETTING_COLLECTIONS) & (covered if type_keys is None else set(type_keys))
+        chosen_keys = set(SETTING_COLLECTIONS) & (covered if type_keys is None else set(type_keys))
         known = load_catalog().collections
         self._here, self._there = _SettingReader(here, kept), _SettingReader(there)
-        self._type_keys = sorted(wanted & known.keys())
+        self._type_keys = sorted(chosen_keys & known.keys())
         self._comparisons: list[SettingComparison] = []
 
     async def settings(self) -> list[SettingComparison]:
@@ -140,27 +140,27 @@ class SettingsComparison:
         )
         names: dict[str, str] = {}
         for start in range(0, len(definitions), DEFINITIONS_AT_A_TIME):
-            wanted = definitions[start : start + DEFINITIONS_AT_A_TIME]
+            some = definitions[start : start + DEFINITIONS_AT_A_TIME]
             for reader in (self._there, self._here):
-                found = await reader.names(wanted)
+                found = await reader.names(some)
                 names |= {name_id.casefold(): name for (key, name_id), name in found.items() if key == DEFINITIONS}
         return names
 
 
 class _PolicyDocument:
-    def __init__(self, item: PresentItem, found: WholeItem | None) -> None:
+    def __init__(self, item: PresentItem, stored: WholeItem | None) -> None:
         self.item = item
         self.reasons: set[SettingUncertainty] = set()
         self.document: JsonObject | None = None
         self.assigned_to: list[str] | None = None
-        self.stale = None if found is None else found.stale
-        if found is None or found.document is None:
+        self.stale = None if stored is None else stored.stale
+        if stored is None or stored.document is None:
             self.reasons.add(SettingUncertainty.NO_DOCUMENT)
             return
-        self.document = decode_object(found.document)
+        self.document = decode_object(stored.document)
         if self.stale is not None:
             self.reasons.add(SettingUncertainty.STALE)
-        if not found.details_complete:
+        if not stored.details_complete:
             self.reasons.add(SettingUncertainty.DETAILS_INCOMPLETE)
 
 
@@ -185,12 +185,12 @@ class _SettingReader:
         return found.held
 
     async def names(self, definitions: list[str]) -> Mapping[tuple[str, str], str]:
-        wanted = tuple(definitions)
-        if self._kept is not None and wanted in self._kept.names:
-            return self._kept.names[wanted]
-        found = await setting_names(self.side.session, wanted)
+        names_key = tuple(definitions)
+        if self._kept is not None and names_key in self._kept.names:
+            return self._kept.names[names_key]
+        found = await setting_names(self.side.session, names_key)
         if self._kept is not None and sum(map(len, self._kept.names.values())) < MOST_NAMES:
-            self._kept.names[wanted] = found
+            self._kept.names[names_key] = found
         return found
 
     async def _read(self, collection: CatalogEntry) -> CollectionSettings:

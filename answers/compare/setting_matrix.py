@@ -30,7 +30,7 @@ class SettingMatrix:
     def __init__(
         self,
         golden: Side,
-        others: Sequence[TenantRecord],
+        tenants: Sequence[TenantRecord],
         sessions: SessionOf,
         type_keys: Collection[str] | None = None,
         on_failure: OnFailure = end_comparison,
@@ -39,7 +39,7 @@ class SettingMatrix:
         self._golden = golden
         self._kept = KeptSettings()
         self._lasting = LastingSession(golden.session)
-        self._others = others
+        self._others = tenants
         self._sessions = sessions
         self._type_keys = type_keys
         self._on_failure = on_failure

@@ -41,7 +41,7 @@ _OF_STATUS = {Status.ONLY_HERE: CellStatus.MISSING}
 async def compare_golden_settings(
     settings: Settings,
     golden: UUID,
-    others: Sequence[UUID],
+    other_ids: Sequence[UUID],
     type_keys: Sequence[str] | None,
     options: ComparisonOutput,
 ) -> ExitCode:
@@ -50,14 +50,14 @@ async def compare_golden_settings(
         failed = FailedTenants(database)
         here = await side(named(names, golden), session)
         matrix = SettingMatrix(
-            here, [named(names, other) for other in others], sessions_of(database), type_keys, failed
+            here, [named(names, other) for other in other_ids], sessions_of(database), type_keys, failed
         )
         rows = await matrix.rows()
         record = matrix.record().model_copy(update={"not_answered": failed.tenants})
-    wanted = {str(_OF_STATUS.get(status, status)) for status in options.only or ()}
-    chosen = [row for row in rows if not wanted or any(str(cell.status) in wanted for cell in row.cells)]
+    cell_statuses = {str(_OF_STATUS.get(status, status)) for status in options.only or ()}
+    chosen = [row for row in rows if not cell_statuses or any(str(cell.status) in cell_statuses for cell in row.cells)]
     differing = [row for row in chosen if any(cell.status is not CellStatus.SAME for cell in row.cells)]
-    shown = chosen if wanted or output_options().as_csv else differing
+    shown = chosen if cell_statuses or output_options().as_csv else differing
     if output_options().as_json:
         output.print_json(*chosen, record)
     elif options.html is not None:
@@ -69,7 +69,7 @@ async def compare_golden_settings(
         _print(record, shown)
     say_without_column(record.without_inventory)
     say_what_is_damaged(record.damaged)
-    return exit_code(record, others)
+    return exit_code(record, other_ids)
 
 
 def _print(record: SettingsMatrixRecord, rows: Sequence[SettingRow]) -> None:

@@ -38,7 +38,7 @@ class HeldSetting(NamedTuple):
 
 class _Side(NamedTuple):
     holdings: Sequence[HeldSetting]
-    known: frozenset[str]
+    known_values: frozenset[str]
     unknown: int
     doubts: frozenset[SettingUncertainty]
 
@@ -57,11 +57,11 @@ class _Side(NamedTuple):
 
     @property
     def is_set(self) -> bool:
-        return bool(self.known or self.unknown)
+        return bool(self.known_values or self.unknown)
 
     @property
     def differs_within(self) -> bool:
-        return len(self.known) > 1
+        return len(self.known_values) > 1
 
 
 def compared(
@@ -76,9 +76,9 @@ def compared(
     of_here, of_there = _by_key(here), _by_key(there)
     found = []
     for key in of_here.keys() | of_there.keys():
-        one, other = _Side.of(of_here.get(key, ())), _Side.of(of_there.get(key, ()))
-        if one.is_set or other.is_set:
-            found.append(_comparison(key, one, other, names, frozenset(gaps_here), frozenset(gaps_there)))
+        side_here, side_there = _Side.of(of_here.get(key, ())), _Side.of(of_there.get(key, ()))
+        if side_here.is_set or side_there.is_set:
+            found.append(_comparison(key, side_here, side_there, names, frozenset(gaps_here), frozenset(gaps_there)))
     return sorted(found, key=_place)
 
 
@@ -143,7 +143,10 @@ def _status(here: _Side, there: _Side) -> Status:
     if not here.is_set:
         return Status.ONLY_THERE
     # A hidden value may equal any of the other side's.
-    may_agree = len(here.known - there.known) <= there.unknown and len(there.known - here.known) <= here.unknown
+    may_agree = (
+        len(here.known_values - there.known_values) <= there.unknown
+        and len(there.known_values - here.known_values) <= here.unknown
+    )
     if not may_agree:
         return Status.DIFFERENT
     return Status.UNDECIDED if here.doubts or there.doubts else Status.SAME

@@ -92,9 +92,9 @@ async def _open_findings(session: AsyncSession, baseline: str) -> dict[tuple[str
     return known
 
 
-def _about(item: ItemComparison, known: Mapping[tuple[str, str], list[Finding]]) -> Iterator[Finding]:
+def _about(item: ItemComparison, findings: Mapping[tuple[str, str], list[Finding]]) -> Iterator[Finding]:
     for external_id in {item_name.external_id for item_name in (*item.here, *item.there)}:
-        yield from known.get((item.type_key, external_id), ())
+        yield from findings.get((item.type_key, external_id), ())
 
 
 def _may_hold(finding: Finding, item: ItemComparison) -> bool:
@@ -115,8 +115,8 @@ def _may_hold(finding: Finding, item: ItemComparison) -> bool:
 async def _protection(golden: AsyncSession, item: ItemComparison) -> JsonObject | None:
     if item.status is not Status.ONLY_HERE or not protects(item.type_key):
         return None
-    (one,) = item.here
-    documents = await current_documents(golden, item.type_key, [one.external_id])
+    (side,) = item.here
+    documents = await current_documents(golden, item.type_key, [side.external_id])
     return next((protection_of(item.type_key, DriftDocument(document.document)) for document in documents), None)
 
 

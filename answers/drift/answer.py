@@ -150,12 +150,15 @@ async def findings_called(
     return await _in_order(session, tenant_id, await queries.findings_named(session, fingerprints))
 
 
-async def _in_order(session: AsyncSession, tenant_id: UUID, known: Sequence[KnownFinding]) -> list[DriftFindingRecord]:
+async def _in_order(
+    session: AsyncSession, tenant_id: UUID, known_findings: Sequence[KnownFinding]
+) -> list[DriftFindingRecord]:
     scoped = await decision_queries.scope_decisions(session)
-    now, names = await database_time(session), await _names(session, known)
-    parts = await hidden_parts(session, tenant_id, known)
+    now, names = await database_time(session), await _names(session, known_findings)
+    parts = await hidden_parts(session, tenant_id, known_findings)
     records = (
-        _record(tenant_id, found, names, parts, decision_of(found, scoped, now), is_current=True) for found in known
+        _record(tenant_id, found, names, parts, decision_of(found, scoped, now), is_current=True)
+        for found in known_findings
     )
     return [finding for of_item in by_item(records) for finding in of_item]
 
@@ -198,17 +201,17 @@ async def drift(
     return Drift(report.model_copy(update={"damaged": list(damaged)}), records)
 
 
-async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
-    wanted: set[tuple[str, str]] = set()
+async def _names(session: AsyncSession, known_findings: Sequence[KnownFinding]) -> dict[tuple[str, str], str]:
+    item_keys: set[tuple[str, str]] = set()
     settings: set[str] = set()
     templates: dict[str, set[str]] = {}
     names: dict[tuple[str, str], str] = {}
-    for finding in (found.finding for found in known):
+    for finding in (found.finding for found in known_findings):
         rules = load_catalog().references_of(finding.type_key)
         targets = {collection_of(key) for keys in rules.values() for key in keys}
         text = " ".join(filter(None, (finding.path, finding.before, finding.after)))
         ids = map(item_key, GUID.findall(text))
-        wanted.update((target, external_id) for external_id in ids for target in targets)
+        item_keys.update((target, external_id) for external_id in ids for target in targets)
         if finding.path.startswith("settings["):
             settings.update(_SETTING.findall(text))
         elif finding.path.startswith("definitionValues["):
@@ -217,46 +220,46 @@ async def _names(session: AsyncSession, known: Sequence[KnownFinding]) -> dict[t
     for type_key, items in templates.items():
         for item in await current_documents(session, type_key, items):
             names |= template_names(decode_object(item.document).get("definitionValues"))
-    names |= await display_names(session, wanted)
+    names |= await display_names(session, item_keys)
     return names | await setting_names(session, settings)
 
 
 def _record(
     tenant_id: UUID,
-    known: KnownFinding,
+    known_finding: KnownFinding,
     names: Mapping[tuple[str, str], str],
     parts: Mapping[tuple[str, str], HiddenPart],
     in_force: DecisionInForce,
     *,
     is_current: bool,
 ) -> DriftFindingRecord:
-    finding = known.finding
-    decided = known.decided if in_force.by is None else in_force.by
+    finding = known_finding.finding
+    decided = known_finding.decided if in_force.by is None else in_force.by
     kind = DifferenceKind(finding.kind) if finding.path else DifferenceKind.CHANGED
-    part = parts.get((known.baseline, finding.fingerprint))
+    part = parts.get((known_finding.baseline, finding.fingerprint))
     before, after = part or (_value(finding.before), _value(finding.after))
     difference = Difference(finding.path, kind, before, after, finding.hidden)
     change = field_change(difference, load_catalog().references_of(finding.type_key), names)
     return DriftFindingRecord(
         **{**dict(change), **finding._asdict(), "before": change.before, "after": change.after},
         tenant_id=tenant_id,
-        baseline=known.baseline,
-        period=known.period,
+        baseline=known_finding.baseline,
+        period=known_finding.period,
         direction=direction_of(finding.type_key, finding.kind, finding.path, change.before, change.after),
-        resolved_at=known.resolved_at,
-        is_checked=is_current and known.is_readable,
+        resolved_at=known_finding.resolved_at,
+        is_checked=is_current and known_finding.is_readable,
         decision=in_force.current.decision,
         decided=None if decided is None else DecisionRecord(**decided._asdict(), fallen=in_force.current.fallen),
     )
 
 
-def decision_of(known: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
+def decision_of(known_finding: KnownFinding, scoped: Sequence[ScopeDecision], now: datetime) -> DecisionInForce:
     """The finding's own decision if in force, else the most specific scope's."""
-    finding, decided = known.finding, known.decided
+    finding, decided = known_finding.finding, known_finding.decided
     own = CurrentDecision(Decision.OPEN)
     if decided is not None:
         own = current_decision(decided.decision, decided.value_hash, decided.until, finding.value_hash, now)
-    place = FindingPlace(known.baseline, finding.type_key, finding.external_id, finding.path)
+    place = FindingPlace(known_finding.baseline, finding.type_key, finding.external_id, finding.path)
     return decision_in_force(own, scoped, place, now)
 
 

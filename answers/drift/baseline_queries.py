@@ -220,8 +220,8 @@ async def pinned_versions(session: AsyncSession, name: str) -> dict[str, dict[st
     found: dict[str, dict[str, int]] = defaultdict(dict)
     for gap in await gaps(session, name):
         found[gap.type_key][gap.external_id] = 0
-    wanted = select(*_PIN.c["type_key", "external_id", "version_number"]).where(_PIN.c.pinned_by == pinned_by(name))
-    for row in await session.execute(wanted):
+    pins = select(*_PIN.c["type_key", "external_id", "version_number"]).where(_PIN.c.pinned_by == pinned_by(name))
+    for row in await session.execute(pins):
         found[row.type_key][row.external_id] = row.version_number
     return found
 
@@ -232,9 +232,11 @@ def pinned_by(name: str) -> str:
 
 async def _collections(session: AsyncSession, name: str | None) -> dict[str, list[BaselineCollectionRecord]]:
     found: dict[str, list[BaselineCollectionRecord]] = defaultdict(list)
-    wanted = select(*_COLLECTION.c["baseline", *BaselineCollectionRecord.model_fields]).order_by(_COLLECTION.c.type_key)
+    statement = select(*_COLLECTION.c["baseline", *BaselineCollectionRecord.model_fields]).order_by(
+        _COLLECTION.c.type_key
+    )
     if name is not None:
-        wanted = wanted.where(_COLLECTION.c.baseline == name)
-    for row in (await session.execute(wanted)).mappings():
+        statement = statement.where(_COLLECTION.c.baseline == name)
+    for row in (await session.execute(statement)).mappings():
         found[row["baseline"]].append(BaselineCollectionRecord.model_validate(row))
     return found

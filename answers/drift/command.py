@@ -106,20 +106,20 @@ def show_drift(
     Example: python starter.py drift --tag customers --golden contoso --fail-on high
     """
     settings = load_settings()
-    asked = command_tenants(settings, tenant, tags, everyone=all_tenants)
-    wanted = known_type_keys(type_keys)
+    chosen = command_tenants(settings, tenant, tags, everyone=all_tenants)
+    chosen_keys = known_type_keys(type_keys)
     check_html(html)
     if html is not None:
-        _check_one_page(asked, limit)
+        _check_one_page(chosen, limit)
     if baseline is not None and golden is not None:
         raise UsageError("--golden names a baseline, too: give it or --baseline")
     golden_id = None if golden is None else tenant_id_of(settings, golden)
-    if asked.are_many and golden_id is not None:
-        others = (named for named in asked.tenants if named.tenant_id != golden_id)
-        asked = CommandTenants(tuple(others), are_many=True)
+    if chosen.are_many and golden_id is not None:
+        others = (named for named in chosen.tenants if named.tenant_id != golden_id)
+        chosen = CommandTenants(tuple(others), are_many=True)
     shown = output_options()
     rows = RowLimit(limit, asks_all=True)
-    is_line = asked.are_many and not (shown.as_csv or shown.columns or shown.sort)
+    is_line = chosen.are_many and not (shown.as_csv or shown.columns or shown.sort)
 
     until_end = AsyncExitStack()
     goldens: GoldenSessions | None = None
@@ -129,7 +129,7 @@ def show_drift(
         if goldens is None:
             sessions = GoldenSessions(partial(database.tenant, read_only=True, snapshot=True))
             goldens = await until_end.enter_async_context(sessions)
-        sought = _Sought(about.tenant_id, baseline, golden_id, wanted)
+        sought = _Sought(about.tenant_id, baseline, golden_id, chosen_keys)
         evaluated = await without_collisions(partial(_evaluated, database, goldens, settings, sought))
         is_shown = partial(_is_asked_for, severities=severities, everything=everything)
         found = [Drift(report, list(filter(is_shown, findings))) for report, findings in evaluated]
@@ -141,11 +141,11 @@ def show_drift(
         _end(evaluated, fail_on)
 
     # The tenant and the golden tenant have a session each.
-    ask_each(settings, asked, ask, pool_size=2, limit=rows, until_end=until_end)
+    ask_each(settings, chosen, ask, pool_size=2, limit=rows, until_end=until_end)
 
 
-def _check_one_page(asked: CommandTenants, limit: int | None) -> None:
-    if asked.are_many:
+def _check_one_page(chosen: CommandTenants, limit: int | None) -> None:
+    if chosen.are_many:
         raise UsageError("--html is about one tenant: give it with TENANT")
     if limit is not None:
         raise UsageError("--html shows every finding: give it without --limit")
@@ -182,12 +182,12 @@ def _is_asked_for(finding: DriftFindingRecord, *, severities: Sequence[Severity]
     return (finding.is_open or everything) and (not severities or finding.severity in severities)
 
 
-def _print_each(found: Sequence[Drift], rows: RowLimit, *, is_line: bool) -> None:
+def _print_each(drifts: Sequence[Drift], rows: RowLimit, *, is_line: bool) -> None:
     if is_line and not output_options().as_json:
-        for report, _ in rows.first(found):
+        for report, _ in rows.first(drifts):
             _print_line(report)
         return
-    for report, findings in found:
+    for report, findings in drifts:
         shown = rows.first(findings)
         if output_options().as_json:
             output.print_json(report, *shown)

@@ -77,7 +77,7 @@ async def _findings(
     tenant_id: UUID,
     baseline: BaselineRecord,
     candidate: Candidate,
-    known: Mapping[str, FoundValue],
+    known_values: Mapping[str, FoundValue],
     read: Documents,
 ) -> list[Finding]:
     rules = drift_rules(candidate.type_key)
@@ -93,9 +93,9 @@ async def _findings(
         fingerprint(tenant_id, baseline.name, candidate.type_key, candidate.external_id, deviation): deviation
         for deviation in found
     }
-    new = [deviation for key, deviation in by_fingerprint.items() if key not in known]
+    new = [deviation for key, deviation in by_fingerprint.items() if key not in known_values]
     since = await _since(session, candidate, new, rules, read)
-    kept = await _kept_values(session, baseline, candidate, by_fingerprint, known)
+    kept = await _kept_values(session, baseline, candidate, by_fingerprint, known_values)
     by_fingerprint |= {key: by_fingerprint[key]._replace(value_hash=value) for key, value in kept.items()}
     return [
         _finding(candidate, key, deviation, since.get(key_of(deviation), candidate.since))
@@ -107,17 +107,19 @@ async def _kept_values(
     session: AsyncSession,
     baseline: BaselineRecord,
     candidate: Candidate,
-    found: Mapping[str, Deviation],
-    known: Mapping[str, FoundValue],
+    deviations: Mapping[str, Deviation],
+    known_values: Mapping[str, FoundValue],
 ) -> dict[str, bytes]:
     """Stored value hashes, by fingerprint, of findings whose hash differs although neither item nor baseline changed.
 
     Other rules, such as a new release's, read these items. Findings keep their hashes, so that decisions hold.
     """
     moved = {
-        key: known[key]
-        for key, deviation in found.items()
-        if key in known and known[key].value_hash != deviation.value_hash and known[key].last_seen_at >= baseline.set_at
+        key: known_values[key]
+        for key, deviation in deviations.items()
+        if key in known_values
+        and known_values[key].value_hash != deviation.value_hash
+        and known_values[key].last_seen_at >= baseline.set_at
     }
     comparability = load_catalog().comparability(candidate.type_key)
     changed: dict[datetime, bool] = {}

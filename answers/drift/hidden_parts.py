@@ -48,25 +48,25 @@ CROSS JOIN LATERAL ({_VERSION}) AS found
 
 
 async def hidden_parts(
-    session: AsyncSession, tenant_id: UUID, known: Iterable[KnownFinding]
+    session: AsyncSession, tenant_id: UUID, known_findings: Iterable[KnownFinding]
 ) -> Mapping[tuple[str, str], HiddenPart]:
     """By baseline and fingerprint; without findings whose documents have changed or are another tenant's."""
-    wanted: dict[tuple[str, str, str], dict[str, Finding]] = {}
-    for found in known:
+    by_version: dict[tuple[str, str, str], dict[str, Finding]] = {}
+    for found in known_findings:
         finding = found.finding
         collection = load_catalog().collections.get(finding.type_key)
         if found.resolved_at is None and finding.hidden and collection is not None and collection.payloads:
             item = found.baseline, finding.type_key, finding.external_id
-            wanted.setdefault(item, {})[finding.fingerprint] = finding
+            by_version.setdefault(item, {})[finding.fingerprint] = finding
     parts: dict[tuple[str, str], HiddenPart] = {}
-    items = list(wanted)
+    items = list(by_version)
     for start in range(0, len(items), ITEMS_AT_A_TIME):
         documents = await _documents(session, items[start : start + ITEMS_AT_A_TIME])
         for item, (before, after) in documents.items():
             baseline, type_key, external_id = item
             for deviation in deviations(before, after, drift_rules(type_key)):
                 key = fingerprint(tenant_id, baseline, type_key, external_id, deviation)
-                finding_there = wanted[item].get(key)
+                finding_there = by_version[item].get(key)
                 if finding_there is not None and finding_there.value_hash == deviation.value_hash:
                     parts[baseline, key] = HiddenPart(deviation.before, deviation.after)
     return parts

@@ -323,9 +323,11 @@ async def record_findings(session: AsyncSession, baseline: str, findings: Sequen
     await session.execute(_RECORD, {"baseline": baseline, "findings": orjson.dumps(rows).decode()})
 
 
-async def resolve_others(session: AsyncSession, baseline: str, type_keys: Sequence[str], found: Sequence[str]) -> None:
+async def resolve_others(
+    session: AsyncSession, baseline: str, type_keys: Sequence[str], finding_keys: Sequence[str]
+) -> None:
     """Resolves findings that were not found again, if their items' content is known."""
-    await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(found)})
+    await session.execute(_RESOLVE, {"baseline": baseline, "type_keys": list(type_keys), "found": list(finding_keys)})
 
 
 async def details_not_read(session: AsyncSession, baseline: str, type_keys: Sequence[str]) -> list[ItemWithoutDetails]:

@@ -35,7 +35,7 @@ ATTEMPTS = tuple({"most_lines": lines, "most": most} for lines, most in ((8, PAG
 
 BaselineName = Annotated[str, Query(alias="baseline", description="By default the first one.", max_length=100)]
 TypeKey = Annotated[str, Query(alias="type", description="Only this collection.", max_length=100)]
-Wanted = Annotated[Severity | None, Query(description="Only findings of this severity.")]
+SeverityChoice = Annotated[Severity | None, Query(description="Only findings of this severity.")]
 Everything = Annotated[bool, Query(alias="all", description="Also what is accepted, expected here, or resolved.")]
 Tag = Annotated[str | None, Query(description="Only tenants with this tag.", max_length=64)]
 
@@ -52,13 +52,13 @@ async def drift_page(
     after: After = "",
 ) -> HTMLResponse:
     tenant = scope.named(tenant_id)
-    wanted = Severity(severity) if severity in set(Severity) else None
+    chosen_severity = Severity(severity) if severity in set(Severity) else None
     known, baseline, found = await _evaluated(scope, tenant_id, name)
     async with scope.session_of(tenant_id) as session:
         covered = await tenant_coverage(session)
     if found is None or baseline is None:
         return page(request, "drift/none.html", tenant=tenant, coverage=covered)
-    findings = _chosen(found, type_key, wanted, everything=everything)
+    findings = _chosen(found, type_key, chosen_severity, everything=everything)
     query = {"baseline": baseline.name, "type": type_key, "severity": severity, "all": "1" if everything else ""}
     return fitting_page(
         request,
@@ -78,9 +78,9 @@ async def drift_page(
         ),
         severities=list(Severity),
         type_key=type_key,
-        severity=wanted,
+        severity=chosen_severity,
         everything=everything,
-        query=lambda **others: urlencode({key: value for key, value in (query | others).items() if value}),
+        query=lambda **more: urlencode({key: value for key, value in (query | more).items() if value}),
     )
 
 
@@ -136,7 +136,7 @@ async def finding_records(
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
-    severity: Wanted = None,
+    severity: SeverityChoice = None,
     everything: Everything = False,
     after: After = "",
     limit: Limit = PAGE,
@@ -156,7 +156,7 @@ async def findings_csv(
     tenant_id: UUID,
     name: BaselineName = "",
     type_key: TypeKey = "",
-    severity: Wanted = None,
+    severity: SeverityChoice = None,
     everything: Everything = False,
 ) -> Response:
     scope.named(tenant_id)
@@ -190,10 +190,10 @@ async def _evaluated(
     return known, found.report.baseline, found
 
 
-def _chosen(found: Drift, type_key: str, severity: Severity | None, *, everything: bool) -> list[DriftFindingRecord]:
+def _chosen(drift: Drift, type_key: str, severity: Severity | None, *, everything: bool) -> list[DriftFindingRecord]:
     return [
         finding
-        for finding in found.findings
+        for finding in drift.findings
         if (finding.is_open or everything)
         and type_key in ("", finding.type_key)
         and severity in (None, finding.severity)

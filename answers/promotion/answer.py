@@ -62,7 +62,9 @@ class DecidedPlanError(UserError):
     """Somebody has approved or rejected the plan."""
 
 
-async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person) -> tuple[PlanRecord, PlanContent]:
+async def make_plan(
+    here: Side, there: Side, plan_request: PlanRequest, person: Person
+) -> tuple[PlanRecord, PlanContent]:
     """Stores a plan in the target's session. Raises `NeverReadError` or `UnknownPlanItemError`."""
     for end in (here, there):
         if not end.coverage:
@@ -72,7 +74,7 @@ async def make_plan(here: Side, there: Side, wanted: PlanRequest, person: Person
         (known.type_key, known.source_id): known.target_id
         for known in await mappings(there.session, here.tenant.tenant_id)
     }
-    request = wanted._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
+    request = plan_request._replace(mapping=mapping, created_by=person.name, created_by_id=person.person_id)
     plan = await plan_of(here, there, request)
     plan_id = uuid4()
     content = plan.model_dump_json().encode()
@@ -170,14 +172,14 @@ async def _decided(
     return _plan_record(await _stored(session, str(stored.plan_id)), plan.source, plan.target)
 
 
-async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> MappingRecord:
+async def map_reference(here: Side, there: Side, wish: MappingWish, person: Person) -> MappingRecord:
     """Replaces an earlier mapping of the source's object. Raises `UnknownItemError`."""
-    type_key = wanted.type_key
-    source_id = await source_object(here.session, type_key, wanted.source_id)
-    target_id = await target_object(there.session, type_key, wanted.target_id)
+    type_key = wish.type_key
+    source_id = await source_object(here.session, type_key, wish.source_id)
+    target_id = await target_object(there.session, type_key, wish.target_id)
     source_tenant_id = here.tenant.tenant_id
     place = {"source_tenant_id": source_tenant_id, "type_key": type_key, "source_id": source_id}
-    values = {**place, "target_id": target_id, "mapped_by": person.name, "reason": wanted.reason}
+    values = {**place, "target_id": target_id, "mapped_by": person.name, "reason": wish.reason}
     await queries.add_mapping(there.session, values)
     subject = f"{type_key} {source_id} of {source_tenant_id} is {target_id}"
     await audit.record(
@@ -186,20 +188,20 @@ async def map_reference(here: Side, there: Side, wanted: MappingWish, person: Pe
         Action.REFERENCE_MAPPED,
         tenant_id=there.tenant.tenant_id,
         subject=subject,
-        reason=wanted.reason,
+        reason=wish.reason,
     )
     found = await mappings(there.session, source_tenant_id)
     return next(known for known in found if (known.type_key, known.source_id) == (type_key, source_id))
 
 
-async def unmap_reference(here: Side, there: Side, wanted: MappingWish, person: Person) -> str | None:
+async def unmap_reference(here: Side, there: Side, wish: MappingWish, person: Person) -> str | None:
     """Returns the id of the source's object, or None if it is not mapped. Raises `UnknownItemError`."""
-    type_key, source_tenant_id = wanted.type_key, here.tenant.tenant_id
+    type_key, source_tenant_id = wish.type_key, here.tenant.tenant_id
     place = {"source_tenant_id": source_tenant_id, "type_key": type_key}
-    source_id = item_key(wanted.source_id)
+    source_id = item_key(wish.source_id)
     # First as given: the object of a mapped id may be gone, or known by another id since.
     if not await queries.remove_mapping(there.session, {**place, "source_id": source_id}):
-        source_id = await source_object(here.session, type_key, wanted.source_id)
+        source_id = await source_object(here.session, type_key, wish.source_id)
         if not await queries.remove_mapping(there.session, {**place, "source_id": source_id}):
             return None
     await audit.record(
@@ -208,7 +210,7 @@ async def unmap_reference(here: Side, there: Side, wanted: MappingWish, person: 
         Action.REFERENCE_UNMAPPED,
         tenant_id=there.tenant.tenant_id,
         subject=f"{type_key} {source_id} of {source_tenant_id}",
-        reason=wanted.reason,
+        reason=wish.reason,
     )
     return source_id
 

@@ -99,20 +99,20 @@ def make_plan(
     chosen = _targets(settings, here, targets, tags, everyone=everyone)
     if version is not None and (not items or baseline or chosen != [here]):
         raise UsageError("--from-version restores items: name the tenant twice, and the items with --item")
-    wanted = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
+    plan_request = PlanRequest("", None if not type_keys else known_type_keys(type_keys), items, version)
     if baseline is not None:
         here, known = answer_of_tenant(settings, here, lambda session: answer.source_baseline(session, here, baseline))
-        wanted = wanted._replace(baseline=known)
-    if here in chosen and version is None and wanted.baseline is None:
+        plan_request = plan_request._replace(baseline=known)
+    if here in chosen and version is None and plan_request.baseline is None:
         raise UsageError(
             "name two different tenants; the same one twice restores: with --baseline, or --item and --from-version"
         )
     if len(chosen) == 1 and not (tags or everyone):
-        record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], wanted)))
+        record, content = asyncio.run(without_collisions(partial(_plan, settings, here, chosen[0], plan_request)))
         print_plan(record, content)
         code = ExitCode.SUCCESS if content.is_complete else ExitCode.PARTIAL
     else:
-        code = asyncio.run(plan_for_many(settings, here, chosen, wanted))
+        code = asyncio.run(plan_for_many(settings, here, chosen, plan_request))
     if code:
         raise typer.Exit(code)
 
@@ -133,9 +133,11 @@ def _targets(
     return others
 
 
-async def _plan(settings: Settings, here: UUID, there: UUID, wanted: PlanRequest) -> tuple[PlanRecord, PlanContent]:
+async def _plan(
+    settings: Settings, here: UUID, there: UUID, plan_request: PlanRequest
+) -> tuple[PlanRecord, PlanContent]:
     async with two_sides(settings, here, there) as (reading, writing):
-        return await answer.make_plan(reading, writing, wanted, person())
+        return await answer.make_plan(reading, writing, plan_request, person())
 
 
 @promote.command("show")

@@ -98,7 +98,7 @@ def audience(before: ItemReach, after: ItemReach, names: ObjectNames) -> list[Pl
 
 def effects(
     type_key: str,
-    found: Iterable[Difference],
+    differing: Iterable[Difference],
     reach: tuple[ItemReach, ItemReach],
     labels: Mapping[str, str],
     names: ObjectNames,
@@ -110,7 +110,7 @@ def effects(
             path=deviation.path,
             text=f"{labels.get(deviation.path, deviation.path)} would protect less",
         )
-        for deviation in deviations_of(found)
+        for deviation in deviations_of(differing)
         if direction_of(type_key, deviation.kind, deviation.path, deviation.before, deviation.after)
         is ProtectionEffect.WEAKENS
     ]
@@ -127,13 +127,13 @@ def worst_effects_first(plan_effects: Iterable[PlanEffect]) -> list[PlanEffect]:
     return sorted(plan_effects, key=lambda effect: _KINDS.index(effect.kind))
 
 
-def severity(type_key: str, found: Iterable[Difference] | None) -> Severity:
+def severity(type_key: str, differing: Iterable[Difference] | None) -> Severity:
     """The worst difference's severity, or a new item's for None."""
-    if found is None:
+    if differing is None:
         return severity_of(type_key, FindingKind.ITEM_ADDED, "")
     severities = [
         severity_of(type_key, deviation.kind, deviation.path, deviation.before, deviation.after)
-        for deviation in deviations_of(found)
+        for deviation in deviations_of(differing)
     ]
     return min(severities, key=_SEVERITIES.index, default=Severity.LOW)
 

@@ -60,10 +60,10 @@ class ItemRequests:
 
     @property
     def _differing(self) -> set[str]:
-        wanted, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
+        planned, current = self._facts.form.of(self._wanted), self._facts.form.of(self._current)
         # An empty detail and an absent one do not differ.
-        names = {name for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)}
-        return {name for name in names if wanted.get(name) or current.get(name) or name not in self._facts.details}
+        names = {name for name in planned.keys() | current.keys() if planned.get(name) != current.get(name)}
+        return {name for name in names if planned.get(name) or current.get(name) or name not in self._facts.details}
 
     def reasons(self) -> Iterator[BlockReason]:
         differing = self._differing - self._rules.not_sent
@@ -121,17 +121,17 @@ class ItemRequests:
         requests = list(self._update(differing - self._rules.not_sent))
         return outcome | {"action": PlanAction.UPDATE, "requests": requests, "fields": fields}
 
-    def _reviewed(self, found: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
+    def _reviewed(self, differing: Sequence[Difference] | None, labels: Mapping[str, str]) -> dict[str, object]:
         rules = self._facts.references
         reach = ItemReach.of_document(self._current, rules), ItemReach.of_document(self._wanted, rules)
-        found_effects = effects(self._key[0], found or (), reach, labels, self._names)
-        if found is None:
+        found_effects = effects(self._key[0], differing or (), reach, labels, self._names)
+        if differing is None:
             # Nobody has a new item yet, so nobody loses it.
             found_effects = [effect for effect in found_effects if effect.kind is not EffectKind.REACHES_FEWER]
         if self._rules.inert and self._has_effect(self._wanted) and not self._has_effect(self._current):
             found_effects.append(PlanEffect(kind=EffectKind.TAKES_EFFECT, text="the policy would take effect"))
         return {
-            "severity": severity(self._key[0], found),
+            "severity": severity(self._key[0], differing),
             "effects": worst_effects_first(found_effects),
             "audience": audience(*reach, self._names),
         }
@@ -141,16 +141,16 @@ class ItemRequests:
         return bool(document) and not any(has_value(document, path, value) for path, value in without)
 
     def _creation(self) -> Iterator[PlannedRequest]:
-        rules, wanted = self._rules, self._wanted
+        rules, planned = self._rules, self._wanted
         later = {part.name for part in rules.parts if not part.in_creation} | rules.not_sent
-        body: JsonObject = {name: value for name, value in wanted.items() if name not in later and value is not None}
+        body: JsonObject = {name: value for name, value in planned.items() if name not in later and value is not None}
         inert = {} if any(has_value(body, path, value) for path, value in rules.off.items()) else rules.inert
         yield PlannedRequest(
             step=RequestStep.CONTENT, method="POST", path=self._facts.path, body=self._body(_inert(body, inert))
         )
         own = created_id(self._key)
         for part in rules.parts:
-            members = wanted.get(part.name)
+            members = planned.get(part.name)
             if members and not part.in_creation:
                 yield self._part(part, own)
         for name in rules.last:
@@ -268,18 +268,18 @@ def _inert(body: JsonObject, inert: Mapping[str, JsonValue]) -> JsonObject:
     return body
 
 
-def _with_nulls(wanted: JsonValue, current: JsonValue) -> JsonValue:
+def _with_nulls(planned: JsonValue, current: JsonValue) -> JsonValue:
     """Adds nulls for properties that only `current` has, since a PATCH would keep them."""
-    if isinstance(current, list) and wanted is None:
+    if isinstance(current, list) and planned is None:
         return []
-    if isinstance(wanted, dict) and isinstance(current, dict):
-        kept = {name: value for name, value in current.items() if name != TYPE and name not in wanted}
+    if isinstance(planned, dict) and isinstance(current, dict):
+        kept = {name: value for name, value in current.items() if name != TYPE and name not in planned}
         nulls: JsonObject = {name: [] if isinstance(value, list) else None for name, value in kept.items()}
-        return {**{name: _with_nulls(value, current.get(name)) for name, value in wanted.items()}, **nulls}
-    return wanted
+        return {**{name: _with_nulls(value, current.get(name)) for name, value in planned.items()}, **nulls}
+    return planned
 
 
-def has_value(document: JsonValue, path: str, wanted: JsonValue) -> bool:
+def has_value(document: JsonValue, path: str, sought: JsonValue) -> bool:
     values: Iterable[JsonValue] = [document]
     for name in path.split("."):
         values = [
@@ -288,7 +288,7 @@ def has_value(document: JsonValue, path: str, wanted: JsonValue) -> bool:
             if isinstance(value, dict) and name in value
             for member in (cast("list[JsonValue]", value[name]) if isinstance(value[name], list) else [value[name]])
         ]
-    return any(value == wanted for value in values)
+    return any(value == sought for value in values)
 
 
 def _has_mark(value: JsonValue) -> bool:

@@ -20,21 +20,21 @@ class UnknownPlanItemError(UserError):
 
 
 async def items_to_promote(
-    here: Side, there: Side, type_keys: Sequence[str], wanted: PlanRequest
+    here: Side, there: Side, type_keys: Sequence[str], plan_request: PlanRequest
 ) -> list[PromotionItem]:
     """Raises `UnknownPlanItemError`."""
     candidates: list[PromotionItem] = []
-    if wanted.version is not None:
-        candidates = await _restored(there, type_keys, wanted)
+    if plan_request.version is not None:
+        candidates = await _restored(there, type_keys, plan_request)
     else:
         for type_key in type_keys:
-            if wanted.baseline is not None:
-                found = await _of_baseline(here, there, type_key, wanted.baseline)
+            if plan_request.baseline is not None:
+                found = await _of_baseline(here, there, type_key, plan_request.baseline)
             else:
                 found = await _of_collection(here, there, type_key)
-            candidates += [candidate for candidate in found if _is_wanted(candidate, wanted.names)]
-    if wanted.names:
-        _check_names(wanted.names, candidates)
+            candidates += [candidate for candidate in found if _is_wanted(candidate, plan_request.names)]
+    if plan_request.names:
+        _check_names(plan_request.names, candidates)
     return candidates
 
 
@@ -111,13 +111,13 @@ def _taken(name: str, ids: Sequence[str]) -> BlockReason:
     )
 
 
-async def _restored(there: Side, type_keys: Sequence[str], wanted: PlanRequest) -> list[PromotionItem]:
+async def _restored(there: Side, type_keys: Sequence[str], plan_request: PlanRequest) -> list[PromotionItem]:
     found = []
     for type_key in type_keys:
         present = {item.external_id for item in await queries.present_names(there.session, type_key)}
-        known = await queries.named_ids(there.session, type_key, wanted.names or ())
+        known = await queries.named_ids(there.session, type_key, plan_request.names or ())
         reasons = tuple(_coverage_reasons(there, there, type_key))
-        numbers = {} if wanted.version is None else dict.fromkeys(known, wanted.version)
+        numbers = {} if plan_request.version is None else dict.fromkeys(known, plan_request.version)
         earlier = await versions_of(there, type_key, known, numbers)
         current = await versions_of(there, type_key, [item_id for item_id in known if item_id in present])
         found += [
@@ -191,8 +191,8 @@ async def versions_of(
     found: dict[str, PromotedVersion] = {}
     for start in range(0, len(external_ids), ITEMS_AT_A_TIME):
         some = external_ids[start : start + ITEMS_AT_A_TIME]
-        wanted = {external_id: (numbers or {}).get(external_id) for external_id in some}
-        for item in (await queries.items(side.session, type_key, wanted, side.read)).values():
+        numbers_by_id = {external_id: (numbers or {}).get(external_id) for external_id in some}
+        for item in (await queries.items(side.session, type_key, numbers_by_id, side.read)).values():
             kind = kind_of(type_key, item.meta)
             found[item.external_id] = PromotedVersion(
                 external_id=item.external_id,
@@ -202,7 +202,7 @@ async def versions_of(
                 content_hash=None if item.content_hash is None else item.content_hash.hex(),
                 document=None if item.document is None else decode_object(item.document),
                 details_complete=item.details_complete is not False,
-                stale=item.stale if wanted[item.external_id] is None else None,
+                stale=item.stale if numbers_by_id[item.external_id] is None else None,
                 is_damaged=item.is_damaged,
             )
     return found

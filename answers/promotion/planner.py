@@ -26,29 +26,29 @@ VALID_FOR = timedelta(days=3)
 """A plan can be approved for this long."""
 
 
-async def plan_of(here: Side, there: Side, wanted: PlanRequest) -> PlanContent:
+async def plan_of(here: Side, there: Side, plan_request: PlanRequest) -> PlanContent:
     """Raises `UnknownPlanItemError`."""
     rules = write_rules()
-    known = [key for key in rules if key in here.coverage or key in there.coverage or _has(wanted.baseline, key)]
-    type_keys = sorted(wanted.type_keys or known, key=lambda key: (rules[key].order if key in rules else 99, key))
-    candidates = await items_to_promote(here, there, type_keys, wanted)
+    known = [key for key in rules if key in here.coverage or key in there.coverage or _has(plan_request.baseline, key)]
+    type_keys = sorted(plan_request.type_keys or known, key=lambda key: (rules[key].order if key in rules else 99, key))
+    candidates = await items_to_promote(here, there, type_keys, plan_request)
     facts = {type_key: collection_facts(type_key) for type_key in type_keys}
-    mapped = await _mapped(here, there, candidates, facts, wanted)
+    mapped = await _mapped(here, there, candidates, facts, plan_request)
     tenants = TenantIds(str(here.tenant.tenant_id), str(there.tenant.tenant_id))
     names = await _names(here, there, candidates, mapped)
     items: list[PlannedItem] = planned(candidates, facts, mapped, tenants, names)
     return PlanContent(
         source=here.tenant,
         target=there.tenant,
-        source_version=wanted.version,
-        source_baseline=None if wanted.baseline is None else wanted.baseline.name,
+        source_version=plan_request.version,
+        source_baseline=None if plan_request.baseline is None else plan_request.baseline.name,
         collections=[
-            PlanCollection(type_key=key, source=_source_coverage(here, key, wanted), target=there.covered(key))
+            PlanCollection(type_key=key, source=_source_coverage(here, key, plan_request), target=there.covered(key))
             for key in type_keys
         ],
         asked_at=there.asked_at,
-        created_by=wanted.created_by,
-        created_by_id=wanted.created_by_id,
+        created_by=plan_request.created_by,
+        created_by_id=plan_request.created_by_id,
         expires_at=there.asked_at + VALID_FOR,
         counts=PlanCounts.of(items),
         items=items,
@@ -59,10 +59,10 @@ def _has(baseline: SourceBaseline | None, type_key: str) -> bool:
     return baseline is not None and (type_key in baseline.covered or type_key in baseline.versions)
 
 
-def _source_coverage(here: Side, type_key: str, wanted: PlanRequest) -> SideCoverage:
+def _source_coverage(here: Side, type_key: str, plan_request: PlanRequest) -> SideCoverage:
     """`NOT_COVERED` if the baseline lacks the collection."""
     covered = here.covered(type_key)
-    if wanted.baseline is None or type_key in wanted.baseline.covered:
+    if plan_request.baseline is None or type_key in plan_request.baseline.covered:
         return covered
     return covered.model_copy(update={"state": CoverageState.NOT_COVERED, "outcome": None, "error_code": None})
 
@@ -89,7 +89,7 @@ async def _mapped(
     there: Side,
     candidates: Sequence[PromotionItem],
     facts: Mapping[str, CollectionFacts],
-    wanted: PlanRequest,
+    plan_request: PlanRequest,
 ) -> dict[TargetId, MappedTarget]:
     ids: set[TargetId] = {
         (reference.target_types, reference.target_id)
@@ -101,7 +101,7 @@ async def _mapped(
         found = await own_counterparts(there, ids)
     else:
         found = await counterparts(here, there, ids)
-    by_operator = await operator_targets(here, there, ids, wanted.mapping)
+    by_operator = await operator_targets(here, there, ids, plan_request.mapping)
     return {wanted_id: by_operator.get(wanted_id) or _target(counterpart) for wanted_id, counterpart in found.items()}
 
 

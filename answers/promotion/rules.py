@@ -153,15 +153,15 @@ class _Plan:
                         break
         return any_blocked
 
-    def _needs(self, key: ItemKey, found: Mapping[ItemKey, PlannedItem]) -> set[ItemKey]:
+    def _needs(self, key: ItemKey, planned: Mapping[ItemKey, PlannedItem]) -> set[ItemKey]:
         others = (self._in_plan(reference) for reference in self._references[key])
-        return {other.key for other in others if other is not None and found[other.key].action is PlanAction.CREATE}
+        return {other.key for other in others if other is not None and planned[other.key].action is PlanAction.CREATE}
 
-    def _block_circles(self, found: Mapping[ItemKey, PlannedItem]) -> bool:
+    def _block_circles(self, planned: Mapping[ItemKey, PlannedItem]) -> bool:
         """Blocks one circle of new items; False if there is none."""
-        new = [key for key, item in found.items() if item.action is PlanAction.CREATE]
+        new = [key for key, item in planned.items() if item.action is PlanAction.CREATE]
         try:
-            TopologicalSorter({key: self._needs(key, found) for key in new}).prepare()
+            TopologicalSorter({key: self._needs(key, planned) for key in new}).prepare()
         except CycleError as error:
             circle = list(dict.fromkeys(error.args[1]))
             names = " → ".join(f'"{self._candidates[key].source.title}"' for key in [*circle, circle[0]])
@@ -176,14 +176,14 @@ class _Plan:
             return True
         return False
 
-    def _order(self, found: Mapping[ItemKey, PlannedItem]) -> Iterator[ItemKey]:
+    def _order(self, planned: Mapping[ItemKey, PlannedItem]) -> Iterator[ItemKey]:
         """Items by collection and title, each after the new items that it refers to."""
 
         def place(key: ItemKey) -> tuple[int, str, str, str]:
             rules = self._facts[key[0]].rules
-            return (rules.order if rules is not None else 99, key[0], found[key].title.casefold(), key[1])
+            return (rules.order if rules is not None else 99, key[0], planned[key].title.casefold(), key[1])
 
-        sorter = TopologicalSorter({key: self._needs(key, found) - {key} for key in found})
+        sorter = TopologicalSorter({key: self._needs(key, planned) - {key} for key in planned})
         sorter.prepare()
         ready: list[ItemKey] = []
         while sorter.is_active():

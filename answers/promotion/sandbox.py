@@ -45,17 +45,18 @@ class Sandbox:
         catalog: Mapping[str, Document],
     ) -> None:
         self._objects = {
-            path: {str(document["id"]): deepcopy(document) for document in found} for path, found in objects.items()
+            path: {str(document["id"]): deepcopy(document) for document in documents}
+            for path, documents in objects.items()
         }
         self._catalog = catalog
         self._created: dict[str, str] = {}
         self._actions: dict[str, Callable[[str, Document, Document], None]] = {
             "assign": self._assign,
             "targetApps": self._target_apps,
-            "changeSettings": lambda _, found, body: found.update(settings=body["settings"]),
+            "changeSettings": lambda _, stored, body: stored.update(settings=body["settings"]),
             "scheduleActionsForRules": self._schedule_actions,
             "updateDefinitionValues": self._update_definition_values,
-            "updateAllowedCombinations": lambda _, found, body: found.update(body),
+            "updateAllowedCombinations": lambda _, stored, body: stored.update(body),
         }
 
     def created_id(self, label: str) -> str | None:
@@ -113,30 +114,30 @@ class Sandbox:
             return {name: self._resolved(child) for name, child in value.items()}
         return [self._resolved(member) for member in value] if isinstance(value, list) else value
 
-    def _created_id(self, found: re.Match[str]) -> str:
-        if found[1] not in self._created:
-            raise RefusedWriteError(f"{found[1]} is used before it is created")
-        return self._created[found[1]]
+    def _created_id(self, match: re.Match[str]) -> str:
+        if match[1] not in self._created:
+            raise RefusedWriteError(f"{match[1]} is used before it is created")
+        return self._created[match[1]]
 
-    def _assign(self, collection: str, found: Document, body: Document) -> None:
-        given = [member for members in body.values() for member in members]
-        origin = {"source": "direct", "sourceId": found["id"]} if _WITH_SOURCE.match(collection) else {}
-        found["assignments"] = [
-            {"id": f"{found['id']}_{assignment['target'].get('groupId', 'everyone')}", **origin, **assignment}
-            for assignment in given
+    def _assign(self, collection: str, document: Document, body: Document) -> None:
+        requested = [member for members in body.values() for member in members]
+        origin = {"source": "direct", "sourceId": document["id"]} if _WITH_SOURCE.match(collection) else {}
+        document["assignments"] = [
+            {"id": f"{document['id']}_{assignment['target'].get('groupId', 'everyone')}", **origin, **assignment}
+            for assignment in requested
         ]
 
-    def _target_apps(self, _: str, found: Document, body: Document) -> None:
-        found["apps"] = [{"id": _app_id(app["mobileAppIdentifier"]), "version": "1", **app} for app in body["apps"]]
+    def _target_apps(self, _: str, document: Document, body: Document) -> None:
+        document["apps"] = [{"id": _app_id(app["mobileAppIdentifier"]), "version": "1", **app} for app in body["apps"]]
         if "appGroupType" in body:
-            found["appGroupType"] = body["appGroupType"]
+            document["appGroupType"] = body["appGroupType"]
 
-    def _schedule_actions(self, _: str, found: Document, body: Document) -> None:
-        found["scheduledActionsForRule"] = body["deviceComplianceScheduledActionForRules"]
+    def _schedule_actions(self, _: str, document: Document, body: Document) -> None:
+        document["scheduledActionsForRule"] = body["deviceComplianceScheduledActionForRules"]
 
-    def _update_definition_values(self, _: str, found: Document, body: Document) -> None:
-        kept = [value for value in found.get("definitionValues") or [] if value["id"] not in body["deletedIds"]]
-        found["definitionValues"] = [*kept, *(self._definition_value(value) for value in body["added"])]
+    def _update_definition_values(self, _: str, document: Document, body: Document) -> None:
+        kept = [value for value in document.get("definitionValues") or [] if value["id"] not in body["deletedIds"]]
+        document["definitionValues"] = [*kept, *(self._definition_value(value) for value in body["added"])]
 
     def _definition_value(self, value: Document) -> Document:
         presentations = [
@@ -176,13 +177,13 @@ def _split(path: str, collections: Iterable[str]) -> tuple[str, str, str]:
     return collection, object_id, action
 
 
-def _merge(found: Document, body: Document) -> None:
+def _merge(document: Document, body: Document) -> None:
     """Merges as a PATCH does: properties that the body omits stay, also in nested objects."""
     for name, value in body.items():
-        if isinstance(value, dict) and isinstance(found.get(name), dict):
-            _merge(found[name], value)
+        if isinstance(value, dict) and isinstance(document.get(name), dict):
+            _merge(document[name], value)
         else:
-            found[name] = value
+            document[name] = value
 
 
 def _unbound(body: Document) -> Document:

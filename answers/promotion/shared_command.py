@@ -64,7 +64,7 @@ async def two_sides(
     with printed_afterwards():
         async with (
             opened_database(settings, pool_size=2) as database,
-            database.tenant(here, read_only=True, snapshot=True) as one,
-            database.tenant(there, read_only=not writes, snapshot=True) as other,
+            database.tenant(here, read_only=True, snapshot=True) as session_here,
+            database.tenant(there, read_only=not writes, snapshot=True) as session_there,
         ):
-            yield await side(source, one), await side(target, other)
+            yield await side(source, session_here), await side(target, session_there)

@@ -44,13 +44,13 @@ def simulate_plan(tenant: TenantArgument, plan: PlanArgument) -> None:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _print(found: Simulation) -> None:
+def _print(simulation: Simulation) -> None:
     if output_options().as_json:
-        output.print_json(*found.items, found.record)
+        output.print_json(*simulation.items, simulation.record)
         return
-    record, unproven = found.record, [item for item in found.items if not item.is_proven]
+    record, unproven = simulation.record, [item for item in simulation.items if not item.is_proven]
     if output_options().as_csv:
-        print_table(_COLUMNS, found.items, record=SimulatedItem)
+        print_table(_COLUMNS, simulation.items, record=SimulatedItem)
         return
     output.stdout.print(
         f"plan {str(record.plan_id)[:8]} on a copy of {record.target.name}: {record.proven} of"

@@ -41,11 +41,11 @@ class _Written(NamedTuple):
 
 async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanContent) -> Simulation:
     """The target is copied as it is now; the source's versions are the plan's."""
-    wanted = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
-    sources = await _sources(here, wanted)
+    writes = [item for item in plan.items if item.action in (PlanAction.CREATE, PlanAction.UPDATE)]
+    sources = await _sources(here, writes)
     sandbox = Sandbox(await _objects(there, plan), _catalog(sources.values()))
-    refused = _applied(sandbox, wanted)
-    written = [_written(sandbox, item, sources[item.type_key, item.source_id], refused) for item in wanted]
+    refused = _applied(sandbox, writes)
+    written = [_written(sandbox, item, sources[item.type_key, item.source_id], refused) for item in writes]
     found = await _simulated(here, there, written, refused)
     return Simulation(
         SimulationRecord(
@@ -63,10 +63,10 @@ async def simulate(here: Side, there: Side, record: PlanRecord, plan: PlanConten
     )
 
 
-async def _sources(here: Side, wanted: Sequence[PlannedItem]) -> dict[ItemKey, PromotedVersion]:
+async def _sources(here: Side, writes: Sequence[PlannedItem]) -> dict[ItemKey, PromotedVersion]:
     found: dict[ItemKey, PromotedVersion] = {}
-    for type_key in dict.fromkeys(item.type_key for item in wanted):
-        numbers = {item.source_id: item.source_version or 0 for item in wanted if item.type_key == type_key}
+    for type_key in dict.fromkeys(item.type_key for item in writes):
+        numbers = {item.source_id: item.source_version or 0 for item in writes if item.type_key == type_key}
         versions = await versions_of(here, type_key, list(numbers), numbers)
         found |= {(type_key, external_id): version for external_id, version in versions.items()}
     return found
@@ -99,9 +99,9 @@ def _catalog(sources: Iterable[PromotedVersion]) -> dict[str, Any]:
     return known
 
 
-def _applied(sandbox: Sandbox, wanted: Sequence[PlannedItem]) -> dict[ItemKey, str]:
+def _applied(sandbox: Sandbox, writes: Sequence[PlannedItem]) -> dict[ItemKey, str]:
     refused: dict[ItemKey, str] = {}
-    requests = [(request, item) for item in wanted for request in item.requests]
+    requests = [(request, item) for item in writes for request in item.requests]
     for request, item in sorted(requests, key=lambda planned_request: planned_request[0].number):
         key = (item.type_key, item.source_id)
         is_creation = request.method == "POST" and request.path == collection_facts(item.type_key).path

@@ -29,7 +29,7 @@ MOST_COLUMNS = 12
 """The most tenants with a column each."""
 
 
-async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], wanted: PlanRequest) -> ExitCode:
+async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID], plan_request: PlanRequest) -> ExitCode:
     """Stores and prints plans. `FAILED` if each tenant failed."""
     names = TenantNames.load(settings)
     outcomes: list[PlannedTarget] = []
@@ -45,7 +45,7 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
             lasting = LastingSession(session)
             for there in targets:
                 target = TenantRecord(tenant_id=there, name=names.of(there))
-                one_plan = partial(_planned, database.tenant, reading, target, wanted)
+                one_plan = partial(_planned, database.tenant, reading, target, plan_request)
                 try:
                     await lasting.stay_open()
                     record, content = await without_collisions(one_plan)
@@ -70,10 +70,10 @@ async def plan_for_many(settings: Settings, here: UUID, targets: Sequence[UUID],
 
 
 async def _planned(
-    session_of: Callable[..., Any], reading: Side, target: TenantRecord, wanted: PlanRequest
+    session_of: Callable[..., Any], reading: Side, target: TenantRecord, plan_request: PlanRequest
 ) -> tuple[PlanRecord, PlanContent]:
     async with session_of(target.tenant_id, snapshot=True) as session:
-        return await answer.make_plan(reading, await side(target, session), wanted, person())
+        return await answer.make_plan(reading, await side(target, session), plan_request, person())
 
 
 def _print(plans: PlansRecord, rows: Sequence[BlockedRow], planned: Sequence[Target]) -> None:
