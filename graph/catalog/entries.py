@@ -4,18 +4,18 @@ from collections.abc import Collection as CollectionOf
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from graph.catalog.model import Collection
-from inventory.canonical import Canonicalizer
-from inventory.changed_fields import Comparability
-from inventory.normal_form import NormalForm
-from inventory.reference_extraction import ReadingRules
-from inventory.references import ReferenceRules
 from inventory.titles import TitleRule
 from inventory.toml_file import table_beside
 from inventory.user_errors import UserError
+
+if TYPE_CHECKING:  # as in graph.catalog.model
+    from inventory.changed_fields import Comparability
+    from inventory.reference_extraction import ReadingRules
+    from inventory.references import ReferenceRules
 
 _SHARED_TABLES = frozenset({"references"})
 """Top tables of a file that its entries share."""
@@ -60,8 +60,12 @@ class Catalog:
             return collection.permission
         return self.collections[collection.parent].permission
 
-    def comparability(self, type_key: str) -> Comparability:
+    def comparability(self, type_key: str) -> "Comparability":
         """A collection that left the catalog is compared without rules."""
+        from inventory.canonical import Canonicalizer
+        from inventory.changed_fields import Comparability
+        from inventory.normal_form import NormalForm
+
         entry = self.collections.get(type_key)
         return Comparability(Canonicalizer(), NormalForm(), None) if entry is None else entry.comparability
 
@@ -73,11 +77,11 @@ class Catalog:
         """None if the collection left the catalog."""
         return self.collections[type_key].category if type_key in self.collections else None
 
-    def references_of(self, type_key: str) -> ReferenceRules:
+    def references_of(self, type_key: str) -> "ReferenceRules":
         """Empty if the collection left the catalog."""
         return self.collections[type_key].references if type_key in self.collections else {}
 
-    def reading_rules(self) -> dict[str, ReadingRules]:
+    def reading_rules(self) -> "dict[str, ReadingRules]":
         return {key: collection.reading_rules for key, collection in self.collections.items()}
 
     def title_rules(self) -> dict[str, TitleRule]:

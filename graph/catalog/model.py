@@ -1,14 +1,13 @@
 import re
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, unquote, urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from graph.catalog.detail_calls import DetailCall
-from graph.catalog.facts.enumerations import enumerations
 from graph.catalog.fields import (
     AUDIT_EVENTS,
     DIRECTORY_AUDITS,
@@ -25,15 +24,15 @@ from graph.catalog.fields import (
     TypedName,
     TypeKey,
 )
-from inventory.canonical import Canonicalizer
-from inventory.changed_fields import Comparability
 from inventory.cut_lists import expansion, expansion_by, names_of
-from inventory.normal_form import NormalForm
-from inventory.observation import ObservationRules
-from inventory.reference_extraction import ReadingRules
-from inventory.references import path_of
-from inventory.tenant_neutral import TenantNeutralRules
 from inventory.titles import TitlePart, TitleRule, TitleSource
+
+if TYPE_CHECKING:  # Commands that read no document do not load the rules' modules.
+    from inventory.changed_fields import Comparability
+    from inventory.normal_form import NormalForm
+    from inventory.observation import ObservationRules
+    from inventory.reference_extraction import ReadingRules
+    from inventory.tenant_neutral import TenantNeutralRules
 
 
 class TitleGiver(BaseModel, frozen=True, extra="forbid"):
@@ -238,7 +237,9 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         )
 
     @property
-    def reading_rules(self) -> ReadingRules:
+    def reading_rules(self) -> "ReadingRules":
+        from inventory.reference_extraction import ReadingRules
+
         return ReadingRules(
             self.references, self.assignable, self.everyone, self.alternate_keys, has_settings=self.has_settings
         )
@@ -270,7 +271,10 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         shown = self._options((("$select", ",".join(self.select) or None), ("$expand", self.expand)))
         return f"{path}/{quote(external_id, safe='')}{shown}"
 
-    def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> ObservationRules:
+    def observation_rules(self, *, hide_script_bodies: bool = False, show_payloads: bool = False) -> "ObservationRules":
+        from graph.catalog.facts.enumerations import enumerations
+        from inventory.observation import ObservationRules
+
         hidden = self.sensitive - self.payloads if show_payloads else self.sensitive
         return ObservationRules(
             type_key=self.type_key,
@@ -298,11 +302,14 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         )
 
     @cached_property
-    def form(self) -> NormalForm:
+    def form(self) -> "NormalForm":
         return self.observation_rules().form
 
     @cached_property
-    def comparability(self) -> Comparability:
+    def comparability(self) -> "Comparability":
+        from inventory.canonical import Canonicalizer
+        from inventory.changed_fields import Comparability
+
         whole = any(detail.property is None for detail in self.details)
         return Comparability(
             Canonicalizer(volatile=self.no_content, masked=self.masked),
@@ -321,7 +328,10 @@ class Collection(BaseModel, frozen=True, extra="forbid"):
         *above, name = path.split(".")
         return {name, f"/{name}" if not above else f"{above[-1]}/{name}"} & self.identity != frozenset()
 
-    def independence_rules(self) -> TenantNeutralRules:
+    def independence_rules(self) -> "TenantNeutralRules":
+        from inventory.references import path_of
+        from inventory.tenant_neutral import TenantNeutralRules
+
         return TenantNeutralRules(
             id_field=self.id_field,
             name_field=self.name_field,
