@@ -35,8 +35,8 @@ POLICIES = "identity/conditionalAccess/policies"
 WAVES_IN_FLIGHT = Settings.model_fields["waves_in_flight"].default
 BATCH = 20
 NUMBERS = count()
-PEAK_MIB = 600
-"""Measured: 473 to 488. A worker that reads all large responses at once: 628."""
+PEAK_MIB = 800
+"""Measured: 527, and 593 to 625 on a busy machine. A worker that reads all large responses at once: 1,075."""
 
 
 @pytest.fixture(scope="module")
