@@ -51,6 +51,7 @@ class Play:
         self._selections: dict[str, Selection] = {self._selection.hash(): self._selection}
         self._workflow_ids: set[str] = set()
         self._under_way_seconds = UNDER_WAY_SECONDS
+        self._items_read_by_looks = 0
 
     async def run(self) -> "Play":
         """Plays the schedule to its end."""
@@ -117,11 +118,16 @@ class Play:
         await asyncio.to_thread(self._edit_now, edit)
 
     async def _look_at_logs(self, at: float) -> None:
-        """Without faults of its own, a seed repeats a look that fails: another seed's crash can hit all its looks."""
+        """Without runs and faults of its own, a seed repeats its looks until one reads its edit: another seed's killed
+        worker or crash can hit all of them.
+        """
         await asyncio.sleep(at)
+        is_sure_to_read = not self.schedule.faults and not self.schedule.starts
         async with asyncio.timeout(DEADLINE_SECONDS):
-            while not await self._rig.look(self._tenant) and not self.schedule.faults:
-                pass
+            while True:
+                self._items_read_by_looks += await self._rig.look(self._tenant)
+                if self._items_read_by_looks or not is_sure_to_read:
+                    return
 
     async def _move_rows(self, held_seconds: float) -> None:
         """Moves rows by writing to them: a write that waits for a row must find the row's new place, or it is lost."""

@@ -167,8 +167,8 @@ class Rig:
         await self.wait_for(run)
         return run.run_id
 
-    async def look(self, tenant: SimulatedTenant) -> bool:
-        """Looks once at the tenant's audit logs; returns whether the look succeeded.
+    async def look(self, tenant: SimulatedTenant) -> int:
+        """Looks once at the tenant's audit logs; returns the number of items that it read, also 0 if it failed.
 
         Raises `TimeoutError` if the look does not end.
         """
@@ -183,14 +183,15 @@ class Rig:
             )
         )
 
-        async def result() -> bool:
+        async def result() -> int:
             try:
                 looked = await started.result(rpc_timeout=timedelta(minutes=1))
             except WorkflowFailureError:
-                return False
+                return 0
+            items = int(looked.read + looked.gone)
             self.events["looks"] += looked.looked
-            self.events["items_read_by_a_look"] += looked.read + looked.gone
-            return bool(looked.looked)
+            self.events["items_read_by_a_look"] += items
+            return items
 
         async with asyncio.timeout(DEADLINE_SECONDS):
             return await self.retry_until_answered(result)
