@@ -125,7 +125,8 @@ class Play:
         is_sure_to_read = not self.schedule.faults and not self.schedule.starts
         async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
-                self._items_read_by_looks += await self._rig.look(self._tenant)
+                items = await self._rig.look(self._tenant)
+                self._items_read_by_looks += items  # other looks add to it while this one waits
                 if self._items_read_by_looks or not is_sure_to_read:
                     return
 
