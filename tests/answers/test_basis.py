@@ -142,8 +142,8 @@ async def test_an_answer_names_its_oldest_listing_if_the_newest_run_did_not_read
     assert "oldest reading" not in fresh.stdout + fresh.stderr, "logs are no part of the basis"
     assert 'oldest_listing":{' not in (await starter(question, "--json")).stdout
     await sync(database, TENANT, [], "groups", "assignmentFilters")
-    told = await starter(question)
-    (line,) = [line for line in told.stderr.splitlines() if "oldest reading" in line]
+    result = await starter(question)
+    (line,) = [line for line in result.stderr.splitlines() if "oldest reading" in line]
     assert line.startswith("oldest reading: deviceConfigurations, 20")
     assert ", before the newest run (20" in line
     *_, last = (await starter(question, "--json")).objects()

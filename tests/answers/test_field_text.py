@@ -202,8 +202,8 @@ def test_user_ids_are_marked_as_users_and_applications_are_named() -> None:
         'conditions.applications.includeApplications: + "Exchange Online"',
         "conditions.users.excludeUsers: + user 3f2a1c4d… (people are not read)",
     ]
-    wanted = [{"resourceAppId": APP, "resourceAccess": []}]
-    assert texts("applications", {"requiredResourceAccess": []}, {"requiredResourceAccess": wanted}) == [
+    resource_access = [{"resourceAppId": APP, "resourceAccess": []}]
+    assert texts("applications", {"requiredResourceAccess": []}, {"requiredResourceAccess": resource_access}) == [
         'requiredResourceAccess[#1]: + resourceAppId: "Exchange Online"'
     ]
     assert texts("conditionalAccessPolicies", access([], ["All"]), access([], ["Office365"])) == [

@@ -75,11 +75,11 @@ async def test_json_has_a_line_for_each_change_and_ends_with_the_summary(
 
 
 async def test_a_named_collection_that_was_never_read_leaves_changes_open(starter: CommandLine) -> None:
-    wanted = ("--type", GROUPS, "--type", "namedLocations", "--type", "roleDefinitions")
-    *_, line = (await starter("changes", *wanted, "--json")).objects()
+    type_options = ("--type", GROUPS, "--type", "namedLocations", "--type", "roleDefinitions")
+    *_, line = (await starter("changes", *type_options, "--json")).objects()
     never = {gap["type_key"]: (gap["reason"], gap["listed_at"]) for gap in line["summary"]["not_read"]}
     assert never == dict.fromkeys(("namedLocations", "roleDefinitions"), ("never_read", None))
-    result = await starter("changes", *wanted)
+    result = await starter("changes", *type_options)
     words = "not read to the end, so their changes may still come: namedLocations, roleDefinitions (never_read)"
     assert words in result.stderr.splitlines()
 

@@ -71,14 +71,14 @@ def assigned(policy_id: str, group_id: str, filter_id: str | None = None) -> dic
 async def compared(
     database: Database, type_keys: Sequence[str] | None = None, *, turned: bool = False
 ) -> tuple[list[ItemComparison], ComparisonRecord]:
-    one, other = (THERE, HERE) if turned else (HERE, THERE)
+    here_id, there_id = (THERE, HERE) if turned else (HERE, THERE)
     async with (
-        database.tenant(one, read_only=True, snapshot=True) as first,
-        database.tenant(other, read_only=True, snapshot=True) as second,
+        database.tenant(here_id, read_only=True, snapshot=True) as first,
+        database.tenant(there_id, read_only=True, snapshot=True) as second,
     ):
         comparison = Comparison(
-            await side(TenantRecord(tenant_id=one, name="one"), first),
-            await side(TenantRecord(tenant_id=other, name="other"), second),
+            await side(TenantRecord(tenant_id=here_id, name="one"), first),
+            await side(TenantRecord(tenant_id=there_id, name="other"), second),
             type_keys,
         )
         return [item async for item in comparison.items()], comparison.record()

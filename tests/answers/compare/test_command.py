@@ -80,16 +80,16 @@ async def test_text_lists_differences_and_omits_equal_items(run: Terminal) -> No
     assert "Mine" not in only.stdout
 
 
-@pytest.mark.parametrize("others", [("--all-tenants",), ("--all",), ("--tag", "emea"), ("beta", "gamma")])
-async def test_a_golden_tenant_is_compared_with_others(run: Terminal, others: tuple[str, ...]) -> None:
-    result = await run("--golden", "alpha", *others, "--type", POLICIES, "--json")
+@pytest.mark.parametrize("tenant_arguments", [("--all-tenants",), ("--all",), ("--tag", "emea"), ("beta", "gamma")])
+async def test_a_golden_tenant_is_compared_with_others(run: Terminal, tenant_arguments: tuple[str, ...]) -> None:
+    result = await run("--golden", "alpha", *tenant_arguments, "--type", POLICIES, "--json")
     assert result.code == 0, result.stderr
     *lines, last = result.objects()
     rows = {row.display_name: [str(cell.status) for cell in row.cells] for row in map(MatrixRow.model_validate, lines)}
     assert rows == {"One": ["same", "same"], "Two": ["different", "missing"], "Mine": ["missing", "missing"]}
     record = MatrixRecord.model_validate(last)
     assert [(tenant.name, tenant.counts.extra) for tenant in record.tenants] == [("beta", 1), ("gamma", 0)]
-    people = await run("--golden", "alpha", *others)
+    people = await run("--golden", "alpha", *tenant_arguments)
     assert "different (1)" in people.stdout
 
 
@@ -188,10 +188,10 @@ async def test_zero_counts_are_not_printed(run: Terminal) -> None:
 
 
 async def test_the_last_line_counts_only_collections_with_items(database: Database, run: Terminal) -> None:
-    one, other = UUID(int=36), UUID(int=37)
-    for tenant_id in (one, other):
+    here_id, there_id = UUID(int=36), UUID(int=37)
+    for tenant_id in (here_id, there_id):
         await sync(database, tenant_id, [policy("p", "P")], POLICIES, "groups")
-    result = await run(str(one), str(other))
+    result = await run(str(here_id), str(there_id))
     assert result.stdout.splitlines()[-1] == "no differences: 1 item of 1 collection is the same"
 
 

@@ -57,9 +57,9 @@ def statements(containing: str) -> Iterator[list[dict[str, Any]]]:
         event.remove(Engine, "before_cursor_execute", listen)
 
 
-def times_read(found: list[dict[str, Any]]) -> set[int]:
+def times_read(parameter_sets: list[dict[str, Any]]) -> set[int]:
     """How often each of the golden tenant's documents was read."""
-    ids = Counter(external_id for parameters in found for external_id in parameters["external_ids"])
+    ids = Counter(external_id for parameters in parameter_sets for external_id in parameters["external_ids"])
     return {ids[f"{GOLDEN}-{number}"] for number in range(ITEMS)}
 
 
@@ -100,9 +100,11 @@ async def test_drift_reads_each_golden_document_once(database: Database, databas
     )
     run = Terminal(database_url, tmp_path, tenants=tenants)
     with statements("d.body") as found:
-        told = await run("drift", "--all-tenants", "--golden", GOLDEN)
+        result = await run("drift", "--all-tenants", "--golden", GOLDEN)
     assert times_read(found) == {1}
-    assert [line.split(": ", 1)[1] for line in told.stdout.splitlines()] == ["61: 2 open in 2 items, 1 high, 1 low"] * 3
+    assert [line.split(": ", 1)[1] for line in result.stdout.splitlines()] == [
+        "61: 2 open in 2 items, 1 high, 1 low"
+    ] * 3
 
 
 async def test_settings_of_a_golden_tenant_are_read_once(
@@ -110,9 +112,9 @@ async def test_settings_of_a_golden_tenant_are_read_once(
 ) -> None:
     run = Terminal(database_url, tmp_path, "compare", "--golden", str(GOLDEN), "--by-setting")
     with statements("d.body") as found:
-        told = await run(*OTHERS, "--json")
+        result = await run(*OTHERS, "--json")
     assert times_read(found) == {1}
-    assert [tenant["collections"][0]["policies_here"] for tenant in told.objects()[-1]["tenants"]] == [ITEMS] * 3
+    assert [tenant["collections"][0]["policies_here"] for tenant in result.objects()[-1]["tenants"]] == [ITEMS] * 3
     with statements("clock_timestamp()") as once:
         await run(*OTHERS)
     monkeypatch.setattr(golden_sessions, "IDLE_TIMEOUT_SECONDS", 0)

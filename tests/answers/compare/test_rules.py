@@ -89,8 +89,8 @@ def assigned(*numbers: int) -> list[Any]:
     return [{"id": f"x_{number}", "target": {"@odata.type": kind, "groupId": guid(number)}} for number in numbers]
 
 
-def ids(found: list[Entry]) -> list[str]:
-    return sorted(entry.external_id for entry in found)
+def ids(entries: list[Entry]) -> list[str]:
+    return sorted(entry.external_id for entry in entries)
 
 
 def mirrored(matching: MatchResult) -> Any:
@@ -152,14 +152,14 @@ def test_exact_names_match_before_names_in_other_letters() -> None:
 
 
 def test_duplicate_names_match_by_equal_content_then_by_elimination() -> None:
-    one, other = Entry("1", "A", "x", likeness=b"1"), Entry("2", "A", "x", likeness=b"2")
+    first, second = Entry("1", "A", "x", likeness=b"1"), Entry("2", "A", "x", likeness=b"2")
     twin, stranger = Entry("3", "A", "x", likeness=b"1"), Entry("4", "A", "x", likeness=b"3")
-    assert as_ids(told_apart_by_content(AmbiguousGroup([one, other], [twin], MatchedBy.NAME))) == (
+    assert as_ids(told_apart_by_content(AmbiguousGroup([first, second], [twin], MatchedBy.NAME))) == (
         [("1", "3", MatchedBy.NAME)], [], ["2"], []
     )  # fmt: skip
-    by_elimination = told_apart_by_content(AmbiguousGroup([one, other], [twin, stranger], MatchedBy.NAME))
+    by_elimination = told_apart_by_content(AmbiguousGroup([first, second], [twin, stranger], MatchedBy.NAME))
     assert as_ids(by_elimination)[0] == [("1", "3", MatchedBy.NAME), ("2", "4", MatchedBy.NAME)]
-    (group,) = told_apart_by_content(AmbiguousGroup([one, other], [stranger], MatchedBy.NAME)).ambiguous
+    (group,) = told_apart_by_content(AmbiguousGroup([first, second], [stranger], MatchedBy.NAME)).ambiguous
     assert (ids(group.here), ids(group.there)) == (["1", "2"], ["4"])
 
 
@@ -192,11 +192,11 @@ def test_ids_and_dates_are_ignored_and_groups_are_compared_by_name() -> None:
         "scheduledActionsForRule": [{"id": guid(201), "ruleName": "r"}],
         "note": f"see {guid(200)}",
     }
-    one = neutral(POLICIES, here, translations(n1="Pilot", n2="Staff"))
-    other = neutral(POLICIES, there, translations(n3="Pilot", n4="Staff"))
-    assert verdict(one, other, POLICIES) == Verdict(Status.SAME, [], frozenset())
+    neutral_here = neutral(POLICIES, here, translations(n1="Pilot", n2="Staff"))
+    neutral_there = neutral(POLICIES, there, translations(n3="Pilot", n4="Staff"))
+    assert verdict(neutral_here, neutral_there, POLICIES) == Verdict(Status.SAME, [], frozenset())
     elsewhere = neutral(POLICIES, there, translations(n3="Pilot", n4="Guests"))
-    found = verdict(one, elsewhere, POLICIES)
+    found = verdict(neutral_here, elsewhere, POLICIES)
     assert found.status is Status.DIFFERENT
     assert {difference.path for difference in found.differences} == {
         "assignments[group Staff]",
@@ -231,19 +231,19 @@ def test_ids_assigned_by_microsoft_need_no_translation() -> None:
 
 
 def test_the_same_content_under_another_name_is_renamed() -> None:
-    one, other = (neutral(POLICIES, {"displayName": name, "level": 1}) for name in ("Pilot", "pilot"))
-    assert verdict(one, other, POLICIES).status is Status.RENAMED
-    assert POLICIES.likeness(one) == POLICIES.likeness(other)
+    original, renamed = (neutral(POLICIES, {"displayName": name, "level": 1}) for name in ("Pilot", "pilot"))
+    assert verdict(original, renamed, POLICIES).status is Status.RENAMED
+    assert POLICIES.likeness(original) == POLICIES.likeness(renamed)
 
 
 def test_incomplete_documents_are_compared_by_shared_properties() -> None:
     whole: JsonObject = {"displayName": "P", "level": 1, "script": "x", "settings": [{"a": 1}]}
     listed: JsonObject = {"displayName": "P", "level": 1, "script": None}
-    one, other = neutral(POLICIES, whole), neutral(POLICIES, listed, details_complete=False)
-    for found in (verdict(one, other, POLICIES), verdict(other, one, POLICIES)):
+    complete, incomplete = neutral(POLICIES, whole), neutral(POLICIES, listed, details_complete=False)
+    for found in (verdict(complete, incomplete, POLICIES), verdict(incomplete, complete, POLICIES)):
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAILS_INCOMPLETE}))
     edited = neutral(POLICIES, {**listed, "level": 2}, details_complete=False)
-    found = verdict(one, edited, POLICIES)
+    found = verdict(complete, edited, POLICIES)
     assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
 
 
@@ -252,17 +252,17 @@ def test_a_detail_read_for_one_item_only_is_no_difference(applies_to: list[JsonV
     listed: JsonObject = {"displayName": "P", "level": 1}
     whole: JsonObject = {**listed, "appliesTo": applies_to}
     known = translations(n1="App")
-    one, other = neutral(LIFETIMES, whole, known), neutral(LIFETIMES, listed)
-    for found in (verdict(one, other, LIFETIMES), verdict(other, one, LIFETIMES)):
+    with_detail, without_detail = neutral(LIFETIMES, whole, known), neutral(LIFETIMES, listed)
+    for found in (verdict(with_detail, without_detail, LIFETIMES), verdict(without_detail, with_detail, LIFETIMES)):
         assert found == Verdict(Status.UNDECIDED, [], frozenset({Uncertainty.DETAIL_NOT_READ}))
-    found = verdict(one, neutral(LIFETIMES, {**listed, "level": 2}), LIFETIMES)
+    found = verdict(with_detail, neutral(LIFETIMES, {**listed, "level": 2}), LIFETIMES)
     assert (found.status, [difference.path for difference in found.differences]) == (Status.DIFFERENT, ["level"])
-    assert verdict(other, other, LIFETIMES).status is Status.SAME, "both were read by one release"
-    assert verdict(one, one, LIFETIMES).status is Status.SAME
+    assert verdict(without_detail, without_detail, LIFETIMES).status is Status.SAME, "both were read by one release"
+    assert verdict(with_detail, with_detail, LIFETIMES).status is Status.SAME
     more = neutral(
         LIFETIMES, {**listed, "appliesTo": [*applies_to, {"id": guid(2)}]}, translations(n1="App", n2="Other")
     )
-    assert verdict(one, more, LIFETIMES).status is Status.DIFFERENT
+    assert verdict(with_detail, more, LIFETIMES).status is Status.DIFFERENT
 
 
 def test_hidden_values_are_compared_by_keyed_hash_only() -> None:
@@ -376,13 +376,13 @@ def copied(value: Any, rules: TenantNeutralRules, fresh: dict[str, str], source:
     is_identity = path == rules.id_field or f"{parent}/{name}" in rules.identity or name in rules.identity
     is_reference = path in {path_of(rule) for rule in rules.references}
     if (is_identity or is_reference) and value not in WORDS:
-        return GUID.sub(lambda found: fresh.setdefault(found[0], str(UUID(int=source.getrandbits(128)))), value)
+        return GUID.sub(lambda match: fresh.setdefault(match[0], str(UUID(int=source.getrandbits(128)))), value)
     return value
 
 
 def translate_all(names: dict[str, str]) -> Any:
     return lambda _, target_id: IdTranslation(
-        "object " + GUID.sub(lambda found: names.get(found[0], found[0]), target_id)
+        "object " + GUID.sub(lambda match: names.get(match[0], match[0]), target_id)
     )
 
 
@@ -396,9 +396,9 @@ def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
         copy_there = copied(document, rules.rules, fresh, source)
         names = {new: old for old, new in fresh.items()}
         own, other = str(document.get("id")), str(copy_there.get("id"))
-        one = rules.of(document, {own: OWN_ID, HERE: TENANT_ID}, translate_all({}))
+        original = rules.of(document, {own: OWN_ID, HERE: TENANT_ID}, translate_all({}))
         twin = rules.of(copy_there, {other: OWN_ID, THERE: TENANT_ID}, translate_all(names))
-        found = verdict(one, twin, rules)
+        found = verdict(original, twin, rules)
         assert found.differences == [], (type_key, own)
         assert found.status is (Status.UNDECIDED if found.uncertain else Status.SAME)
         assert found.uncertain <= {Uncertainty.SECRET_NOT_SHOWN}
@@ -407,7 +407,7 @@ def test_a_real_document_with_fresh_ids_differs_only_where_edited() -> None:
             {other: OWN_ID, THERE: TENANT_ID},
             translate_all(names),
         )
-        found = verdict(one, edited, rules)
+        found = verdict(original, edited, rules)
         assert (found.status, [difference.path for difference in found.differences]) == (
             Status.DIFFERENT,
             ["description"],

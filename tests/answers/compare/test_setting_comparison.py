@@ -146,10 +146,10 @@ async def test_an_incompletely_known_policy_is_named_and_makes_settings_uncertai
 @pytest.mark.parametrize("value", [True, False])
 async def test_a_typed_property_conflicts_only_if_both_tenants_set_it(database: Database, value: bool) -> None:
     kind = {"@odata.type": "#microsoft.graph.windows10CompliancePolicy"}
-    one = observed(COMPLIANCE, "One", kind | {"osMinimumVersion": "10.1", "tpmRequired": True})
-    two = observed(COMPLIANCE, "Two", kind | {"osMinimumVersion": "10.2", "tpmRequired": value})
-    await sync(database, HERE, [one], *TYPES)
-    await sync(database, THERE, [two], *TYPES)
+    policy_here = observed(COMPLIANCE, "One", kind | {"osMinimumVersion": "10.1", "tpmRequired": True})
+    policy_there = observed(COMPLIANCE, "Two", kind | {"osMinimumVersion": "10.2", "tpmRequired": value})
+    await sync(database, HERE, [policy_here], *TYPES)
+    await sync(database, THERE, [policy_there], *TYPES)
     settings, _ = await compared(database)
     assert {key.partition("/")[2]: setting.status for key, setting in settings.items()} == {
         "osMinimumVersion": Status.DIFFERENT,

@@ -310,10 +310,10 @@ def app(external_id: str, *assignments: dict[str, Any]) -> Observation:
     return observation("mobileApps", external_id, displayName=external_id, assignments=list(assignments))
 
 
-def shown_assignments(found: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
+def shown_assignments(record: ReachRecord) -> list[tuple[str, str, str | None, bool]]:
     return [
         (assignment.role, assignment.through, assignment.intent, assignment.is_overridden)
-        for assignment in found.assignments
+        for assignment in record.assignments
     ]
 
 

@@ -82,7 +82,7 @@ def known(evidence: str | None = None, confidence: str | None = None) -> KnownOb
 
 
 @pytest.mark.parametrize(
-    ("found", "coverage", "expected"),
+    ("known_object", "coverage", "expected"),
     [
         (known(), covered(), (Presence.PRESENT, Confidence.HIGH, "listed")),
         (known(), covered(cleanly=False), (Presence.PRESENT, Confidence.LOW, "listed")),
@@ -93,8 +93,8 @@ def known(evidence: str | None = None, confidence: str | None = None) -> KnownOb
         (known("confirmed", "high"), THROTTLED_LATER, (Presence.ABSENT, Confidence.LOW, "confirmed")),
     ],
 )
-def test_presence_of_a_known_item(found: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:
-    assert item_presence(found, coverage) == expected
+def test_presence_of_a_known_item(known_object: KnownObject, coverage: Coverage | None, expected: ObjectState) -> None:
+    assert item_presence(known_object, coverage) == expected
 
 
 @given(

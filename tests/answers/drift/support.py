@@ -44,5 +44,5 @@ async def against_other(database: Database) -> Drift:
         return await drift(session, TENANT, "other")
 
 
-def open_findings(found: Drift) -> list[DriftFindingRecord]:
-    return [finding for finding in found.findings if finding.resolved_at is None]
+def open_findings(answer: Drift) -> list[DriftFindingRecord]:
+    return [finding for finding in answer.findings if finding.resolved_at is None]

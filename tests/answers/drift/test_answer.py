@@ -31,11 +31,11 @@ from tests.storage.support import age_details, begin, end, land, observation, sy
 B = "groups"
 FAILED: tuple[Outcome, ErrorCode | None] = (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)
 
-Told = set[tuple[str, FindingKind, str]]
+FindingKeys = set[tuple[str, FindingKind, str]]
 
 
-def deviations(found: Iterable[DriftFindingRecord]) -> Told:
-    return {(finding.external_id, finding.kind, finding.path) for finding in found}
+def deviations(findings: Iterable[DriftFindingRecord]) -> FindingKeys:
+    return {(finding.external_id, finding.kind, finding.path) for finding in findings}
 
 
 async def decide(database: Database, finding: DriftFindingRecord, decision: Decision, **options: Any) -> None:
@@ -254,7 +254,7 @@ async def test_findings_match_a_plain_model(database: Database, seed: int) -> No
     await golden(database)
     approved = {external_id: dict(properties) for external_id, properties in held.items()}
     accepted: dict[tuple[str, FindingKind, str], Any] = {}
-    expected: Told = set()
+    expected: FindingKeys = set()
     for number in range(12):
         for _ in range(random.randint(0, 3)):
             external_id = random.choice([*held, f"new {number}"])
@@ -302,7 +302,7 @@ async def test_a_decision_about_an_item_holds_until_it_is_revoked(database: Data
         async with database.tenant(TENANT) as session:
             return await decide_scope(session, TENANT, DecisionScope(**about), NewDecision(decision, "ada", "a pilot"))
 
-    async def still_open() -> Told:
+    async def still_open() -> FindingKeys:
         found = await evaluated(database)
         assert {mark for item in found.report.items for mark in item.fingerprints} == {
             finding.fingerprint for finding in found.findings if finding.is_open

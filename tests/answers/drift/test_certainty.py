@@ -31,8 +31,8 @@ def secretive(password: str | None) -> Observation:
     return SECRETIVE.observe({"id": "1", "displayName": "Policy 1", "password": password})
 
 
-def unresolved(found: Drift) -> dict[str, DriftFindingRecord]:
-    return {finding.path: finding for finding in found.findings if finding.resolved_at is None}
+def unresolved(answer: Drift) -> dict[str, DriftFindingRecord]:
+    return {finding.path: finding for finding in answer.findings if finding.resolved_at is None}
 
 
 async def test_a_decision_about_a_hidden_value_lapses_when_the_value_changes(database: Database) -> None:
@@ -63,12 +63,12 @@ POLICIES = "configurationPolicies"
 SECRET = "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
 
 
-def with_secret(mark: dict[str, Any] | None, *others: str) -> Observation:
+def with_secret(mark: dict[str, Any] | None, *definition_ids: str) -> Observation:
     """A policy with a masked secret; releases before the marks stored no value (`mark` is None)."""
     value = {"@odata.type": SECRET, **({} if mark is None else {"value": mark})}
     instances = [
         {"settingDefinitionId": "password", "simpleSettingValue": value},
-        *({"settingDefinitionId": other} for other in others),
+        *({"settingDefinitionId": definition_id} for definition_id in definition_ids),
     ]
     settings = [{"id": str(place), "settingInstance": instance} for place, instance in enumerate(instances)]
     return observation(POLICIES, "1", displayName="One", settings=settings)

@@ -36,7 +36,7 @@ ANTIVIRUS = {"templateReference": {"templateFamily": "endpointSecurityAntivirus"
 
 
 @pytest.mark.parametrize(
-    ("type_key", "document", "found"),
+    ("type_key", "document", "expected"),
     [
         (ACCESS, {"state": "enabled"}, {"state": "enabled"}),
         (ACCESS, {"state": "enabledForReportingButNotEnforced"}, None),
@@ -55,8 +55,8 @@ ANTIVIRUS = {"templateReference": {"templateFamily": "endpointSecurityAntivirus"
         ("no such collection", {"state": "enabled"}, None),
     ],
 )
-def test_enabled_or_assigned_policies_protect(type_key: str, document: JsonObject, found: JsonObject | None) -> None:
-    assert protection(type_key, document) == found
+def test_enabled_or_assigned_policies_protect(type_key: str, document: JsonObject, expected: JsonObject | None) -> None:
+    assert protection(type_key, document) == expected
 
 
 @pytest.mark.parametrize("rule", presence_rules(), ids=lambda rule: rule.why)
@@ -79,8 +79,8 @@ def policy(external_id: str, state: str) -> Any:
 ALL = [policy("1", "enabled"), policy("2", "enabledForReportingButNotEnforced"), policy("3", "disabled")]
 
 
-def weakening(found: Drift) -> dict[str, ProtectionEffect | None]:
-    return {finding.external_id: finding.direction for finding in found.findings}
+def weakening(answer: Drift) -> dict[str, ProtectionEffect | None]:
+    return {finding.external_id: finding.direction for finding in answer.findings}
 
 
 async def test_a_missing_enabled_policy_weakens_and_fails_a_pipeline(database: Database) -> None:

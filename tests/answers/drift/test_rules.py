@@ -91,10 +91,10 @@ def test_findings_do_not_depend_on_order(before: dict[str, Any], after: dict[str
 
 @given(documents, documents, documents)
 def test_a_fingerprint_identifies_the_field_and_not_its_value(
-    before: dict[str, Any], one: dict[str, Any], other: dict[str, Any]
+    before: dict[str, Any], after: dict[str, Any], later: dict[str, Any]
 ) -> None:
-    changed = deviations(as_document({**before, "f": 1}), as_document({**one, "f": "2"}), RULES)
-    again = deviations(as_document({**before, "f": 1}), as_document({**other, "f": "3"}), RULES)
+    changed = deviations(as_document({**before, "f": 1}), as_document({**after, "f": "2"}), RULES)
+    again = deviations(as_document({**before, "f": 1}), as_document({**later, "f": "3"}), RULES)
     (first,) = (deviation for deviation in changed if deviation.path == "f")
     (second,) = (deviation for deviation in again if deviation.path == "f")
     assert fingerprint(TENANT, "g", "t", "1", first) == fingerprint(TENANT, "g", "t", "1", second)
@@ -186,10 +186,14 @@ def test_changed_plain_list_members_are_one_deviation(old: set[str], new: set[st
     if old == new:
         assert found == []
         return
-    (one,) = found
-    assert (one.path, one.before or [], one.after or []) == ("countries[]", sorted(old - new), sorted(new - old))
+    (deviation,) = found
+    assert (deviation.path, deviation.before or [], deviation.after or []) == (
+        "countries[]",
+        sorted(old - new),
+        sorted(new - old),
+    )
     kinds = {(True, True): "changed", (True, False): "removed", (False, True): "added"}
-    assert one.kind == kinds[bool(old - new), bool(new - old)]
+    assert deviation.kind == kinds[bool(old - new), bool(new - old)]
 
 
 @given(countries.filter(bool), countries.filter(bool), countries.filter(bool))

@@ -55,10 +55,10 @@ def urgency(record: DriftFindingRecord) -> tuple[bool, int]:
 
 
 @given(findings)
-def test_each_item_is_listed_once_with_weakening_findings_first(found: list[DriftFindingRecord]) -> None:
-    items = by_item(found)
+def test_each_item_is_listed_once_with_weakening_findings_first(records: list[DriftFindingRecord]) -> None:
+    items = by_item(records)
     assert sorted(record.fingerprint for item in items for record in item) == sorted(
-        record.fingerprint for record in found
+        record.fingerprint for record in records
     )
     assert len({item[0].external_id for item in items}) == len(items)
     for item in items:
@@ -68,9 +68,9 @@ def test_each_item_is_listed_once_with_weakening_findings_first(found: list[Drif
 
 
 @given(findings)
-def test_the_items_of_a_report_hold_all_open_findings(found: list[DriftFindingRecord]) -> None:
-    opened = [record for record in found if record.is_open]
-    items = items_of(found)
+def test_the_items_of_a_report_hold_all_open_findings(records: list[DriftFindingRecord]) -> None:
+    opened = [record for record in records if record.is_open]
+    items = items_of(records)
     assert sum(item.open for item in items) == len(opened)
     assert sum(item.weakening for item in items) == sum(map(weakens, opened))
     assert sorted(mark for item in items for mark in item.fingerprints) == sorted(
@@ -79,14 +79,14 @@ def test_the_items_of_a_report_hold_all_open_findings(found: list[DriftFindingRe
 
 
 @given(findings)
-def test_a_lower_threshold_fails_whenever_a_higher_threshold_does(found: list[DriftFindingRecord]) -> None:
+def test_a_lower_threshold_fails_whenever_a_higher_threshold_does(records: list[DriftFindingRecord]) -> None:
     high, medium, low = (
-        [record for record in found if fails(record, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
+        [record for record in records if fails(record, level)] for level in (FailOn.HIGH, FailOn.MEDIUM, FailOn.LOW)
     )
     assert all(record in medium for record in high)
     assert all(record in low for record in medium)
-    assert low == [record for record in found if record.is_open]
+    assert low == [record for record in records if record.is_open]
     assert {record.severity for record in high} <= {Severity.HIGH}
-    assert [record for record in found if fails(record, FailOn.WEAKENED)] == [
-        record for record in found if record.is_open and weakens(record)
+    assert [record for record in records if fails(record, FailOn.WEAKENED)] == [
+        record for record in records if record.is_open and weakens(record)
     ]

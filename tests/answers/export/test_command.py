@@ -217,8 +217,8 @@ async def test_summary_counts_incomplete_and_unread_items(
     assert (result.code, _counts(summary)) == (0, (2, 0, 0))
     assert (summary["incomplete"], summary["unread"], summary["types_not_read"]) == (2, 1, ["mobileApps"])
     assert "not read to the end, so their files stay: mobileApps" in (await starter("export", str(folder))).stderr
-    wanted = ("--type", "groups", "--type", "roleDefinitions", "--json")
-    (summary,) = (await starter("export", str(folder), *wanted)).objects()
+    options = ("--type", "groups", "--type", "roleDefinitions", "--json")
+    (summary,) = (await starter("export", str(folder), *options)).objects()
     assert summary["types_not_read"] == ["roleDefinitions"], "no run has selected it"
 
 

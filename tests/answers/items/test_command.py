@@ -71,7 +71,7 @@ async def test_pages_of_missing_and_unread_items(command: CommandLine, database:
 
 
 @pytest.mark.parametrize(
-    ("choice", "found"),
+    ("choice", "expected"),
     [
         (("--name", "a"), [key for key in KEYS if key[1] not in ("b/c", "a")]),
         (("--state", "present"), KEYS),
@@ -80,9 +80,9 @@ async def test_pages_of_missing_and_unread_items(command: CommandLine, database:
     ],
 )
 async def test_pages_of_filtered_items_keep_the_order(
-    command: CommandLine, choice: tuple[str, ...], found: list[tuple[str, str]]
+    command: CommandLine, choice: tuple[str, ...], expected: list[tuple[str, str]]
 ) -> None:
-    assert [key for page in await pages(command, "items", 3, *choice) for key in page] == found
+    assert [key for page in await pages(command, "items", 3, *choice) for key in page] == expected
 
 
 async def test_pages_filtered_by_setting_or_state_are_sorted_by_name(command: CommandLine, database: Database) -> None:
@@ -289,9 +289,9 @@ async def test_missing_names_unread_collections_without_items(database: Database
         "type_keys": ["groups"],
         "tenant_ids": [str(OTHER)],
     }
-    wanted = ("--type", "namedLocations", "--type", "roleDefinitions")
-    assert (await other("missing", *wanted, "--json")).not_read() == [("never_read", ["roleDefinitions"])]
-    assert (await other("missing", *wanted)).stderr == "never read: roleDefinitions\n"
+    type_options = ("--type", "namedLocations", "--type", "roleDefinitions")
+    assert (await other("missing", *type_options, "--json")).not_read() == [("never_read", ["roleDefinitions"])]
+    assert (await other("missing", *type_options)).stderr == "never read: roleDefinitions\n"
 
 
 async def test_selection_is_found_by_its_name(command: CommandLine, database: Database) -> None:

@@ -37,23 +37,26 @@ async def read(database: Database, tenant_id: UUID, documents: Documents) -> Non
 
 
 async def plan(
-    database: Database, *type_keys: str, source: UUID = SOURCE, target: UUID = TARGET, **wanted: Any
+    database: Database, *type_keys: str, source: UUID = SOURCE, target: UUID = TARGET, **fields: Any
 ) -> PlanContent:
     async with (
-        database.tenant(source, read_only=True, snapshot=True) as one,
-        database.tenant(target, read_only=True, snapshot=True) as other,
+        database.tenant(source, read_only=True, snapshot=True) as source_session,
+        database.tenant(target, read_only=True, snapshot=True) as target_session,
     ):
-        here = await side(TenantRecord(tenant_id=source, name="golden"), one)
-        there = await side(TenantRecord(tenant_id=target, name="branch"), other)
-        return await plan_of(here, there, PlanRequest("ada", type_keys or None, **wanted))
+        here = await side(TenantRecord(tenant_id=source, name="golden"), source_session)
+        there = await side(TenantRecord(tenant_id=target, name="branch"), target_session)
+        return await plan_of(here, there, PlanRequest("ada", type_keys or None, **fields))
 
 
 async def plan_between(database_url: str, source: UUID, target: UUID, person: Person) -> PlanRecord:
     """A stored plan, made over its own connections, because tests count the connections of a web page."""
     database = Database(database_url, pool_size=2)
-    async with database.tenant(source, read_only=True, snapshot=True) as one, database.tenant(target) as other:
-        here = await side(TenantRecord(tenant_id=source, name="Contoso"), one)
-        there = await side(TenantRecord(tenant_id=target, name="Fabrikam"), other)
+    async with (
+        database.tenant(source, read_only=True, snapshot=True) as source_session,
+        database.tenant(target) as target_session,
+    ):
+        here = await side(TenantRecord(tenant_id=source, name="Contoso"), source_session)
+        there = await side(TenantRecord(tenant_id=target, name="Fabrikam"), target_session)
         record, _ = await make_plan(here, there, PlanRequest(""), person)
     await database.close()
     return record
@@ -75,19 +78,21 @@ async def simulated(
         counts=content.counts,
     )
     async with (
-        database.tenant(source, read_only=True, snapshot=True) as one,
-        database.tenant(target, read_only=True, snapshot=True) as other,
+        database.tenant(source, read_only=True, snapshot=True) as source_session,
+        database.tenant(target, read_only=True, snapshot=True) as target_session,
     ):
-        return await simulate(await side(content.source, one), await side(content.target, other), record, content)
+        return await simulate(
+            await side(content.source, source_session), await side(content.target, target_session), record, content
+        )
 
 
 async def comparisons(database: Database, *type_keys: str) -> list[ItemComparison]:
     async with (
-        database.tenant(SOURCE, read_only=True, snapshot=True) as one,
-        database.tenant(TARGET, read_only=True, snapshot=True) as other,
+        database.tenant(SOURCE, read_only=True, snapshot=True) as source_session,
+        database.tenant(TARGET, read_only=True, snapshot=True) as target_session,
     ):
-        here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), one)
-        there = await side(TenantRecord(tenant_id=TARGET, name="branch"), other)
+        here = await side(TenantRecord(tenant_id=SOURCE, name="golden"), source_session)
+        there = await side(TenantRecord(tenant_id=TARGET, name="branch"), target_session)
         return [item async for item in Comparison(here, there, type_keys).items()]
 
 

@@ -36,8 +36,8 @@ def assignment(kind: str, group_id: str | None = None, filter_id: str | None = N
     return {"target": target}
 
 
-def updated(type_key: str, wanted: Documents, current: Documents) -> PlannedItem:
-    source, target = version(1, **wanted), version(2, **current)
+def updated(type_key: str, desired: Documents, current: Documents) -> PlannedItem:
+    source, target = version(1, **desired), version(2, **current)
     assert target.document is not None
     target.document["displayName"] = "Item 1"
     mapped = {**MAPPED, (("assignmentFilters",), FILTER): MAPPED[("groups",), GROUP]._replace(target_id=FILTER)}
@@ -50,7 +50,7 @@ def kinds(item: PlannedItem) -> list[EffectKind]:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "current", "expected"),
+    ("desired", "current", "expected"),
     [
         ([assignment("allDevices")], [], EffectKind.REACHES_EVERYONE),
         ([assignment("group", GROUP)], [], EffectKind.REACHES_MORE),
@@ -63,9 +63,9 @@ def kinds(item: PlannedItem) -> list[EffectKind]:
     ],
 )
 def test_changed_assignments_widen_or_narrow_the_audience(
-    wanted: list[Documents], current: list[Documents], expected: EffectKind
+    desired: list[Documents], current: list[Documents], expected: EffectKind
 ) -> None:
-    item = updated(CONFIGURATIONS, {"assignments": wanted}, {"assignments": current})
+    item = updated(CONFIGURATIONS, {"assignments": desired}, {"assignments": current})
     assert kinds(item) == [expected]
 
 
@@ -84,7 +84,7 @@ def test_each_audience_is_kept_added_or_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "current", "expected"),
+    ("desired", "current", "expected"),
     [
         ({"state": "disabled"}, {"state": "enabled"}, [EffectKind.WEAKENS]),
         ({"state": "enabledForReportingButNotEnforced"}, {"state": "enabled"}, [EffectKind.WEAKENS]),
@@ -94,12 +94,12 @@ def test_each_audience_is_kept_added_or_removed() -> None:
     ],
 )
 def test_conditional_access_changes_have_effects_and_a_severity(
-    wanted: Documents, current: Documents, expected: list[EffectKind]
+    desired: Documents, current: Documents, expected: list[EffectKind]
 ) -> None:
-    one, other = (access(1, **{"excluded": [], **users}).document for users in (wanted, current))
-    assert one is not None
-    assert other is not None
-    item = updated(ACCESS, one, other)
+    source, target = (access(1, **{"excluded": [], **users}).document for users in (desired, current))
+    assert source is not None
+    assert target is not None
+    item = updated(ACCESS, source, target)
     assert kinds(item) == expected
     assert item.severity is (Severity.HIGH if EffectKind.WEAKENS in expected else Severity.LOW)
 

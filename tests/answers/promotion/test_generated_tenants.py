@@ -48,7 +48,7 @@ assignments = st.builds(
     st.none() | st.sampled_from(GROUP_NUMBERS),
     st.booleans(),
     st.none() | st.sampled_from(FILTER_NUMBERS),
-).map(lambda found: found._replace(is_exclusion=False) if found.group is None else found)
+).map(lambda generated: generated._replace(is_exclusion=False) if generated.group is None else generated)
 tenants = st.builds(
     Tenants,
     st.lists(st.sampled_from(["same", "same", "renamed", "missing", "twice"]), min_size=4, max_size=4),
@@ -56,7 +56,7 @@ tenants = st.builds(
     st.lists(
         st.builds(
             GeneratedItem,
-            st.lists(assignments, max_size=3, unique_by=lambda found: (found.group, found.is_exclusion)),
+            st.lists(assignments, max_size=3, unique_by=lambda generated: (generated.group, generated.is_exclusion)),
             st.sets(st.sampled_from(ITEM_NUMBERS), max_size=2),
             st.sampled_from(["missing", "missing", "same", "edited", "twice"]),
         ),
@@ -70,16 +70,16 @@ def an_id(side: int, kind: int, number: int, twin: int = 0) -> str:
     return f"{side}{kind}{twin}0000{number}-1111-4000-8000-00000000000{number}"
 
 
-def groups(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
-    for number, state in enumerate(found):
+def groups(side: int, states: list[str]) -> Iterator[dict[str, Any]]:
+    for number, state in enumerate(states):
         if state != "missing":
             name = f"Renamed {number}" if state == "renamed" else f"Group {number}"
             for twin in range(2 if state == "twice" else 1):
                 yield {"id": an_id(side, 1, number, twin), "displayName": name}
 
 
-def filters(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
-    for number, state in enumerate(found):
+def filters(side: int, states: list[str]) -> Iterator[dict[str, Any]]:
+    for number, state in enumerate(states):
         if state != "missing":
             rule = f'(device.model -eq "{number}")'
             yield {
@@ -91,19 +91,19 @@ def filters(side: int, found: list[str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def assignment(side: int, found: GeneratedAssignment, item_id: str) -> dict[str, Any]:
-    kind = "allDevices" if found.group is None else "exclusionGroup" if found.is_exclusion else "group"
+def assignment(side: int, generated: GeneratedAssignment, item_id: str) -> dict[str, Any]:
+    kind = "allDevices" if generated.group is None else "exclusionGroup" if generated.is_exclusion else "group"
     target: dict[str, Any] = {
         "@odata.type": f"#microsoft.graph.{kind}AssignmentTarget",
         "deviceAndAppManagementAssignmentFilterId": None,
         "deviceAndAppManagementAssignmentFilterType": "none",
     }
-    if found.group is not None:
-        target["groupId"] = an_id(side, 1, found.group)
-    if found.filter is not None:
-        target["deviceAndAppManagementAssignmentFilterId"] = an_id(side, 2, found.filter)
+    if generated.group is not None:
+        target["groupId"] = an_id(side, 1, generated.group)
+    if generated.filter is not None:
+        target["deviceAndAppManagementAssignmentFilterId"] = an_id(side, 2, generated.filter)
         target["deviceAndAppManagementAssignmentFilterType"] = "include"
-    own = f"{item_id}_{found.group}{found.is_exclusion}"
+    own = f"{item_id}_{generated.group}{generated.is_exclusion}"
     return {"id": own, "source": "direct", "sourceId": item_id, "intent": "apply", "target": target}
 
 
@@ -115,49 +115,54 @@ def profile(side: int, number: int, item: GeneratedItem, twin: int = 0) -> dict[
         "displayName": f"Profile {number}",
         "description": None,
         "rootCertificatesForServerValidation": [{"id": an_id(side, 3, needed)} for needed in sorted(item.needs)],
-        "assignments": [assignment(side, found, item_id) for found in item.assigned],
+        "assignments": [assignment(side, generated, item_id) for generated in item.assigned],
     }
 
 
-def source_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
+def source_of(generated: Tenants) -> dict[str, list[dict[str, Any]]]:
     return {
         GROUPS: list(groups(1, ["same"] * 4)),
         FILTERS: list(filters(1, ["same"] * 2)),
-        CONFIGURATIONS: [profile(1, number, item) for number, item in enumerate(found.made)],
+        CONFIGURATIONS: [profile(1, number, item) for number, item in enumerate(generated.made)],
     }
 
 
-def target_of(found: Tenants) -> dict[str, list[dict[str, Any]]]:
+def target_of(generated: Tenants) -> dict[str, list[dict[str, Any]]]:
     """The target's items are bound to nothing and assigned to nobody; some are edited, some are there twice."""
     bare = GeneratedItem([], set(), "")
     profiles = [
         {**profile(2, number, bare, twin), "description": f"edited {twin}" if item.in_target != "same" else None}
-        for number, item in enumerate(found.made)
+        for number, item in enumerate(generated.made)
         for twin in range({"missing": 0, "twice": 2}.get(item.in_target, 1))
     ]
-    return {GROUPS: list(groups(2, found.groups)), FILTERS: list(filters(2, found.filters)), CONFIGURATIONS: profiles}
+    return {
+        GROUPS: list(groups(2, generated.groups)),
+        FILTERS: list(filters(2, generated.filters)),
+        CONFIGURATIONS: profiles,
+    }
 
 
-def writable(found: Tenants) -> set[int]:
+def writable(generated: Tenants) -> set[int]:
     """The items that a plan may write, by rules that share no code with the product."""
     able = {
         number
-        for number, item in enumerate(found.made)
+        for number, item in enumerate(generated.made)
         if item.in_target != "twice"
-        and all(target.group is None or found.groups[target.group] == "same" for target in item.assigned)
+        and all(target.group is None or generated.groups[target.group] == "same" for target in item.assigned)
         # A new item has no id of its own yet, and the bindings of an existing item cannot change.
         and not (number in item.needs if item.in_target == "missing" else item.needs)
     }
     while True:
         # New items follow the items that they refer to; an existing item can be referred to at once.
-        done = {number for number in able if found.made[number].in_target != "missing"}
+        done = {number for number in able if generated.made[number].in_target != "missing"}
         while ready := {
             number
             for number in able - done
-            if {needed for needed in found.made[number].needs if found.made[needed].in_target == "missing"} <= done
+            if {needed for needed in generated.made[number].needs if generated.made[needed].in_target == "missing"}
+            <= done
         }:
             done |= ready
-        rest = {number for number in done if found.made[number].needs <= done}
+        rest = {number for number in done if generated.made[number].needs <= done}
         if rest == able:
             return able
         able = rest
@@ -182,39 +187,39 @@ def assignments_by_name(documents: dict[str, list[dict[str, Any]]]) -> dict[str,
 def test_unblocked_items_become_the_same_and_lose_no_reference(database_url: str, examples: int) -> None:
     @given(tenants)
     @settings(max_examples=examples)
-    def holds(found: Tenants) -> None:
-        asyncio.run(check(database_url, found))
+    def holds(generated: Tenants) -> None:
+        asyncio.run(check(database_url, generated))
 
     holds()
 
 
-async def check(database_url: str, found: Tenants) -> None:
-    database, one, other = Database(database_url), uuid4(), uuid4()
+async def check(database_url: str, generated: Tenants) -> None:
+    database, source_id, target_id = Database(database_url), uuid4(), uuid4()
     try:
-        await planned_and_applied(database, one, other, found)
+        await planned_and_applied(database, source_id, target_id, generated)
     finally:
         await database.close()
 
 
-async def planned_and_applied(database: Database, one: UUID, other: UUID, found: Tenants) -> None:
-    source, target = source_of(found), target_of(found)
-    await read(database, one, source)
-    await read(database, other, target)
-    content = await plan(database, *TYPES, source=one, target=other)
+async def planned_and_applied(database: Database, source_id: UUID, target_id: UUID, generated: Tenants) -> None:
+    source, target = source_of(generated), target_of(generated)
+    await read(database, source_id, source)
+    await read(database, target_id, target)
+    content = await plan(database, *TYPES, source=source_id, target=target_id)
     profiles = {int(item.title.split()[1]): item for item in content.items if item.type_key == CONFIGURATIONS}
-    expected = writable(found)
+    expected = writable(generated)
     assert {number for number, item in profiles.items() if item.action is not PlanAction.BLOCKED} == expected
     assert all(item.reasons for item in profiles.values() if item.action is PlanAction.BLOCKED)
     event(f"{len(expected)} of {len(profiles)} can be written")
-    simulation = await simulated(database, content, one, other)
+    simulation = await simulated(database, content, source_id, target_id)
     assert [item for item in simulation.items if not item.is_proven] == []
     written = {key: list(documents) for key, documents in applied(content, target, {}).items()}
-    arrived, wanted = assignments_by_name({**target, **written}), assignments_by_name(source)
+    arrived, of_source = assignments_by_name({**target, **written}), assignments_by_name(source)
     assert {name: arrived[name] for name in arrived if int(name.split()[1]) in expected} == {
-        name: wanted[name] for name in wanted if int(name.split()[1]) in expected
+        name: of_source[name] for name in of_source if int(name.split()[1]) in expected
     }
-    await read(database, other, {**target, **written})
-    again = await plan(database, *TYPES, source=one, target=other)
+    await read(database, target_id, {**target, **written})
+    again = await plan(database, *TYPES, source=source_id, target=target_id)
     assert {
         item.action for item in again.items if item.type_key == FILTERS or int(item.title.split()[1]) in expected
     } <= {PlanAction.NOTHING_TO_DO}

@@ -143,8 +143,8 @@ def test_an_unresolved_exclusion_blocks_the_item() -> None:
         mapped = {(("groups",), GROUP): MappedTarget("groups", None, "Break glass", reason)}
         item = planned_item(PromotionItem(ACCESS, access(1, excluded=[GROUP])), mapped)
         is_ambiguous = reason is UnresolvedReason.AMBIGUOUS
-        wanted = BlockCode.REFERENCE_AMBIGUOUS if is_ambiguous else BlockCode.REFERENCE_UNRESOLVED
-        assert (item.action, codes(item), item.requests) == (PlanAction.BLOCKED, {wanted}, [])
+        block_code = BlockCode.REFERENCE_AMBIGUOUS if is_ambiguous else BlockCode.REFERENCE_UNRESOLVED
+        assert (item.action, codes(item), item.requests) == (PlanAction.BLOCKED, {block_code}, [])
 
 
 def test_properties_that_the_source_lacks_are_cleared() -> None:
@@ -224,21 +224,21 @@ def test_all_assignments_are_sent_or_the_item_is_blocked(listed: list[dict[str, 
     source = version(1, assignments=listed)
     rules = load_catalog().collections[CONFIGURATIONS].references
     document: Any = {"assignments": listed}
-    wanted = references(document, rules)
+    listed_references = references(document, rules)
     mapped = {
         (("groups",), reference.target_id): MappedTarget(
             "groups",
             None if reference.target_id in missing else reference.target_id.replace("3333", "4444"),
             reason=UnresolvedReason.UNKNOWN,
         )
-        for reference in wanted
+        for reference in listed_references
     }
     item = planned_item(PromotionItem(CONFIGURATIONS, source), mapped)
-    if missing & {reference.target_id for reference in wanted}:
+    if missing & {reference.target_id for reference in listed_references}:
         assert (item.action, item.requests) == (PlanAction.BLOCKED, [])
         return
     sent = [request.body["assignments"] for request in item.requests if request.path.endswith("/assign")]
     arrived = references({"assignments": sent[0] if sent else []}, rules)
     assert Counter((reference.role, reference.target_id.replace("4444", "3333")) for reference in arrived) == Counter(
-        (reference.role, reference.target_id) for reference in wanted
+        (reference.role, reference.target_id) for reference in listed_references
     )

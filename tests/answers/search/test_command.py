@@ -174,9 +174,9 @@ async def test_settings_not_read_since_an_upgrade_are_unknown(starter: Starter, 
         changed = {**load_catalog().reading_rules()}
         changed[COMPLIANCE] = changed[COMPLIANCE]._replace(has_settings=False)
         await references.follow_rules(session, changed)
-    (one,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
-    assert one["state"] == "unknown"
-    assert one["not_read"] == [{"type_key": COMPLIANCE, "reason": "settings_not_read"}]
+    (record,) = (await starter("settings", "bitLockerEnabled", "--tenant", "Contoso", "--json")).objects()
+    assert record["state"] == "unknown"
+    assert record["not_read"] == [{"type_key": COMPLIANCE, "reason": "settings_not_read"}]
 
 
 async def test_settings_of_a_new_version_are_unknown_until_read(starter: Starter, database: Database) -> None:
@@ -260,8 +260,8 @@ async def test_unread_items_are_not_missing(starter: Starter, database: Database
     await sync(database, OFF, [], *TYPES, status=RunStatus.PARTIAL, outcomes=outcomes)
     for state, expected in (("missing", [(ON, "gone")]), ("not_read", [(OFF, "off")])):
         assert found(await starter("search", "bitlocker", "--state", state, "--json")) == expected
-    (one,) = (await starter("items", "Adatum", "--state", "not_read", "--name", "pilot", "--json")).items()
-    assert (one["external_id"], one["evidence"]) == ("on", f"collection_failed:{REFUSED[1]}")
+    (record,) = (await starter("items", "Adatum", "--state", "not_read", "--name", "pilot", "--json")).items()
+    assert (record["external_id"], record["evidence"]) == ("on", f"collection_failed:{REFUSED[1]}")
 
 
 async def test_a_singleton_is_found_by_its_title(starter: Starter, database: Database) -> None:
@@ -291,8 +291,8 @@ async def test_search_names_what_was_not_read(starter: Starter) -> None:
         "never read of Adatum, Bellows, Contoso and 2 more: groups",
         f"never read at all: {NAMES[NEVER]}",
     ]
-    asked = await starter("search", "nobody calls it so", "--type", COMPLIANCE, "--type", "groups", "--json")
-    assert asked.objects() == [
+    as_json = await starter("search", "nobody calls it so", "--type", COMPLIANCE, "--type", "groups", "--json")
+    assert as_json.objects() == [
         {"answer": "not_read", "reason": reason, "type_keys": keys, "tenant_ids": list(map(str, tenant_ids))}
         for reason, keys, tenant_ids in (
             ("failed:graph_permission_missing", [COMPLIANCE], [UNREAD]),
@@ -304,8 +304,8 @@ async def test_search_names_what_was_not_read(starter: Starter) -> None:
     every = dict((await starter("search", "x", "--tenant", "Contoso", "--json")).not_read())
     assert {"groups", "applications"} <= set(every.pop("never_read"))
     assert every == {}
-    wanted = ("search", "--setting", "bitLockerEnabled=false", "--tenant", "Datum", "--json")
-    of_setting = dict((await starter(*wanted)).not_read())
+    arguments = ("search", "--setting", "bitLockerEnabled=false", "--tenant", "Datum", "--json")
+    of_setting = dict((await starter(*arguments)).not_read())
     assert of_setting["failed:graph_permission_missing"] == [COMPLIANCE]
     assert "auditEvents" not in of_setting["never_read"]
     assert "groups" not in of_setting["never_read"], "groups have no settings"

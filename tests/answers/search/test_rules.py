@@ -17,32 +17,32 @@ KNOWN = [
     "policies/grantControls/operator",
 ]
 
-found_values = st.lists(
+setting_values = st.lists(
     st.builds(SettingValue, value=st.none() | st.sampled_from("abc"), items=st.integers(1, 3)),
     max_size=3,
-    unique_by=lambda found: found.value,
+    unique_by=lambda setting_value: setting_value.value,
 )
-wanted_values = st.none() | st.lists(st.sampled_from("abc"), min_size=1, max_size=2)
+accepted_values = st.none() | st.lists(st.sampled_from("abc"), min_size=1, max_size=2)
 
 
-@given(found_values, wanted_values, st.booleans())
+@given(setting_values, accepted_values, st.booleans())
 def test_state_is_never_negative_with_unread_data(
-    found: list[SettingValue], wanted: list[str] | None, is_read: bool
+    settings: list[SettingValue], accepted: list[str] | None, is_read: bool
 ) -> None:
-    state = setting_state(found, wanted, is_read=is_read)
-    values = {value.value for value in found}
+    state = setting_state(settings, accepted, is_read=is_read)
+    values = {value.value for value in settings}
     if state in (SettingState.NOT_SET, SettingState.OTHER_VALUE):
         assert is_read
-    assert (state is SettingState.SET) == bool(values if wanted is None else values & set(wanted))
+    assert (state is SettingState.SET) == bool(values if accepted is None else values & set(accepted))
     if state is SettingState.NOT_SET:
         assert not values
     if state is SettingState.OTHER_VALUE:
         assert None not in values, "a hidden value may be equal"
 
 
-@given(found_values, wanted_values)
-def test_later_reading_settles_only_unknown_states(found: list[SettingValue], wanted: list[str] | None) -> None:
-    before, after = (setting_state(found, wanted, is_read=is_read) for is_read in (False, True))
+@given(setting_values, accepted_values)
+def test_later_reading_settles_only_unknown_states(settings: list[SettingValue], accepted: list[str] | None) -> None:
+    before, after = (setting_state(settings, accepted, is_read=is_read) for is_read in (False, True))
     assert before is after or before is SettingState.UNKNOWN
     assert after is not SettingState.UNKNOWN
 

@@ -138,8 +138,8 @@ async def test_unreadable_audit_log_needs_attention(
 
 
 async def test_equally_urgent_tenants_keep_the_given_order(database: Database) -> None:
-    given = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
-    for tenants in (given, given[::-1]):
+    tenant_ids = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
+    for tenants in (tenant_ids, tenant_ids[::-1]):
         async with database.portfolio() as session:
             assert [tenant.tenant_id for tenant in await status(session, tenants)] == tenants
 
