@@ -1,7 +1,7 @@
 """Assignments of current versions, and collections that the latest run did not read to their end."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,6 +25,7 @@ from answers.coverage.records import UnreadCollections
 from answers.dependencies.records import CannotSayRecord
 from answers.named_ids import ObjectNames
 from answers.old_details import OLD_DETAILS, may_be_old, old_details
+from answers.oldest_listing import OldestListing, oldest_listing
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import NEVER_READ, TENANT_NEVER_READ, Coverage
 from inventory.exact_json import decode_object
@@ -47,6 +48,7 @@ class AssignmentPage(NamedTuple):
 
     assignments: list[ItemAssignment]
     cannot_say: list[CannotSayRecord]
+    oldest: OldestListing | None
     goes_on: tuple[str, str] | None
 
 
@@ -57,6 +59,7 @@ class FirstAssignments(NamedTuple):
     is_cut: bool
     unknown: int
     unread: int
+    oldest: OldestListing | None
 
 
 class NothingAssignableError(UserError):
@@ -77,8 +80,8 @@ async def assignments(
     tenant_id: UUID,
     sought: str | None = None,
     type_keys: Sequence[str] | None = None,
-) -> AsyncIterator[ItemAssignment | CannotSayRecord]:
-    """Assignments by collection and name, then gaps.
+) -> AsyncIterator[ItemAssignment | CannotSayRecord | OldestListing]:
+    """Assignments by collection and name, then gaps, then the oldest listing if the newest run did not read it.
 
     `sought` is an item's id, its beginning, or its name. Raises `NothingAssignableError` or `NeverReadError`.
     """
@@ -86,10 +89,15 @@ async def assignments(
     items = await _items(session, tenant_id, assignable, sought)
     async for record in _of_all(session, tenant_id, items):
         yield record
-    for unread in await _unread(session, tenant_id, assignable if sought is None else _type_keys(items)):
+    basis = assignable if sought is None else _type_keys(items)
+    covered = await coverage(session)
+    for unread in _unread(covered, tenant_id, basis):
         yield unread
     for old in await _old(session, tenant_id, items):
         yield old
+    oldest = oldest_listing(tenant_id, covered, basis)
+    if oldest is not None:
+        yield oldest
 
 
 async def assignment_page(
@@ -104,6 +112,7 @@ async def assignment_page(
     """Assignments of up to `most` items after the type key and id `after`; raises as `assignments`."""
     assignable = assignable_types(type_keys)
     items = await _items(session, tenant_id, assignable, sought)
+    basis = assignable if sought is None else _type_keys(items)
     if after is not None:
         place = next((number for number, item in enumerate(items, 1) if item[:2] == after), None)
         if place is None:
@@ -115,10 +124,12 @@ async def assignment_page(
             records.append(record)
         else:
             cannot_say.append(record)
-    cannot_say += await _unread(session, tenant_id, assignable if sought is None else _type_keys(items))
+    covered = await coverage(session)
+    cannot_say += _unread(covered, tenant_id, basis)
     cannot_say += await _old(session, tenant_id, items[:most])
     last = items[most - 1] if len(items) > most else None
-    return AssignmentPage(records, cannot_say, None if last is None else (last.type_key, last.external_id))
+    goes_on = None if last is None else (last.type_key, last.external_id)
+    return AssignmentPage(records, cannot_say, oldest_listing(tenant_id, covered, basis), goes_on)
 
 
 async def first_assignments(
@@ -133,7 +144,9 @@ async def first_assignments(
             records.append(record)
         else:
             unknown += record.references or 0
-    return FirstAssignments(records, len(items) > most, unknown, len(await _unread(session, tenant_id, assignable)))
+    covered = await coverage(session)
+    unread, oldest = len(_unread(covered, tenant_id, assignable)), oldest_listing(tenant_id, covered, assignable)
+    return FirstAssignments(records, len(items) > most, unknown, unread, oldest)
 
 
 def assignable_types(type_keys: Sequence[str] | None) -> list[str]:
@@ -152,7 +165,7 @@ async def _items(
     if sought is not None and not items and not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so nothing is known of {sought!r}")
     if sought is not None and not items:
-        unread = await _unread(session, tenant_id, type_keys)
+        unread = _unread(await coverage(session), tenant_id, type_keys)
         gaps = UnreadCollections.of_tenant(tenant_id, {gap.type_key: gap.reason for gap in unread})
         not_read = f"; not read: {'; '.join(gap.in_words for gap in gaps)}" if gaps else ""
         raise NothingAssignableError(
@@ -177,8 +190,7 @@ async def _of_all(
         yield CannotSayRecord(tenant_id=tenant_id, type_key=key, reason=ASSIGNMENTS_NOT_SHOWN, references=times)
 
 
-async def _unread(session: AsyncSession, tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
-    covered = await coverage(session)
+def _unread(covered: Mapping[str, Coverage], tenant_id: UUID, type_keys: Sequence[str]) -> list[CannotSayRecord]:
     unread = []
     for key in type_keys:
         basis = covered.get(key)

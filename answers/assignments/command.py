@@ -11,7 +11,7 @@ from answers.assignments.records import ItemAssignment
 from answers.assignments.rules import NOBODY
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
-from answers.oldest_listing import oldest_listing
+from answers.oldest_listing import OldestListing
 from cli import output
 from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import TenantArgument, TypeOption, known_type_keys, tenant_id_of
@@ -46,14 +46,18 @@ def assignments(
     table = Table(ItemAssignment, _COLUMNS)
     cannot_say: list[CannotSayRecord] = []
     items: set[tuple[str, str]] = set()
+    oldest: OldestListing | None = None
 
     async def ask(session: AsyncSession) -> dict[str, Coverage]:
+        nonlocal oldest
         async for record in answer.assignments(session, tenant_id, item, chosen_keys):
             if output_options().as_json:
                 output.print_json(record)
             elif isinstance(record, ItemAssignment):
                 items.add((record.type_key, record.external_id))
                 table.add(record)
+            elif isinstance(record, OldestListing):
+                oldest = record
             else:
                 cannot_say.append(record)
         return await answer.covered(session)
@@ -61,9 +65,7 @@ def assignments(
     coverage = answer_of_tenant(settings, tenant_id, ask)
     if not coverage:
         raise NeverReadError(TENANT_NEVER_READ)
-    oldest = oldest_listing(tenant_id, coverage, answer.assignable_types(chosen_keys))
     if output_options().as_json:
-        say_oldest(oldest)
         return
     table.print(f"assignments of {counted(len(items), 'item')}" if items else None)
     if not items:

@@ -13,6 +13,7 @@ from answers.coverage.answer import tenant_coverage
 from answers.dependencies.answer import reason_in_words
 from answers.dependencies.records import CannotSayRecord
 from answers.item_kinds import title_of
+from answers.oldest_listing import OldestListing, oldest_first
 from answers.pages import grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
@@ -48,12 +49,14 @@ After = Annotated[
 ]
 Limit = Annotated[int, Query(description="How many items.", ge=1, le=1000)]
 
+AssignmentRecord = ItemAssignment | CannotSayRecord | OldestListing
+
 
 @router.get("/tenants/{tenant_id}/assignments", response_class=HTMLResponse, include_in_schema=False)
 async def assignments_page(
     request: Request, scope: OneTenant, type_key: TypeKey = "", item: Item = "", after: After = ""
 ) -> HTMLResponse:
-    assignment_page, problem = AssignmentPage([], [], None), ""
+    assignment_page, problem = AssignmentPage([], [], None, None), ""
     try:
         assignment_page = await _assignments(scope, type_key, item.strip(), after, PAGE)
     except NothingAssignableError as error:
@@ -70,6 +73,7 @@ async def assignments_page(
         most=MOST_OF_AN_ITEM,
         problem=problem,
         open_reasons=grouped(assignment_page.cannot_say, reason_in_words),
+        oldest=assignment_page.oldest,
         next_query=query_with(request, after=_text(assignment_page.goes_on)) if assignment_page.goes_on else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
@@ -117,6 +121,7 @@ async def all_assignments_page(
         failures=each.failures.tenants,
         names=each.tenants.names(),
         statuses=list(statuses.values()),
+        oldest=oldest_first(part.first.oldest for part in parts),
         chosen=chosen,
         choices=_choices(),
         type_key=type_key,
@@ -139,12 +144,12 @@ async def all_assignment_records(
     tag: Tag = "",
     after: AfterInTurn = "",
     limit: Limit = 100,
-) -> list[ItemAssignment | CannotSayRecord | UnansweredTenant]:
-    """Assignments of up to `limit` items, tenant by tenant; each part ends with the unknown ones. A tenant without an
-    answer has a record that says why.
+) -> list[AssignmentRecord | UnansweredTenant]:
+    """Assignments of up to `limit` items, tenant by tenant; each part ends with the unknown ones, and the oldest
+    listing if the newest run did not read it. A tenant without an answer has a record that says why.
     """
 
-    async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[ItemAssignment | CannotSayRecord]:
+    async def ask(tenant: TenantConfig, within: str, most: int) -> TenantRecords[AssignmentRecord]:
         async with each.session_of(tenant.id) as session:
             try:
                 in_turn = await _assignments(TenantScope(tenant, session), type_key, item.strip(), within, most)
@@ -155,7 +160,7 @@ async def all_assignment_records(
             except NeverReadError:
                 return TenantRecords([_nothing_known(tenant.id)], 0, None)
         items = {(record.type_key, record.external_id) for record in in_turn.assignments}
-        return TenantRecords([*in_turn.assignments, *in_turn.cannot_say], len(items), _text(in_turn.goes_on))
+        return TenantRecords(_records(in_turn), len(items), _text(in_turn.goes_on))
 
     in_turn = await records_in_turn(each.tenants, tag, after, limit, ask, each.failures)
     say_next(response, request, in_turn.goes_on)
@@ -166,7 +171,7 @@ async def all_assignment_records(
 async def all_assignments_csv(each: EachTenant, type_key: TypeKey = "", item: Item = "", tag: Tag = "") -> Response:
     chosen = [type_key] if type_key else None
 
-    async def assignments() -> AsyncIterator[ItemAssignment | CannotSayRecord]:
+    async def assignments() -> AsyncIterator[AssignmentRecord]:
         for tenant in by_name(each.tenants, tag):
             try:
                 async with each.session_of(tenant.id) as session:
@@ -193,11 +198,13 @@ async def assignment_records(
     item: Item = "",
     after: After = "",
     limit: Limit = 100,
-) -> list[ItemAssignment | CannotSayRecord]:
-    """Assignments of so many items, by collection and name; at the end the unknown ones."""
+) -> list[AssignmentRecord]:
+    """Assignments of so many items, by collection and name; at the end the unknown ones, and the oldest listing if the
+    newest run did not read it.
+    """
     assignments = await _assignments(scope, type_key, item.strip(), after, limit)
     say_next(response, request, _text(assignments.goes_on))
-    return [*assignments.assignments, *assignments.cannot_say]
+    return _records(assignments)
 
 
 @router.get("/tenants/{tenant_id}/assignments.csv", include_in_schema=False)
@@ -217,6 +224,11 @@ async def _assignments(scope: TenantScope, type_key: str, item: str, after: str,
     chosen = [type_key] if type_key else None
     tenant_id = scope.tenant.id
     return await answer.assignment_page(scope.session, tenant_id, item or None, chosen, after=place, most=limit)
+
+
+def _records(assignment_page: AssignmentPage) -> list[AssignmentRecord]:
+    oldest = [] if assignment_page.oldest is None else [assignment_page.oldest]
+    return [*assignment_page.assignments, *assignment_page.cannot_say, *oldest]
 
 
 def _text(place: tuple[str, str] | None) -> str | None:

@@ -14,6 +14,7 @@ from answers.changes.answer import DEFAULT_DAYS, ChangeFeed, ChangeFilter, Chang
 from answers.changes.records import ChangeKind, ChangeRecord
 from answers.coverage.answer import Extent, tenant_coverage, unread_collections
 from answers.item_kinds import title_of
+from answers.oldest_listing import OldestListing, oldest_listings
 from answers.runs.answer import moment_of
 from answers.status.answer import status
 from answers.times import TIME_FORMS
@@ -104,6 +105,8 @@ async def changes_page(request: Request, scope: OneTenant, question: RequestedCh
         choices=sorted(((record.type_key, record.title) for record in covered.collections), key=_title_of_choice),
         old_details=summary.old_details,
         stale=summary.stale,
+        oldest=[] if summary.oldest_listing is None else [summary.oldest_listing],
+        title_of=title_of,
         failures=[],
     )
 
@@ -119,6 +122,7 @@ async def all_changes_page(
         unread = []
         if question.type_key is not None:
             unread = await unread_collections(session, tenant_ids, Extent.of([question.type_key]))
+        oldest = await _oldest(session, tenant_ids, window)
     change_page = await _of_tenants(each, tenant_ids, question, window, PAGE_OF_MANY, each.failures.add)
     collections = load_catalog().collections
     return _page(
@@ -134,6 +138,7 @@ async def all_changes_page(
         choices=sorted(((key, collection.title) for key, collection in collections.items()), key=_title_of_choice),
         old_details=[],
         stale=[],
+        oldest=oldest,
         failures=each.failures.tenants,
         unread=unread,
         title_of=title_of,
@@ -143,11 +148,15 @@ async def all_changes_page(
 @router.get("/api/tenants/{tenant_id}/changes")
 async def change_records(
     request: Request, response: Response, scope: OneTenant, question: RequestedChanges, limit: Limit = 100
-) -> Sequence[ChangeRecord]:
-    """Changes that runs noticed in a tenant, newest first."""
-    found = await _of_tenant(scope, question, await _window(scope.session, question), limit)
+) -> Sequence[ChangeRecord | OldestListing]:
+    """Changes that runs noticed in a tenant, newest first; after the last, the oldest listing if the newest run did not
+    read it.
+    """
+    window = await _window(scope.session, question)
+    found = await _of_tenant(scope, question, window, limit)
     say_next(response, request, found.goes_on)
-    return found.changes
+    oldest = [] if found.goes_on else await _oldest(scope.session, [scope.tenant.id], window)
+    return [*found.changes, *oldest]
 
 
 @router.get("/api/changes")
@@ -158,13 +167,20 @@ async def all_change_records(
     question: RequestedChanges,
     tag: Tag = None,
     limit: Limit = 100,
-) -> Sequence[ChangeRecord | UnansweredTenant]:
-    """Changes that runs noticed in all tenants, or in those of a tag, newest first; then tenants without an answer."""
+) -> Sequence[ChangeRecord | OldestListing | UnansweredTenant]:
+    """Changes that runs noticed in all tenants, or in those of a tag, newest first; after the last, each tenant's
+    oldest listing if its newest run did not read it; then tenants without an answer.
+    """
+    tenant_ids = _tenant_ids(each, tag)
     async with each.portfolio() as session:
         window = await _window(session, question)
-    found = await _of_tenants(each, _tenant_ids(each, tag), question, window, limit, each.failures.add)
+    found = await _of_tenants(each, tenant_ids, question, window, limit, each.failures.add)
     say_next(response, request, found.goes_on)
-    return [*found.changes, *each.failures.tenants]
+    oldest: Sequence[OldestListing] = []
+    if found.goes_on is None:
+        async with each.portfolio() as session:
+            oldest = await _oldest(session, tenant_ids, window)
+    return [*found.changes, *oldest, *each.failures.tenants]
 
 
 @router.get("/tenants/{tenant_id}/changes.csv", include_in_schema=False)
@@ -225,6 +241,10 @@ async def _window(session: AsyncSession, question: ChangeQuestion) -> Window:
     since = None if question.run_id or not question.since else await moment_of(session, question.since, UTC)
     type_keys = None if question.type_key is None else (question.type_key,)
     return await answer.window_of(session, type_keys, since=since, run_id=question.run_id)
+
+
+async def _oldest(session: AsyncSession, tenant_ids: Sequence[UUID], window: Window) -> Sequence[OldestListing]:
+    return [] if window.run_id is not None else await oldest_listings(session, tenant_ids, window.type_keys)
 
 
 async def _of_tenant(scope: TenantScope, question: ChangeQuestion, window: Window, limit: int) -> ChangePage:

@@ -26,6 +26,7 @@ from answers.dependencies.records import (
 from answers.dependencies.rules import ASSIGNMENTS_NOT_SHOWN, NEVER_ASSIGNED, are_old, assignments_to
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.old_details import may_be_old
+from answers.oldest_listing import OldestListing
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import NEVER_READ
 from inventory.missing import Confidence
@@ -43,6 +44,9 @@ GROUPS = "groups"
 
 READERS = references.READERS
 """Database connections that `read_references` uses."""
+
+BasisRecord = CannotSayRecord | OldestListing
+"""A gap of an answer, or the oldest listing on which it rests if the newest run did not read it."""
 
 Follow = Callable[[AsyncSession, Sequence[ItemKey], int], Awaitable[list[Edge]]]
 
@@ -169,7 +173,7 @@ def reason_in_words(record: CannotSayRecord) -> str:
 
 async def dangling(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
-) -> AsyncIterator[DanglingRecord | CannotSayRecord]:
+) -> AsyncIterator[DanglingRecord | BasisRecord]:
     """References without a present target, by collection and name, then gaps: unread targets, and unread collections of
     referring items, which `type_keys` are.
     """
@@ -184,9 +188,9 @@ async def dangling(
 
 async def dangling_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
-) -> dict[UUID, list[DanglingRecord | CannotSayRecord]]:
+) -> dict[UUID, list[DanglingRecord | BasisRecord]]:
     """As `dangling`, by one query in a transaction that sees all the tenants."""
-    by_tenant: dict[UUID, list[DanglingRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    by_tenant: dict[UUID, list[DanglingRecord | BasisRecord]] = {tenant_id: [] for tenant_id in tenants}
     open_ones: dict[UUID, Counter[tuple[str, ...]]] = {tenant_id: Counter() for tenant_id in tenants}
     async for edge in queries.not_there(session, list(tenants), type_keys):
         record = _dangling(tenants[edge.tenant_id], edge, open_ones[edge.tenant_id])
@@ -216,15 +220,16 @@ def _dangling(tenant: TenantCoverage, edge: Edge, open_ones: Counter[tuple[str, 
 
 def _open_after_dangling(
     tenant: TenantCoverage, unread_targets: Counter[tuple[str, ...]], type_keys: Sequence[str] | None
-) -> list[CannotSayRecord]:
+) -> list[BasisRecord]:
     keys = set(tenant.collections.keys() | load_catalog().everything() if type_keys is None else type_keys)
     sources = tenant.unread(keys & _referring())
-    return [*tenant.unread_targets(unread_targets), *sources, *tenant.old(keys - _referring()), *tenant.unreadable()]
+    gaps = [*tenant.unread_targets(unread_targets), *sources, *tenant.old(keys - _referring()), *tenant.unreadable()]
+    return [*gaps, *tenant.oldest()]
 
 
 async def unassigned(
     session: AsyncSession, tenant: TenantCoverage, type_keys: Sequence[str] | None = None
-) -> AsyncIterator[UnassignedRecord | CannotSayRecord]:
+) -> AsyncIterator[UnassignedRecord | BasisRecord]:
     """Unassigned items by collection and name, then gaps. Without `type_keys`, leaves out collections that nobody
     assigns.
     """
@@ -238,9 +243,9 @@ async def unassigned(
 
 async def unassigned_of_tenants(
     session: AsyncSession, tenants: Mapping[UUID, TenantCoverage], type_keys: Sequence[str] | None = None
-) -> dict[UUID, list[UnassignedRecord | CannotSayRecord]]:
+) -> dict[UUID, list[UnassignedRecord | BasisRecord]]:
     """As `unassigned`, by one query in a transaction that sees all the tenants."""
-    by_tenant: dict[UUID, list[UnassignedRecord | CannotSayRecord]] = {tenant_id: [] for tenant_id in tenants}
+    by_tenant: dict[UUID, list[UnassignedRecord | BasisRecord]] = {tenant_id: [] for tenant_id in tenants}
     unknown: dict[UUID, list[UnknownAssignments]] = {tenant_id: [] for tenant_id in tenants}
     for counted in await queries.unknown_assignments(session, list(tenants), type_keys):
         unknown[counted.tenant_id].append(counted)
@@ -283,13 +288,13 @@ def _open_after_unassigned(
     assignable: Collection[str],
     unknown: Sequence[UnknownAssignments],
     type_keys: Sequence[str] | None,
-) -> list[CannotSayRecord]:
+) -> list[BasisRecord]:
     untold = [
         tenant.cannot_say(counted.type_key, ASSIGNMENTS_NOT_SHOWN, counted.items)
         for counted in sorted(unknown, key=lambda counted: counted.type_key)
         if type_keys is not None or counted.type_key not in NEVER_ASSIGNED
     ]
-    return [*untold, *tenant.unread(assignable), *tenant.unreadable()]
+    return [*untold, *tenant.unread(assignable), *tenant.unreadable(), *tenant.oldest(assignable)]
 
 
 async def reaching(

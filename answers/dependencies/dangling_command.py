@@ -1,6 +1,6 @@
 """`dangling` and `unassigned`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from answers.dependencies.session import references_session
 from answers.dependencies.tenant_coverage import TenantCoverage
 from answers.dependencies.tenants_together import Answers, TenantAnswer, TenantsTogether
 from answers.old_details import OLD_DETAILS
-from answers.oldest_listing import oldest_listing
+from answers.oldest_listing import OldestListing
 from cli import output
 from cli.basis_lines import rests_on_coverage, say_oldest
 from cli.options import (
@@ -83,8 +83,6 @@ class _Question(NamedTuple):
     title: Callable[[int], str]
     nothing: str
     say_open: Callable[[Sequence[CannotSayRecord]], None]
-    basis: Callable[[TypeKeys], Collection[str] | None]
-    """The collections on which the answer rests; None for all."""
 
 
 def _ask_each(
@@ -107,17 +105,16 @@ def _ask_each(
             async with references_session(database, about.tenant_id) as (session, coverage):
                 records = [record async for record in question.of_one(session, coverage, type_keys)]
                 tenant_answer = TenantAnswer[BaseModel](coverage, records)
-        _show_records(tenant_answer, question, type_keys, rows)
+        _show_records(tenant_answer, question, rows)
 
     ask_each(settings, chosen, ask, pool_size=answer.READERS, limit=rows)
 
 
-def _show_records(
-    tenant_answer: TenantAnswer[BaseModel], question: _Question, type_keys: TypeKeys, limit: RowLimit
-) -> None:
+def _show_records(tenant_answer: TenantAnswer[BaseModel], question: _Question, limit: RowLimit) -> None:
     coverage, records = tenant_answer
     cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
-    rows = [record for record in records if not isinstance(record, CannotSayRecord)]
+    oldest = next((record for record in records if isinstance(record, OldestListing)), None)
+    rows = [record for record in records if not isinstance(record, CannotSayRecord | OldestListing)]
     printed = limit.first(rows)
     if output_options().as_json:
         output.print_json(*printed, *cannot_say)
@@ -128,7 +125,7 @@ def _show_records(
     if not (rows or output_options().as_json):
         print_table(question.columns, [], record=question.record)
         output.stdout.print(f"{question.nothing}: {rests_on_coverage(coverage.collections.values())}")
-    say_oldest(oldest_listing(coverage.tenant_id, coverage.collections, question.basis(type_keys)))
+    say_oldest(oldest)
     if not output_options().as_json:
         question.say_open(cannot_say)
     end_if_damaged(cannot_say)
@@ -155,7 +152,6 @@ _DANGLING = _Question(
     lambda number: counted(number, "dangling reference"),
     "no dangling references",
     _say_open_targets,
-    lambda _: None,
 )
 _UNASSIGNED = _Question(
     answer.unassigned,
@@ -165,5 +161,4 @@ _UNASSIGNED = _Question(
     lambda number: f"{counted(number, 'item is', 'items are')} assigned to nobody",
     "no unassigned items",
     _say_open_items,
-    answer.assignable_types,
 )

@@ -27,6 +27,7 @@ from answers.dependencies.tenants_together import Question, TenantsTogether
 from answers.ids import GUID
 from answers.item_kinds import title_of
 from answers.items.answer import UnknownItemError, find_item
+from answers.oldest_listing import OldestListing, oldest_first
 from answers.pages import MOST, grouped
 from answers.status.answer import status
 from answers.status.records import TenantStatus
@@ -98,7 +99,7 @@ class Reach(NamedTuple):
     cannot_say: list[CannotSayRecord]
 
 
-Record = DanglingRecord | UnassignedRecord | CannotSayRecord
+Record = DanglingRecord | UnassignedRecord | answer.BasisRecord
 
 
 class ReferenceQuestion(StrEnum):
@@ -113,6 +114,7 @@ class TenantPart(NamedTuple):
     rows: Sequence[DanglingRecord | UnassignedRecord]
     total: int
     cannot_say: list[CannotSayRecord]
+    oldest: OldestListing | None
 
 
 @router.get("/tenants/{tenant_id}/dependencies", response_class=HTMLResponse, include_in_schema=False)
@@ -196,7 +198,8 @@ def _add_tenant_routes(question: ReferenceQuestion, subject: str, record: type[B
     @router.get(
         f"/api/tenants/{{tenant_id}}/{question}",
         name=f"{question}_records",
-        description=f"{subject}, by collection and name of the items; at the end what is not known.",
+        description=f"{subject}, by collection and name of the items; at the end what is not known, and the oldest"
+        " listing if the newest run did not read it.",
     )
     async def records(
         request: Request,
@@ -226,7 +229,8 @@ def _add_portfolio_routes(question: ReferenceQuestion, subject: str, record: typ
         f"/api/{question}",
         name=f"all_{question}_records",
         description=f"{subject}, of one tenant after the other; after each tenant's what is not known of it,"
-        " and for a tenant without an answer a record that says why.",
+        " and the oldest listing if the newest run did not read it; for a tenant without an answer a record that says"
+        " why.",
     )
     async def records(
         request: Request,
@@ -316,18 +320,22 @@ async def _in_turn(
 def _part(records: Sequence[Record], after: str, limit: int) -> TenantRecords[Record]:
     found = _answer_of(records, None)
     shown = sorted_page(found.rows, _place, after, limit)
-    return TenantRecords([*shown.rows, *found.cannot_say], len(shown.rows), shown.goes_on)
+    basis = [record for record in records if isinstance(record, answer.BasisRecord)]
+    return TenantRecords([*shown.rows, *basis], len(shown.rows), shown.goes_on)
 
 
 class _Answer(NamedTuple):
     rows: list[DanglingRecord | UnassignedRecord]
     total: int
     cannot_say: list[CannotSayRecord]
+    oldest: OldestListing | None
 
 
 def _answer_of(records: Sequence[Record], most: int | None) -> _Answer:
-    rows = [record for record in records if not isinstance(record, CannotSayRecord)]
-    return _Answer(rows[:most], len(rows), [record for record in records if isinstance(record, CannotSayRecord)])
+    rows = [record for record in records if not isinstance(record, answer.BasisRecord)]
+    cannot_say = [record for record in records if isinstance(record, CannotSayRecord)]
+    oldest = next((record for record in records if isinstance(record, OldestListing)), None)
+    return _Answer(rows[:most], len(rows), cannot_say, oldest)
 
 
 async def _records(
@@ -367,6 +375,7 @@ async def _list_page(
         total=answer.total,
         most=MOST,
         open_reasons=_open_reasons(answer.cannot_say),
+        oldest=answer.oldest,
         next_query=query_with(request, after=rows.goes_on) if rows.goes_on else None,
         csv=f"{request.url.path}.csv{query_with(request, after=None)}",
         title_of=title_of,
@@ -384,7 +393,8 @@ async def _tenants_page(
     async for tenant, records in _of_each(each, tenants, question, "", each.failures.add):
         answer = _answer_of(records, MOST)
         rows = sorted_page(answer.rows, _place, "", OF_A_TENANT).rows
-        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], rows, answer.total, answer.cannot_say))
+        of_tenant = rows, answer.total, answer.cannot_say, answer.oldest
+        parts.append(TenantPart(tenant.id, tenant.name, statuses[tenant.id], *of_tenant))
     return fitting_page(
         request,
         f"dependencies/all_{question}.html",
@@ -393,6 +403,7 @@ async def _tenants_page(
         failures=each.failures.tenants,
         names=each.tenants.names(),
         statuses=list(statuses.values()),
+        oldest=oldest_first(part.oldest for part in parts),
         chosen=chosen,
         tag=tag,
         tags=each.tenants.all_tags(),

@@ -25,6 +25,7 @@ from answers.dependencies.rules import (
     unseen_presence,
 )
 from answers.old_details import OLD_DETAILS, OldDetailsRecord, may_be_old, old_details, old_details_of_tenants
+from answers.oldest_listing import OldestListing, oldest_listing
 from answers.times import EARLIEST
 from graph.catalog import kind_of, load_catalog
 from inventory.coverage import Coverage
@@ -116,6 +117,11 @@ class TenantCoverage:
             for old in self._old_details
             if type_keys is None or old.type_key in type_keys
         ]
+
+    def oldest(self, type_keys: Collection[str] | None = None) -> list[OldestListing]:
+        """At most one."""
+        oldest = oldest_listing(self.tenant_id, self.collections, type_keys)
+        return [] if oldest is None else [oldest]
 
     def unread_targets(self, edges: Counter[tuple[str, ...]]) -> list[CannotSayRecord]:
         """`edges` counts references by possible collections."""
