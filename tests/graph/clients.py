@@ -21,21 +21,21 @@ def client_of(graph: SimulatedGraph, **overrides: Any) -> GraphClient:
 
 
 def tenant_of(graph: SimulatedGraph, **overrides: Any) -> TenantConfig:
-    served = graph.tenants[0]
+    tenant = graph.tenants[0]
     credential = (
         {} if {"client_secret_file", "federated_token_file"} & set(overrides) else {"client_secret_env": "TEST_SECRET"}
     )
     return TenantConfig.model_validate(
-        {"id": served.id, "name": served.name, "client_id": served.client_id, **credential, **overrides}
+        {"id": tenant.id, "name": tenant.name, "client_id": tenant.client_id, **credential, **overrides}
     )
 
 
-async def another_token(tokens: TokenSource, tenant: TenantConfig, known: set[str]) -> None:
-    """Requests tokens until a new one comes, and adds it to `seen`."""
+async def another_token(tokens: TokenSource, tenant: TenantConfig, earlier_tokens: set[str]) -> None:
+    """Requests tokens until a new one comes, and adds it to `earlier_tokens`."""
 
     async def is_new() -> bool:
-        earlier = len(known)
-        known.add(await tokens.token(tenant))
-        return len(known) > earlier
+        earlier = len(earlier_tokens)
+        earlier_tokens.add(await tokens.token(tenant))
+        return len(earlier_tokens) > earlier
 
     await until_async(is_new)

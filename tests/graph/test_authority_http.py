@@ -301,8 +301,8 @@ async def test_environment_proxies_netrc_and_region_are_ignored(
     network: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
-        (served,) = graph.tenants
-        monkeypatch.setenv("TEST_SECRET", served.client_secret)
+        (tenant,) = graph.tenants
+        monkeypatch.setenv("TEST_SECRET", tenant.client_secret)
         signed_in: list[GraphRequest] = []
 
         def note(request: GraphRequest) -> None:
@@ -324,8 +324,8 @@ async def test_configured_proxy_tunnels_to_authority_and_graph(
     proxy = network.plain
     proxy.tunnels = True
     with SimulatedGraph(tenants=1, items_per_collection=1) as graph:
-        (served,) = graph.tenants
-        monkeypatch.setenv("TEST_SECRET", served.client_secret)
+        (tenant,) = graph.tenants
+        monkeypatch.setenv("TEST_SECRET", tenant.client_secret)
         proxy_url = proxy.url.replace("http://", "http://user:password@")
         async with client_of(graph, proxy_url=proxy_url) as client:
             answers = await client.read_batch(tenant_of(graph), "v1.0", GROUPS)
@@ -333,7 +333,7 @@ async def test_configured_proxy_tunnels_to_authority_and_graph(
         hosts = [url.removeprefix("https://") for url in (graph.authority_url, graph.base_url)]
     assert [request.split()[1] for request in proxy.requests] == hosts
     assert all("Basic" in request for request in proxy.requests)
-    assert served.client_secret not in network.stranger_requests()
+    assert tenant.client_secret not in network.stranger_requests()
 
 
 async def test_refusing_proxy_is_named_without_its_password(network: Network, tenant: TenantConfig) -> None:

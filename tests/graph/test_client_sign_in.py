@@ -224,8 +224,8 @@ async def test_a_managed_identity_needs_no_secret(
     with HTTPServer(("127.0.0.1", 0), Identity) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", f"http://127.0.0.1:{server.server_port}")
-        served = graph.tenants[0]
-        config = TenantConfig.model_validate({"id": served.id, "name": served.name, "managed_identity": True})
+        tenant = graph.tenants[0]
+        config = TenantConfig.model_validate({"id": tenant.id, "name": tenant.name, "managed_identity": True})
         answers = await client.read_batch(config, "v1.0", GROUPS)
         server.shutdown()
     assert answers["groups"].status == 200

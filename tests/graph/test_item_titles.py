@@ -82,7 +82,7 @@ def test_kind_of_an_item_is_singular() -> None:
 
 
 @pytest.mark.parametrize(
-    ("title", "one"),
+    ("title", "expected"),
     [
         ("Access package assignment policies", "Access package assignment policy"),
         ("User flows for guests", "User flow for guests"),
@@ -94,5 +94,5 @@ def test_kind_of_an_item_is_singular() -> None:
         ("Company branding", "Company branding"),
     ],
 )
-def test_collection_title_becomes_singular(title: str, one: str) -> None:
-    assert singular(title) == one
+def test_collection_title_becomes_singular(title: str, expected: str) -> None:
+    assert singular(title) == expected

@@ -88,18 +88,18 @@ def test_certificate_and_key_are_read_as_pem_and_pfx(vault: Served, kept: Kept) 
 
 async def test_a_rotated_secret_is_used_without_a_restart(vault: Served) -> None:
     with SimulatedGraph(tenants=1, token_lifetime=timedelta(seconds=3)) as graph:
-        (served,) = graph.tenants
-        vault.server.secrets["contoso"] = Kept(served.client_secret)
+        (simulated_tenant,) = graph.tenants
+        vault.server.secrets["contoso"] = Kept(simulated_tenant.client_secret)
         config = tenant(client_secret_vault="contoso").model_copy(
-            update={"id": served.id, "client_id": served.client_id}
+            update={"id": simulated_tenant.id, "client_id": simulated_tenant.client_id}
         )
         trust = ssl_context(graph.ca_file)
         tokens = TokenSource(trust, authority_url=graph.authority_url, vault=vault.client())
         known = {await tokens.token(config)}
 
-        served.register_secret("the new one")
+        simulated_tenant.register_secret("the new one")
         vault.server.secrets["contoso"] = Kept("the new one")
-        served.withdraw_secret(served.client_secret)
+        simulated_tenant.withdraw_secret(simulated_tenant.client_secret)
         await another_token(tokens, config, known)
 
         # While the vault is unavailable, the last accepted secret still serves.

@@ -24,8 +24,8 @@ class GraphNoise:
 
     def serve(self, document: dict[str, Any]) -> dict[str, Any]:
         """Adds or drops nulls and empty lists, shuffles sets, and respells times."""
-        served = self._object(document)
-        return {"@odata.context": f"https://graph.microsoft.com/beta/$metadata#{self._random.random()}", **served}
+        noisy = self._object(document)
+        return {"@odata.context": f"https://graph.microsoft.com/beta/$metadata#{self._random.random()}", **noisy}
 
     def _object(self, value: dict[str, Any]) -> dict[str, Any]:
         kept = [

@@ -43,8 +43,8 @@ def test_canonical_form_is_idempotent(document: dict[str, Any]) -> None:
 
 @given(documents, names, scalars, scalars)
 def test_canonical_form_shows_every_changed_value(document: dict[str, Any], name: str, before: Any, after: Any) -> None:
-    one, other = PLAIN.canonical({**document, name: before}), PLAIN.canonical({**document, name: after})
-    assert (one == other) is (orjson.dumps(before) == orjson.dumps(after))
+    form_before, form_after = PLAIN.canonical({**document, name: before}), PLAIN.canonical({**document, name: after})
+    assert (form_before == form_after) is (orjson.dumps(before) == orjson.dumps(after))
 
 
 @given(documents)
@@ -278,7 +278,7 @@ def copy_with_id(template: Any, external_id: str) -> Any:
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "servers"]), copies), st.uuids(), st.uuids(), st.data())
 def test_recreated_items_have_the_same_likeness_hash(
-    template: dict[str, Any], one: UUID, two: UUID, data: st.DataObject
+    template: dict[str, Any], first_id: UUID, second_id: UUID, data: st.DataObject
 ) -> None:
     form = NormalForm(ArrayRules(ordered=frozenset({"servers"})))
 
@@ -288,9 +288,9 @@ def test_recreated_items_have_the_same_likeness_hash(
         return likeness_hash(document, external_id, form)
 
     template["always"] = "there"
-    assert likeness(template, str(one)) == likeness(template, str(two))
+    assert likeness(template, str(first_id)) == likeness(template, str(second_id))
     path = data.draw(st.sampled_from(list(leaf_paths(template))))
-    assert likeness(edited(template, path, "something else"), str(one)) != likeness(template, str(two))
+    assert likeness(edited(template, path, "something else"), str(first_id)) != likeness(template, str(second_id))
 
 
 @given(documents)
@@ -308,8 +308,8 @@ def test_a_short_id_is_not_replaced_within_a_text() -> None:
 
 def test_the_likeness_hash_omits_only_the_documents_own_id() -> None:
     own = "6f0c8f5e-0000-4000-8000-000000000001"
-    one, other = (PLAIN.canonical({"id": own, "group": {"id": group}}) for group in "ab")
-    assert likeness_hash(one, own, FORM) != likeness_hash(other, own, FORM)
+    first, second = (PLAIN.canonical({"id": own, "group": {"id": group}}) for group in "ab")
+    assert likeness_hash(first, own, FORM) != likeness_hash(second, own, FORM)
 
 
 def test_annotations_are_dropped_except_the_type() -> None:
@@ -335,11 +335,13 @@ def test_volatile_properties_are_dropped_at_every_depth() -> None:
 
 def test_keyed_marks_show_changes_and_hide_values() -> None:
     keyed = Canonicalizer(sensitive=frozenset({"psk"}), data_key=KEY)
-    one, other = keyed.canonical({"psk": "hunter2"}), keyed.canonical({"psk": "hunter3"})
-    assert one != other
-    assert b"hunter" not in one + other
-    assert keyed.canonical({"psk": "hunter2"}) == one
-    assert Canonicalizer(sensitive=frozenset({"psk"}), data_key=DataKey(b"other")).canonical({"psk": "hunter2"}) != one
+    first, second = keyed.canonical({"psk": "hunter2"}), keyed.canonical({"psk": "hunter3"})
+    assert first != second
+    assert b"hunter" not in first + second
+    assert keyed.canonical({"psk": "hunter2"}) == first
+    assert (
+        Canonicalizer(sensitive=frozenset({"psk"}), data_key=DataKey(b"other")).canonical({"psk": "hunter2"}) != first
+    )
 
 
 def test_marks_without_a_key_show_no_changes() -> None:

@@ -86,10 +86,10 @@ TYPES = {"@odata.type": "#one", "forgotten": "a"}, {"@odata.type": "#two", "forg
 @example(TYPES, (True, True, False, False), None)
 @given(pairs(), four, st.sampled_from([None, [StalePart(detail="settings")]]))
 def test_parts_that_differ_tell_all_changes(
-    documents: Pairs, told: tuple[bool, bool, bool, bool], lacked: list[StalePart] | None
+    documents: Pairs, flags: tuple[bool, bool, bool, bool], lacked: list[StalePart] | None
 ) -> None:
     before, after = documents
-    pair = Pair(stored(after), stored(before), *told, lacked)
+    pair = Pair(stored(after), stored(before), *flags, lacked)
     assert changed_by(pair, HOW) == changed_in(ComparedParts(before, after), pair, HOW)
 
 
@@ -97,9 +97,9 @@ def test_parts_that_differ_tell_all_changes(
 @example(FORM_0, (True, True, True, False))
 @example(TYPES, (True, True, True, True))
 @given(pairs(), four)
-def test_parts_that_differ_tell_all_deviations(documents: Pairs, told: tuple[bool, bool, bool, bool]) -> None:
-    before = DriftDocument(stored(documents[0]), *told[:2])
-    after = DriftDocument(stored(documents[1]), *told[2:])
+def test_parts_that_differ_tell_all_deviations(documents: Pairs, flags: tuple[bool, bool, bool, bool]) -> None:
+    before = DriftDocument(stored(documents[0]), *flags[:2])
+    after = DriftDocument(stored(documents[1]), *flags[2:])
     drift_rules = DriftRules(CANONICALIZER, FORM, HOW.asked_for, HOW.expanded)
     found = deviations(before, after, drift_rules)
     with pytest.MonkeyPatch.context() as patch:

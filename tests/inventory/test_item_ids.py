@@ -30,14 +30,14 @@ TOLD_APART = [
 ]
 
 
-@pytest.mark.parametrize(("served", "key"), OF_GUIDS)
-def test_an_id_of_guids_has_the_same_key_in_any_case(served: str, key: str) -> None:
-    assert item_key(served) == item_key(key) == key
+@pytest.mark.parametrize(("graph_id", "key"), OF_GUIDS)
+def test_an_id_of_guids_has_the_same_key_in_any_case(graph_id: str, key: str) -> None:
+    assert item_key(graph_id) == item_key(key) == key
 
 
-@pytest.mark.parametrize("served", TOLD_APART)
-def test_other_ids_are_case_sensitive(served: str) -> None:
-    assert item_key(served) == served
+@pytest.mark.parametrize("graph_id", TOLD_APART)
+def test_other_ids_are_case_sensitive(graph_id: str) -> None:
+    assert item_key(graph_id) == graph_id
 
 
 @given(
@@ -45,14 +45,14 @@ def test_other_ids_are_case_sensitive(served: str) -> None:
         r"([A-Za-z]_)?\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?([_:;,|][0-9]+)?", fullmatch=True
     )
 )
-def test_an_item_key_is_idempotent_and_changes_only_case(served: str) -> None:
-    key = item_key(served)
-    assert item_key(key) == key == item_key(served.swapcase() if served[1] != "_" else served)
-    assert key.lower() == served.lower()
+def test_an_item_key_is_idempotent_and_changes_only_case(graph_id: str) -> None:
+    key = item_key(graph_id)
+    assert item_key(key) == key == item_key(graph_id.swapcase() if graph_id[1] != "_" else graph_id)
+    assert key.lower() == graph_id.lower()
 
 
 def test_the_database_and_python_compute_the_same_item_keys(database_url: str) -> None:
-    ids = [served for pair in OF_GUIDS for served in pair] + TOLD_APART
+    ids = [graph_id for pair in OF_GUIDS for graph_id in pair] + TOLD_APART
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT id, item_key(id) FROM unnest(%s::text[]) AS id", [ids]).fetchall()
-    assert {served: item_key(served) for served in ids} == dict(rows)
+    assert {graph_id: item_key(graph_id) for graph_id in ids} == dict(rows)

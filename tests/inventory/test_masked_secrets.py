@@ -53,7 +53,7 @@ instances = st.recursive(
     max_leaves=6,
 )  # fmt: skip
 settings = st.lists(instances, max_size=4).map(
-    lambda found: [{"id": str(number), "settingInstance": instance} for number, instance in enumerate(found)]
+    lambda instances: [{"id": str(number), "settingInstance": instance} for number, instance in enumerate(instances)]
 )
 
 
@@ -63,9 +63,9 @@ def read(type_key: str, held: list[Any], data_key: DataKey | None = None, **sign
     written = encode(document)
     while b'"TOKEN"' in written:
         written = written.replace(b'"TOKEN"', f'"{uuid4()}"'.encode(), 1)
-    served: Any = decode(written)
+    graph_object: Any = decode(written)
     observer = Observer(load_catalog().collections[type_key].observation_rules(), data_key=data_key)
-    return observer.observe(served)._replace(list_hash=None)
+    return observer.observe(graph_object)._replace(list_hash=None)
 
 
 def as_earlier_release(type_key: str, observed: Observation) -> bytes:

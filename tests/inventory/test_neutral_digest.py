@@ -112,12 +112,12 @@ NAMES_ITS_KEY = {"appId": KEY, "plain": f"x{KEY}y"}, {"appId": "5", "plain": f"x
 @example(NAMES_ITS_KEY)
 @given(pairs())
 def test_equal_digests_mean_equal_documents(pair: Documents) -> None:
-    one, digest = both(pair[0], HERE)
-    other, other_digest = both(pair[1], THERE)
-    for whole, digested in ((one, digest), (other, other_digest)):
+    first, first_digest = both(pair[0], HERE)
+    second, second_digest = both(pair[1], THERE)
+    for whole, digested in ((first, first_digest), (second, second_digest)):
         assert digested._replace(document={}, canonical=b"") == whole._replace(document={}, canonical=b"")
-    if digest.canonical == other_digest.canonical:
-        assert one.canonical == other.canonical
+    if first_digest.canonical == second_digest.canonical:
+        assert first.canonical == second.canonical
 
 
 def test_copies_under_other_ids_have_equal_digests_though_most_is_not_decoded() -> None:

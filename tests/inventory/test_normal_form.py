@@ -240,15 +240,15 @@ def test_a_new_order_of_a_sequence_changes_the_normal_form(document: dict[str, A
     ]
     assume(found)
     other = deepcopy(document)
-    number, one = data.draw(st.sampled_from(found))
+    number, position = data.draw(st.sampled_from(found))
     members = list(places(other))[number].value
-    members[one], members[one + 1] = members[one + 1], members[one]
+    members[position], members[position + 1] = members[position + 1], members[position]
     assert_differ(document, other)
 
 
 @given(documents, documents)
-def test_differences_exist_exactly_if_normal_forms_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert bool(differences(one, other, FORM)) == (FORM.hash(one) != FORM.hash(other))
+def test_differences_exist_exactly_if_normal_forms_differ(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert bool(differences(first, second, FORM)) == (FORM.hash(first) != FORM.hash(second))
 
 
 @given(st.datetimes(FIRST, LAST), st.integers(-840, 840), st.integers(0, 4))
@@ -272,7 +272,7 @@ def test_ids_of_guids_ignore_case(guids: list[UUID], data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ({"on": True}, {"on": 1}),
         ({"on": False}, {}),
@@ -289,8 +289,8 @@ def test_ids_of_guids_ignore_case(guids: list[UUID], data: st.DataObject) -> Non
         ({"target": {"@odata.type": "#microsoft.graph.allDevicesAssignmentTarget"}}, {"target": {}}),
     ],
 )
-def test_values_that_only_look_alike_have_different_hashes(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert_differ(one, other)
+def test_values_that_only_look_alike_have_different_hashes(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert_differ(first, second)
 
 
 def test_null_for_not_shown_is_the_same_as_absent() -> None:
@@ -304,17 +304,19 @@ def test_hashes_of_real_documents_ignore_graph_noise() -> None:
     for path, document in real_documents():
         entry = by_path[path]
         noise, canonicalizer = GraphNoise(random, entry.form), Canonicalizer(volatile=entry.volatile)
-        one, other = (canonicalizer.canonical_value(served) for served in (document, noise.serve(document)))
-        assert one != other
-        assert entry.form.hash(other) == entry.form.hash(one), document.get("id")
-        assert differences(one, other, entry.form) == []
+        canonical, noisy = (
+            canonicalizer.canonical_value(graph_object) for graph_object in (document, noise.serve(document))
+        )
+        assert canonical != noisy
+        assert entry.form.hash(noisy) == entry.form.hash(canonical), document.get("id")
+        assert differences(canonical, noisy, entry.form) == []
         compared += 1
     assert compared > 900
 
 
-def assert_differ(one: dict[str, Any], other: dict[str, Any]) -> None:
-    assert FORM.hash(one) != FORM.hash(other)
-    assert differences(one, other, FORM) != []
+def assert_differ(first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert FORM.hash(first) != FORM.hash(second)
+    assert differences(first, second, FORM) != []
 
 
 def is_empty(value: Any) -> bool:

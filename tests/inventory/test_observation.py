@@ -217,9 +217,9 @@ def test_the_list_hash_covers_the_listed_document_with_change_signs(document: di
 @pytest.mark.parametrize("within", [lambda members: members, lambda members: {"inner": members}])
 def test_the_list_hash_ignores_the_order_of_lists(within: Any) -> None:
     for members in ([1, 2, 3], ["b", "a"], [["b", "a"], ["c"]], [{"id": "1", "x": [3, 4]}, {"id": "2", "x": [4, 3]}]):
-        one, other = (DETAILED.observe({"id": "1", "of": within(order)}) for order in (members, members[::-1]))
-        assert one.list_hash == other.list_hash
-        assert one.list_hash != DETAILED.observe({"id": "1", "of": within(members[1:])}).list_hash
+        forward, backward = (DETAILED.observe({"id": "1", "of": within(order)}) for order in (members, members[::-1]))
+        assert forward.list_hash == backward.list_hash
+        assert forward.list_hash != DETAILED.observe({"id": "1", "of": within(members[1:])}).list_hash
 
 
 def test_names_and_meta_hold_no_secret() -> None:
@@ -250,22 +250,22 @@ def likeness(observed: Observation, id_field: str = "id") -> bytes:
 
 def test_recreated_items_have_the_same_likeness() -> None:
     old, new = "6f0c8f5e-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
-    one, other = (
+    original, recreated = (
         OBSERVER.observe(
             {"id": own, "displayName": "x", "createdDateTime": own, "assignments": [{"id": f"{own}_g"}, {"id": "1_g"}]}
         )
         for own in (old, new)
     )
-    assert one.content_hash != other.content_hash
-    assert likeness(one) == likeness(other)
-    assert len(likeness(one)) == 32
-    assert likeness(OBSERVER.observe({"id": old, "displayName": "y"})) != likeness(one)
+    assert original.content_hash != recreated.content_hash
+    assert likeness(original) == likeness(recreated)
+    assert len(likeness(original)) == 32
+    assert likeness(OBSERVER.observe({"id": old, "displayName": "y"})) != likeness(original)
 
 
 def test_the_likeness_omits_an_id_field_of_another_name() -> None:
     observer = Observer(ObservationRules(type_key="a", id_field="skuId"))
-    one, other = (observer.observe({"skuId": own, "units": 5}) for own in ("1", "2"))
-    assert likeness(one, id_field="skuId") == likeness(other, id_field="skuId")
+    first, second = (observer.observe({"skuId": own, "units": 5}) for own in ("1", "2"))
+    assert likeness(first, id_field="skuId") == likeness(second, id_field="skuId")
 
 
 @needs_graph_data

@@ -103,15 +103,16 @@ def test_an_observation_holds_no_planted_secret(observer: Observer, place: dict[
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @given(before=secrets, after=secrets)
 def test_a_changed_secret_is_detected_and_not_shown(place: dict[str, Any], before: str, after: str) -> None:
-    one, other = (OBSERVERS["keyed"].observe(planted(place, secret)) for secret in (before, after))
+    observed_before, observed_after = (OBSERVERS["keyed"].observe(planted(place, secret)) for secret in (before, after))
     changed = before != after
-    assert (one.content_hash != other.content_hash) is changed
-    one_likeness, other_likeness = (
-        likeness_hash(observation.document, observation.external_id, NormalForm()) for observation in (one, other)
+    assert (observed_before.content_hash != observed_after.content_hash) is changed
+    likeness_before, likeness_after = (
+        likeness_hash(observation.document, observation.external_id, NormalForm())
+        for observation in (observed_before, observed_after)
     )
-    assert (one_likeness != other_likeness) is changed
-    assert (one.list_hash != other.list_hash) is changed
-    found = differences(orjson.loads(one.document), orjson.loads(other.document))
+    assert (likeness_before != likeness_after) is changed
+    assert (observed_before.list_hash != observed_after.list_hash) is changed
+    found = differences(orjson.loads(observed_before.document), orjson.loads(observed_after.document))
     assert [difference.hidden for difference in found] == [True] * changed
     assert_nowhere(before, repr(found).encode())
     assert_nowhere(after, repr(found).encode())

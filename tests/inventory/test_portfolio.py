@@ -36,15 +36,15 @@ def test_an_invalid_tenant_choice_is_refused(wrong: dict[str, object]) -> None:
 
 def test_the_portfolio_hash_ignores_order_and_repetition() -> None:
     selection = Selection(type_keys=("a",))
-    one = TenantChoice(tenant_ids=(A, B), tags=("x", "y"))
-    other = TenantChoice(tenant_ids=(B, A, B), tags=("y", "x", "y"))
-    assert portfolio_hash(selection, one) == portfolio_hash(selection, other)
+    choice = TenantChoice(tenant_ids=(A, B), tags=("x", "y"))
+    reordered = TenantChoice(tenant_ids=(B, A, B), tags=("y", "x", "y"))
+    assert portfolio_hash(selection, choice) == portfolio_hash(selection, reordered)
     different = [
-        portfolio_hash(Selection(type_keys=("b",)), one),
+        portfolio_hash(Selection(type_keys=("b",)), choice),
         portfolio_hash(selection, TenantChoice(tenant_ids=(A, B), tags=("x",))),
         portfolio_hash(selection, TenantChoice(everyone=True)),
     ]
-    assert len({portfolio_hash(selection, one), *different}) == 4
+    assert len({portfolio_hash(selection, choice), *different}) == 4
 
 
 @pytest.mark.parametrize(

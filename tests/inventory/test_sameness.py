@@ -68,7 +68,7 @@ def test_an_empty_detail_differs_from_an_unread_detail(nothing: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("spelling", "other_spelling"),
     [
         ("2026-01-01T08:00:00Z", "2026-01-01T08:00:00.0000000Z"),
         ("2026-01-01T08:00:00Z", "2026-01-01T08:00:00+00:00"),
@@ -86,12 +86,12 @@ def test_an_empty_detail_differs_from_an_unread_detail(nothing: Any) -> None:
         (0.0, -0.0),
     ],
 )
-def test_all_spellings_of_a_value_have_the_same_hash(one: Any, other: Any) -> None:
-    assert FORM.hash({"value": one}) == FORM.hash({"value": other})
+def test_all_spellings_of_a_value_have_the_same_hash(spelling: Any, other_spelling: Any) -> None:
+    assert FORM.hash({"value": spelling}) == FORM.hash({"value": other_spelling})
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("value", "other_value"),
     [
         ("2026-01-01T08:00:00Z", "2026-01-01T08:00:00"),
         ("2026-01-01T08:00:00Z", "2026-01-01T08:00:00.1Z"),
@@ -106,8 +106,8 @@ def test_all_spellings_of_a_value_have_the_same_hash(one: Any, other: Any) -> No
         (True, 1),
     ],
 )
-def test_different_values_have_different_hashes(one: Any, other: Any) -> None:
-    assert FORM.hash({"value": one}) != FORM.hash({"value": other})
+def test_different_values_have_different_hashes(value: Any, other_value: Any) -> None:
+    assert FORM.hash({"value": value}) != FORM.hash({"value": other_value})
 
 
 def test_the_order_of_enumeration_flags_is_ignored() -> None:
@@ -180,8 +180,8 @@ def test_a_document_sorted_by_an_earlier_release_has_the_same_hash() -> None:
     """By the rules of `deviceConfigurations`, for all documents."""
     collection = load_catalog().collections["deviceConfigurations"]
     for _, document in real_documents():
-        served = Canonicalizer().canonical_value(document)
+        canonical = Canonicalizer().canonical_value(document)
         stored: Any = orjson.loads(Canonicalizer(ordered=collection.ordered).sorted_canonical(document))
         of_sorted = collection.form.of_sorted()
-        assert of_sorted.hash(stored) == of_sorted.hash(served)
-        assert of_sorted.hash({**stored, "added": str(UUID(int=1))}) != of_sorted.hash(served)
+        assert of_sorted.hash(stored) == of_sorted.hash(canonical)
+        assert of_sorted.hash({**stored, "added": str(UUID(int=1))}) != of_sorted.hash(canonical)

@@ -45,10 +45,10 @@ def test_hash_differs_for_every_different_selection(
     def typed(values: dict[str, bool | int | str | tuple[str, ...]]) -> dict[str, tuple[type, object]]:
         return {name: (type(value), value) for name, value in values.items()}
 
-    one = Selection(type_keys=tuple(keys), options=chosen)
-    other = Selection(type_keys=tuple(other_keys), options=other_chosen)
+    selection = Selection(type_keys=tuple(keys), options=chosen)
+    other_selection = Selection(type_keys=tuple(other_keys), options=other_chosen)
     same = keys == other_keys and typed(chosen) == typed(other_chosen)
-    assert (one.hash() == other.hash()) is same
+    assert (selection.hash() == other_selection.hash()) is same
 
 
 def test_the_hash_is_sha256_over_rfc_8785() -> None:

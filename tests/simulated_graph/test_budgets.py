@@ -43,23 +43,23 @@ def test_sliding_window_counts_refused_requests() -> None:
 
 def test_full_window_throttles_one_family_of_one_tenant(connect: Connect) -> None:
     with SimulatedGraph(tenants=2, budgets={"directory": Budget(2, 1000)}) as graph:
-        one, other = (connect(graph, tenant) for tenant in graph.tenants)
+        first_client, second_client = (connect(graph, tenant) for tenant in graph.tenants)
         answers = {
             response["id"]: response
-            for response in batch(one, "groups", "organization", "groups?$top=1").json()["responses"]
+            for response in batch(first_client, "groups", "organization", "groups?$top=1").json()["responses"]
         }
         assert [answers[number]["status"] for number in "012"] == [200, 200, 429]
         assert answers["2"]["headers"]["Retry-After"] == "1000"
-        assert [other.get(GROUPS).status_code, one.get(LOCATIONS).status_code] == [200, 200]
+        assert [second_client.get(GROUPS).status_code, first_client.get(LOCATIONS).status_code] == [200, 200]
         assert graph.violations() == []
 
         graph.budgets.set({"conditional-access": Budget(1, 1000, retry_after=False)})
-        assert other.get(LOCATIONS).status_code == 200
-        refused = other.get(LOCATIONS)
+        assert second_client.get(LOCATIONS).status_code == 200
+        refused = second_client.get(LOCATIONS)
         assert refused.status_code == 429
         assert "Retry-After" not in refused.headers
         graph.budgets.clear()
-        assert other.get(LOCATIONS).status_code == 200
+        assert second_client.get(LOCATIONS).status_code == 200
         assert graph.violations() == []
 
 

@@ -20,11 +20,11 @@ def test_references_to_secrets_differ_between_reads(sample: SimulatedGraph, conn
     )
     first, second = (client.get(f"/beta/{CATALOG}/{policy}/settings").json()["value"] for _ in range(2))
     differing = [(old, new) for old, new in zip(first, second, strict=True) if old != new]
-    ((one, other),) = differing
-    secret = one["settingInstance"]["simpleSettingValue"]
-    assert secret.pop("value") != other["settingInstance"]["simpleSettingValue"].pop("value")
+    ((earlier, later),) = differing
+    secret = earlier["settingInstance"]["simpleSettingValue"]
+    assert secret.pop("value") != later["settingInstance"]["simpleSettingValue"].pop("value")
     assert secret["@odata.type"] == "#microsoft.graph.deviceManagementConfigurationSecretSettingValue"
-    assert one == other
+    assert earlier == later
     assert len({str(sample.tenants[0].documents(f"{CATALOG}/{policy}/settings")) for _ in range(2)}) == 1
 
 
@@ -85,7 +85,7 @@ def test_role_policies_are_listed_only_with_their_filter(sample: SimulatedGraph,
 
 
 def test_filter_leaves_out_unassigned_global_apps(graph: SimulatedGraph) -> None:
-    wanted = (
+    expression = (
         "(microsoft.graph.managedApp/appAvailability eq null or "
         "microsoft.graph.managedApp/appAvailability eq 'lineOfBusiness' or isAssigned eq true)"
     )
@@ -94,7 +94,7 @@ def test_filter_leaves_out_unassigned_global_apps(graph: SimulatedGraph) -> None
     every = {document["id"]: document for document in tenant.documents(path)}
     chosen = next(app_id for app_id in every if every[app_id].get("appAvailability") == "global")
     tenant.reassign(path, chosen, ["group 1"])
-    left_out = every.keys() - {document["id"] for document in tenant.documents(f"{path}?$filter={wanted}")}
+    left_out = every.keys() - {document["id"] for document in tenant.documents(f"{path}?$filter={expression}")}
     assert {(every[app_id]["appAvailability"], every[app_id]["isAssigned"]) for app_id in left_out} == {
         ("global", False)
     }

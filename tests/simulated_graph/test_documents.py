@@ -66,12 +66,12 @@ def test_every_published_document_is_served_under_its_own_id(published: Simulate
     tenant = published.tenants[0]
     total = 0
     for path, documents in published_documents(published_folder).items():
-        served = tenant.documents(path)
+        tenant_documents = tenant.documents(path)
         name = ENDPOINTS[path].name
-        ids = [document["id"] for document in served]
+        ids = [document["id"] for document in tenant_documents]
         assert len(set(ids)) == len(ids), path
         assert {document["id"] for document in documents if "id" in document} <= set(ids), path
-        assert [document[name] for document in served][: len(documents)] == [
+        assert [document[name] for document in tenant_documents][: len(documents)] == [
             document[name] for document in documents
         ], path
         total += len(documents)
@@ -118,10 +118,10 @@ def test_same_seed_makes_the_same_tenant_and_another_seed_another() -> None:
     def documents_of(seed: int) -> dict[tuple[str, str], dict[str, Any]]:
         with SimulatedGraph(tenants=1, seed=seed) as graph:
             tenant = graph.tenants[0]
-            wanted = [collection for collection in COLLECTIONS if collection.path not in SAME_IDS_IN_EVERY_TENANT]
+            collections = [collection for collection in COLLECTIONS if collection.path not in SAME_IDS_IN_EVERY_TENANT]
             return {
                 (collection.path, document[collection.key]): document
-                for collection in wanted
+                for collection in collections
                 for document in tenant.documents(listing(collection))
             }
 

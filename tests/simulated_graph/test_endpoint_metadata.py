@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from graph.catalog.facts import Metadata, metadata
 from local.simulated_graph.endpoints import ENDPOINTS, Navigation
 
-SERVED = [endpoint for endpoint in ENDPOINTS.values() if not endpoint.undocumented]
+DOCUMENTED = [endpoint for endpoint in ENDPOINTS.values() if not endpoint.undocumented]
 
 UNDOCUMENTED = {
     "deviceManagement/inventoryPolicies",
@@ -37,7 +37,7 @@ def test_unpublished_endpoints_are_listed() -> None:
 
 
 def test_endpoints_are_published_in_each_version_and_relations_in_one() -> None:
-    for endpoint in SERVED:
+    for endpoint in DOCUMENTED:
         unknown = []
         for version in endpoint.versions:
             place = metadata(version).resolve(endpoint.path)
@@ -49,7 +49,7 @@ def test_endpoints_are_published_in_each_version_and_relations_in_one() -> None:
 
 
 def test_endpoint_has_its_published_type() -> None:
-    for endpoint in SERVED:
+    for endpoint in DOCUMENTED:
         facts = metadata("beta" if "beta" in endpoint.versions else "v1.0")
         place = facts.resolve(endpoint.path)
         assert place is not None

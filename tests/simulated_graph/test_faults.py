@@ -350,15 +350,15 @@ def test_slow_answers_are_complete(graph: SimulatedGraph, connect: Connect, kind
 
 def test_faults_affect_their_tenant_and_path(connect: Connect) -> None:
     with SimulatedGraph(tenants=2) as graph:
-        one, other = (connect(graph, tenant) for tenant in graph.tenants)
+        first_client, second_client = (connect(graph, tenant) for tenant in graph.tenants)
         graph.faults.add(Fault(FaultKind.FORBIDDEN, tenant_id=graph.tenants[0].id))
         graph.faults.add(Fault(FaultKind.NOT_FOUND, tenant_id=graph.tenants[1].id, path=r"groups\?\$top=2$"))
-        assert [client.get(GROUPS).status_code for client in (one, other)] == [403, 404]
-        assert other.get("/beta/groups").status_code == 200
+        assert [client.get(GROUPS).status_code for client in (first_client, second_client)] == [403, 404]
+        assert second_client.get("/beta/groups").status_code == 200
         graph.faults.clear(graph.tenants[0].id)
-        assert [client.get(GROUPS).status_code for client in (one, other)] == [200, 404]
+        assert [client.get(GROUPS).status_code for client in (first_client, second_client)] == [200, 404]
         graph.faults.clear()
-        assert other.get(GROUPS).status_code == 200
+        assert second_client.get(GROUPS).status_code == 200
         assert graph.faults.injected() == {"forbidden": 1, "not_found": 2}
 
 
@@ -406,8 +406,8 @@ def test_invalid_faults_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_faults_are_added_and_removed_while_the_server_runs(graph: SimulatedGraph, connect: Connect) -> None:
     client = connect(graph)
-    wanted = Fault(FaultKind.THROTTLED, tenant_id=graph.tenants[0].id, retry_after="0")
-    added = graph.faults.add(wanted)
+    fault = Fault(FaultKind.THROTTLED, tenant_id=graph.tenants[0].id, retry_after="0")
+    added = graph.faults.add(fault)
     assert client.get(GROUPS).status_code == 429
     assert graph.faults.injected() == {"throttled": 1}
     [active] = graph.faults.active()
@@ -415,7 +415,7 @@ def test_faults_are_added_and_removed_while_the_server_runs(graph: SimulatedGrap
     graph.faults.remove(added)
     assert graph.faults.active() == []
     assert client.get(GROUPS).status_code == 200
-    graph.faults.add(wanted)
+    graph.faults.add(fault)
     for tenant_id in (graph.tenants[0].id, None):
         graph.faults.clear(tenant_id)
         assert graph.faults.active() == []

@@ -92,8 +92,8 @@ def test_empty_pages_have_a_next_link(connect: Any) -> None:
 
 
 def test_filter_empties_pages_but_ends_no_listing(tenant: SimulatedTenant, graph: SimulatedGraph, connect: Any) -> None:
-    wanted = "isof('microsoft.graph.windowsUpdateForBusinessConfiguration')"
-    pages = walk(connect(graph), f"/v1.0/deviceManagement/deviceConfigurations?$filter={wanted}&$top=2")
+    expression = "isof('microsoft.graph.windowsUpdateForBusinessConfiguration')"
+    pages = walk(connect(graph), f"/v1.0/deviceManagement/deviceConfigurations?$filter={expression}&$top=2")
     assert any(not page["value"] and "@odata.nextLink" in page for page in pages)
     kinds = [document["@odata.type"] for page in pages for document in page["value"]]
     assert kinds == ["#microsoft.graph.windowsUpdateForBusinessConfiguration"] * 4
