@@ -40,13 +40,13 @@ def test_left_out_paths_are_not_read_and_other_addresses_are() -> None:
 @pytest.mark.skipif(not CANDIDATES.is_file(), reason="the table of missing collections is not here")
 def test_each_wanted_candidate_is_read_or_has_a_reason() -> None:
     with CANDIDATES.open(newline="") as lines:
-        wanted = [
+        paths = [
             re.sub(r"\{[^}]*\}", "{id}", row["path_or_object"])
             for row in csv.DictReader(lines)
             if row["want"] in {"must", "should"} and row["kind"] != "outside Graph"
         ]
-    assert wanted
-    assert [path for path in wanted if not covered_path(path).type_keys and not covered_path(path).reason] == []
+    assert paths
+    assert [path for path in paths if not covered_path(path).type_keys and not covered_path(path).reason] == []
 
 
 def test_the_page_counts_collections_and_kinds() -> None:

@@ -19,7 +19,7 @@ def setting(number: int, definition: str) -> dict[str, Any]:
     return {"id": str(number), "settingInstance": {"settingDefinitionId": definition}}
 
 
-def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) -> NewVersion:
+def version(before: dict[str, Any] | None, after: dict[str, Any], **fields: Any) -> NewVersion:
     new_version = NewVersion(
         "configurationPolicies",
         "1",
@@ -32,11 +32,11 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
         was_sorted=False,
         lacked_before=None,
     )
-    return new_version._replace(**known)
+    return new_version._replace(**fields)
 
 
 @pytest.mark.parametrize(
-    ("found", "is_change"),
+    ("new_version", "is_change"),
     [
         (version({}, {"name": "Office"}), True),
         (version({"settings": [setting(0, "a")]}, {"settings": [setting(1, "a")]}), False),
@@ -62,7 +62,7 @@ def version(before: dict[str, Any] | None, after: dict[str, Any], **known: Any) 
     ],
 )
 async def test_a_version_counts_as_a_change_only_if_changes_reports_it(
-    database: Database, found: NewVersion, is_change: bool
+    database: Database, new_version: NewVersion, is_change: bool
 ) -> None:
     comparison = Observers(load_catalog(), SensitivityRules(), database).comparison(UUID(int=1))
-    assert await comparison.are_changes([found]) == [is_change]
+    assert await comparison.are_changes([new_version]) == [is_change]

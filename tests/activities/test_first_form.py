@@ -28,10 +28,10 @@ async def observers(database: Database) -> Observers:
     return Observers(load_catalog(), SensitivityRules(), database)
 
 
-async def has_same_meaning(observers: Observers, stored: dict[str, Any], served: dict[str, Any]) -> bool:
+async def has_same_meaning(observers: Observers, stored: dict[str, Any], graph_object: dict[str, Any]) -> bool:
     rules = load_catalog().collections["deviceConfigurations"].observation_rules()
     today = await observers.of_tenant(TENANT)
-    observed = today.observer("deviceConfigurations").observe(served)
+    observed = today.observer("deviceConfigurations").observe(graph_object)
     before = Canonicalizer(ordered=rules.ordered).sorted_canonical(stored)
     item = FirstFormItem("deviceConfigurations", "1", before, observed.content_hash)
     (same,) = await observers.comparison(TENANT).says_the_same([item])

@@ -29,7 +29,7 @@ from tests.deadlines import until_async
 from tests.receiver import SECRET, Receiver, receiving
 from tests.storage.support import begin, end
 
-ONE, OTHER = UUID(int=71), UUID(int=72)
+CONTOSO, FABRIKAM = UUID(int=71), UUID(int=72)
 FILE = """
 [[target]]
 name = "ops"
@@ -59,7 +59,7 @@ class Worker:
         tenants.write_text(
             "".join(
                 f'[[tenant]]\nid = "{tenant_id}"\nname = "{name}"\ntags = ["emea"]\nmanaged_identity = true\n'
-                for tenant_id, name in ((ONE, "Contoso"), (OTHER, "Fabrikam"))
+                for tenant_id, name in ((CONTOSO, "Contoso"), (FABRIKAM, "Fabrikam"))
             )
         )
         self._database, self._tenants = database, TenantsFile(tenants)
@@ -69,12 +69,12 @@ class Worker:
         """The activities of another worker."""
         return NotificationActivities(self._database, self._tenants, NotificationsFile(self.file), claim=claim)
 
-    async def note(self, run_id: UUID, tenant_id: UUID = ONE) -> NoteResult:
+    async def note(self, run_id: UUID, tenant_id: UUID = CONTOSO) -> NoteResult:
         request = NoteEvents(tenant_id=tenant_id, look_id=uuid4(), run_ids=[run_id])
         return await ActivityEnvironment().run(self.activities.note_events, request)
 
     async def deliver(
-        self, tenant_id: UUID = ONE, target: str = "ops", activities: NotificationActivities | None = None
+        self, tenant_id: UUID = CONTOSO, target: str = "ops", activities: NotificationActivities | None = None
     ) -> DeliveryResult:
         deliver = (activities or self.activities).deliver_events
         return await ActivityEnvironment().run(deliver, DeliverEvents(tenant_id=tenant_id, target=target))
@@ -86,7 +86,7 @@ def worker(database: Database, tmp_path: Path, receiver: Receiver, monkeypatch: 
     return Worker(database, tmp_path, receiver)
 
 
-async def failed_run(database: Database, tenant_id: UUID = ONE) -> UUID:
+async def failed_run(database: Database, tenant_id: UUID = CONTOSO) -> UUID:
     """A run that has failed, the first of its selection."""
     type_key = f"c{uuid4().hex}"
     run = await begin(database, tenant_id, type_key)
@@ -94,7 +94,7 @@ async def failed_run(database: Database, tenant_id: UUID = ONE) -> UUID:
     return run.run_id
 
 
-async def rows(database: Database, tenant_id: UUID = ONE) -> list[tuple[str, int, str | None]]:
+async def rows(database: Database, tenant_id: UUID = CONTOSO) -> list[tuple[str, int, str | None]]:
     async with database.tenant(tenant_id) as session:
         found = await session.execute(text("SELECT state, attempts, answer FROM notification ORDER BY noted_at"))
         return [tuple(row) for row in found]
@@ -169,7 +169,7 @@ async def test_an_apprise_target_is_retried_and_sent_once(
     assert await rows(database) == [("pending", 1, "answered 503")]
 
     receiver.answer = lambda _: (200, {})
-    async with database.tenant(ONE) as session:
+    async with database.tenant(CONTOSO) as session:
         await session.execute(text("UPDATE notification SET not_before = clock_timestamp()"))
     assert await worker.deliver(target="phone") == DeliveryResult(sent=1)
     assert await worker.deliver(target="phone") == DeliveryResult()
@@ -200,7 +200,7 @@ async def test_an_outage_is_retried_and_a_refusal_is_final(
 
 async def test_an_event_fails_after_a_day_of_attempts(database: Database, worker: Worker, receiver: Receiver) -> None:
     await worker.note(await failed_run(database))
-    async with database.tenant(ONE) as session:
+    async with database.tenant(CONTOSO) as session:
         await session.execute(text("UPDATE notification SET noted_at = noted_at - interval '25 hours'"))
     receiver.answer = lambda _: (503, {})
     assert (await worker.deliver()).wait is None
@@ -231,11 +231,11 @@ async def test_tenants_without_a_matching_rule_have_no_notifications(
 
 
 async def test_each_tenant_has_its_own_outbox(database: Database, worker: Worker, receiver: Receiver) -> None:
-    await worker.note(await failed_run(database, ONE), ONE)
-    await worker.note(await failed_run(database, OTHER), OTHER)
-    assert (await worker.deliver(ONE)).sent == 1
+    await worker.note(await failed_run(database, CONTOSO), CONTOSO)
+    await worker.note(await failed_run(database, FABRIKAM), FABRIKAM)
+    assert (await worker.deliver(CONTOSO)).sent == 1
     assert [received.json["tenant"] for received in receiver.received] == ["Contoso"]
-    assert [state for state, _, _ in await rows(database, OTHER)] == ["pending"]
+    assert [state for state, _, _ in await rows(database, FABRIKAM)] == ["pending"]
 
 
 async def test_a_delivery_beyond_the_limit_waits_while_targets_hang(
@@ -254,8 +254,8 @@ async def test_a_delivery_beyond_the_limit_waits_while_targets_hang(
     under_way = [asyncio.create_task(worker.deliver()) for _ in range(DELIVERIES_AT_ONCE)]
     for _ in under_way:
         await hanging.acquire()
-    await worker.note(await failed_run(database, OTHER), OTHER)
-    assert await worker.deliver(OTHER) == DeliveryResult(wait=BUSY)
+    await worker.note(await failed_run(database, FABRIKAM), FABRIKAM)
+    assert await worker.deliver(FABRIKAM) == DeliveryResult(wait=BUSY)
     go_on.set()
     await asyncio.gather(*under_way)
     assert {state for state, _, _ in await rows(database)} == {"sent"}

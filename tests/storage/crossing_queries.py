@@ -33,15 +33,15 @@ from storage import request_pace as pacing
 from tests.storage.support import LEASE
 from tests.storage.tenant_rows import MINE, PORTFOLIO, RULES, THEIRS
 
-Asked = dict[str, Callable[[], Awaitable[object]]]
+Queries = dict[str, Callable[[], Awaitable[object]]]
 
 
-def crossing_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def crossing_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Queries:
     """For each such function, a call that asks for the other tenant's rows."""
     return {**_run_queries(session, theirs), **_item_queries(session, theirs), **_answer_queries(session, theirs)}
 
 
-def _run_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _run_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Queries:
     their_hash = theirs.selection.hash()
 
     async def resolved() -> object:
@@ -76,7 +76,7 @@ def _run_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     }
 
 
-def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Queries:
     async def covered() -> object:
         return (await coverage.coverage_of_tenants(session, [THEIRS]))[THEIRS]
 
@@ -110,7 +110,7 @@ def _item_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     }
 
 
-def _answer_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
+def _answer_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Queries:
     return {
         "of_items": lambda: dependencies.of_items(session, [("b", "7")], 10),
         "to_items": lambda: dependencies.to_items(session, [("a", "1")], 10),
@@ -141,8 +141,8 @@ def _answer_queries(session: AsyncSession, theirs: runs.RunIdentity) -> Asked:
     }
 
 
-async def _all_of(found: AsyncIterator[object]) -> object:
-    return [row async for row in found]
+async def _all_of(rows: AsyncIterator[object]) -> object:
+    return [row async for row in rows]
 
 
 async def _forgotten(some: Awaitable[versions.ForgottenCounts]) -> object:

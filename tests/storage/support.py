@@ -105,9 +105,9 @@ async def until_it_waits(database_url: str, write: asyncio.Task[Any]) -> None:
         await until_async(waits)
 
 
-async def without_locks(database_url: str, asked: Awaitable[ResultT]) -> ResultT:
+async def without_locks(database_url: str, operation: Awaitable[ResultT]) -> ResultT:
     """The result, with each statement ended that waits for a lock meanwhile."""
-    task, ended = asyncio.ensure_future(asked), set[tuple[int, datetime]]()
+    task, ended = asyncio.ensure_future(operation), set[tuple[int, datetime]]()
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
 
         async def is_done() -> bool:

@@ -89,8 +89,8 @@ PORTFOLIO = portfolio.PortfolioIdentity(
 RULES = {"b": ReadingRules({"needs": ("a",)}, assignable=True, has_settings=True)}
 CONFIGURED = text("""
 INSERT INTO configured_tenant (tenant_id, entry, changed_by)
-SELECT given.id::uuid, jsonb_build_object('id', given.id, 'name', 'theirs'), 'ada'
-FROM (SELECT CAST(:tenant_id AS text) AS id) AS given
+SELECT tenant.id::uuid, jsonb_build_object('id', tenant.id, 'name', 'theirs'), 'ada'
+FROM (SELECT CAST(:tenant_id AS text) AS id) AS tenant
 """)
 READABLE = {"staged_item": "staged_observation"}
 

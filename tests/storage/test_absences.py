@@ -17,7 +17,7 @@ from storage.object_names import display_names
 from tests.storage.support import begin, end, land, observation, sync
 
 TENANT = uuid4()
-ONE, TWO = observation("a", "1", displayName="One"), observation("a", "2")
+FIRST, SECOND = observation("a", "1", displayName="One"), observation("a", "2")
 OTHER = observation("b", "9")
 
 FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
@@ -53,16 +53,16 @@ async def missing(database: Database, *type_keys: str) -> set[str]:
 
 
 async def test_an_item_goes_missing_once_and_comes_back_once(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     for _ in range(2):
-        await sync(database, TENANT, [ONE], "a")
+        await sync(database, TENANT, [FIRST], "a")
         assert await marked(database) == await missing(database) == {"2"}
     assert await absences(database) == [("2", "not_listed", "high", False)]
     for _ in range(2):
-        await sync(database, TENANT, [ONE, TWO], "a")
+        await sync(database, TENANT, [FIRST, SECOND], "a")
         assert await marked(database) == await missing(database) == set()
     assert await absences(database) == [("2", "not_listed", "high", True)]
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     assert [absence[3] for absence in await absences(database)] == [True, False]
 
 
@@ -70,7 +70,7 @@ async def test_an_item_goes_missing_once_and_comes_back_once(database: Database)
 async def test_failed_collection_records_no_absence_and_its_items_are_missing(
     database: Database, status: RunStatus
 ) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     await sync(database, TENANT, [], "a", status=status, outcomes=FAILED)
     assert await absences(database) == []
     assert await marked(database) == set()
@@ -78,20 +78,20 @@ async def test_failed_collection_records_no_absence_and_its_items_are_missing(
 
 
 async def test_unlisted_item_is_absent_with_low_confidence_after_partial_run(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
-    await sync(database, TENANT, [ONE], "a", "b", status=RunStatus.PARTIAL, outcomes=A_COMPLETE)
+    await sync(database, TENANT, [FIRST, SECOND, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST], "a", "b", status=RunStatus.PARTIAL, outcomes=A_COMPLETE)
     assert await absences(database) == [("2", "not_listed", "low", False)]
     assert await missing(database) == {"2", "9"}
 
 
 async def test_cancelled_run_records_no_absence(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
-    await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
+    await sync(database, TENANT, [FIRST, SECOND], "a")
+    await sync(database, TENANT, [FIRST], "a", status=RunStatus.CANCELLED)
     assert (await absences(database), await marked(database)) == ([], set())
 
 
 async def test_get_by_id_confirms_or_ends_an_absence(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
         await confirming.record_gone(session, run.run_id, [confirming.UnlistedItem("a", "1")])
@@ -106,10 +106,10 @@ async def test_get_by_id_confirms_or_ends_an_absence(database: Database) -> None
 
 
 async def test_an_observation_from_before_the_listing_does_not_end_an_absence(database: Database) -> None:
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     slow, token = await begin(database, TENANT, "a", "b"), uuid4()
     async with database.tenant(TENANT) as session:
-        await staging.stage(session, slow.run_id, token, [ONE, TWO])
+        await staging.stage(session, slow.run_id, token, [FIRST, SECOND])
     await sync(database, TENANT, [], "a")
     assert await absences(database) == [("1", "not_listed", "high", False)]
     async with database.tenant(TENANT) as session:
@@ -126,14 +126,14 @@ async def read(session: AsyncSession, type_key: str) -> tuple[object, ...]:
 
 async def test_coverage_knows_the_latest_run_and_the_latest_complete_listing(database: Database) -> None:
     first = await begin(database, TENANT, "a")
-    await land(database, TENANT, first, [ONE])
+    await land(database, TENANT, first, [FIRST])
     await end(database, TENANT, first)
     await sync(database, TENANT, [], "a", status=RunStatus.FAILED, outcomes=FAILED)
     async with database.tenant(TENANT, read_only=True) as session:
         assert await read(session, "a") == (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED, False, first.run_id, True)
         assert (await coverage.coverage(session))["a"].reason == "failed:graph_throttled"
         assert await coverage.coverage(session, ["b"]) == {}
-    await sync(database, TENANT, [ONE], "a", status=RunStatus.CANCELLED)
+    await sync(database, TENANT, [FIRST], "a", status=RunStatus.CANCELLED)
     async with database.tenant(TENANT, read_only=True) as session:
         assert (await coverage.coverage(session))["a"].outcome is Outcome.FAILED, "a cancelled run changes no coverage"
 
@@ -149,7 +149,7 @@ async def test_run_that_ends_late_does_not_replace_a_later_runs_outcome(database
 
 
 async def test_abandoned_run_leaves_its_collection_incomplete_without_absences(database: Database) -> None:
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     abandoned = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
         await session.execute(text("UPDATE sync_run SET lease_expires_at = now() WHERE finished_at IS NULL"))
@@ -160,7 +160,7 @@ async def test_abandoned_run_leaves_its_collection_incomplete_without_absences(d
 
 
 async def test_display_names_omit_items_without_a_name(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     async with database.tenant(TENANT, read_only=True) as session:
         assert await display_names(session, []) == {}
         found = await display_names(session, [("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("a", "1")])

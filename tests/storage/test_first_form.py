@@ -19,7 +19,7 @@ from tests.storage.earlier_release import write_item
 from tests.storage.support import Comparison, begin, observation
 
 TENANT = uuid4()
-SERVED: dict[str, Any] = {
+OBJECT: dict[str, Any] = {
     "id": "1",
     "displayName": "VPN",
     "roleScopeTagIds": ["5", "0"],
@@ -27,7 +27,7 @@ SERVED: dict[str, Any] = {
     "description": None,
     "version": 3,
 }
-STORED = {**{name: value for name, value in SERVED.items() if name != "version"}, "description": []}
+STORED = {**{name: value for name, value in OBJECT.items() if name != "version"}, "description": []}
 
 
 def _object(document: bytes) -> dict[str, Any]:
@@ -61,32 +61,32 @@ async def merged(database: Database, *documents: dict[str, Any]) -> merging.Merg
 
 
 async def test_unchanged_item_takes_the_new_form_and_keeps_its_version(old_item_database: Database) -> None:
-    served = {name: value for name, value in SERVED.items() if name != "version"}
-    served["onDemandRules"] = [*reversed(SERVED["onDemandRules"])]
-    first = await merged(old_item_database, served)
+    graph_object = {name: value for name, value in OBJECT.items() if name != "version"}
+    graph_object["onDemandRules"] = [*reversed(OBJECT["onDemandRules"])]
+    first = await merged(old_item_database, graph_object)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
     async with old_item_database.tenant(TENANT) as session:
         (version,) = await history(session, "a", "1")
         assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
         form = (await session.execute(text("SELECT form FROM inventory_item"))).scalar_one()
     assert (version.version, form) == (1, FORM)
-    again = await merged(old_item_database, served)
+    again = await merged(old_item_database, graph_object)
     assert (again.changed, again.unchanged) == (0, 1)
 
 
 async def test_version_that_adds_properties_lost_by_form_0_is_no_change(old_item_database: Database) -> None:
-    first = await merged(old_item_database, SERVED)
+    first = await merged(old_item_database, OBJECT)
     assert (first.created, first.changed, first.unchanged) == (0, 0, 1)
     async with old_item_database.tenant(TENANT) as session:
         assert [version.version for version in await history(session, "a", "1")] == [2, 1]
-        assert _object(await document(session, "a", "1", 2) or b"{}") == SERVED
+        assert _object(await document(session, "a", "1", 2) or b"{}") == OBJECT
         assert _object(await document(session, "a", "1", 1) or b"{}")["roleScopeTagIds"] == ["0", "5"], "as it was"
-    assert (await merged(old_item_database, SERVED)).unchanged == 1
-    assert (await merged(old_item_database, {**SERVED, "version": 4})).changed == 1, "a property that form 0 left out"
+    assert (await merged(old_item_database, OBJECT)).unchanged == 1
+    assert (await merged(old_item_database, {**OBJECT, "version": 4})).changed == 1, "a property that form 0 left out"
 
 
 async def test_edited_item_has_changed(old_item_database: Database) -> None:
-    result = await merged(old_item_database, {**SERVED, "displayName": "Another"})
+    result = await merged(old_item_database, {**OBJECT, "displayName": "Another"})
     assert (result.changed, result.unchanged) == (1, 0)
     async with old_item_database.tenant(TENANT) as session:
         assert [version.version for version in await history(session, "a", "1")] == [2, 1]
@@ -94,8 +94,8 @@ async def test_edited_item_has_changed(old_item_database: Database) -> None:
 
 
 async def test_new_order_after_the_upgrade_is_a_change(old_item_database: Database) -> None:
-    await merged(old_item_database, SERVED)
-    moved = {**SERVED, "onDemandRules": [*reversed(SERVED["onDemandRules"])]}
+    await merged(old_item_database, OBJECT)
+    moved = {**OBJECT, "onDemandRules": [*reversed(OBJECT["onDemandRules"])]}
     assert (await merged(old_item_database, moved)).changed == 1
 
 
@@ -115,8 +115,8 @@ async def test_later_of_two_waves_decides_an_items_content(old_item_database: Da
     first, second = uuid4(), uuid4()
     async with old_item_database.tenant(TENANT) as session:
         for token, name in ((first, "VPN"), (second, "Another")):
-            served = {**SERVED, "displayName": name}
-            row = observation("a", "1", **{key: value for key, value in served.items() if key != "id"})
+            graph_object = {**OBJECT, "displayName": name}
+            row = observation("a", "1", **{key: value for key, value in graph_object.items() if key != "id"})
             await staging.stage(session, run.run_id, token, [row])
     async with old_item_database.tenant(TENANT) as session:
         result = await merging.merge(

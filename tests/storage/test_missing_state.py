@@ -15,20 +15,20 @@ from storage.database import Database
 from tests.storage.support import begin, end, items, land, observation, sync
 
 TENANT = uuid4()
-ONE, TWO = observation("a", "1"), observation("a", "2")
+FIRST, SECOND = observation("a", "1"), observation("a", "2")
 OTHER = observation("b", "9")
 
 
 async def test_before_any_completed_run_there_is_no_state(database: Database) -> None:
     run = await begin(database, TENANT, "a")
-    await land(database, TENANT, run, [ONE])
+    await land(database, TENANT, run, [FIRST])
     item = (await items(database, TENANT))["1"]
     assert (item.state, item.confidence, item.evidence) == (None, None, None)
 
 
 async def test_missing_is_derived_from_the_latest_run_of_the_same_selection_hash(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
+    await sync(database, TENANT, [FIRST], "a")
     stored = await items(database, TENANT, "a")
     assert stored["1"].state is State.PRESENT
     assert stored["2"].state is State.MISSING
@@ -37,7 +37,7 @@ async def test_missing_is_derived_from_the_latest_run_of_the_same_selection_hash
 
 
 async def test_selections_do_not_disturb_each_other(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST, SECOND, OTHER], "a", "b")
     await sync(database, TENANT, [OTHER], "b")
     narrow = await items(database, TENANT, "b")
     wide = await items(database, TENANT, "a", "b")
@@ -47,15 +47,15 @@ async def test_selections_do_not_disturb_each_other(database: Database) -> None:
 
 
 async def test_item_seen_since_by_another_selection_is_present(database: Database) -> None:
-    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST, OTHER], "a", "b")
     await sync(database, TENANT, [OTHER], "a", "b")
     assert (await items(database, TENANT, "a", "b"))["1"].state is State.MISSING
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     assert (await items(database, TENANT, "a", "b"))["1"].state is State.PRESENT
 
 
 async def test_missing_is_low_confidence_after_a_partial_run(database: Database) -> None:
-    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST, OTHER], "a", "b")
     await sync(
         database,
         TENANT,
@@ -72,7 +72,7 @@ async def test_missing_is_low_confidence_after_a_partial_run(database: Database)
 
 
 async def test_missing_is_low_confidence_after_a_failed_run(database: Database) -> None:
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     await sync(
         database,
         TENANT,
@@ -86,14 +86,14 @@ async def test_missing_is_low_confidence_after_a_failed_run(database: Database) 
 
 
 async def test_cancelled_run_makes_no_item_missing(database: Database) -> None:
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     await sync(database, TENANT, [], "a", status=RunStatus.CANCELLED)
     assert (await items(database, TENANT, "a"))["1"].state is State.PRESENT
 
 
 async def test_missing_items_are_exactly_the_items_in_state_missing(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
-    await sync(database, TENANT, [TWO], "a", "b")
+    await sync(database, TENANT, [FIRST, SECOND, OTHER], "a", "b")
+    await sync(database, TENANT, [SECOND], "a", "b")
     async with database.tenant(TENANT, read_only=True) as session:
         question = await queries.question(session, Selection(type_keys=("a", "b")).hash())
         assert question is not None
@@ -110,8 +110,8 @@ FAILED: dict[str, tuple[Outcome, ErrorCode | None]] = {"a": (Outcome.FAILED, Err
 
 
 async def test_without_a_selection_a_narrow_run_leaves_other_collections_unchanged(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
-    await sync(database, TENANT, [ONE, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST, SECOND, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST, OTHER], "a", "b")
     await sync(database, TENANT, [OTHER], "b")
     stored = await items(database, TENANT)
     assert {key: item.state for key, item in stored.items()} == {"1": "present", "2": "missing", "9": "present"}
@@ -124,8 +124,8 @@ async def test_without_a_selection_a_narrow_run_leaves_other_collections_unchang
 
 
 async def test_without_a_selection_each_collections_run_gives_the_confidence(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO, OTHER], "a", "b")
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST, SECOND, OTHER], "a", "b")
+    await sync(database, TENANT, [FIRST], "a")
     outcomes: dict[str, tuple[Outcome, ErrorCode | None]] = {"b": (Outcome.FAILED, ErrorCode.GRAPH_THROTTLED)}
     await sync(database, TENANT, [], "b", status=RunStatus.FAILED, outcomes=outcomes)
     states = {item.external_id: (item.confidence, item.evidence) for item in await missing(database)}
@@ -133,7 +133,7 @@ async def test_without_a_selection_each_collections_run_gives_the_confidence(dat
 
 
 async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     run = await begin(database, TENANT, "a")
     async with database.tenant(TENANT) as session:
         await confirmations.record_gone(session, run.run_id, [confirmations.UnlistedItem("a", "1")])
@@ -146,7 +146,7 @@ async def test_evidence_does_not_weaken_until_the_item_is_seen_again(database: D
         assert (await items(database, TENANT))["2"].evidence == "not_listed"
     letter = (await items(database, TENANT, "a"))["2"].evidence
     assert letter == "collection_failed:graph_permission_missing", "only the latest run of a selection decides"
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     await sync(database, TENANT, [], "a")
     assert (await items(database, TENANT))["1"].evidence == "not_listed", "the item was seen after the confirmation"
 

@@ -71,10 +71,12 @@ async def test_rollout_neither_adds_nor_hides_changes(database: Database, seed: 
     for run in range(RUNS):
         chosen = set(random.sample(range(len(held)), random.randrange(3))) if run else set()
         held = [edited(item, random, run) if number in chosen else item for number, item in enumerate(held)]
-        served = [observer.observe(noise.serve(document))._replace(list_hash=None) for document in held]
-        for entry in served:
+        observations = [observer.observe(noise.serve(document))._replace(list_hash=None) for document in held]
+        for entry in observations:
             first_served.setdefault(entry.content_hash, entry.document)
-        merged = await sync(database, tenant_id, served, COLLECTION.type_key, comparability=COLLECTION.comparability)
+        merged = await sync(
+            database, tenant_id, observations, COLLECTION.type_key, comparability=COLLECTION.comparability
+        )
         assert merged.changed == len(chosen), f"run {run}"
         edits.update(held[number]["id"] for number in chosen)
         async with database.tenant(tenant_id, read_only=True) as session:
@@ -82,7 +84,7 @@ async def test_rollout_neither_adds_nor_hides_changes(database: Database, seed: 
                 item = COLLECTION.type_key, held[number]["id"]
                 newest = (await versions.history(session, *item))[0]
                 stored = await documents.document(session, *item, newest.version)
-                assert stored == first_served[served[number].content_hash], "as Graph first served this content"
+                assert stored == first_served[observations[number].content_hash], "as Graph first served this content"
     async with database.tenant(tenant_id, read_only=True) as session:
         for profile in held:
             kept = await versions.history(session, COLLECTION.type_key, profile["id"])

@@ -347,12 +347,12 @@ async def test_run_that_a_baseline_names_is_kept(database: Database, names: str)
 
 
 async def test_another_tenant_keeps_its_runs(database: Database) -> None:
-    one, other = uuid4(), uuid4()
-    for tenant_id in (one, other):
+    tenant, other_tenant = uuid4(), uuid4()
+    for tenant_id in (tenant, other_tenant):
         for _ in range(3):
             await sync(database, tenant_id, [observation("groups", "a")], "groups")
-    assert await forget(database, one) == 1
-    assert len(await run_ids(database, other)) == 3
+    assert await forget(database, tenant) == 1
+    assert len(await run_ids(database, other_tenant)) == 3
 
 
 async def test_forgetting_runs_leaves_items_unchanged(database: Database) -> None:

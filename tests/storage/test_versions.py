@@ -166,8 +166,8 @@ async def test_item_has_its_state_from_the_latest_run_of_its_collection(database
     await sync(database, TENANT, [observation("a", "2")], "a")
     await sync(database, TENANT, [observation("b", "9")], "b")
     async with database.tenant(TENANT, read_only=True) as session:
-        one, two, none = [await queries.item(session, "a", external_id) for external_id in ("1", "2", "9")]
-    assert (one and one.state, two and two.state, none) == ("missing", "present", None)
+        missing, present, unknown = [await queries.item(session, "a", external_id) for external_id in ("1", "2", "9")]
+    assert (missing and missing.state, present and present.state, unknown) == ("missing", "present", None)
 
 
 async def test_inventory_at_a_moment_has_the_items_and_content_of_then(database: Database) -> None:

@@ -16,15 +16,15 @@ from storage.watch import LogLook, LookItems, LookResult, LookStart
 from tests.storage.support import Comparison, audit_event, items, observation, sync
 
 TENANT = uuid4()
-ONE, TWO = observation("a", "1", name="first"), observation("a", "2")
+FIRST, SECOND = observation("a", "1", name="first"), observation("a", "2")
 EDITED = observation("a", "1", name="second")
 
 
 async def test_repeated_look_merges_once(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     start, run_id = await begin(database), uuid4()
-    assert await record(database, start, run_id, found=[EDITED]) == LookResult(changed=1)
-    assert await record(database, start, run_id, found=[EDITED]) == LookResult()
+    assert await record(database, start, run_id, observations=[EDITED]) == LookResult(changed=1)
+    assert await record(database, start, run_id, observations=[EDITED]) == LookResult()
     assert await scalar(database, "SELECT count(*) FROM item_version WHERE external_id = '1'") == 2
     assert await scalar(database, "SELECT count(*) FROM merged_wave") == 0
     assert await scalar(database, "SELECT count(*) FROM audited_object WHERE object_id = '1'") == 1
@@ -32,10 +32,10 @@ async def test_repeated_look_merges_once(database: Database) -> None:
 
 async def test_look_does_not_replace_newer_observations_of_a_run(database: Database) -> None:
     """The look's documents and its 404 may be older than the run's writes."""
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     start = await begin(database)
-    await sync(database, TENANT, [EDITED, TWO], "a")
-    stale = await record(database, start, uuid4(), found=[ONE], missing=["2"])
+    await sync(database, TENANT, [EDITED, SECOND], "a")
+    stale = await record(database, start, uuid4(), observations=[FIRST], missing=["2"])
     assert stale == LookResult(contested=frozenset({("a", "1"), ("a", "2")}))
     assert await scalar(database, "SELECT count(*) FROM sync_run WHERE kind = 'watch'") == 0
     assert {item.state for item in (await items(database, TENANT)).values()} == {State.PRESENT}
@@ -43,20 +43,20 @@ async def test_look_does_not_replace_newer_observations_of_a_run(database: Datab
 
 
 async def test_not_found_item_is_gone_and_no_other_item_is_missing(database: Database) -> None:
-    await sync(database, TENANT, [ONE, TWO], "a")
+    await sync(database, TENANT, [FIRST, SECOND], "a")
     coverage = await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c")
     start = await begin(database)
     assert await record(database, start, uuid4(), missing=["1"]) == LookResult(gone=1)
     assert await scalar(database, "SELECT array_agg(external_id) FROM item_absence") == ["1"]
     assert await scalar(database, "SELECT to_jsonb(c) FROM collection_coverage AS c") == coverage
     assert await states(database) == {"1": State.PRESENT, "2": State.PRESENT}, "last seen by the run that listed both"
-    await sync(database, TENANT, [TWO], "a")
+    await sync(database, TENANT, [SECOND], "a")
     assert await scalar(database, "SELECT count(*) FROM item_absence") == 1
     assert await states(database) == {"1": State.MISSING, "2": State.PRESENT}
 
 
 async def test_log_position_never_moves_back(database: Database) -> None:
-    await sync(database, TENANT, [ONE], "a")
+    await sync(database, TENANT, [FIRST], "a")
     first, second = await begin(database), await begin(database)
     await store_look(database, LogLook("auditEvents", ["e2"], 3), second.at)
     await store_look(database, LogLook("auditEvents", ["e1"], 4), first.at)
@@ -82,10 +82,10 @@ async def record(
     database: Database,
     start: LookStart,
     run_id: UUID,
-    found: Sequence[Observation] = (),
+    observations: Sequence[Observation] = (),
     missing: Sequence[str] = (),
 ) -> LookResult:
-    read = LookItems(found, [UnlistedItem("a", external_id) for external_id in missing], 1)
+    read = LookItems(observations, [UnlistedItem("a", external_id) for external_id in missing], 1)
     events = {("a", "1"): [audit_event("e", "1")]}
     async with database.tenant(TENANT) as session:
         return await watch.record_items(session, run_id, "watch/test", start.at, read, events, Comparison())

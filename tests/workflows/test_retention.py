@@ -26,7 +26,7 @@ from tests.workflows.stand_in_worker import StandInWorker
 from workflows.messages import RetentionInput, RetentionResult
 from workflows.retention import RetentionWorkflow
 
-ONE, OTHER, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
+FIRST, SECOND, THIRD = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 class Batches:
@@ -95,19 +95,19 @@ LIMITS = RetentionInput.within(days=30, count=5, run_days=0)
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_retention_deletes_every_batch_of_every_tenant(time_skipping: WorkflowEnvironment) -> None:
-    batches = Batches({ONE: 3, OTHER: 1}, failing_first=True)
+    batches = Batches({FIRST: 3, SECOND: 1}, failing_first=True)
     async with started(time_skipping, batches, LIMITS) as handle:
         result = await handle.result()
         history = await handle.fetch_history()
     assert result.tenants == [
-        ForgottenOfTenant(tenant_id=ONE, versions=30, documents=3),
-        ForgottenOfTenant(tenant_id=OTHER, versions=10, documents=1),
+        ForgottenOfTenant(tenant_id=FIRST, versions=30, documents=3),
+        ForgottenOfTenant(tenant_id=SECOND, versions=10, documents=1),
     ]
     assert [(request.tenant_id, request.after) for request in batches.asked] == [
-        (ONE, None),
-        (ONE, ("groups", "1")),
-        (ONE, ("groups", "2")),
-        (OTHER, None),
+        (FIRST, None),
+        (FIRST, ("groups", "1")),
+        (FIRST, ("groups", "2")),
+        (SECOND, None),
     ]
     assert {(request.older_than, request.kept) for request in batches.asked} == {(timedelta(days=30), 5)}
     await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
@@ -116,7 +116,7 @@ async def test_retention_deletes_every_batch_of_every_tenant(time_skipping: Work
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("kind", ["versions", "runs"])
 async def test_a_tenant_that_fails_is_named_at_the_end(time_skipping: WorkflowEnvironment, kind: str) -> None:
-    batches = Batches({ONE: 1, OTHER: 1, THIRD: 1}, broken={ONE: kind, OTHER: kind})
+    batches = Batches({FIRST: 1, SECOND: 1, THIRD: 1}, broken={FIRST: kind, SECOND: kind})
     async with started(time_skipping, batches, RetentionInput.within(days=30, count=0, run_days=7)) as handle:
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
@@ -124,22 +124,22 @@ async def test_a_tenant_that_fails_is_named_at_the_end(time_skipping: WorkflowEn
     assert [done for done in batches.order if done[0] == THIRD] == [(THIRD, "versions"), (THIRD, "runs")]
     assert isinstance(failed.value.cause, ApplicationError)
     assert failed.value.cause.message == (
-        f"retention of 2 tenants failed: {ONE} (storage_unavailable), {OTHER} (storage_unavailable)"
+        f"retention of 2 tenants failed: {FIRST} (storage_unavailable), {SECOND} (storage_unavailable)"
     )
     await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_retention_may_be_limited_to_a_tenant(time_skipping: WorkflowEnvironment) -> None:
-    batches = Batches({ONE: 2, OTHER: 2})
-    async with started(time_skipping, batches, LIMITS.model_copy(update={"tenant_id": OTHER})) as handle:
-        assert (await handle.result()).tenants == [ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2)]
-    assert {request.tenant_id for request in batches.asked} == {OTHER}
+    batches = Batches({FIRST: 2, SECOND: 2})
+    async with started(time_skipping, batches, LIMITS.model_copy(update={"tenant_id": SECOND})) as handle:
+        assert (await handle.result()).tenants == [ForgottenOfTenant(tenant_id=SECOND, versions=20, documents=2)]
+    assert {request.tenant_id for request in batches.asked} == {SECOND}
 
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_retention_of_versions_continues_as_new_where_it_stopped(short_history: WorkflowEnvironment) -> None:
-    batches = Batches({ONE: 30, OTHER: 2})
+    batches = Batches({FIRST: 30, SECOND: 2})
     async with started(short_history, batches, LIMITS) as handle:
         result = await handle.result()
         first = await short_history.client.get_workflow_handle(
@@ -147,8 +147,8 @@ async def test_retention_of_versions_continues_as_new_where_it_stopped(short_his
         ).fetch_history()
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
     assert result.tenants == [
-        ForgottenOfTenant(tenant_id=ONE, versions=300, documents=30),
-        ForgottenOfTenant(tenant_id=OTHER, versions=20, documents=2),
+        ForgottenOfTenant(tenant_id=FIRST, versions=300, documents=30),
+        ForgottenOfTenant(tenant_id=SECOND, versions=20, documents=2),
     ]
     assert [request.after for request in batches.asked[:30]] == [
         None,
@@ -158,7 +158,7 @@ async def test_retention_of_versions_continues_as_new_where_it_stopped(short_his
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_tenant_that_failed_is_named_after_a_continue_as_new(short_history: WorkflowEnvironment) -> None:
-    batches = Batches({ONE: 1, OTHER: 12}, broken={ONE: "versions"})
+    batches = Batches({FIRST: 1, SECOND: 12}, broken={FIRST: "versions"})
     async with started(short_history, batches, LIMITS) as handle:
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
@@ -167,7 +167,7 @@ async def test_a_tenant_that_failed_is_named_after_a_continue_as_new(short_histo
         ).fetch_history()
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
     assert len(batches.asked) == 12
-    assert f"failed: {ONE} (storage_unavailable)" in str(failed.value.cause)
+    assert f"failed: {FIRST} (storage_unavailable)" in str(failed.value.cause)
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -175,29 +175,29 @@ async def test_a_tenant_that_failed_is_named_after_a_continue_as_new(short_histo
 async def test_each_tenants_runs_are_deleted_with_or_without_versions(
     time_skipping: WorkflowEnvironment, count: int, versions: int, documents: int
 ) -> None:
-    batches = Batches({ONE: 3, OTHER: 3})
+    batches = Batches({FIRST: 3, SECOND: 3})
     async with started(time_skipping, batches, RetentionInput.within(days=0, count=count, run_days=7)) as handle:
         result = await handle.result()
     assert result.tenants == [
         ForgottenOfTenant(tenant_id=tenant_id, versions=versions, documents=documents, runs=300)
-        for tenant_id in (ONE, OTHER)
+        for tenant_id in (FIRST, SECOND)
     ]
     deleted = ["versions"] * (3 if count else 0) + ["runs"] * 3
-    assert batches.order == [(tenant_id, kind) for tenant_id in (ONE, OTHER) for kind in deleted]
+    assert batches.order == [(tenant_id, kind) for tenant_id in (FIRST, SECOND) for kind in deleted]
     assert {run.older_than for run in batches.asked_for_runs} == {timedelta(days=7)}
 
 
 @pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="session")
 async def test_retention_of_runs_continues_as_new_where_it_stopped(short_history: WorkflowEnvironment) -> None:
-    batches = Batches({ONE: 16})
+    batches = Batches({FIRST: 16})
     async with started(short_history, batches, RetentionInput.within(days=1, count=0, run_days=7)) as handle:
         result = await handle.result()
         first = await short_history.client.get_workflow_handle(
             handle.id, run_id=handle.first_execution_run_id
         ).fetch_history()
     assert first.events[-1].HasField("workflow_execution_continued_as_new_event_attributes")
-    assert result.tenants == [ForgottenOfTenant(tenant_id=ONE, versions=160, documents=16, runs=1600)]
+    assert result.tenants == [ForgottenOfTenant(tenant_id=FIRST, versions=160, documents=16, runs=1600)]
     assert (len(batches.asked), len(batches.asked_for_runs)) == (16, 16)
 
 
