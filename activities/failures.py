@@ -22,7 +22,7 @@ from graph.tenants import TenantsFileError
 from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
 from inventory.log_lines import place_of
-from storage.database import StorageNotReadyError, StorageUnavailableError
+from storage.database import StorageNotReadyError, StorageServerError, StorageUnavailableError
 
 UNEXPECTED_ATTEMPTS = 3
 """Attempts until an unexpected error is final: its cause may be one worker, or may pass."""
@@ -103,13 +103,16 @@ async def tenant_result(
 ) -> ResultT | ErrorCode:
     """The result of work for one of several tenants, or the code of its failure, which is logged and stops no other.
 
-    `if_late`: the code if the work takes longer than `seconds`.
+    `if_late`: the code if the work takes longer than `seconds`. Raises `StorageServerError` and `StorageNotReadyError`,
+    which every tenant would meet.
     """
     try:
         async with asyncio.timeout(seconds):
             return await work
     except TimeoutError:
         code, words = if_late, f"no answer in time, at most {seconds:g} s"
+    except (StorageServerError, StorageNotReadyError):
+        raise
     except Exception as error:  # noqa: BLE001 - one tenant's defect is not the others'
         failure = application_error(error, timedelta.max)
         code, words = ErrorCode(failure.type or ErrorCode.UNEXPECTED_ERROR), failure.message

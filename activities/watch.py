@@ -132,7 +132,9 @@ class WatchActivities:
 
     @activity.defn
     async def watch_tenants(self, request: WatchTenants) -> WatchTenantsResult:
-        """The next look retries a tenant that fails."""
+        """The next look retries a tenant that fails, and all of them if PostgreSQL refuses every tenant's rows: an
+        activity that Temporal retries would read all their logs again each time.
+        """
         looks = await asyncio.gather(
             *(
                 tenant_result(
@@ -142,8 +144,12 @@ class WatchActivities:
                     if_late=ErrorCode.GRAPH_UNAVAILABLE,
                 )
                 for tenant_id in request.tenant_ids
-            )
+            ),
+            return_exceptions=True,
         )
+        for look in looks:
+            if isinstance(look, BaseException):
+                raise ApplicationError(str(look), type=ErrorCode.STORAGE_UNAVAILABLE, non_retryable=True)
         failed = {
             tenant_id: look
             for tenant_id, look in zip(request.tenant_ids, looks, strict=True)

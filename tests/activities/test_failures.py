@@ -20,7 +20,7 @@ from graph.errors import GraphRequestError
 from graph.tenants import TenantsFileError
 from inventory.data_keys import DataKeyError
 from inventory.error_codes import ErrorCode
-from storage.database import StorageUnavailableError
+from storage.database import StorageNotReadyError, StorageServerError, StorageUnavailableError
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -147,3 +147,15 @@ async def test_a_tenant_that_fails_or_is_late_becomes_a_code(error: Exception | 
         partial(tenant_result, seconds=seconds, if_late=ErrorCode.GRAPH_UNAVAILABLE), UUID(int=1), work()
     )
     assert result is code
+
+
+@pytest.mark.parametrize("error", [StorageServerError("PostgreSQL's disk is full"), StorageNotReadyError("no tables")])
+async def test_a_fault_of_the_server_is_no_tenants(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        await ActivityEnvironment().run(
+            partial(tenant_result, seconds=60, if_late=ErrorCode.GRAPH_UNAVAILABLE), UUID(int=1), work()
+        )
+    assert caplog.messages == []
