@@ -16,8 +16,10 @@ class Attention(StrEnum):
     NEVER_READ = "never_read"
     """No run has completed."""
     RUN_FAILED = "run_failed"
+    """The latest completed run. Collections' reasons are in `not_read`."""
     NOT_READ = "not_read"
-    """Collections' latest runs did not read them to their end."""
+    """Collections' latest runs did not read them to their end, though something is read or the latest run did not fail.
+    """
     OLD = "old"
     """A collection's last complete listing is older than the caller allows."""
     NOT_WATCHED = "not_watched"

@@ -12,13 +12,14 @@ OLD_AFTER = timedelta(hours=24)
 
 
 def attention(tenant: TenantStatus, now: datetime, old_after: timedelta) -> list[Attention]:
-    """The most urgent reason comes first."""
+    """The most urgent reason comes first. If the latest run failed and nothing is read, its failure is the reason."""
     if tenant.run_id is None:
         return [Attention.NEVER_READ]
+    has_failed = tenant.run_status is RunStatus.FAILED
     holds = {
-        Attention.RUN_FAILED: tenant.run_status is RunStatus.FAILED,
-        Attention.NOT_READ: bool(tenant.not_read),
-        Attention.OLD: tenant.oldest is None or now - tenant.oldest > old_after,
+        Attention.RUN_FAILED: has_failed,
+        Attention.NOT_READ: bool(tenant.not_read) and not (has_failed and tenant.read == 0),
+        Attention.OLD: tenant.oldest is not None and now - tenant.oldest > old_after,
         Attention.NOT_WATCHED: bool(tenant.not_watched),
         Attention.STALE: tenant.stale > 0,
         Attention.HIGH_DRIFT: tenant.high_drift > 0,

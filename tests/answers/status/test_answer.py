@@ -137,6 +137,22 @@ async def test_unreadable_audit_log_needs_attention(
     assert calm.attention == [Attention.NOT_WATCHED] * is_told
 
 
+async def test_tenant_of_which_nothing_was_read_has_one_reason(database: Database) -> None:
+    refused = {"groups": REFUSED, "domains": REFUSED}
+    await sync(database, CALM, [], *refused, status=RunStatus.FAILED, outcomes=refused)
+    await sync(database, WORRIED, [], *refused, status=RunStatus.PARTIAL, outcomes=refused | {"domains": SKIPPED})
+    found = await states(database, timedelta(0))
+    assert (found[CALM].oldest, found[CALM].attention) == (None, [Attention.RUN_FAILED])
+    assert (found[WORRIED].oldest, found[WORRIED].attention) == (None, [Attention.NOT_READ])
+    assert found[CALM].not_read == [NotReadReason(reason="failed:graph_permission_missing", collections=2)]
+    await sync(database, CALM, [], "groups")
+    await sync(
+        database, CALM, [], *refused, status=RunStatus.FAILED, outcomes=refused | {"groups": (Outcome.COMPLETE, None)}
+    )
+    expected = [Attention.RUN_FAILED, Attention.NOT_READ, Attention.OLD]
+    assert (await states(database, timedelta(0)))[CALM].attention == expected
+
+
 async def test_equally_urgent_tenants_keep_the_given_order(database: Database) -> None:
     tenant_ids = [UNREAD, *(UUID(int=number) for number in (19, 13, 17, 11, 15))]
     for tenants in (tenant_ids, tenant_ids[::-1]):
@@ -242,7 +258,7 @@ async def test_status_table_lists_reasons_for_attention(database: Database, envi
     assert head.split("  ")[0] == "tenant"
     assert [row.split("  ")[0] for row in rows] == ["Never read", "Worried", "Calm"]
     assert "1 of 1" in rows[2]
-    assert "run failed, not read" in rows[1]
+    assert rows[1].endswith("run failed"), "nothing was read, so its failure is the one reason"
     assert "not watched" in rows[2]
     assert "3 of 3 tenants need attention" in result.stderr
     assert "watch:graph_permission_missing: 1 audit log of Calm" in result.stderr
