@@ -327,7 +327,7 @@ async def _many(each: TenantSessions, golden: UUID, following: Sequence[TenantRe
     _named(each, golden)
     chosen = following[:TENANTS_ACROSS]
     key = ("golden", golden, tuple(other.tenant_id for other in chosen), type_key)
-    return await each.recent_answers.answer(key, find)
+    return await each.recent_answers.answer(key, find, _is_whole)
 
 
 async def _many_settings(each: TenantSessions, golden: UUID, following: Sequence[TenantRecord]) -> GoldenSettings:
@@ -342,7 +342,11 @@ async def _many_settings(each: TenantSessions, golden: UUID, following: Sequence
     _named(each, golden)
     chosen = following[:TENANTS_ACROSS]
     key = ("golden settings", golden, tuple(other.tenant_id for other in chosen))
-    return await each.recent_answers.answer(key, find)
+    return await each.recent_answers.answer(key, find, _is_whole)
+
+
+def _is_whole(comparison: GoldenItems | GoldenSettings) -> bool:
+    return not comparison.record.not_answered
 
 
 def _failed(each: TenantSessions) -> OnFailure:

@@ -15,7 +15,7 @@ from tests.inventory.test_settings import policy as catalog_policy
 from tests.storage.support import observation, sync
 from tests.web.page_text import next_of, rows_of, text_of
 from tests.web.support import CONTOSO, FABRIKAM, HOSTILE, UNREAD, json_of, words_of
-from web.recent_answers import KEPT_ANSWERS, KEPT_SECONDS, RecentAnswers
+from web.recent_answers import INCOMPLETE_SECONDS, KEPT_ANSWERS, KEPT_SECONDS, RecentAnswers
 
 COMPLIANCE, CONFIGURATIONS = "deviceCompliancePolicies", "configurationPolicies"
 TWO = f"left={CONTOSO}&right={FABRIKAM}"
@@ -216,3 +216,22 @@ async def test_answers_are_cached_for_a_minute_up_to_a_limit() -> None:
         await answer(str(question))
     await answer("a")
     assert questions.count("a") == 3, "the oldest answer is evicted"
+
+
+async def test_incomplete_answer_is_cached_for_seconds() -> None:
+    now = 0.0
+    recent_answers = RecentAnswers(lambda: now)
+
+    async def answer() -> float:
+        async def find() -> float:
+            return now
+
+        return await recent_answers.answer("a", find, lambda asked_at: asked_at > 0)
+
+    assert await answer() == 0
+    now = INCOMPLETE_SECONDS - 1
+    assert await answer() == 0
+    now = INCOMPLETE_SECONDS
+    assert await answer() == INCOMPLETE_SECONDS
+    now = INCOMPLETE_SECONDS + KEPT_SECONDS - 1
+    assert await answer() == INCOMPLETE_SECONDS, "it is whole"

@@ -12,6 +12,7 @@ from storage.database import Database
 from tests.storage.support import observation, sync
 from tests.web.page_text import text_of
 from tests.web.support import CONTOSO, FABRIKAM, UNREAD, json_of, words_of
+from web import recent_answers
 
 CONFIGURATIONS, GROUPS = "deviceConfigurations", "groups"
 GONE = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9"
@@ -122,3 +123,19 @@ async def test_a_golden_tenants_page_names_the_tenant_that_cannot_be_compared(
     assert record["not_answered"] == [{"answer": "no_answer", "tenant_id": str(CONTOSO), "reason": reason}]
     file = await words_of(signed_in, f"/compare/golden.csv?golden={FABRIKAM}&by={unit}", 503)
     assert f"The file would lack Contoso: {reason}." in text_of(file)
+
+
+@pytest.mark.parametrize("unit", ["policy", "setting"])
+async def test_a_golden_tenants_page_asks_again_after_an_incomplete_answer(
+    signed_in: httpx.AsyncClient, database_url: str, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recent_answers, "INCOMPLETE_SECONDS", 0)
+    address = f"/compare?golden={FABRIKAM}&by={unit}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE inventory_item SET meta = '[]' WHERE tenant_id = %s", [CONTOSO])
+        assert "This answer is incomplete." in await words_of(signed_in, address)
+        connection.execute("UPDATE inventory_item SET meta = '{}' WHERE tenant_id = %s", [CONTOSO])
+        whole = await words_of(signed_in, address)
+        assert "incomplete" not in whole
+        connection.execute("UPDATE inventory_item SET meta = '[]' WHERE tenant_id = %s", [CONTOSO])
+    assert await words_of(signed_in, address) == whole, "a whole answer is kept"
