@@ -20,6 +20,7 @@ from inventory.bounds import RETENTION_DAYS, RETENTION_VERSIONS, TENANTS_AT_ONCE
 from inventory.data_keys import key_bytes
 from inventory.log_lines import LogFormat
 from inventory.user_errors import UserError
+from inventory.validation_problem import first_problem
 
 if TYPE_CHECKING:
     from inventory.wrapping_keys import WrappingKeys
@@ -43,6 +44,13 @@ NO_KEY_WARNING = (
 )
 
 _PROXY = re.compile(r"https?://([^\s/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
+
+
+SPELLING = {
+    "worker_deployment_name": "write letters, digits, '_' and '-', 200 at most, first a letter or a digit",
+    "worker_build_id": "write letters, digits, '_', '.', '+' and '-', 200 at most, first a letter or a digit",
+}
+"""What to write in place of a text that a pattern refuses."""
 
 
 class TenantsFrom(StrEnum):
@@ -315,11 +323,11 @@ def check_key(settings: Settings) -> None:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_input=False, include_url=False)[0]
-    name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-    if problem["type"] == "missing":
+    problem = first_problem(error, Settings, spelling=SPELLING)
+    name = problem.field.upper() or "settings"
+    if error.errors(include_input=False)[0]["type"] == "missing":
         return f"{name} is not set; see .env.example, or start everything on this machine with: make demo"
-    return f"{name}: {problem['msg'].removeprefix('Value error, ')}"
+    return f"{name}: {problem.text}"
 
 
 def environment() -> dict[str, str]:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from inventory.notifications import NotificationRule, TargetName
 from inventory.toml_file import read_toml
 from inventory.user_errors import UserError
+from inventory.validation_problem import LABEL_SPELLING, first_problem
 
 
 class NotificationsFileError(UserError):
@@ -149,8 +150,8 @@ def load_notifications(path: Path) -> Notifications:
     unknown = sorted(set(content) - {"target", "rule"})
     if unknown:
         raise NotificationsFileError(f"{path}: unknown table {unknown[0]!r}; there are [[target]] and [[rule]]")
-    targets = _parsed(path, "target", content.get("target", []), _TARGET)
-    rules = _parsed(path, "rule", content.get("rule", []), _RULE)
+    targets = [_target(which, entry) for which, entry in _entries(path, "target", content)]
+    rules = [_rule(which, entry) for which, entry in _entries(path, "rule", content)]
     by_name = {target.name: target for target in targets}
     if len(by_name) < len(targets):
         raise NotificationsFileError(f"{path}: two targets have the same name")
@@ -161,22 +162,52 @@ def load_notifications(path: Path) -> Notifications:
     return Notifications(targets=by_name, rules=tuple(rules))
 
 
-_TARGET: TypeAdapter[AnyTarget] = TypeAdapter(Annotated[AnyTarget, Field(discriminator="kind")])
-_RULE: TypeAdapter[NotificationRule] = TypeAdapter(NotificationRule)
+_MODELS: Mapping[str, type[AnyTarget]] = {
+    TargetKind.WEBHOOK: WebhookTarget,
+    TargetKind.TEAMS: TeamsTarget,
+    TargetKind.EMAIL: EmailTarget,
+    TargetKind.APPRISE: AppriseTarget,
+}
+
+_ADDRESS_SPELLING = "write a mail address, such as ada@example.com"
+
+SPELLING = {
+    "name": LABEL_SPELLING,
+    "targets": LABEL_SPELLING,
+    "tags": LABEL_SPELLING,
+    "host": "write a host's name or IP address",
+    "sender": _ADDRESS_SPELLING,
+    "recipients": _ADDRESS_SPELLING,
+}
+"""What to write in place of a text that a pattern refuses."""
 
 
-def _parsed(path: Path, table: str, entries: Any, adapter: TypeAdapter[Any]) -> list[Any]:
+def _entries(path: Path, table: str, content: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Each entry of the table, with words that name it."""
+    entries = content.get(table, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise NotificationsFileError(f"{path}: write [[{table}]] with two brackets, once for each {table}")
-    targets = []
-    for number, entry in enumerate(entries, start=1):
-        name = entry.get("name")
-        which = f"{table} {number}" + (f" ({name})" if isinstance(name, str) else "")
-        try:
-            targets.append(adapter.validate_python(entry))
-        except ValidationError as error:
-            problem = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in problem["loc"])
-            message = problem["msg"].removeprefix("Value error, ")
-            raise NotificationsFileError(f"{path}: {which}: {where + ': ' if where else ''}{message}") from None
-    return targets
+    return [
+        (f"{path}: {table} {number}" + (f" ({name})" if isinstance(name := entry.get("name"), str) else ""), entry)
+        for number, entry in enumerate(entries, start=1)
+    ]
+
+
+def _target(which: str, entry: dict[str, Any]) -> AnyTarget:
+    kind = entry.get("kind")
+    model = _MODELS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        raise NotificationsFileError(f"{which}: kind: must be one of: {', '.join(_MODELS)}")
+    try:
+        return model.model_validate(entry)
+    except ValidationError as error:
+        problem = first_problem(error, model, noun=f"target of kind {kind}", spelling=SPELLING)
+        raise NotificationsFileError(f"{which}: {problem}") from None
+
+
+def _rule(which: str, entry: dict[str, Any]) -> NotificationRule:
+    try:
+        return NotificationRule.model_validate(entry)
+    except ValidationError as error:
+        problem = first_problem(error, NotificationRule, noun="rule", spelling=SPELLING, repeats_values=True)
+        raise NotificationsFileError(f"{which}: {problem}") from None

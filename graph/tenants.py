@@ -11,10 +11,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from inventory.bounds import ID_BEGINNING, NAMED
+from inventory.bounds import ID_BEGINNING, NAMED, NAMED_IDS
+from inventory.plurals import first_of
 from inventory.portfolio import Tag
 from inventory.toml_file import read_toml
 from inventory.user_errors import UserError
+from inventory.validation_problem import LABEL_SPELLING, first_problem
 
 
 class Cloud(StrEnum):
@@ -71,7 +73,7 @@ VaultName = Annotated[str, Field(pattern=r"^[0-9A-Za-z-]{1,127}$")]
 
 SPELLING = {
     "name": "has a control character; leave it out",
-    "tags": "write lower-case letters, digits, '.', '_' and '-', 64 at most, first a letter or a digit",
+    "tags": LABEL_SPELLING,
     "client_secret_vault": "write letters, digits and '-', 127 at most",
     "certificate_vault": "write letters, digits and '-', 127 at most",
 }
@@ -196,7 +198,7 @@ class Tenants:
             return None
         matches = [tenant for tenant in self._tenants if str(tenant.id).startswith(beginning)]
         if len(matches) > 1:
-            ids = ", ".join(f"{tenant.id} ({tenant.name})" for tenant in matches[:NAMED])
+            ids = first_of([f"{tenant.id} ({tenant.name})" for tenant in matches], NAMED_IDS)
             raise UnknownTenantError(f"several tenants' ids begin with {beginning!r}; write more of the id: {ids}")
         return matches[0] if matches else None
 
@@ -269,14 +271,8 @@ def _tenant(named: str, number: int, entry: Mapping[str, Any], defaults: Mapping
     try:
         return TenantConfig.model_validate({**inherited, **entry})
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "string_pattern_mismatch":
-            message = SPELLING[str(problem["loc"][0])]
-        elif problem["type"] == "extra_forbidden":
-            message = f"is not a key of a tenant; known: {', '.join(TenantConfig.model_fields)}"
-        raise TenantsFileError(f"{named}: {which}: {where + ': ' if where else ''}{message}") from None
+        problem = first_problem(error, TenantConfig, noun="tenant", spelling=SPELLING)
+        raise TenantsFileError(f"{named}: {which}: {problem}") from None
 
 
 def _refuse_duplicates(named: str, tenants: list[TenantConfig]) -> None:

@@ -9,6 +9,9 @@ ID_BEGINNING = 4
 NAMED = 20
 """Ids or names in an error's message."""
 
+NAMED_IDS = 3
+"""Ids in an error's message: one has 36 characters."""
+
 SHOWN_CHARACTERS = 200
 """Characters shown of a text from elsewhere."""
 

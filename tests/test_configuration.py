@@ -23,20 +23,26 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"ACTIVITIES_PER_SECOND": "0"}, "ACTIVITIES_PER_SECOND: Input should be greater than 0"),
-        ({"ACTIVITIES_PER_SECOND": "many"}, "ACTIVITIES_PER_SECOND: Input should be a valid number"),
-        ({"ACTIVITIES_PER_SECOND_PER_TENANT": "nan"}, "ACTIVITIES_PER_SECOND_PER_TENANT: Input should be a finite"),
-        ({"WORKER_TARGET_MEMORY_USAGE": "80"}, "WORKER_TARGET_MEMORY_USAGE: Input should be less than or equal to 1"),
-        ({"WORKER_TARGET_CPU_USAGE": "0"}, "WORKER_TARGET_CPU_USAGE: Input should be greater than 0"),
+        ({"ACTIVITIES_PER_SECOND": "0"}, "ACTIVITIES_PER_SECOND: must be more than 0"),
+        ({"ACTIVITIES_PER_SECOND": "many"}, "ACTIVITIES_PER_SECOND: must be a number"),
+        ({"ACTIVITIES_PER_SECOND_PER_TENANT": "nan"}, "ACTIVITIES_PER_SECOND_PER_TENANT: must be a finite number"),
+        ({"WORKER_TARGET_MEMORY_USAGE": "80"}, "WORKER_TARGET_MEMORY_USAGE: must be 1.0 or less"),
+        ({"WORKER_TARGET_CPU_USAGE": "0"}, "WORKER_TARGET_CPU_USAGE: must be more than 0"),
         ({"WORKER_METRICS_ADDRESS": "9464"}, "WORKER_METRICS_ADDRESS: must be an address of this machine and a port"),
         (
             {"WEB_METRICS_ADDRESS": "localhost:9464"},
             "WEB_METRICS_ADDRESS: must be an address of this machine",
         ),
-        ({"LOG_LEVEL": "info"}, "LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ({"LOG_LEVEL": "info"}, "LOG_LEVEL: must be one of: DEBUG, INFO, WARNING, ERROR"),
+        ({"TENANTS_FROM": "hunter2"}, "TENANTS_FROM: must be one of: file, table"),
+        ({"RUNS_OVERALL": "hunter2"}, "RUNS_OVERALL: must be a whole number"),
+        ({"METRICS_TENANTS": "hunter2"}, "METRICS_TENANTS: must be true or false"),
         ({"WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together; set both, or neither"),
         ({"WORKER_DEPLOYMENT_NAME": "a"}, "WORKER_DEPLOYMENT_NAME and WORKER_BUILD_ID go together"),
-        ({"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"}, "WORKER_DEPLOYMENT_NAME: String should match"),
+        (
+            {"WORKER_DEPLOYMENT_NAME": "a.b", "WORKER_BUILD_ID": "1"},
+            "WORKER_DEPLOYMENT_NAME: write letters, digits, '_' and '-'",
+        ),
     ],
 )
 def test_an_invalid_setting_is_reported_in_one_line(
@@ -48,6 +54,7 @@ def test_an_invalid_setting_is_reported_in_one_line(
         load_settings()
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+    assert "hunter2" not in str(raised.value)
 
 
 def test_unset_or_empty_limits_and_versions_are_off(environment: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from graph.entra_sign_in import SignInRefusedError
 from inventory.user_errors import NotHereError, UnavailableError, UserError
+from inventory.validation_problem import problem_text
 from inventory.version import VERSION
 from web import codec, entra, sign_in
 from web.layout import error_page
@@ -147,8 +148,10 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        names = ", ".join(str(problem["loc"][-1]) for problem in error.errors())
-        return _error(request, 422, "This address has a part that is not valid", f"Check: {names}.")
+        # A place is `query`, `path` or `body`, then the name; a list's position and a union's type may follow.
+        problems = {str(problem["loc"][:2][-1]): problem_text(problem) for problem in reversed(error.errors())}
+        words = "; ".join(f"{name}: {text}" for name, text in reversed(problems.items()))
+        return _error(request, 422, "This address has a part that is not valid", f"Check {words}.")
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _: Exception) -> Response:

@@ -150,7 +150,7 @@ async def test_operator_begins_and_ends_a_snooze_once(database: Database, client
         ({"until": "9999-01-01"}, 400, "a year at most"),
         ({"reason": " "}, 422, "reason"),
         ({"type": "nonsense"}, 400, "no collection"),
-        ({"kind": "nonsense"}, 422, "not valid"),
+        ({"kind": "nonsense"}, 422, "Check kind: must be one of: run_failed, run_partial, "),
         ({"item": "nobody"}, 400, "o item has the id"),
         ({"item": "nobody", "type": POLICIES}, 404, "no item"),
     ],
