@@ -234,7 +234,7 @@ async def built(
         for excess in await database.excess():
             logging.getLogger(__name__).warning(
                 "the login of DATABASE_URL %s, which workers do not need: give them one that is a member of the two"
-                " roles and owns nothing (python starter.py database roles --worker-login NAME)",
+                " roles and owns nothing (python starter.py database roles --owner OWNER --worker-login NAME)",
                 excess,
             )
         meter = meter_of(client)

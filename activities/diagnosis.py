@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from shlex import quote
 from uuid import UUID
 
 from temporalio import activity
@@ -79,7 +80,9 @@ class DiagnosisActivities:
             _check(
                 "database roles",
                 CheckVerdict.WARNING,
-                f"the worker's login {right}; give it one that owns nothing: python starter.py database roles",
+                f"the worker's login {right}; give it one that owns nothing; with the name of the tables' owner for"
+                " OWNER and of the new login for NAME:"
+                " python starter.py database roles --owner OWNER --worker-login NAME",
             )
             for right in excess
         ]
@@ -159,7 +162,7 @@ class DiagnosisActivities:
         if failure.code is ErrorCode.GRAPH_PERMISSION_MISSING:
             return CheckVerdict.WARNING, (
                 f"signs in, but may not read {collection.type_key} ({collection.permission});"
-                " see: python starter.py check TENANT"
+                f" see: python starter.py check {quote(tenant.name)}"
             )
         verdict = CheckVerdict.WARNING if failure.retryable else CheckVerdict.FAILED
         return verdict, f"signs in, but Graph answers {failure.code}; see docs/error-codes.md"

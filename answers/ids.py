@@ -6,7 +6,8 @@ from itertools import takewhile
 from typing import NamedTuple
 from uuid import UUID
 
-from inventory.bounds import ID_BEGINNING, NAMED
+from inventory.bounds import ID_BEGINNING, NAMED, NAMED_IDS
+from inventory.plurals import first_of
 from inventory.user_errors import UserError
 
 GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -57,11 +58,20 @@ def run_id_range(value: str, runs: str = "runs") -> IdRange:
 
 
 def the_one(ids: Sequence[UUID], value: str, noun: str) -> UUID:
-    """`ids` is not empty. Raises `UnknownIdError` for several."""
+    """`ids` is not empty, and cut only beyond `NAMED`. Raises `UnknownIdError` for several.
+
+    `noun`: also the command that lists them.
+    """
     if len(ids) > 1:
-        raise UnknownIdError(f"several {noun} begin with {value!r}; write more of the id: {named(list(map(str, ids)))}")
+        raise UnknownIdError(
+            f"several {noun} begin with {value!r}: {named(list(map(str, ids)))};"
+            f" write more of the id, which python starter.py {noun} --ids shows"
+        )
     return ids[0]
 
 
 def named(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+    """The first ids, and how many more there are. A longer list than `NAMED` may be cut."""
+    if len(ids) > NAMED:
+        return f"{', '.join(ids[:NAMED_IDS])} and at least {len(ids) - NAMED_IDS} more"
+    return first_of(ids, NAMED_IDS)

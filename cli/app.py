@@ -2,7 +2,8 @@
 
 import gc
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -121,9 +122,19 @@ def _prepare(command: Any) -> None:
         parameter.callback = _looked_through
     command.help = "\n\n".join(map(_pasteable, (command.help or "").split("\n\n")))
     if command.callback is not None:
-        command.callback = errors_for_people()(command.callback)
+        command.callback = _for_people(command.callback)
     for subcommand in getattr(command, "commands", {}).values():
         _prepare(subcommand)
+
+
+def _for_people(callback: Callable[..., None]) -> Callable[..., None]:
+    @wraps(callback)
+    def called(**arguments: Any) -> None:
+        tenant = arguments.get("tenant")
+        with errors_for_people(tenant if isinstance(tenant, str) else None):
+            callback(**arguments)
+
+    return called
 
 
 def _pasteable(paragraph: str) -> str:

@@ -65,7 +65,10 @@ def _set_up(upgraded: UpgradeResult) -> str:
     if upgraded.before is not None:
         return roles
     if has_two_roles:
-        return f"{roles}\ngive workers and commands a login of their own, which owns nothing: {_WORKER_LOGIN}"
+        return (
+            f"{roles}\ngive workers and commands a login of their own, which owns nothing; with its name for NAME:"
+            f" {_WORKER_LOGIN}"
+        )
     return (
         f"{roles}; for two, run what `database roles` prints, and start again from an empty database\n"
         "without them, anybody with this login, or who has it run SQL, reads and changes all tenants and the schema"

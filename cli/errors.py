@@ -1,12 +1,14 @@
 """Exit codes, and errors for people: one line with cause and remedy."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from errno import EDQUOT, ENOSPC
 from importlib import import_module
+from shlex import quote
 
 import typer
 
@@ -29,18 +31,30 @@ class UsageError(UserError):
     """The message says how to use the command."""
 
 
+_HINT = re.compile(r"(python starter\.py [a-z ]+) TENANT\b")
+
+
+def with_tenant(message: str, tenant: str) -> str:
+    """The message, whose commands name the tenant in place of TENANT."""
+    return _HINT.sub(lambda hint: f"{hint[1]} {quote(tenant)}", message)
+
+
 @contextmanager
-def errors_for_people() -> Iterator[None]:
-    """Turns an exception into one line on stderr and an exit code.
+def errors_for_people(tenant: str | None = None) -> Iterator[None]:
+    """Turns an exception into one line on stderr and an exit code. `tenant`: as typed, for the commands of a message.
 
     With TENANT_INVENTORY_DEBUG, an unexpected exception keeps its traceback.
     """
+
+    def words(error: Exception) -> str:
+        return str(error) if tenant is None else with_tenant(str(error), tenant)
+
     try:
         yield
     except NeverReadError as error:
-        fail(str(error), ExitCode.PARTIAL)
+        fail(words(error), ExitCode.PARTIAL)
     except UserError as error:
-        fail(str(error), ExitCode.USAGE)
+        fail(words(error), ExitCode.USAGE)
     except UnavailableError as error:
         fail(str(error), ExitCode.UNEXPECTED)
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Shared arguments and options."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -172,7 +173,9 @@ def chosen_to_read(
     chosen = choice.resolve(configured.tags())
     disabled = [entry.name for entry in configured if entry.disabled and entry.id in chosen]
     if len(disabled) == len(chosen):
-        raise UsageError(f"disabled: {shortened(disabled)}; to read one: python starter.py tenant enable NAME")
+        raise UsageError(
+            f"disabled: {shortened(disabled)}; to read one: python starter.py tenant enable {quote(disabled[0])}"
+        )
     if disabled:
         from cli import output  # `sync` loads Rich only when its run is under way
 

@@ -134,16 +134,17 @@ def cancel(
     settings = load_settings()
     tenant_id = tenant_id_of(settings, tenant)
     selection = None if run else selection_of(type_keys, categories, everything=everything)
-    workflow_id, run_id = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
+    workflow_id, run_id, under_way = asyncio.run(_cancel(settings, tenant_id, run, selection, reason))
     from cli import output  # `sync` loads it only when the run is under way
 
     result = {"workflow_id": workflow_id, "run_id": run_id, "cancel_requested": True}
-    output.print_result(result, f"asked {workflow_id} to cancel")
+    output.print_result(result, f"asked run {under_way} of {tenant} to cancel")
 
 
 async def _cancel(
     settings: Settings, tenant_id: UUID, run: str | None, selection: Selection | None, reason: str | None
-) -> tuple[str, UUID | None]:
+) -> tuple[str, UUID | None, UUID]:
+    """The workflow id, the named run, and the run that was asked to cancel."""
     run_id: UUID | None = None
     if selection is not None:
         workflow_id = sync_workflow_id(tenant_id, selection)
@@ -152,10 +153,10 @@ async def _cancel(
     client = await connect_temporal(temporal_connect_config())
     try:
         kind = Kind(SYNC_WORKFLOW, settings.temporal_task_queue)
-        await runs.request_cancel(client, workflow_id, run_id, reason, kind, requester())
+        under_way = await runs.request_cancel(client, workflow_id, run_id, reason, kind, requester())
     except runs.NotUnderWayError as error:
         raise UsageError(f"{error}; python starter.py runs lists runs and their status") from None
-    return workflow_id, run_id
+    return workflow_id, run_id, under_way
 
 
 async def _named(settings: Settings, tenant_id: UUID, value: str) -> tuple[str, UUID]:

@@ -17,7 +17,7 @@ from rich.text import Text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cli import output
-from cli.errors import ExitCode, UsageError, words_of
+from cli.errors import ExitCode, UsageError, with_tenant, words_of
 from cli.options import CommandTenant, CommandTenants
 from cli.output_options import SortedTogether, output_options, using
 from cli.sessions import opened_database
@@ -161,7 +161,7 @@ async def _ask_one(
         if together is not None:
             together.tables[:] = sorted_before
         with printed_afterwards(heading):
-            output.stderr.print(words, style="red")
+            output.stderr.print(with_tenant(words, tenant.name), style="red")
         return _Ending.FAILED, ExitCode.PARTIAL
     return ending, code
 
@@ -170,7 +170,7 @@ async def _answered(database: Database, tenant: CommandTenant, ask: Ask) -> tupl
     try:
         await ask(database, tenant)
     except NeverReadError as never:
-        output.stderr.print(str(never), style="yellow")
+        output.stderr.print(with_tenant(str(never), tenant.name), style="yellow")
         return _Ending.NEVER_READ, ExitCode.PARTIAL
     except typer.Exit as ended:
         return _Ending.ANSWERED, ended.exit_code

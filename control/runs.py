@@ -92,8 +92,10 @@ def _refuse_other(client: Client, description: WorkflowExecutionDescription, kin
 
 async def request_cancel(
     client: Client, workflow_id: str, run_id: UUID | None, reason: str | None, kind: Kind, requested_by: str
-) -> None:
-    """Raises `NotUnderWayError`, and `RequestError` if something else holds the workflow id."""
+) -> UUID:
+    """Returns the id of the run under way. Raises `NotUnderWayError`, and `RequestError` if something else holds the
+    workflow id.
+    """
     handle = client.get_workflow_handle(workflow_id)
     request = CancelRequest(reason=reason, requested_by=requested_by, run_id=run_id)
     try:
@@ -101,9 +103,11 @@ async def request_cancel(
         if description.status is not WorkflowExecutionStatus.RUNNING:
             raise NotUnderWayError("no such run is under way")
         _refuse_other(client, description, kind)
-        if run_id is not None and description.raw_info.first_run_id != str(run_id):
+        under_way = UUID(description.raw_info.first_run_id)
+        if run_id not in (None, under_way):
             raise NotUnderWayError("the run has ended; a newer one of the same selection is under way")
         await handle.signal("cancel", request)
+        return under_way
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise NotUnderWayError("no such run is under way") from None

@@ -12,6 +12,7 @@ import pytest
 import typer
 from temporalio.client import Client
 from typer.exceptions import TyperException
+from typer.testing import CliRunner
 
 from cli.app import app
 from cli.stored_help import FILE
@@ -80,6 +81,21 @@ def test_commands_in_the_pages_and_in_help_parse() -> None:
         except TyperException as error:
             wrong.append(f"{page}: {shlex.join(words)}: {error}")
     assert wrong == []
+
+
+def test_the_example_of_a_tenants_life_adds_a_tenant(tmp_path: Path) -> None:
+    page = (FOLDER / "operating.md").read_text().replace("\\\n", "")
+    (example,) = re.findall(r"^python starter\.py (tenant add .*)$", page, re.MULTILINE)
+    file = tmp_path / "tenants.toml"
+    file.touch()
+    environment = {
+        "DATABASE_URL": "postgresql://user@localhost/none",
+        "TENANTS_FILE": str(file),
+        "TENANT_INVENTORY_STATE": str(tmp_path / "no-stack"),
+    }
+    added = CliRunner().invoke(app, [*shlex.split(example), "--no-wait"], env=environment)
+    assert added.exit_code == 0, added.stderr
+    assert 'name = "contoso"' in file.read_text()
 
 
 def test_names_in_hints_are_quoted_for_a_shell() -> None:

@@ -1,6 +1,7 @@
 """Public names use the words of `docs/glossary.md`."""
 
 import ast
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -151,3 +152,21 @@ def test_template_variables_name_their_items() -> None:
     files = [path for package in ("answers", "web") for path in sorted((CHECKOUT / package).rglob("*.html"))]
     assert len(files) > 40
     assert {str(path): found for path in files if (found := pointing_in_template(path.read_text()))} == {}
+
+
+def retention_misnamed(text: str) -> list[str]:
+    """Words such as `forgotten` in a text, outside of templates' expressions and of code."""
+    return re.findall(r"\b\w*forg[eo]t\w*", re.sub(r"\{[{%].*?[%}]\}|`[^`]*`", "", text, flags=re.DOTALL))
+
+
+def test_people_read_that_retention_deletes_and_nothing_is_forgotten() -> None:
+    assert retention_misnamed("{% if is_forgotten %}`forgotten`: it is forgotten") == ["forgotten"]
+    texts = {
+        str(path): path.read_text() for package in ("answers", "web") for path in (CHECKOUT / package).rglob("*.html")
+    }
+    texts |= json.loads((CHECKOUT / "cli" / "help.json").read_text())
+    texts |= {
+        str(path): " ".join(re.findall(r'"description": "(.*)"', path.read_text()))
+        for path in (CHECKOUT / "docs" / "schemas").glob("*.json")
+    }
+    assert {name: found for name, text in texts.items() if (found := retention_misnamed(text))} == {}

@@ -7,7 +7,7 @@ from activities.messages.base import Message
 
 
 class ForgottenOfTenant(Message):
-    """A tenant's forgotten versions, documents that only they used, runs and undecided plans."""
+    """A tenant's versions that retention deleted, documents that only they used, runs and undecided plans."""
 
     tenant_id: UUID
     versions: int = 0

@@ -7,7 +7,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.access_rules import AccessRule
+from inventory.bounds import NAMED_IDS
 from inventory.people import Action, KnownPerson, Person, Role
+from inventory.plurals import first_of
 from inventory.user_errors import UserError
 from storage import access_rules, audit, web_sessions
 
@@ -45,7 +47,9 @@ def find_person(people: Sequence[KnownPerson], sought: str) -> str:
     if len(ids) == 1:
         return ids.pop()
     if ids:
-        raise AccessError(f"{sought!r} is the name of several people; name one by id: {', '.join(sorted(ids))}")
+        raise AccessError(
+            f"{sought!r} is the name of several people; name one by id: {first_of(sorted(ids), NAMED_IDS)}"
+        )
     tenant_id, _, object_id = folded.partition("/")
     try:
         return f"{UUID(tenant_id)}/{UUID(object_id)}"

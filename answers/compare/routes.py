@@ -30,8 +30,9 @@ from answers.compare.setting_records import (
 from answers.compare.sides import OnFailure
 from answers.item_kinds import title_of
 from answers.search.answer import search_basis
-from inventory.bounds import NAMED
+from inventory.bounds import NAMED_IDS
 from inventory.name_key import list_place
+from inventory.plurals import first_of
 from inventory.user_errors import UserError
 from web.addresses import query_with
 from web.page_size import fitting_page
@@ -366,7 +367,7 @@ def _as_id(text: str) -> UUID | None:
 def _id_of(each: TenantSessions, name: str) -> str:
     found = [str(tenant.id) for tenant in each.tenants if tenant.name.casefold() == name.strip().casefold()]
     if len(found) > 1:
-        raise UncomparableError(f"several tenants are called {name!r}; write the id: {', '.join(found[:NAMED])}")
+        raise UncomparableError(f"several tenants are called {name!r}; write the id: {first_of(found, NAMED_IDS)}")
     if not found:
         raise UncomparableError(f"no tenant of yours is called {name!r}; write the name or the id of one")
     return found[0]

@@ -15,7 +15,7 @@ from answers.drift import decision_queries, queries
 from answers.drift.against_tenant import evaluate_against_tenant
 from answers.drift.baseline_queries import claim_evaluation, gaps, latest_ended_run, note_evaluation
 from answers.drift.baseline_queries import pinned_versions as pinned_versions
-from answers.drift.baselines import UnknownBaselineError
+from answers.drift.baselines import NO_BASELINE, UnknownBaselineError
 from answers.drift.baselines import baseline_called as baseline_called
 from answers.drift.baselines import baselines as baselines
 from answers.drift.decision_scope import (
@@ -90,7 +90,7 @@ async def evaluated_drift(
     if not known and not await is_read(session):
         raise NeverReadError(f"{TENANT_NEVER_READ}, so it deviates from nothing")
     if not known:
-        raise UnknownBaselineError("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
+        raise UnknownBaselineError(NO_BASELINE)
     found: list[Drift] = []
     for baseline in known:
         damaged = await _evaluated(session, goldens, tenant_id, baseline, only_if_behind=False)

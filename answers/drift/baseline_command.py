@@ -13,7 +13,7 @@ from answers.runs.answer import find_run, time_over
 from answers.times import TIME_FORMS
 from cli import output
 from cli.basis_lines import by_reason
-from cli.errors import ExitCode, UsageError
+from cli.errors import ExitCode, UsageError, with_tenant
 from cli.options import TenantArgument, TenantNames, complete_tenant_name, tenant_id_of
 from cli.output_options import output_options, prints_json, prints_tables, prints_times
 from cli.sessions import answer_of_tenant
@@ -50,7 +50,7 @@ def set_baseline(
     """Make a run, a moment, the present or another tenant a baseline; it replaces one of the same name.
 
     The versions of that time are pinned, so retention keeps them. Exit code 3 if the baseline has gaps: collections
-    that were not read to their end, items whose version of then is forgotten.
+    that were not read to their end, items whose version of that time retention has deleted.
 
     Example: python starter.py baseline set contoso golden --at yesterday --reason "after the audit"
     """
@@ -102,7 +102,7 @@ def list_baselines(tenant: TenantArgument) -> None:
         output.print_json(*records)
         return
     if not records:
-        output.stdout.print("this tenant has no baseline; python starter.py baseline set TENANT NAME makes one")
+        output.stdout.print(with_tenant(baselines.NO_BASELINE, tenant))
     names = TenantNames.load(settings)
     print_table(_columns(names), records, record=BaselineRecord)
 

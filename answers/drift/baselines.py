@@ -21,6 +21,8 @@ from storage.documents import database_time
 
 LONGEST_NAME = 100
 
+NO_BASELINE = "this tenant has no baseline; make one called golden: python starter.py baseline set TENANT golden"
+
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -81,9 +83,10 @@ async def golden_baseline(
             return baseline
     name = _NO_NAME.sub("-", other_name)[:LONGEST_NAME]
     if any(baseline.name == name for baseline in known):
+        another = f"{name[: LONGEST_NAME - 2]}-2"
         raise NoBaselineError(
-            f"this tenant's baseline {name} is not the inventory of {other_name};"
-            f" python starter.py baseline set TENANT NAME --tenant {quote(other_name)} makes one of another name"
+            f"this tenant's baseline {name} is not the inventory of {other_name}; make one of another name:"
+            f" python starter.py baseline set TENANT {another} --tenant {quote(other_name)}"
         )
     return await set_tenant(session, name, tenant_id, other, set_by, None)
 

@@ -15,6 +15,7 @@ from answers.drift.decision_scope import DecisionScope
 from answers.drift.queries import KnownFinding
 from answers.drift.records import DecisionState, DriftDecisionRecord, DriftFindingRecord
 from answers.drift.rules import Decision, NewDecision
+from answers.ids import named
 from answers.times import utc_text
 from graph.catalog import kind_of
 from inventory.bounds import NAMED
@@ -88,12 +89,12 @@ async def decided_scope(session: AsyncSession, beginning: str) -> DecisionScope 
 
 async def item_with_findings(session: AsyncSession, sought: str, type_key: str | None) -> ItemWithFindings:
     """The one item with findings that has this name or id's beginning. Raises `UnknownFindingError`."""
-    found = await decision_queries.items_with_findings(session, sought, type_key, NAMED)
+    found = await decision_queries.items_with_findings(session, sought, type_key, NAMED + 1)
     exact = [item for item in found if sought in (item.external_id, item.display_name)] or found
     if len(exact) == 1:
         return exact[0]
     if exact:
-        items = ", ".join(f"{item.type_key} {item.external_id}" for item in exact)
+        items = named([f"{item.type_key} {item.external_id}" for item in exact])
         raise UnknownFindingError(f"several items with findings are {sought!r}; give --type KEY or an id: {items}")
     raise UnknownFindingError(
         f"no item with findings has the name {sought!r} or an id that begins with it; python starter.py drift TENANT"

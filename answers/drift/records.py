@@ -104,7 +104,7 @@ class LeftOutItem(TitledRecord):
 
 _REASONS = {
     "details_not_read": "the details could not be read",
-    "forgotten": "the version of the baseline is deleted",
+    "forgotten": "retention has deleted the version of the baseline",
     "unread": "the baseline has no document",
     "presumed": "the baseline does not tell whether it was there",
     "ambiguous": "the other tenant has several items of this name",

@@ -72,7 +72,7 @@ async def _changes(
                 if event is None or not rules.fits(event):
                     continue
                 if len(events) == MOST_EVENTS:
-                    more = f"more than {MOST_EVENTS} changes: python starter.py changes TENANT --run {run.run_id}"
+                    more = f"more than {MOST_EVENTS} changes: python starter.py changes {tenant_id} --run {run.run_id}"
                     return [*events, event.model_copy(update={"key": f"{run.run_id}\nmore", "text": more})]
                 events.append(event)
     return events

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -69,8 +70,11 @@ def runs(
     if not records and of_watch:
         output.stdout.print("no runs of watch: it has seen no change; python starter.py watch list shows its looks")
     elif not records:
-        whose = "no tenant was ever read" if tenant is None else "this tenant was never read"
-        output.stdout.print(f"no runs: {whose}; python starter.py sync TENANT --all reads one")
+        output.stdout.print(
+            "no runs: no tenant was ever read; python starter.py portfolio sync --all-tenants --all reads them"
+            if tenant is None
+            else f"no runs: this tenant was never read; python starter.py sync {quote(tenant)} --all reads it"
+        )
 
 
 async def _recent(settings: Settings, tenant_id: UUID | None, limit: int) -> list[RunRecord]:

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from answers.drift.rules import Decision
-from answers.ids import IdRange, id_range
+from answers.ids import IdRange, UnknownIdError, id_range, the_one
 from answers.times import EARLIEST, LATEST, time_of
 from cli.app import app
 from inventory.typed_text import MOST_CHARACTERS, problem_with
@@ -215,6 +215,17 @@ def test_a_range_of_ids_keeps_the_typed_prefix() -> None:
 )
 def test_an_invalid_id_prefix_has_no_range(typed: str) -> None:
     assert id_range(typed) is None
+
+
+@pytest.mark.parametrize(("count", "more"), [(2, ""), (3, ""), (5, " and 2 more"), (21, " and at least 18 more")])
+def test_an_ambiguous_id_names_a_few_runs_and_the_command_that_shows_all(count: int, more: str) -> None:
+    ids = [UUID(int=number) for number in range(count)]
+    with pytest.raises(UnknownIdError) as raised:
+        the_one(ids, "0000", "runs")
+    assert str(raised.value) == (
+        f"several runs begin with '0000': {', '.join(map(str, ids[:3]))}{more};"
+        " write more of the id, which python starter.py runs --ids shows"
+    )
 
 
 async def test_commands_accept_id_prefixes_and_list_ambiguous_ids(

@@ -25,8 +25,8 @@ def test_an_upgrade_reports_its_roles(
         f"the database went from empty to revision {head()}",
         "it works under two roles, tenant_inventory_worker and tenant_inventory_portfolio",
         (
-            "give workers and commands a login of their own, which owns nothing:"
-            " python starter.py database roles --worker-login NAME"
+            "give workers and commands a login of their own, which owns nothing; with its name for"
+            " NAME: python starter.py database roles --worker-login NAME"
         ),
     ]
     for url in copy_of(postgres, one_role_template, OWNER):

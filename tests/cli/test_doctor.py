@@ -61,6 +61,7 @@ def test_a_worker_checks_its_environment_and_each_tenant(system: System) -> None
         ("worker", "database roles"),
     }
     assert "SENSITIVE_FIELDS_KEY" in found["worker", "settings"]["message"]
+    assert found["worker", "database roles"]["message"].endswith("roles --owner OWNER --worker-login NAME")
     for check in ("database", "row-level security", "database's clock", "Graph's clock", "tenants file"):
         assert found["worker", check]["verdict"] == "ok", check
     for tenant in system.graph.tenants:

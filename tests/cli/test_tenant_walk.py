@@ -105,6 +105,20 @@ async def test_csv_of_several_tenants_has_a_single_header(portfolio: Portfolio, 
     assert tenants == [str(ALPHA)] * (len(rows) // 2) + [str(GAMMA)] * (len(rows) // 2) != []
 
 
+@TWO
+async def test_a_hint_is_a_command_that_names_the_tenant(portfolio: Portfolio) -> None:
+    walked = await portfolio("drift", "--all-tenants")
+    for name in ("Alpha", "gamma"):
+        assert f"make one called golden: python starter.py baseline set {name} golden\n" in walked.stderr
+    for words, hint in (
+        (("drift", "alpha"), "baseline set alpha golden"),
+        (("drift", "alpha", "--baseline", "april"), "baseline list alpha shows what it has"),
+        (("show", str(ALPHA), "groups", "nobody"), f"items {ALPHA} --type groups lists what it has"),
+    ):
+        assert f"python starter.py {hint}" in (await portfolio(*words)).stderr
+    assert (await portfolio("baseline", "list", "alpha")).stdout.endswith("baseline set alpha golden\n")
+
+
 @THREE
 async def test_a_tag_chooses_tenants(portfolio: Portfolio) -> None:
     result = await portfolio("unassigned", "--tag", "emea", "--json")

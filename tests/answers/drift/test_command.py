@@ -288,5 +288,5 @@ def test_items_that_cannot_be_compared_are_counted_by_collection_and_reason() ->
     assert lines[0].startswith(f"cannot be compared: g ({A}): stale since 2026-03-01 00:00:00Z: ")
     assert lines[1:] == [
         f"cannot be compared: a, b, c and 2 more ({A}): hidden values, or ids without a counterpart",
-        f"cannot be compared: f ({A}): the version of the baseline is deleted",
+        f"cannot be compared: f ({A}): retention has deleted the version of the baseline",
     ]
