@@ -118,8 +118,8 @@ def test_no_wait_prints_the_record_of_a_queued_run(system: System) -> None:
     cancelled = system.starter("cancel", system.tenant.name, "--all", "--json").objects()
     assert cancelled == [{"workflow_id": record["workflow_id"], "run_id": None, "cancel_requested": True}]
     for named in (("--all",), ("--run", record["run_id"])):
-        told = system.starter("cancel", system.tenant.name, *named)
-        assert told.stdout == f"asked run {record['run_id']} of {system.tenant.name} to cancel\n"
+        result = system.starter("cancel", system.tenant.name, *named)
+        assert result.stdout == f"asked run {record['run_id']} of {system.tenant.name} to cancel\n"
 
 
 def test_items_and_missing_are_empty_before_a_completed_run(system: System) -> None:

@@ -107,9 +107,9 @@ async def test_csv_of_several_tenants_has_a_single_header(portfolio: Portfolio, 
 
 @TWO
 async def test_a_hint_is_a_command_that_names_the_tenant(portfolio: Portfolio) -> None:
-    walked = await portfolio("drift", "--all-tenants")
+    drift = await portfolio("drift", "--all-tenants")
     for name in ("Alpha", "gamma"):
-        assert f"make one called golden: python starter.py baseline set {name} golden\n" in walked.stderr
+        assert f"make one called golden: python starter.py baseline set {name} golden\n" in drift.stderr
     for words, hint in (
         (("drift", "alpha"), "baseline set alpha golden"),
         (("drift", "alpha", "--baseline", "april"), "baseline list alpha shows what it has"),
