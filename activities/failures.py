@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.messages.retention import EVERY_TENANT
 from graph.credentials import CONFIGURATION_RETRY_LIMIT
 from graph.errors import BatchRefusedError, GraphRequestError, ReadFailure
 from graph.tenants import TenantsFileError
@@ -96,6 +97,15 @@ def application_error(
         type=ErrorCode.UNEXPECTED_ERROR,
         non_retryable=is_final and not retries_everything,
     )
+
+
+@asynccontextmanager
+async def server_fault() -> AsyncIterator[None]:
+    """Tells the workflow, by the detail `EVERY_TENANT`, that PostgreSQL would refuse other tenants' rows, too."""
+    try:
+        yield
+    except (StorageServerError, StorageNotReadyError) as error:
+        raise ApplicationError(str(error), {EVERY_TENANT: True}, type=ErrorCode.STORAGE_UNAVAILABLE) from None
 
 
 async def tenant_result(

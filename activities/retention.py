@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 from temporalio import activity
 
+from activities.failures import server_fault
 from activities.messages.retention import (
     ForgetRuns,
     ForgetRunsResult,
@@ -57,7 +58,7 @@ class RetentionActivities:
         kept = _narrower(self._limits.kept, request.kept)
         if older_than is None and kept is None:
             return ForgetVersionsResult(versions=0, documents=0)
-        async with self._database.tenant(request.tenant_id) as session:
+        async with server_fault(), self._database.tenant(request.tenant_id) as session:
             forgotten = await versions.forget(
                 session, older_than=older_than, kept=kept, most=BATCH, after=request.after
             )
@@ -69,7 +70,7 @@ class RetentionActivities:
         older_than = _narrower(self._limits.runs_older_than, request.older_than)
         if older_than is None:
             return ForgetRunsResult(runs=0, is_last=True)
-        async with self._database.tenant(request.tenant_id) as session:
+        async with server_fault(), self._database.tenant(request.tenant_id) as session:
             runs = await forgetting.forget_runs(session, older_than=older_than, most=RUNS)
             plans = await forgetting.forget_plans(session, older_than=older_than)
         return ForgetRunsResult(runs=runs, is_last=runs < RUNS, plans=plans)

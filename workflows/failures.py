@@ -4,6 +4,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from activities import definitions
+from activities.messages.retention import EVERY_TENANT
 from inventory.error_codes import ErrorCode
 from inventory.outcomes import ContextValue
 
@@ -28,6 +29,14 @@ def error_code_of(error: BaseException) -> ErrorCode:
             return _error_code(inner.type)
         return ErrorCode.GRAPH_UNAVAILABLE if error.activity_type in _READ_GRAPH else ErrorCode.STORAGE_UNAVAILABLE
     return _error_code(cause.type) if isinstance(cause, ApplicationError) else ErrorCode.UNEXPECTED_ERROR
+
+
+def concerns_every_tenant(error: BaseException) -> bool:
+    """Whether the activity's last failure was PostgreSQL's (`activities.failures.server_fault`)."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, TemporalTimeoutError):
+        cause = cause.cause
+    return EVERY_TENANT in context_of(cause) if cause is not None else False
 
 
 def context_of(error: BaseException) -> dict[str, ContextValue]:

@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from inventory.error_codes import ErrorCode
     from inventory.plurals import counted
     from workflows import policies
-    from workflows.failures import error_code_of
+    from workflows.failures import concerns_every_tenant, error_code_of
     from workflows.messages import RetentionInput, RetentionResult
 
 RETENTION_ID = "retention"
@@ -36,7 +36,7 @@ class RetentionWorkflow:
 
     @workflow.run
     async def run(self, request: RetentionInput) -> RetentionResult:
-        """Raises `ApplicationError` at the end if a tenant failed."""
+        """Raises `ApplicationError` at the end if a tenant failed, or at once if PostgreSQL refuses every tenant."""
         left = request.left
         if left is None:
             left = [request.tenant_id] if request.tenant_id is not None else await self._tenants()
@@ -64,6 +64,8 @@ class RetentionWorkflow:
                 if is_cancelled_exception(error):
                     raise
                 failed[left[0]] = error_code_of(error)
+                if concerns_every_tenant(error):
+                    raise _failure(failed, len(left) - 1) from error
                 workflow.logger.warning("retention of tenant %s failed: %s", left[0], failed[left[0]])
                 after, is_done = None, True
             if is_done:
@@ -100,11 +102,13 @@ class RetentionWorkflow:
         )
 
 
-def _failure(failed: Mapping[UUID, ErrorCode]) -> ApplicationError:
+def _failure(failed: Mapping[UUID, ErrorCode], waiting: int = 0) -> ApplicationError:
     named = ", ".join(f"{tenant_id} ({failed[tenant_id]})" for tenant_id in list(failed)[:NAMED])
     more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
+    not_begun = f"; PostgreSQL refuses every tenant, so {counted(waiting, 'more tenant')} must wait" if waiting else ""
     return ApplicationError(
-        f"retention of {counted(len(failed), 'tenant')} failed: {named}{more}", type=next(iter(failed.values()))
+        f"retention of {counted(len(failed), 'tenant')} failed: {named}{more}{not_begun}",
+        type=next(iter(failed.values())),
     )
 
 

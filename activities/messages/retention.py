@@ -5,6 +5,9 @@ from uuid import UUID
 
 from activities.messages.base import Message
 
+EVERY_TENANT = "every_tenant"
+"""The detail of a failure that other tenants' batches would meet, too."""
+
 
 class ForgottenOfTenant(Message):
     """A tenant's versions that retention deleted, documents that only they used, runs and undecided plans."""

@@ -1,6 +1,7 @@
 """A PostgreSQL that refuses every tenant's rows ends an activity over many tenants once, without a line a tenant."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 from uuid import UUID, uuid4
@@ -14,10 +15,12 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.messages.notifications import LookForEvents
 from activities.messages.portfolio import PortfolioRun, RecordPortfolio, TenantOutcome
+from activities.messages.retention import ForgetRuns, ForgetVersions
 from activities.messages.watch import WatchTenants
 from activities.notifications import NotificationActivities, NotificationsFile
 from activities.observers import Observers
 from activities.portfolio import PortfolioActivities
+from activities.retention import RetentionActivities, RetentionLimits
 from activities.tenants import TenantsFile
 from activities.watch import WatchActivities
 from graph.catalog import load_catalog
@@ -28,7 +31,8 @@ from inventory.portfolio import TenantChoice
 from inventory.selection import Selection
 from storage.database import Database
 from tests.activities.intercepted_activity import intercepted
-from tests.storage.support import sync
+from tests.storage.support import observation, sync
+from workflows.failures import concerns_every_tenant
 
 TENANTS = [UUID(int=1), UUID(int=2), UUID(int=3)]
 RULES = """
@@ -67,8 +71,14 @@ def refuse(database_url: str) -> Iterator[Callable[[str, str], None]]:
                 " WITH CHECK (refuse(tenant_id))"
             )
 
+            connection.execute(
+                "CREATE FUNCTION refuse_delete() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '{sqlstate}'; END $$"
+            )
+            connection.execute(f"CREATE TRIGGER refused BEFORE DELETE ON {table} EXECUTE FUNCTION refuse_delete()")
+
         yield refuse
-        connection.execute("DROP FUNCTION IF EXISTS refuse CASCADE")
+        connection.execute("DROP FUNCTION IF EXISTS refuse, refuse_delete CASCADE")
 
 
 async def ends_once(caplog: pytest.LogCaptureFixture, method: Callable[..., object], request: object) -> bool:
@@ -78,6 +88,27 @@ async def ends_once(caplog: pytest.LogCaptureFixture, method: Callable[..., obje
     assert raised.value.type == ErrorCode.STORAGE_UNAVAILABLE
     assert caplog.messages == []
     return not raised.value.non_retryable
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "request_type"),
+    [("item_version", "forget_versions", ForgetVersions), ("sync_run", "forget_runs", ForgetRuns)],
+)
+async def test_retention_tells_the_workflow_that_every_tenant_is_refused(
+    database: Database,
+    refuse: Callable[[str, str], None],
+    table: str,
+    name: str,
+    request_type: type[ForgetVersions] | type[ForgetRuns],
+) -> None:
+    await sync(database, TENANTS[0], [observation("groups", "g")], "groups")
+    refuse(table, "53100")
+    day = timedelta(days=1)
+    retention = RetentionActivities(database, RetentionLimits(day, 1, day))
+    request = request_type(tenant_id=TENANTS[0], older_than=day)
+    with pytest.raises(ApplicationError, match="disk is full") as raised:
+        await intercepted(ActivityEnvironment(), getattr(retention, name), request)
+    assert concerns_every_tenant(raised.value)
 
 
 async def test_a_look_of_watch_ends_without_a_retry(

@@ -15,6 +15,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from activities.messages.retention import (
+    EVERY_TENANT,
     ForgetRuns,
     ForgetRunsResult,
     ForgetVersions,
@@ -33,9 +34,15 @@ class Batches:
     """Answers a given number of batches for each tenant, each of ten versions and one document."""
 
     def __init__(
-        self, batches: dict[UUID, int], *, failing_first: bool = False, broken: dict[UUID, str] | None = None
+        self,
+        batches: dict[UUID, int],
+        *,
+        failing_first: bool = False,
+        broken: dict[UUID, str] | None = None,
+        is_full: bool = False,
     ) -> None:
-        """`broken`: tenants of which one kind of batches fails."""
+        """`broken`: tenants of which one kind of batches fails; `is_full`: since PostgreSQL refuses every tenant."""
+        self._is_full = is_full
         self._batches = batches
         self._fails = failing_first
         self._broken = broken or {}
@@ -69,7 +76,8 @@ class Batches:
 
     def _fail_if_broken(self, tenant_id: UUID, kind: str) -> None:
         if self._broken.get(tenant_id) == kind:
-            raise ApplicationError("its rows are locked", type="storage_unavailable", non_retryable=True)
+            details = [{EVERY_TENANT: True}] if self._is_full else []
+            raise ApplicationError("refused", *details, type="storage_unavailable", non_retryable=True)
 
 
 @asynccontextmanager
@@ -127,6 +135,21 @@ async def test_a_tenant_that_fails_is_named_at_the_end(time_skipping: WorkflowEn
         f"retention of 2 tenants failed: {FIRST} (storage_unavailable), {SECOND} (storage_unavailable)"
     )
     await Replayer(workflows=[RetentionWorkflow], data_converter=pydantic_data_converter).replay_workflow(history)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("kind", ["versions", "runs"])
+async def test_a_full_server_ends_retention_at_once(time_skipping: WorkflowEnvironment, kind: str) -> None:
+    batches = Batches({FIRST: 1, SECOND: 1, THIRD: 1}, broken={FIRST: kind}, is_full=True)
+    async with started(time_skipping, batches, RetentionInput.within(days=30, count=0, run_days=7)) as handle:
+        with pytest.raises(WorkflowFailureError) as failed:
+            await handle.result()
+    assert {tenant_id for tenant_id, _ in batches.order} <= {FIRST}
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.message == (
+        f"retention of 1 tenant failed: {FIRST} (storage_unavailable);"
+        " PostgreSQL refuses every tenant, so 2 more tenants must wait"
+    )
 
 
 @pytest.mark.asyncio(loop_scope="session")
