@@ -104,10 +104,10 @@ class Schedule:
         )
         part = tuple(sorted(random.sample(type_keys, 2)))
         starts = [Start(0.0, type_keys, random.uniform(0, 3) if random.random() < 0.2 else None)]
-        for wanted, chance in ((type_keys, 0.3), (part, 0.3), (type_keys, 0.2)):
+        for selection, chance in ((type_keys, 0.3), (part, 0.3), (type_keys, 0.2)):
             if random.random() < chance:
                 cancel_after = random.uniform(0, 3) if random.random() < 0.2 else None
-                starts.append(Start(random.uniform(0, FAULT_WINDOW_SECONDS), wanted, cancel_after))
+                starts.append(Start(random.uniform(0, FAULT_WINDOW_SECONDS), selection, cancel_after))
         happens = random.random() < events
         event = (random.uniform(0, FAULT_WINDOW_SECONDS), random.choice(list(Event)))
         looks = tuple(random.uniform(0, FAULT_WINDOW_SECONDS) for _ in range(random.randint(0, 3)))

@@ -88,9 +88,9 @@ async def test_rules_are_granted_excluded_listed_and_revoked(database: Database,
 
 async def test_a_change_names_its_tenant_and_revoking_expects_no_tag(starter: Starter) -> None:
     who = ("--role", "operator")
-    for act, said in (("exclude", "set"), ("revoke", "revoked")):
+    for act, printed in (("exclude", "set"), ("revoke", "revoked")):
         changed = await starter(act, *who, "--tenant", str(CONTOSO))
-        assert changed.stdout == f"{said}: the role operator, tenant Contoso\n"
+        assert changed.stdout == f"{printed}: the role operator, tenant Contoso\n"
     gone = await starter("revoke", *who, "--tenant", "contoso")
     assert gone.stderr == "error: there is no rule about the role operator, tenant Contoso\n"
     assert "has the tag 'apac' yet" in (await starter("grant", *who, "--tag", "apac")).stderr

@@ -272,8 +272,8 @@ def test_an_unreachable_graph_is_reported_once_with_its_cause(check: Check, sile
 def test_wrong_tenant_client_and_secret_have_different_errors(
     graph: SimulatedGraph, check: Check, tmp_path: Path, entry: dict[str, str], words: str
 ) -> None:
-    served = graph.tenants[0]
-    right = served.entry()
+    tenant = graph.tenants[0]
+    right = tenant.entry()
     State(tmp_path).write_tenants([{**right, **entry}])
     result = check("--type", "groups", "--type", "roleScopeTags")
     assert (result.code, result.stdout) == (2, "")

@@ -104,22 +104,22 @@ def item(system: System, graph: SimulatedGraph) -> str:
 
 @pytest.mark.slow
 def test_no_command_prints_terminal_control_characters(system: System, graph: SimulatedGraph, item: str) -> None:
-    one, other = (tenant.name for tenant in graph.tenants)
+    tenant_name, other_name = (tenant.name for tenant in graph.tenants)
     commands = [
-        ["items", one, "--type", TYPE],
-        ["versions", one, TYPE, item],
-        ["show", one, TYPE, item],
-        ["diff", one, TYPE, item],
-        ["changes", one, "--since", "2020-01-01"],
-        ["compare", one, other, "--type", TYPE, "--fields"],
-        ["compare", "--golden", one, "--all", "--type", TYPE],
-        ["drift", one],
-        ["unassigned", one],
-        ["dependencies", one, TYPE, item],
-        ["dependencies", one, TYPE, item, "--format", "mermaid"],
-        ["dependencies", one, TYPE, item, "--format", "dot"],
-        ["export", one, str(system.folder / "exported"), "--type", TYPE],
-        ["show", one, TYPE, f"nobody {STEERING}"],
+        ["items", tenant_name, "--type", TYPE],
+        ["versions", tenant_name, TYPE, item],
+        ["show", tenant_name, TYPE, item],
+        ["diff", tenant_name, TYPE, item],
+        ["changes", tenant_name, "--since", "2020-01-01"],
+        ["compare", tenant_name, other_name, "--type", TYPE, "--fields"],
+        ["compare", "--golden", tenant_name, "--all", "--type", TYPE],
+        ["drift", tenant_name],
+        ["unassigned", tenant_name],
+        ["dependencies", tenant_name, TYPE, item],
+        ["dependencies", tenant_name, TYPE, item, "--format", "mermaid"],
+        ["dependencies", tenant_name, TYPE, item, "--format", "dot"],
+        ["export", tenant_name, str(system.folder / "exported"), "--type", TYPE],
+        ["show", tenant_name, TYPE, f"nobody {STEERING}"],
     ]
     output = ""
     for arguments in commands:
@@ -138,13 +138,13 @@ def test_no_command_prints_terminal_control_characters(system: System, graph: Si
         assert_clean(as_json.stdout)
         assert_clean(as_json.stderr)
         assert as_json.objects() or as_json.code == 2
-    document = orjson.loads(system.starter("show", one, TYPE, item, "--raw").stdout)
+    document = orjson.loads(system.starter("show", tenant_name, TYPE, item, "--raw").stdout)
     assert document["displayName"] == OTHER
-    listed = system.starter("items", one, "--type", TYPE, "--json")
+    listed = system.starter("items", tenant_name, "--type", TYPE, "--json")
     assert OTHER in [orjson.loads(line)["display_name"] for line in listed.stdout.rstrip("\n").split("\n")]
     system.graph.tenants[0].remove(PATH, item)
-    assert system.starter("sync", one, "--type", TYPE, "--type", "groups").code == 0
-    missing = system.starter("missing", one)
+    assert system.starter("sync", tenant_name, "--type", TYPE, "--type", "groups").code == 0
+    missing = system.starter("missing", tenant_name)
     assert_clean(missing.stdout)
     for text in (output, missing.stdout):
         assert "[red]:smile:[/]" in text, "no markup, and no emoji's name"

@@ -65,11 +65,11 @@ async def test_temporal_keeps_set_limits_and_drops_removed_limits(
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("limit", "other_limit", "same"),
     [(None, None, True), (0.1, 0.10000000149011612, True), (0.1, 0.2, False), (None, 1.0, False), (1.0, None, False)],
 )
-def test_limits_are_compared_in_temporals_precision(one: float | None, other: float | None, same: bool) -> None:
-    assert same_rate(one, other) is same
+def test_limits_are_compared_in_temporals_precision(limit: float | None, other_limit: float | None, same: bool) -> None:
+    assert same_rate(limit, other_limit) is same
 
 
 def test_limits_are_shown_applied_and_removed(system: System) -> None:

@@ -182,7 +182,9 @@ def test_schema_files_match_the_printed_records() -> None:
 
 def test_every_command_has_json_with_known_records_or_an_exemption() -> None:
     commands = dict(_commands(typer.main.get_command(app)))
-    with_json = {name for name, command in commands.items() if any("--json" in given.opts for given in command.params)}
+    with_json = {
+        name for name, command in commands.items() if any("--json" in parameter.opts for parameter in command.params)
+    }
     assert with_json == PRINTED.keys() | PRINT_SOMETHING_ELSE
     assert not PRINTED.keys() & PRINT_SOMETHING_ELSE
     groups = {name for name, command in commands.items() if hasattr(command, "list_commands")}

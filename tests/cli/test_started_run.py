@@ -22,9 +22,9 @@ async def test_the_record_is_first_read_while_the_run_is_under_way(
     tenant_id, events = uuid4(), list[str]()
     opened = await begin(database, tenant_id, "groups")
 
-    async def run_record(*given: Any) -> Any:
+    async def run_record(*arguments: Any) -> Any:
         events.append("read")
-        return await queries.run_record(*given)
+        return await queries.run_record(*arguments)
 
     async def result() -> None:
         await end(database, tenant_id, opened)

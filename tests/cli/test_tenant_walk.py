@@ -189,9 +189,9 @@ async def test_a_limit_reports_the_number_of_omitted_rows(
     items = [configuration(name, target("group", "gone")) for name in "abc"]
     for tenant_id in (ALPHA, BETA, GAMMA):
         await sync(database, tenant_id, [*items, *map(configuration, "xyz")], CONFIGURATIONS, GROUPS)
-    one = await portfolio(question, "alpha", "--limit", "2", "--json")
-    assert len([line for line in one.objects() if "reason" not in line]) == 2
-    assert one.stderr.splitlines()[-1] == "--limit 2 leaves out 1 more row"
+    in_json = await portfolio(question, "alpha", "--limit", "2", "--json")
+    assert len([line for line in in_json.objects() if "reason" not in line]) == 2
+    assert in_json.stderr.splitlines()[-1] == "--limit 2 leaves out 1 more row"
     for words, rows in (((), 3), (("--limit", "2"), 2), (("--limit", "2", "--sort", "-name"), 2)):
         cut = await portfolio(question, "alpha", *words, "--csv")
         assert len(cut.stdout.splitlines()) == 1 + rows

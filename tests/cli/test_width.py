@@ -76,48 +76,48 @@ ROOM = 6
 """Columns that indentation takes from a word."""
 
 
-def calls(one: str, other: str, run: str, portfolio: str, plan: str) -> dict[str, list[list[str]]]:
+def calls(tenant: str, other_tenant: str, run: str, portfolio: str, plan: str) -> dict[str, list[list[str]]]:
     """The command lines to try, by command."""
     return {
         "catalog": [[], ["--opt-in"], ["conditionalAccessPolicies"]],
         "permissions": [[]],
-        "check": [[one, "--type", TYPE, "--type", GROUPS]],
-        "runs": [[], [one]],
+        "check": [[tenant, "--type", TYPE, "--type", GROUPS]],
+        "runs": [[], [tenant]],
         "run": [[run], [run, "--verbose"]],
-        "items": [[one], [one, "--ids"], [one, "--columns", "name,id,content_hash,last_seen_at"]],
-        "missing": [[one]],
+        "items": [[tenant], [tenant, "--ids"], [tenant, "--columns", "name,id,content_hash,last_seen_at"]],
+        "missing": [[tenant]],
         "search": [["Long"], ["--setting", SETTING], [NAMES[1], "--ids"]],
-        "settings": [[SETTING], [SETTING, "--tenant", one]],
+        "settings": [[SETTING], [SETTING, "--tenant", tenant]],
         "status": [[]],
         "limits": [[]],
         "doctor": [[]],
-        "retention": [[one, "--count", "1"]],
-        "versions": [[one, TYPE, NAMES[1]]],
-        "show": [[one, TYPE, NAMES[1]]],
-        "diff": [[one, TYPE, NAMES[1]]],
-        "changes": [[one, "--since", "2020-01-01"]],
+        "retention": [[tenant, "--count", "1"]],
+        "versions": [[tenant, TYPE, NAMES[1]]],
+        "show": [[tenant, TYPE, NAMES[1]]],
+        "diff": [[tenant, TYPE, NAMES[1]]],
+        "changes": [[tenant, "--since", "2020-01-01"]],
         "compare": [
-            [one, other],
-            [one, other, "--fields"],
-            ["--golden", one, other],
-            ["--golden", one, other, "--by-setting"],
+            [tenant, other_tenant],
+            [tenant, other_tenant, "--fields"],
+            ["--golden", tenant, other_tenant],
+            ["--golden", tenant, other_tenant, "--by-setting"],
         ],
-        "dependencies": [[one, GROUPS, "Pilot"], [one, "--all"], [one, "--reaches", "Pilot", "--everyone"]],
-        "assignments": [[one], [one, NAMES[1]]],
-        "dangling": [[one]],
-        "unassigned": [[one]],
-        "baseline list": [[one]],
-        "drift show": [[one, "--all"], [one, "--all", "--ids"], ["--all-tenants"]],
-        "drift decisions": [[one]],
-        "promote show": [[other, plan], [other, plan, "--fields", "--requests"]],
-        "promote simulate": [[other, plan]],
-        "promote list": [[other]],
-        "promote map": [[one, other]],
+        "dependencies": [[tenant, GROUPS, "Pilot"], [tenant, "--all"], [tenant, "--reaches", "Pilot", "--everyone"]],
+        "assignments": [[tenant], [tenant, NAMES[1]]],
+        "dangling": [[tenant]],
+        "unassigned": [[tenant]],
+        "baseline list": [[tenant]],
+        "drift show": [[tenant, "--all"], [tenant, "--all", "--ids"], ["--all-tenants"]],
+        "drift decisions": [[tenant]],
+        "promote show": [[other_tenant, plan], [other_tenant, plan, "--fields", "--requests"]],
+        "promote simulate": [[other_tenant, plan]],
+        "promote list": [[other_tenant]],
+        "promote map": [[tenant, other_tenant]],
         "portfolio runs": [[]],
         "portfolio run": [[portfolio]],
         "schedule list": [[]],
         "tenant list": [[]],
-        "tenant test": [[one]],
+        "tenant test": [[tenant]],
         "watch list": [[]],
         "access list": [[]],
         "access people": [[]],
@@ -157,38 +157,38 @@ async def sign_in_a_person(system: System) -> None:
 
 def prepared(system: System, graph: SimulatedGraph) -> dict[str, list[list[str]]]:
     """Prepares two tenants with names and ids of all lengths and some removed items; the command lines to try."""
-    one, other = graph.tenants
-    one.add(PATH, {"@odata.type": KIND, "displayName": "To promote", SETTING: True})
+    contoso, fabrikam = graph.tenants
+    contoso.add(PATH, {"@odata.type": KIND, "displayName": "To promote", SETTING: True})
     for tenant in graph.tenants:
         tenant.add("groups", {"id": PILOT, "displayName": "Pilot"})
         for name in NAMES:
             key = tenant.add(PATH, {"@odata.type": KIND, "displayName": name, "description": "first", SETTING: True})
             tenant.reassign(PATH, key, [PILOT])
         tenant.add(PATH, {"@odata.type": KIND, "displayName": "Long id", "id": LONG_ID})
-    ids = {item["displayName"]: item["id"] for item in one.documents(PATH)}
+    ids = {item["displayName"]: item["id"] for item in contoso.documents(PATH)}
     system.start_worker()
     selection = ["--type", TYPE, "--type", GROUPS, "--type", "assignmentFilters"]
     assert system.starter("portfolio", "sync", "--all-tenants", *selection).code == 0
-    assert system.starter("baseline", "set", one.name, "agreed").code in (0, 3)
-    decision = ["drift", "decide", one.name, "--field", "description", "--as", "accepted", "--reason", "as agreed"]
+    assert system.starter("baseline", "set", contoso.name, "agreed").code in (0, 3)
+    decision = ["drift", "decide", contoso.name, "--field", "description", "--as", "accepted", "--reason", "as agreed"]
     assert system.starter(*decision).code == 0
     schedule = ["schedule", "set", "hourly", "--all-tenants", "--every", "1h", *selection]
     assert system.starter(*schedule).code == 0
     assert system.starter("schedule", "pause", "hourly").code == 0, "no run of it comes between two answers"
-    rule = ["access", "exclude", "--role", "operator", "--tenant", one.name, "--reason", "their own team keeps it"]
+    rule = ["access", "exclude", "--role", "operator", "--tenant", contoso.name, "--reason", "their own team keeps it"]
     assert system.starter(*rule).code == 0
     asyncio.run(sign_in_a_person(system))
     for name in NAMES[:3]:
-        one.change(PATH, ids[name], {"description": f"{name} " * 20})
-    one.remove(PATH, ids[NAMES[3]])
-    one.remove("groups", PILOT)
-    assert system.starter("sync", one.name, *selection).code == 0
-    (run,) = system.starter("runs", one.name, "--limit", "1", "--json").objects()
+        contoso.change(PATH, ids[name], {"description": f"{name} " * 20})
+    contoso.remove(PATH, ids[NAMES[3]])
+    contoso.remove("groups", PILOT)
+    assert system.starter("sync", contoso.name, *selection).code == 0
+    (run,) = system.starter("runs", contoso.name, "--limit", "1", "--json").objects()
     (portfolio,) = system.starter("portfolio", "runs", "--json").objects()
-    mapping = ["promote", "map", one.name, other.name, "--type", "users", "--from", PILOT, "--to", PILOT]
+    mapping = ["promote", "map", contoso.name, fabrikam.name, "--type", "users", "--from", PILOT, "--to", PILOT]
     assert system.starter(*mapping, "--reason", "the same person").code == 0
-    *_, plan = system.starter("promote", "plan", one.name, other.name, "--json").objects()
-    return calls(one.name, other.name, run["run_id"], portfolio["portfolio_run_id"], plan["plan_id"])
+    *_, plan = system.starter("promote", "plan", contoso.name, fabrikam.name, "--json").objects()
+    return calls(contoso.name, fabrikam.name, run["run_id"], portfolio["portfolio_run_id"], plan["plan_id"])
 
 
 def test_every_command_is_walked_or_has_no_table() -> None:

@@ -172,14 +172,14 @@ def test_the_page_is_served_only_behind_a_proxy_with_a_health_check() -> None:
     filled = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", option) for option in written]
     place_options = dict(option.removeprefix("--").split("=") for option in filled)
     assert place_options.keys() == {"listen", "behind-proxy", "proxy-address"}
-    served = place(
+    web_place = place(
         place_options["listen"],
         behind_proxy=place_options["behind-proxy"],
         proxies=[place_options["proxy-address"]],
         has_sign_in=True,
     )
-    assert served.lets_in("172.18.0.1"), "the gateway of Docker's network"
-    assert not served.lets_in("203.0.113.1")
+    assert web_place.lets_in("172.18.0.1"), "the gateway of Docker's network"
+    assert not web_place.lets_in("203.0.113.1")
     for name, has_sign_in in (("", True), ("inventory.example", False)):
         with pytest.raises(PlaceError):
             place(

@@ -192,8 +192,8 @@ def try_image(image: Path, environment: Mapping[str, str], log: Path) -> None:
 
     packages = json.loads(succeeds(["python", "-m", "pip", "list", "--format=json"], image, environment))
     names = {package["name"].lower().replace("_", "-") for package in packages} - {"pip", "setuptools"}
-    wanted = re.findall(r"^([a-z0-9-]+)==", (image / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
-    assert names <= set(wanted)
+    pinned = re.findall(r"^([a-z0-9-]+)==", (image / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+    assert names <= set(pinned)
 
     assert "  demo " in succeeds(["python", "starter.py", "--help"], image, environment)
     assert finished(["python", "starter.py", "demo", "--keep"], image, environment) == (

@@ -35,9 +35,9 @@ def test_02_order_of_home_screen(pair: TenantPair) -> None:
         "homeScreenPages[Work].icons[order]",
         "homeScreenPages[order]",
     ]
-    document, (served,) = pair.show(type_key, external_id), case.after[type_key]
+    document, (graph_object,) = pair.show(type_key, external_id), case.after[type_key]
     for name in ("homeScreenPages", "homeScreenDockIcons"):
-        assert document[name] == served[name]
+        assert document[name] == graph_object[name]
 
 
 @pytest.mark.slow
@@ -47,8 +47,8 @@ def test_03_order_of_approval_stages(pair: TenantPair) -> None:
     _, after = pair.play(case)
     assert after.counts.changed == 1
     assert changed_fields(pair, type_key) == [[("requestApprovalSettings.stages[order]", "changed")]]
-    (served,) = case.after[type_key]
-    assert pair.show(type_key, external_id)["requestApprovalSettings"] == served["requestApprovalSettings"]
+    (graph_object,) = case.after[type_key]
+    assert pair.show(type_key, external_id)["requestApprovalSettings"] == graph_object["requestApprovalSettings"]
 
 
 def test_04_installer_replaced(pair: TenantPair) -> None:
@@ -63,8 +63,8 @@ def test_04_installer_replaced(pair: TenantPair) -> None:
         ("size", 1000, 7777),
     ]
     assert changed_fields(pair, type_key) == [[("committedContentVersion", "changed"), ("size", "changed")]]
-    (served,) = case.after[type_key]
-    pair.hold({type_key: [{**served, "uploadState": 2, "publishingState": "processing"}]})
+    (graph_object,) = case.after[type_key]
+    pair.hold({type_key: [{**graph_object, "uploadState": 2, "publishingState": "processing"}]})
     assert pair.sync(case.type_keys).counts.changed == 0
 
 
@@ -73,9 +73,9 @@ def test_11_id_twice_in_a_list(pair: TenantPair) -> None:
     type_key = case.type_keys[0]
     pair.play(case, baseline=True)
     assert (changed_fields(pair, type_key), pair.drift()) == ([], [])
-    (served,) = case.after[type_key]
-    conditions = {**served["conditions"], "locations": {"includeLocations": ["All"], "excludeLocations": []}}
-    pair.hold({type_key: [{**served, "conditions": conditions}]})
+    (graph_object,) = case.after[type_key]
+    conditions = {**graph_object["conditions"], "locations": {"includeLocations": ["All"], "excludeLocations": []}}
+    pair.hold({type_key: [{**graph_object, "conditions": conditions}]})
     assert pair.sync(case.type_keys).counts.changed == 1
     (fields,) = changed_fields(pair, type_key)
     assert [kind for _, kind in fields] == ["removed"]
@@ -89,9 +89,9 @@ def test_12_and_13_nothing_configured_in_several_forms(pair: TenantPair, name: s
     _, after = pair.play(case, baseline=True)
     assert after.counts.changed == 0
     assert (changed_fields(pair, type_key), pair.drift()) == ([], [])
-    (served,) = case.after[type_key]
+    (graph_object,) = case.after[type_key]
     platforms = {"includePlatforms": ["all"], "excludePlatforms": []}
-    pair.hold({type_key: [{**served, "conditions": {**served["conditions"], "platforms": platforms}}]})
+    pair.hold({type_key: [{**graph_object, "conditions": {**graph_object["conditions"], "platforms": platforms}}]})
     assert pair.sync(case.type_keys).counts.changed == 1
     (fields,) = changed_fields(pair, type_key)
     assert len(fields) == 1

@@ -61,11 +61,11 @@ def test_hidden_value_of_an_edited_object_may_have_changed(pair: TenantPair, nam
         for secret in ("****", "30000000-0000-4000-8000-000000000080_", "sensitive"):
             assert secret not in result.stdout + result.stderr
     # Values that move without an edit are not reported.
-    (served,) = case.after[type_key]
-    for setting in served.get("omaSettings", ()):
+    (graph_object,) = case.after[type_key]
+    for setting in graph_object.get("omaSettings", ()):
         setting["secretReferenceValueId"] = "another"
-    served["lastModifiedDateTime"] = "2026-03-01T08:00:00Z"
-    pair.hold({type_key: [served]})
+    graph_object["lastModifiedDateTime"] = "2026-03-01T08:00:00Z"
+    pair.hold({type_key: [graph_object]})
     assert pair.sync(case.type_keys).counts.changed == 0
 
 

@@ -60,8 +60,8 @@ def test_alerts_and_dashboard_use_only_exposed_metrics(system: System, addresses
     until(lambda: "tenant_inventory_oldest_read_timestamp_seconds " in scrape(worker))
     of_worker, of_web = scrape(worker), scrape(web)
 
-    wanted = {name for expression in expressions() for name in names(expression)}
-    assert wanted - exposed(of_worker) - exposed(of_web) == SCRAPED
+    queried = {name for expression in expressions() for name in names(expression)}
+    assert queried - exposed(of_worker) - exposed(of_web) == SCRAPED
     assert value(of_worker, 'tenant_inventory_runs_finished_total{status="success"}') == 1
     assert value(of_worker, 'tenant_inventory_items_total{result="created"}') == record.counts.created > 0
     assert value(of_worker, 'tenant_inventory_collections_total{outcome="complete"}') == 2

@@ -44,8 +44,8 @@ def wifi(key: str) -> dict[str, object]:
 
 def compare_wifi(system: System) -> ItemComparison:
     """The comparison of the two tenants' Wi-Fi profile."""
-    one, other = (tenant.name for tenant in system.graph.tenants)
-    result = system.starter("compare", one, other, *TYPES, "--json")
+    here, there = (tenant.name for tenant in system.graph.tenants)
+    result = system.starter("compare", here, there, *TYPES, "--json")
     assert (result.code, result.stderr) == (0, "")
     (found,) = (
         item

@@ -231,19 +231,19 @@ def test_completing_unread_details_of_a_new_item_is_no_change(graph: SimulatedGr
 
 @pytest.mark.slow
 def test_stale_policy_is_compared_by_its_readable_fields(graph: SimulatedGraph, system: System) -> None:
-    one, other = graph.tenants
-    policy = next(policy for policy in one.documents(OF_POLICIES) if policy["settingCount"])
+    here, there = graph.tenants
+    policy = next(policy for policy in here.documents(OF_POLICIES) if policy["settingCount"])
     system.tenant.rename(OF_POLICIES, policy["id"], "On both sides")
-    other.add(OF_POLICIES, {**{name: policy[name] for name in policy if name != "id"}, "name": "On both sides"})
-    for tenant in (one, other):
+    there.add(OF_POLICIES, {**{name: policy[name] for name in policy if name != "id"}, "name": "On both sides"})
+    for tenant in (here, there):
         assert system.starter("sync", tenant.name, "--type", POLICIES).code == 0
-    graph.faults.add(Fault(FaultKind.SERVER_ERROR, tenant_id=str(one.id), path=f"{policy['id']}/settings"))
+    graph.faults.add(Fault(FaultKind.SERVER_ERROR, tenant_id=str(here.id), path=f"{policy['id']}/settings"))
     system.tenant.change(OF_POLICIES, policy["id"], {"description": "edited meanwhile"})
     assert system.sync("--type", POLICIES).counts.stale == 1
-    result = system.starter("compare", one.name, other.name, "--type", POLICIES, "--json")
+    result = system.starter("compare", here.name, there.name, "--type", POLICIES, "--json")
     (stale,) = [record for record in result.objects() if record.get("stale_here")]
     assert "stale" in stale["uncertain"]
     assert {"description"} <= {field["path"] for field in stale["fields"] if field["is_certain"]}
     assert not any(field["is_certain"] for field in stale["fields"] if field["path"].startswith("settings"))
-    text = terminal_text(system.starter("compare", one.name, other.name, "--type", POLICIES, "--fields", COLUMNS="80"))
+    text = terminal_text(system.starter("compare", here.name, there.name, "--type", POLICIES, "--fields", COLUMNS="80"))
     assert "here stale since" in text

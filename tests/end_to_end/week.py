@@ -58,8 +58,8 @@ def masked(output: str) -> str:
 def write(outputs: Callable[[tuple[str, ...]], str]) -> None:
     """Rewrites the page with current outputs."""
 
-    def written(found: re.Match[str]) -> str:
-        output = outputs(tuple(shlex.split(found["command"])))
-        return f"```console\n$ python starter.py {found['command']}\n{output}```"
+    def written(match: re.Match[str]) -> str:
+        output = outputs(tuple(shlex.split(match["command"])))
+        return f"```console\n$ python starter.py {match['command']}\n{output}```"
 
     PAGE.write_text(_BLOCK.sub(written, PAGE.read_text()))

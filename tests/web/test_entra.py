@@ -94,12 +94,12 @@ async def sign_in(
 async def test_sign_in_returns_to_the_requested_page(
     graph: SimulatedGraph, database: Database, client: httpx.AsyncClient
 ) -> None:
-    wanted = f"/tenants/{CONTOSO}/items?type=groups&after=x"
-    page = await words_of(client, wanted, 401)
+    requested = f"/tenants/{CONTOSO}/items?type=groups&after=x"
+    page = await words_of(client, requested, 401)
     link = page.partition('class="button" href="')[2].partition('"')[0]
-    assert parse_qs(urlsplit(link).query)["next"] == [wanted]
-    answer = await sign_in(graph, client, PEOPLE[Role.ADMIN], wanted)
-    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+    assert parse_qs(urlsplit(link).query)["next"] == [requested]
+    answer = await sign_in(graph, client, PEOPLE[Role.ADMIN], requested)
+    assert (answer.status_code, answer.headers["location"]) == (303, requested)
     assert PEOPLE[Role.ADMIN].name in await words_of(client, "/")
     assert FLOW_COOKIE not in client.cookies
     async with database.no_tenant() as session:

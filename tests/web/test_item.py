@@ -29,8 +29,8 @@ def policy(external_id: str, **properties: Any) -> Observation:
     return observation(COMPLIANCE, external_id, **{"displayName": f"Policy {external_id}", **properties})
 
 
-async def sync_items(database: Database, *found: Observation) -> None:
-    await sync(database, CONTOSO, found, COMPLIANCE)
+async def sync_items(database: Database, *observations: Observation) -> None:
+    await sync(database, CONTOSO, observations, COMPLIANCE)
 
 
 def act(**fields: Any) -> dict[str, Any]:

@@ -65,16 +65,16 @@ async def test_pages_of_many_tenants_stay_small(database: Database, clients: Cli
 
 async def test_configured_tenants_are_paginated(clients: Clients) -> None:
     admin = clients[Role.ADMIN]
-    wanted = [str(UUID(int=number)) for number in range(1, TENANTS + 1)]
+    tenant_ids = [str(UUID(int=number)) for number in range(1, TENANTS + 1)]
     listed: list[str] = []
     address: str | None = "/configured-tenants"
     while address is not None:
         page = await words_of(admin, address)
         assert f"{TENANTS} tenants" in page
-        listed += [tenant_id for tenant_id in wanted if f"<code>{tenant_id}</code>" in page]
+        listed += [tenant_id for tenant_id in tenant_ids if f"<code>{tenant_id}</code>" in page]
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/configured-tenants{follows}" if follows else None
-    assert listed == wanted
+    assert listed == tenant_ids
     first = await admin.get("/api/configured-tenants?limit=300")
     rest = await json_of(admin, first.links["next"]["url"])
     assert [entry["tenant_id"] for entry in [*first.json(), *rest]] == listed

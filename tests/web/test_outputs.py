@@ -256,11 +256,11 @@ COMMANDS_OF_TENANTS = {
 async def test_table_json_csv_and_page_have_the_same_records(
     starter: Starter, signed_in: httpx.AsyncClient, question: Question
 ) -> None:
-    wanted = ("--evidence", "not_listed") if question.command == "missing" else ()
-    lines = await starter.lines(question.command, *question.arguments, *wanted)
+    evidence_option = ("--evidence", "not_listed") if question.command == "missing" else ()
+    lines = await starter.lines(question.command, *question.arguments, *evidence_option)
     records = [line for line in lines if is_row(line)]
     assert records
-    rows = await starter.rows(question.command, *question.arguments, *wanted)
+    rows = await starter.rows(question.command, *question.arguments, *evidence_option)
     assert len(rows) == len(records)
     for record, row in zip(records, rows, strict=True):
         for field, cell in row.items():
@@ -310,9 +310,11 @@ OF_LISTS = [
 async def test_every_output_sorts_by_collection_and_name_unnamed_last(
     starter: Starter, signed_in: httpx.AsyncClient, question: Question
 ) -> None:
-    wanted = ("--evidence", "not_listed") if question.command == "missing" else ()
+    evidence_option = ("--evidence", "not_listed") if question.command == "missing" else ()
     records = [
-        record for record in await starter.lines(question.command, *question.arguments, *wanted) if is_row(record)
+        record
+        for record in await starter.lines(question.command, *question.arguments, *evidence_option)
+        if is_row(record)
     ]
     if question.command == "compare":  # the table and the pages leave out equal items
         records = [record for record in records if "same" not in {record.get("status"), *statuses(record)}]

@@ -52,19 +52,19 @@ async def test_portfolio_is_sorted_by_urgency_and_filtered_by_reason(database: D
 
 
 def write_five_hundred(tenants_file: Path) -> list[UUID]:
-    wanted = [uuid4() for _ in range(500)]
+    tenant_ids = [uuid4() for _ in range(500)]
     tenants_file.write_text(
         "".join(
             f'[[tenant]]\nid = "{tenant_id}"\nname = "{number:03} {"Tenant " * 5}"\nclient_id = "{uuid4()}"\n'
             "managed_identity = true\n"
-            for number, tenant_id in enumerate(wanted)
+            for number, tenant_id in enumerate(tenant_ids)
         )
     )
-    return wanted
+    return tenant_ids
 
 
 async def test_five_hundred_tenants_are_paginated(tenants_file: Path, clients: Clients, database: Database) -> None:
-    wanted = await asyncio.to_thread(write_five_hundred, tenants_file)
+    tenant_ids = await asyncio.to_thread(write_five_hundred, tenants_file)
     listed: list[str] = []
     address: str | None = "/"
     while address is not None:
@@ -73,7 +73,7 @@ async def test_five_hundred_tenants_are_paginated(tenants_file: Path, clients: C
         listed += rows_of(page)
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/{follows}" if follows else None
-    assert (len(listed), set(listed)) == (500, set(map(str, wanted)))
+    assert (len(listed), set(listed)) == (500, set(map(str, tenant_ids)))
 
 
 async def test_empty_tenants_file_and_unread_tenant_show_the_next_step(

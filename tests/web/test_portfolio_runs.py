@@ -204,10 +204,10 @@ async def test_portfolio_runs_are_paginated_and_filtered_by_status(
     records = await json_of(reader, "/api/portfolio-runs?limit=2&status=success")
     link = (await reader.get("/api/portfolio-runs?limit=2&status=success")).headers["link"]
     assert f"after={records[1]['portfolio_run_id']}" in link
-    one = f"/portfolio-runs/{records[0]['portfolio_run_id']}"
-    first = await words_of(reader, one)
+    run_path = f"/portfolio-runs/{records[0]['portfolio_run_id']}"
+    first = await words_of(reader, run_path)
     assert len(rows_of(first)) == 2
-    assert len(rows_of(await words_of(reader, f"{one}{next_of(first)}"))) == 1
+    assert len(rows_of(await words_of(reader, f"{run_path}{next_of(first)}"))) == 1
 
 
 async def _give_equal_start_times(database: Database) -> None:

@@ -107,9 +107,9 @@ async def test_json_reads_tenants_after_the_first_together_and_only_if_needed(
     reads = list[set[UUID]]()
     ask_together = getattr(answer, f"{question}_of_tenants")
 
-    async def ask(session: AsyncSession, tenants: Mapping[UUID, object], *rest: object) -> object:
+    async def ask(session: AsyncSession, tenants: Mapping[UUID, object], *arguments: object) -> object:
         reads.append(set(tenants))
-        return await ask_together(session, tenants, *rest)
+        return await ask_together(session, tenants, *arguments)
 
     monkeypatch.setattr(answer, f"{question}_of_tenants", ask)
     first = await signed_in.get(f"/api/{question}?limit=2")

@@ -396,11 +396,11 @@ async def test_silent_worker_is_queried_once(
 
 async def test_runs_are_paginated_and_filtered_by_status(database: Database, clients: Clients) -> None:
     reader = clients[Role.READER]
-    wanted: set[UUID] = set()
+    expected_ids: set[UUID] = set()
     for number in range(routes.PAGE + 3):
         tenant_id = CONTOSO if number % 2 else FABRIKAM
         run = await begin(database, tenant_id, POLICIES)
-        wanted.add(run.run_id)
+        expected_ids.add(run.run_id)
         await end(database, tenant_id, run, RunStatus.PARTIAL if number < 2 else RunStatus.SUCCESS)
     listed: list[str] = []
     address: str | None = "/runs"
@@ -409,7 +409,7 @@ async def test_runs_are_paginated_and_filtered_by_status(database: Database, cli
         listed += [part.partition('"')[0] for part in page.split("/runs/")[1:]]
         follows = page.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
         address = f"/runs{follows}" if follows else None
-    assert (len(listed), set(listed)) == (len(wanted), {str(run_id) for run_id in wanted})
+    assert (len(listed), set(listed)) == (len(expected_ids), {str(run_id) for run_id in expected_ids})
     assert (await words_of(reader, "/runs?status=partial")).count("/runs/") == 2
     partial = await json_of(reader, "/api/runs?status=partial")
     records = await json_of(reader, "/api/runs?limit=3")

@@ -172,10 +172,10 @@ async def test_runs_of_watch_are_listed_apart_from_full_runs(database: Database,
         (record,) = await json_of(reader, f"/api{address}?kind=watch")
         assert (record["run_id"], record["kind"]) == (str(run_id), "watch")
         assert str(run_id) in await words_of(reader, f"{address}.csv?kind=watch")
-    one = await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}/runs/{run_id}")
-    assert "Run of watch" in text_of(one)
-    assert "says nothing of any other item" in text_of(one)
-    assert "Read the same again" not in one
+    run_page = await words_of(clients[Role.OPERATOR], f"/tenants/{CONTOSO}/runs/{run_id}")
+    assert "Run of watch" in text_of(run_page)
+    assert "says nothing of any other item" in text_of(run_page)
+    assert "Read the same again" not in run_page
     assert str(run_id) in await words_of(reader, "/watch")
 
 
