@@ -41,11 +41,11 @@ async def test_json_names_the_oldest_listing(signed_in: httpx.AsyncClient, quest
 
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_pages_name_the_oldest_listing(signed_in: httpx.AsyncClient, question: str) -> None:
-    told = "Oldest reading: "
-    assert told in text_of(await words_of(signed_in, f"/tenants/{CONTOSO}/{question}"))
-    assert told not in text_of(await words_of(signed_in, f"/tenants/{FABRIKAM}/{question}"))
+    label = "Oldest reading: "
+    assert label in text_of(await words_of(signed_in, f"/tenants/{CONTOSO}/{question}"))
+    assert label not in text_of(await words_of(signed_in, f"/tenants/{FABRIKAM}/{question}"))
     page = await words_of(signed_in, f"/{question}")
-    assert f'<a href="/tenants/{CONTOSO}/coverage">Contoso</a>' in page.partition(told)[2].partition("</p>")[0]
+    assert f'<a href="/tenants/{CONTOSO}/coverage">Contoso</a>' in page.partition(label)[2].partition("</p>")[0]
     assert "rest on a reading" not in page
 
 
