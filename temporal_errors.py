@@ -56,6 +56,9 @@ _MEANINGS: Mapping[RPCStatusCode, str] = MappingProxyType(
     }
 )
 
+_SHARD_UNKNOWN = "shard status unknown"
+"""The message of a server that does not know whether its last write was stored, as on a full disk."""
+
 _STATUS_IN_TEXT = re.compile(r'Status \{ code: (?P<code>\w+), message: "(?P<message>(?:[^"\\]|\\.)*)"')
 _TLS = re.compile(
     # A server that expects TLS closes a connection without it: "transport error", and no more.
@@ -129,6 +132,11 @@ def _in_words(status: RPCStatusCode, message: str, address: str, namespace: str)
         return (
             f"Temporal at {address} does not take this product's search attributes in namespace {namespace!r}"
             f" ({detail}); {search_attributes_by_hand(namespace)}"
+        )
+    if status is RPCStatusCode.UNAVAILABLE and message == _SHARD_UNKNOWN:
+        return (
+            f"Temporal at {address} cannot write to its own database ({detail}); its log says why; if that database's"
+            " disk is full, free space there"
         )
     meaning = _MEANINGS[status].format(status=status.name, message=detail, namespace=namespace)
     return f"Temporal at {address} {meaning}"

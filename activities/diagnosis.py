@@ -19,7 +19,7 @@ from inventory.error_codes import ErrorCode
 from inventory.plurals import counted
 from inventory.user_errors import UnavailableError
 from storage.database import Database, StorageNotReadyError, StorageUnavailableError
-from storage.protection import check_access, database_clock, open_tables, sees_a_tenant
+from storage.protection import check_access, check_disk, database_clock, open_tables, sees_a_tenant
 
 PLACE = "worker"
 
@@ -73,6 +73,7 @@ class DiagnosisActivities:
                 ahead = await database_clock(session) - self._now()
                 await check_access(session)
                 tables, is_bound = await open_tables(session), not await sees_a_tenant(session)
+                await check_disk(session)
         except (StorageUnavailableError, StorageNotReadyError) as error:
             return [_check("database", CheckVerdict.FAILED, str(error))]
         checks = [_check("database", CheckVerdict.OK, "answers, at this program's revision and with its roles")]

@@ -75,11 +75,18 @@ def words_of(error: Exception) -> str:
         return str(error)
     if (refused := _refused_by_temporal(error)) is not None:
         return refused
-    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
-        return f"{error.strerror}; make room and run again"
+    if isinstance(error, OSError) and (full := disk_is_full(error)) is not None:
+        return full
     if os.environ.get("TENANT_INVENTORY_DEBUG"):
         raise error
     return f"unexpected {type(error).__name__}; set TENANT_INVENTORY_DEBUG=1 and run again for the details"
+
+
+def disk_is_full(error: OSError, place: str = "") -> str | None:
+    """The message for people, which begins with the `place`; None if another reason kept the program from writing."""
+    if error.errno not in (ENOSPC, EDQUOT):
+        return None
+    return f"{place}{': ' if place else ''}{error.strerror}; make room and run again"
 
 
 def _refused_by_temporal(error: Exception) -> str | None:

@@ -28,6 +28,7 @@ from cli import output
 from cli.errors import ExitCode
 from control.progress import ANSWER_SECONDS, nobody_polls
 from inventory.outcomes import RunStatus
+from inventory.user_errors import UnavailableError
 from inventory.visible_text import visible
 from workflows.messages import PortfolioProgress, SyncProgress
 
@@ -231,7 +232,7 @@ def goes_on(run_id: UUID, tenant_name: str) -> str:
 
 @contextmanager
 def leaving(words: str) -> Iterator[None]:
-    """Prints `words`, how to come back, if Ctrl-C or an `RPCError` ends the body.
+    """Prints `words`, how to come back, if Ctrl-C or a server that does not answer ends the body.
 
     Raises `typer.Exit` with code 1 after Ctrl-C. A second Ctrl-C ends the process at once.
     """
@@ -241,6 +242,6 @@ def leaving(words: str) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         output.stderr.print_lines(words)
         raise typer.Exit(ExitCode.UNEXPECTED) from None
-    except RPCError:
+    except (RPCError, UnavailableError):
         output.stderr.print_lines(words)
         raise

@@ -9,9 +9,10 @@ import typer
 
 from answers.pages import MOST
 from cli import output
-from cli.errors import UsageError
+from cli.errors import UsageError, disk_is_full
 from cli.output_options import output_options
 from graph.catalog import load_catalog
+from inventory.user_errors import UnavailableError
 
 HtmlOption = Annotated[
     Path | None,
@@ -44,7 +45,7 @@ def collection_titles() -> dict[str, str]:
 
 
 def write_html(path: Path, page: str) -> None:
-    """Creates or replaces the file, following links. Raises `UsageError`.
+    """Creates or replaces the file, following links. Raises `UsageError`, or `UnavailableError` if the disk is full.
 
     Only the owner can read a new file. A replaced one keeps its mode.
     """
@@ -61,5 +62,7 @@ def write_html(path: Path, page: str) -> None:
             Path(beside).unlink(missing_ok=True)
             raise
     except OSError as error:
+        if (full := disk_is_full(error, str(path))) is not None:
+            raise UnavailableError(full) from None
         raise UsageError(f"--html: {path} cannot be written: {error.strerror}") from None
     output.stderr.print(f"written to {path}", style="dim")

@@ -1,6 +1,7 @@
 """Child processes that log to a file and do not outlive their parent (`guarded_process.py`)."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,9 @@ READY_SECONDS = 600.0
 """The time to get ready. Only a program that hangs uses it up."""
 
 POLL_SECONDS = 0.05
+ROOM_BYTES = 32 * 1024 * 1024
+"""The least free space for a start: PostgreSQL recovers from a crash with new WAL files of 16 MiB."""
+
 SERVER_PORTS = range(20_000, 32_000)
 """Below the ephemeral ports of Linux and the IANA."""
 
@@ -78,6 +82,9 @@ class Child:
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def has_room(self) -> bool:
+        return shutil.disk_usage(self._log.parent).free >= ROOM_BYTES
+
     def lived_seconds(self) -> float:
         return time.monotonic() - self._started
 
@@ -107,6 +114,9 @@ class Child:
             ending = "does not get ready"
         else:
             ending = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
+        if not self.has_room():
+            # The log is on the same disk, and may lack the reason.
+            return PartError(f"{self.name} {ending}: the disk of {self._log.parent} is full; free space there")
         lines = self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
         return PartError(f"{self.name} {ending}", f"; {self._log} says: {' / '.join(lines) or 'nothing'}")
 

@@ -251,12 +251,21 @@ class Supervisor:
 
     def _watch(self, info: StackInfo) -> None:
         is_started = False
+        waiting: set[str] = set()  # Names of dead parts whose disk is full.
         while True:
             for part, restarts in self._parts:
-                if not part.child.running():
-                    _start_again(part, restarts)
+                if part.child.running():
+                    continue
+                if not part.child.has_room():
+                    if part.name not in waiting:
+                        _tell_and_log(f"{part.child.failure()}; then it is started again")
+                        waiting.add(part.name)
+                elif _start_again(part, restarts):
+                    waiting.discard(part.name)
                     if isinstance(part, WorkerPart):
-                        self._state.publish(info._replace(worker_pid=part.child.pid))
+                        # Without room, the files of the dead worker stay.
+                        with suppress(OSError):
+                            self._state.publish(info._replace(worker_pid=part.child.pid))
             if is_started:
                 time.sleep(WATCH_SECONDS)
             elif select.select([sys.stdin], [], [], WATCH_SECONDS)[0]:
@@ -265,14 +274,15 @@ class Supervisor:
                 is_started = True
 
 
-def _start_again(part: Part, restarts: Restarts) -> None:
+def _start_again(part: Part, restarts: Restarts) -> bool:
+    """False if the disk fills up meanwhile. Raises `PartError` if the part is given up."""
     name, failure, lived = part.child.name, part.child.failure(), part.child.lived_seconds()
-    while True:
+    while part.child.has_room():
         wait = restarts.wait_after(lived)
         if wait is None:
             raise PartError(f"{name} died {QUICK_DEATHS} times in a row and is given up: {failure}")
         _tell_and_log(f"{failure.outcome}; it is started again")
-        part.stop()
+        part.child.stop()
         time.sleep(wait)
         lived = 0.0
         try:
@@ -281,7 +291,8 @@ def _start_again(part: Part, restarts: Restarts) -> None:
             failure = error
             continue
         _tell_and_log(f"{name} is back, process {part.child.pid}")
-        return
+        return True
+    return False
 
 
 def _migrate(environment: Mapping[str, str]) -> None:
@@ -298,8 +309,14 @@ def _migrate(environment: Mapping[str, str]) -> None:
 
 
 def _tell_and_log(line: str) -> None:
-    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {line}", file=sys.stderr, flush=True)
+    _log(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {line}")
     _tell({"part": line})
+
+
+def _log(line: str) -> None:
+    # Without room for its log, the stack goes on.
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def _tell(event: dict[str, Any]) -> None:
@@ -320,7 +337,7 @@ def _unwind(*_: object) -> NoReturn:
 
 
 def _fail(words: str) -> NoReturn:
-    print(words, file=sys.stderr, flush=True)
+    _log(words)
     _tell({"failed": words})
     sys.exit(1)
 
@@ -335,16 +352,22 @@ def _command() -> None:
     ports = Ports(**{name: getattr(arguments, name) for name in Ports._fields})
     for number in STOP_SIGNALS:
         signal.signal(number, _unwind)
+    try:
+        _supervise(state, ports)
+    except PartError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or state.folder}: {error.strerror}; remedy that, and start the stack again")
+
+
+def _supervise(state: State, ports: Ports) -> None:
     with state.held() as free:
         if not free:
             _fail(f"another stack runs in {state.folder}; stop it: python starter.py demo --stop")
         with state.parts_held(STOP_SECONDS) as parts_lock:
             if parts_lock is None:
                 _fail(f"parts of an earlier stack still run in {state.folder}; end them, or choose another folder")
-            try:
-                Supervisor(state, ports, parts_lock).run()
-            except PartError as error:
-                _fail(str(error))
+            Supervisor(state, ports, parts_lock).run()
 
 
 def main() -> None:

@@ -139,7 +139,7 @@ class State:
     def next_generation(self) -> int:
         generation = self.generation() + 1
         self.make()
-        self.generation_file.write_text(str(generation))
+        self.write_private(self.generation_file, str(generation))
         return generation
 
     @staticmethod

@@ -48,7 +48,7 @@ _BY_SQLSTATE: Mapping[str, str] = {
     "3D000": "the database named in DATABASE_URL does not exist",
     "40001": "a transaction collided with another one and was rolled back",
     "40P01": "a transaction deadlocked with another one and was rolled back",
-    "53100": "PostgreSQL's disk is full",
+    "53100": "PostgreSQL's disk is full; free space on its server",
     "53200": "PostgreSQL is out of memory",
     "53300": "PostgreSQL has too many connections; raise its max_connections, or lower WORKER_DATABASE_CONNECTIONS",
     "55P03": "a lock was not free in time",

@@ -25,6 +25,11 @@ ORDER BY c.relname
 
 _SEES_A_TENANT = text("SELECT EXISTS (SELECT FROM tenant)")
 
+_SMALLEST_WORK_MEM = text("SELECT set_config('work_mem', '64kB', true)")
+
+SPILL = "SELECT count(*) FROM generate_series(1, 50000)"
+"""Writes more than a megabyte to a temporary file, which a session that only reads may do, too."""
+
 _NOW = text("SELECT clock_timestamp()")
 
 
@@ -41,6 +46,12 @@ async def open_tables(session: AsyncSession) -> list[str]:
 async def sees_a_tenant(session: AsyncSession) -> bool:
     """The session must be bound to no tenant."""
     return bool((await session.execute(_SEES_A_TENANT)).scalar_one())
+
+
+async def check_disk(session: AsyncSession) -> None:
+    """Its error, from PostgreSQL's SQLSTATE 53100, is `StorageServerError`: reads alone do not show a full disk."""
+    await session.execute(_SMALLEST_WORK_MEM)
+    await session.execute(text(SPILL))
 
 
 async def database_clock(session: AsyncSession) -> datetime:

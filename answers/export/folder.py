@@ -7,7 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from answers.export.rules import MANIFEST, ManifestError, folded, is_ours, manifest_bytes, read_manifest
-from cli.errors import UsageError
+from cli.errors import UsageError, disk_is_full
+from inventory.user_errors import UnavailableError
 
 JOURNAL = ".tenant-inventory-export.journal"
 """Names the files of an unfinished export, one a line."""
@@ -19,7 +20,8 @@ class ExportFolder:
     """`put` each file, then `remove_others`, then `close`.
 
     Changes are renames, so a reader sees the old or the new file. The next export knows the files of a broken one.
-    Links below the folder are not followed. All methods raise `UsageError` if the folder or file system refuses.
+    Links below the folder are not followed. All methods raise `UsageError` if the folder or file system refuses,
+    `UnavailableError` if the disk is full: the next export continues.
     """
 
     def __init__(self, folder: Path, tenant_id: UUID, *, force: bool) -> None:
@@ -30,7 +32,7 @@ class ExportFolder:
         self._there: dict[str, str] = {}
         """Files by case-folded path."""
         self._put: set[str] = set()
-        with _refusals():
+        with self._refusals():
             self._open()
 
     def _open(self) -> None:
@@ -59,7 +61,7 @@ class ExportFolder:
                 self._there[folded(path)] = path
 
     def put(self, path: str, content: bytes) -> None:
-        with _refusals():
+        with self._refusals():
             self._checked_parents(path)
             earlier = self._there.get(folded(path))
             before = self._read(path)
@@ -83,7 +85,7 @@ class ExportFolder:
 
     def remove_others(self, type_keys: frozenset[str] | None) -> None:
         """Removes earlier exports' files that were not put, of these collections or all."""
-        with _refusals():
+        with self._refusals():
             for key, path in sorted(self._there.items()):
                 type_key = path.split("/")[1]
                 if key in self._put or (type_keys is not None and type_key not in type_keys):
@@ -98,7 +100,7 @@ class ExportFolder:
                         parent.rmdir()
 
     def close(self) -> None:
-        with _refusals():
+        with self._refusals():
             content = manifest_bytes(self._tenant_id, self._there.values())
             if self._read(MANIFEST) != content:
                 self._replace(MANIFEST, content)
@@ -136,13 +138,14 @@ class ExportFolder:
         finally:
             temporary.unlink(missing_ok=True)
 
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns an OSError into a `UsageError`: elsewhere an OSError means that PostgreSQL is away."""
-    try:
-        yield
-    except FileExistsError as error:
-        raise UsageError(f"{error.filename} is a file; name a folder") from None
-    except OSError as error:
-        raise UsageError(f"{error.filename or 'the folder'}: {error.strerror or type(error).__name__}") from None
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Turns an OSError into the class's errors: elsewhere an OSError means that PostgreSQL is away."""
+        try:
+            yield
+        except FileExistsError as error:
+            raise UsageError(f"{error.filename} is a file; name a folder") from None
+        except OSError as error:
+            if (full := disk_is_full(error, str(self._folder))) is not None:
+                raise UnavailableError(full) from None
+            raise UsageError(f"{error.filename or self._folder}: {error.strerror or type(error).__name__}") from None

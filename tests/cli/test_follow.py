@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.follow import ANSWERING, Follower, Handle, leaving
 from inventory.outcomes import Counts, RunStatus
+from storage.errors import StorageUnavailableError
 from tests.cli.skipped_time import run_in_skipped_time
 from workflows.messages import SyncProgress
 
@@ -212,7 +213,14 @@ asyncio.run(main())
         process.communicate()
 
 
-def test_an_error_of_temporal_prints_how_to_follow_again(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RPCError), leaving("run 7 goes on\n  follow it"):
-        raise RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b"")
+@pytest.mark.parametrize(
+    "error",
+    [
+        RPCError("denied", RPCStatusCode.PERMISSION_DENIED, b""),
+        StorageUnavailableError("PostgreSQL is recovering from a crash"),
+    ],
+)
+def test_an_error_of_a_server_prints_how_to_follow_again(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(type(error)), leaving("run 7 goes on\n  follow it"):
+        raise error
     assert capsys.readouterr().err == "run 7 goes on\n  follow it\n"

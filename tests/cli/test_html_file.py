@@ -8,6 +8,8 @@ import pytest
 from answers.pages import MOST
 from cli.errors import UsageError
 from cli.html_file import check_count, check_html, write_html
+from inventory.user_errors import UnavailableError
+from tests.full_disk import no_room
 
 
 def test_a_page_replaces_an_older_page_and_keeps_its_mode(tmp_path: Path) -> None:
@@ -39,6 +41,16 @@ def test_a_failed_write_leaves_only_the_older_page(tmp_path: Path) -> None:
     path.write_text("older")
     with pytest.raises(UnicodeEncodeError):
         write_html(path, "new\ud800")
+    assert path.read_text() == "older"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_named_and_leaves_the_older_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("older")
+    monkeypatch.setattr(Path, "replace", no_room)
+    with pytest.raises(UnavailableError, match="No space left on device; make room and run again"):
+        write_html(path, "newer")
     assert path.read_text() == "older"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -160,6 +160,14 @@ def test_server_message_becomes_one_printable_line() -> None:
     assert len(words) < 300
 
 
+def test_a_server_that_cannot_write_to_its_database_is_not_called_absent() -> None:
+    words = refusal(RPCError("shard status unknown", RPCStatusCode.UNAVAILABLE, b""), "temporal:7233", "default")
+    assert words == (
+        "Temporal at temporal:7233 cannot write to its own database (shard status unknown); its log says why; if that"
+        " database's disk is full, free space there"
+    )
+
+
 async def test_silent_server_is_reported_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connections.ANSWER_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:

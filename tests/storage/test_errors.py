@@ -44,7 +44,7 @@ RENAME = text("UPDATE tenant SET name = name || '!'")
         ("40003", "a transaction was rolled back (SQLSTATE 40003)"),
         ("40P01", "deadlocked"),
         ("53000", "lacks resources (SQLSTATE 53000)"),
-        ("53100", "disk is full"),
+        ("53100", "disk is full; free space on its server"),
         ("53200", "out of memory"),
         ("53300", "too many connections"),
         ("55P03", "a lock was not free in time"),

@@ -100,7 +100,8 @@ async def test_a_full_disk_of_the_server_is_no_failure_of_one_tenant(
     signed_in: httpx.AsyncClient, fail_for_contoso: Callable[[str], None], question: str
 ) -> None:
     fail_for_contoso(FULL)
-    assert "PostgreSQL's disk is full." in text_of(await words_of(signed_in, f"/{question}", 503))
+    page = text_of(await words_of(signed_in, f"/{question}", 503))
+    assert "PostgreSQL's disk is full; free space on its server." in page
 
 
 async def test_complete_pages_do_not_speak_of_a_gap(signed_in: httpx.AsyncClient) -> None:

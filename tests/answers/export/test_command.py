@@ -14,10 +14,12 @@ from answers.export.folder import ExportFolder
 from answers.export.rules import MANIFEST, file_path
 from cli.errors import UsageError
 from inventory.outcomes import RunStatus
+from inventory.user_errors import UnavailableError
 from storage import versions
 from storage.database import Database
 from tests.cli.command_line import CommandLine
 from tests.forks import Fork
+from tests.full_disk import no_room
 from tests.storage.support import begin, end, land, list_document, observation, sync
 
 EXPORT_FIELDS = [
@@ -312,6 +314,18 @@ def test_file_system_error_is_reported(folder: Path) -> None:
         ExportFolder(folder, TENANT, force=False)
     with pytest.raises(UsageError, match=os.strerror(errno.ENOTDIR)):
         ExportFolder(folder / "below", TENANT, force=False)
+
+
+def test_an_export_onto_a_full_disk_says_so_and_the_next_one_continues(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", no_room)
+        with pytest.raises(UnavailableError) as raised:
+            _exported(folder, {PATH: b"1"})
+    assert str(raised.value) == f"{folder}: {os.strerror(errno.ENOSPC)}; make room and run again"
+    assert _exported(folder, {PATH: b"1"}).written == 1
+    assert {path.name for path in folder.iterdir()} == {MANIFEST, "apps"}
 
 
 def _exported(folder: Path, files: dict[str, bytes]) -> ExportFolder:
