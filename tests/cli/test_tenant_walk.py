@@ -22,9 +22,11 @@ from cli.table import Column, print_table
 from cli.tenant_walk import ask_each
 from configuration import Settings
 from inventory.user_errors import NeverReadError, UserError
+from local.postgres import EmbeddedPostgres
 from storage.database import Database, StorageNotReadyError, StorageServerError, StorageUnavailableError
 from tests.answers.dependencies.test_answer import CONFIGURATIONS, GROUPS, configuration, group, target
 from tests.cli.command_line import CommandResult
+from tests.conftest import copy_of
 from tests.storage.support import sync
 
 ALPHA, BETA, GAMMA = (UUID(int=number) for number in (51, 52, 53))
@@ -341,17 +343,16 @@ def test_no_tenant_is_asked_after_an_error_that_concerns_all(
 
 
 async def test_a_server_that_is_read_only_is_told_once(
-    database: Database, database_url: str, portfolio: Portfolio
+    postgres: EmbeddedPostgres, migrated_template: str, tmp_path: Path
 ) -> None:
-    await fill(database, ALPHA, BETA)  # their references are not read yet, so the command writes them
-    name = database_url.rpartition("/")[2].partition("?")[0]
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
-        try:
-            result = await portfolio("dangling", "--all-tenants")
-        finally:
-            connection.execute("SET default_transaction_read_only = off")
-            connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+    # A copy: connections kept for other tests would stay read-only.
+    for url in copy_of(postgres, migrated_template):
+        async with Database(url) as database:
+            await fill(database, ALPHA, BETA)  # their references are not read yet, so the command writes them
+        with psycopg.connect(url, autocommit=True) as connection:
+            name = connection.info.dbname
+            connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+        result = await Portfolio(url, tmp_path)("dangling", "--all-tenants")
     assert (result.code, result.stdout) == (1, "")
     line = "error: PostgreSQL is read-only; DATABASE_URL has to name a primary server that accepts writes\n"
     assert result.stderr == line
