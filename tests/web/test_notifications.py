@@ -80,10 +80,10 @@ async def test_page_shows_notifications_with_target_state_and_error(database: Da
     page = await words_of(clients[Role.READER], PAGE)
     assert HOSTILE not in page
     rows = rows_of(page)
-    for row, state in zip(rows, ("▲ waits", "✕ failed answered 404", "✓ told"), strict=True):
+    for row, state in zip(rows, ("▲ pending", "✕ failed answered 404", "✓ sent"), strict=True):
         assert f"high ops {state}" in row
     assert "answered 204" not in page
-    assert "1 waits, 1 failed" in text_of(page)
+    assert "1 pending, 1 failed" in text_of(page)
     assert f"/tenants/{CONTOSO}/runs/{run_id}" in page
     assert "is of another" not in page
     assert '<form class="act"' not in page, "a reader snoozes nothing"
