@@ -1,4 +1,4 @@
-"""The cost of a new item in PostgreSQL, and the share of foreign keys, indexes, version row and name.
+"""The cost of a new item in PostgreSQL, and the share of foreign keys, indexes, documents, version row and name.
 
     python -m benchmarks.first_merge [--rounds 4] [--waves 4]
 
@@ -77,6 +77,7 @@ VARIANTS = {
     "no foreign keys": Variant([NO_FOREIGN_KEYS]),
     "… nor the index of versions by document": Variant([NO_FOREIGN_KEYS, "DROP INDEX item_version_by_document"]),
     "… nor the index of versions by time": Variant([NO_FOREIGN_KEYS, "DROP INDEX item_version_observed"]),
+    "… nor documents": Variant([NO_FOREIGN_KEYS], ("documents AS (", "-- A version is incomplete")),
     "… nor version rows": Variant([NO_FOREIGN_KEYS], ("versions AS (", "-- The version before a new one")),
 }
 
