@@ -25,7 +25,7 @@ _STATUS = text(f"""
 WITH covered AS (
     SELECT tenant_id, count(*) AS collections,
         count(*) FILTER (WHERE outcome = 'complete') AS read,
-        min(listed_from) FILTER (WHERE outcome = 'complete') AS oldest
+        coalesce(min(listed_from) FILTER (WHERE outcome = 'complete'), min(listed_from)) AS oldest
     FROM collection_coverage
     WHERE tenant_id = ANY (CAST(:tenant_ids AS uuid[])) AND outcome <> 'skipped' AND type_key <> ALL (:logs)
     GROUP BY tenant_id

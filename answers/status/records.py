@@ -48,10 +48,10 @@ class TenantStatus(BaseModel, frozen=True):
     """Each collection counts by the latest completed run that covers it, without logs.
 
     `collections` counts those that the tenant can have, `read` those read to their end; `oldest` is the beginning of
-    the earliest of these readings (null without any). `never_selected` counts collections that no completed run has
-    selected, without opt-in ones. A `disabled` tenant is not read, so it needs no attention. `missing` counts items,
-    `stale` items with unreadable details, `high_drift` open findings without a decision. The `run_` fields are of the
-    latest completed run.
+    the earliest of these readings; if none was, of what earlier runs read (null without any). `never_selected` counts
+    collections that no completed run has selected, without opt-in ones. A `disabled` tenant is not read, so it needs no
+    attention. `missing` counts items, `stale` items with unreadable details, `high_drift` open findings without a
+    decision. The `run_` fields are of the latest completed run.
     """
 
     tenant_id: UUID

@@ -93,6 +93,16 @@ async def test_tenant_is_old_after_the_age_limit(database: Database) -> None:
     assert attention(fresh, now, age - timedelta(microseconds=1)) == [Attention.OLD]
 
 
+async def test_tenant_whose_runs_fail_shows_and_grows_old_by_its_last_reading(database: Database) -> None:
+    await sync(database, CALM, [], *TYPES)
+    read_at = (await states(database))[CALM].oldest
+    refused = dict.fromkeys(TYPES, REFUSED)
+    await sync(database, CALM, [], *TYPES, status=RunStatus.FAILED, outcomes=refused)
+    calm = (await states(database))[CALM]
+    assert (calm.oldest, calm.attention) == (read_at, [Attention.RUN_FAILED])
+    assert (await states(database, timedelta(0)))[CALM].attention == [Attention.RUN_FAILED, Attention.OLD]
+
+
 async def test_stale_items_count_while_present(database: Database) -> None:
     groups = [observation("groups", external_id) for external_id in ("1", "2")]
     await sync(database, CALM, groups, "groups")
