@@ -183,4 +183,4 @@ def test_worker_does_not_start_with_an_invalid_notifications_file(system: System
     system.environment["NOTIFICATIONS_FILE"] = str(file)
     with pytest.raises(PartError):
         system.start_worker()
-    assert "targets: Field required" in system.logs()
+    assert "rule 1: targets: is missing" in system.logs()
