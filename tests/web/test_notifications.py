@@ -88,6 +88,8 @@ async def test_page_shows_notifications_with_target_state_and_error(database: Da
     assert "is of another" not in page
     assert '<form class="act"' not in page, "a reader snoozes nothing"
 
+    for state in NotificationState:
+        assert f'<option value="{state}">{state}</option>' in page
     only = rows_of(await words_of(clients[Role.READER], f"{PAGE}?state=failed"))
     assert len(only) == 1
     everybody = rows_of(await words_of(clients[Role.READER], "/notifications"))
