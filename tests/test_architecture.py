@@ -158,3 +158,17 @@ def test_no_module_imports_private_names() -> None:
             for name in imported(path):
                 private = [part for part in name.split(".") if part.startswith("_") and not part.startswith("__")]
                 assert not private, f"{path.relative_to(CHECKOUT)}: {name}"
+
+
+def test_no_sum_of_an_object_is_added_to_across_an_await() -> None:
+    """`self.total += await …` reads the total before it waits, and loses what others add meanwhile."""
+    sources = [*CHECKOUT.glob("*.py"), *CHECKOUT.glob("[a-z]*/**/*.py")]
+    assert [
+        f"{path.relative_to(CHECKOUT)}:{node.lineno}"
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.AugAssign)
+        and isinstance(node.op, ast.Add)
+        and isinstance(node.target, ast.Attribute | ast.Subscript)
+        and any(isinstance(part, ast.Await) for part in ast.walk(node.value))
+    ] == []

@@ -142,7 +142,8 @@ class DirectRuns:
         assert [page.failure for page in fetched.pages] == [None] * len(urls)
         async with self._database.tenant(self.tenant_id, read_only=True) as session:
             for token in (fetched.fetch_token, *(wave.fetch_token for wave in fetched.more_waves)):
-                self.left_alone += (await session.execute(LEFT_ALONE, {"fetch_token": token})).scalar_one()
+                left_alone = (await session.execute(LEFT_ALONE, {"fetch_token": token})).scalar_one()
+                self.left_alone += left_alone
         return fetched
 
     async def _merged(

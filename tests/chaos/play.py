@@ -51,7 +51,6 @@ class Play:
         self._selections: dict[str, Selection] = {self._selection.hash(): self._selection}
         self._workflow_ids: set[str] = set()
         self._under_way_seconds = UNDER_WAY_SECONDS
-        self._items_read_by_looks = 0
 
     async def run(self) -> "Play":
         """Plays the schedule to its end."""
@@ -118,17 +117,19 @@ class Play:
         await asyncio.to_thread(self._edit_now, edit)
 
     async def _look_at_logs(self, at: float) -> None:
-        """Without runs and faults of its own, a seed repeats its looks until one reads its edit: another seed's killed
-        worker or crash can hit all of them.
+        """Without runs and faults of its own, a seed repeats its looks until one has read its edit: another seed's
+        killed worker or crash can hit all of them.
         """
         await asyncio.sleep(at)
         is_sure_to_read = not self.schedule.faults and not self.schedule.starts
         async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
-                items = await self._rig.look(self._tenant)
-                self._items_read_by_looks += items  # other looks add to it while this one waits
-                if self._items_read_by_looks or not is_sure_to_read:
+                await self._rig.look(self._tenant)
+                if not is_sure_to_read:
                     return
+                with suppress(StorageUnavailableError):
+                    if await self._rig.items_read_by_looks(self._tenant):
+                        return
 
     async def _move_rows(self, held_seconds: float) -> None:
         """Moves rows by writing to them: a write that waits for a row must find the row's new place, or it is lost."""
@@ -202,6 +203,8 @@ class Play:
                 self._violate(await invariants.inventory_equals_tenant(database, tenant, self._selection, clean))
                 self._violate(await invariants.records_are_sound(database, tenant))
                 self._violate(await invariants.versions_are_sound(database, tenant))
+                items = await self._rig.items_read_by_looks(tenant)
+                self._rig.events["items_read_by_a_look"] += items
                 break
             except StorageUnavailableError:
                 await asyncio.sleep(0.3)
