@@ -20,7 +20,7 @@ from storage.first_form import FirstFormItem, take_over
 from storage.listed_pages import mark_merged
 from storage.new_versions import VERSIONS_AT_A_TIME, NewVersion, new_versions
 from storage.raw_digests import merge_same
-from storage.sql import BY_PLACE, statement
+from storage.sql import BY_INDEX, BY_PLACE, statement
 from storage.staging import stage
 
 NAMED_DUPLICATES = 10
@@ -86,9 +86,6 @@ WHERE (v.type_key, v.external_id, v.version_number)
         = (superseded.type_key, superseded.external_id, superseded.version_number)
     AND v.last_observed_at IS NULL
 """)
-
-# A plan made while few rows were staged would read all staged rows for each row.
-_BY_PLACE = text("SELECT set_config('enable_seqscan', 'off', true)")
 
 _COUNT_STAGED = text("""
 SELECT fetch_token, count(body_hash) AS read, coalesce(sum(same_items), 0)::int AS same
@@ -245,7 +242,7 @@ async def _merge_staged(
     }
     if comparison is not None:
         await take_over(session, run_id, fetch_tokens, comparison.says_the_same)
-    await session.execute(_BY_PLACE)
+    await session.execute(BY_INDEX)
     row = (await session.execute(_MERGE, {**waves, **parameters})).one()
     if unseen := [new_version for new_version in row.new_versions if new_version[-1]]:
         type_keys, external_ids, numbers, _ = map(list, zip(*unseen, strict=True))

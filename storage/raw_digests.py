@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Row, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.normal_form import FORM
@@ -22,6 +23,8 @@ SETTLED = (
 A merge by an earlier release leaves `raw_digest_at` behind `last_seen_at`, so the digest no longer counts.
 """
 
+_OF_PAGE = ("type_key", "ids", "digests")
+
 
 class DetailAges(NamedTuple):
     """When details are due; the fields are parameters of `storage.merge.merge`."""
@@ -30,10 +33,9 @@ class DetailAges(NamedTuple):
     refreshes: Mapping[str, tuple[timedelta, datetime | None]]
 
 
-_SAME = text(f"""
+_SAME = f"""
 SELECT page.number, array_agg(named.place) AS places
-FROM unnest(CAST(:type_keys AS text[]), CAST(:ids AS text[]), CAST(:digests AS bytea[]))
-    WITH ORDINALITY AS page (type_key, ids, digests, number)
+FROM (VALUES {{pages}}) AS page (number, type_key, ids, digests)
 LEFT JOIN unnest(
     CAST(:refresh_keys AS text[]), CAST(:refresh_periods AS interval[]), CAST(:refresh_bounds AS timestamptz[])
 ) AS refresh (type_key, period, read_before) USING (type_key)
@@ -50,7 +52,7 @@ WHERE one.raw_digest = substr(page.digests, named.place::int * 16 - 15, 16) AND 
     )
 )
 GROUP BY page.number
-""")
+"""
 
 _MERGE_SAME = statement("merge_same", settled=SETTLED, by_place=BY_PLACE)
 
@@ -66,11 +68,10 @@ async def same_items(
     session: AsyncSession, pages: Sequence[SameItems], ages: DetailAges, *, deep: bool
 ) -> list[set[str]]:
     """The ids of each page's items that have the same digest and no due details."""
-    named = {
-        "type_keys": [page.type_key for page in pages],
-        "ids": [page.joined_ids for page in pages],
-        "digests": [page.joined_digests for page in pages],
-    }
+    named: dict[str, object] = {}
+    for number, page in enumerate(pages):
+        of_page = (page.type_key, page.joined_ids, page.joined_digests)
+        named |= {f"{name}_{number}": value for name, value in zip(_OF_PAGE, of_page, strict=True)}
     due = {
         "refresh_keys": list(ages.refreshes),
         "refresh_periods": [period for period, _ in ages.refreshes.values()],
@@ -79,10 +80,20 @@ async def same_items(
         "deep": deep,
     }
     ids_of_pages: list[set[str]] = [set() for _ in pages]
-    for row in await session.execute(_SAME, {**named, **due}):
-        external_ids = pages[row.number - 1].external_ids
-        ids_of_pages[row.number - 1] = {external_ids[place - 1] for place in row.places}
+    for row in await session.execute(_same(len(pages)), {**named, **due}):
+        external_ids = pages[row.number].external_ids
+        ids_of_pages[row.number] = {external_ids[place - 1] for place in row.places}
     return ids_of_pages
+
+
+@cache
+def _same(pages: int) -> TextClause:
+    """With parameters for each page: psycopg scans each text of an array in Python, and writes its bytes as text."""
+    rows = (
+        f"({number}, CAST(:type_key_{number} AS text), CAST(:ids_{number} AS text), CAST(:digests_{number} AS bytea))"
+        for number in range(pages)
+    )
+    return text(_SAME.format(pages=", ".join(rows)))
 
 
 async def merge_same(

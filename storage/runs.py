@@ -24,6 +24,7 @@ from storage.listed_pages import forget_pages, listing_progress
 from storage.models.base import table
 from storage.models.runs import SyncRun, Tenant
 from storage.rows import fetch
+from storage.sql import BY_INDEX
 from storage.staging import discard_staged
 from storage.timeouts import SLOTS_IDLE_TIMEOUT_SECONDS
 
@@ -334,6 +335,7 @@ async def finish_run(session: AsyncSession, run: RunIdentity, ending: RunEnd) ->
 
     Records a run that ends before it was opened.
     """
+    await session.execute(BY_INDEX)
     await _ensure_tenant(session, run.tenant_name)
     selection = run.selection
     ended = insert(_RUN).values(**_identity(run), status=ending.status, finished_at=func.clock_timestamp())

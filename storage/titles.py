@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from inventory.titles import TitleRule
 from storage.item_lookup import named_item
+from storage.sql import BY_INDEX
 
 _WRITE = """
 UPDATE inventory_item AS item SET display_name = titled.title FROM titled
@@ -78,6 +79,7 @@ WITH titled AS MATERIALIZED (
 
 async def give_titles(session: AsyncSession, rules: Mapping[str, TitleRule]) -> None:
     """Idempotent: writes only titles that differ."""
+    await session.execute(BY_INDEX)
     parts = [(key, part, place) for key, rule in rules.items() for place, part in enumerate(rule.parts)]
     if parts:
         references = [(key, part.path, place) for key, part, place in parts if not part.is_meta]

@@ -19,6 +19,10 @@ A row that another transaction changes meanwhile gets another place, so the stat
 by key, unless the statement counts the rows it wrote.
 """
 
+BY_INDEX = text("SELECT set_config('enable_seqscan', 'off', true)")
+"""Has the transaction read tables by index, whatever the statistics say: if most rows are of one tenant and a few
+collections, PostgreSQL would read all rows again for each collection, and in merges all staged rows for each row."""
+
 
 def sql(name: str, folder: Path = FOLDER, **parts: str) -> str:
     """The statement in `{name}.sql`, with its parts filled in and without comments."""

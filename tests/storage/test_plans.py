@@ -29,6 +29,7 @@ from answers.search.answer import Sought, find, search_basis, settings_meant, te
 from answers.status.queries import tenant_states
 from benchmarks.filled_inventory import ITEM_TYPES, fill, observation
 from benchmarks.growth import SLOTS
+from graph.catalog import load_catalog
 from inventory.notifications import NotificationState
 from inventory.observation import Observation
 from inventory.outcomes import CollectionResult, Counts, Outcome, RunKind, RunStatus
@@ -46,9 +47,10 @@ from storage.name_order import NamePlace, place_of
 from storage.object_names import display_names
 from storage.roles import ROLES, script
 from storage.schema import upgrade
+from storage.titles import give_titles
 from tests.conftest import make_login, url_of
 from tests.storage.statement_plans import Explained
-from tests.storage.support import AUDITED_AT
+from tests.storage.support import AUDITED_AT, sync
 
 MINE, THEIRS = UUID(int=1), UUID(int=2)
 ITEMS = 10_000
@@ -443,6 +445,20 @@ async def test_run_reads_its_collections_by_index(filled: Database, explained: E
     assert explained.waves_looped_over == [], "each row of a wave is compared with each"
     by_place = [node for node in explained.nodes if node.table == "staged_item" and node.kind == "Tid Scan"]
     assert len(by_place) == 3 * 4, "documents, references, settings and pending documents of three waves"
+
+
+async def test_end_of_a_run_reads_by_index_what_is_cheaper_to_read_whole(
+    database: Database, explained: Explained
+) -> None:
+    """As if most items were of one tenant and a few collections."""
+    await sync(database, MINE, [observation(1)], *ITEM_TYPES)
+    async with database.tenant(MINE) as session:
+        await give_titles(session, load_catalog().title_rules())
+    explained.nodes = [
+        node for node in explained.nodes if "absent_from = unlisted" in node.statement or "titled" in node.statement
+    ]
+    explained.assert_by_index()
+    assert {node.table for node in explained.nodes} >= {"inventory_item", "item_reference", "collection_coverage"}
 
 
 async def test_batch_of_details_reads_only_its_own_pending_items(filled: Database, explained: Explained) -> None:
