@@ -323,7 +323,8 @@ class DetailActivities(GraphActivities):
                     observations,
                     comparison=self._observers.comparison(request.tenant_id),
                 )
-            await details.drop(session, request.run_id, [item.pending for item in (*done, *gone_items)])
+            await details.drop(session, request.run_id, [item.pending for item in done])
+            await details.drop_gone(session, request.run_id, [item.pending for item in gone_items])
             merged = {id(item) for item in stale}
             failures_of = [_failure_of(item, is_merged=id(item) in merged) for item in failed]
             await details.note(session, request.run_id, noted, failures_of)
@@ -332,7 +333,8 @@ class DetailActivities(GraphActivities):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
             read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone_items))
             moved = {item.pending.type_key for item in items if item.moved}
-            causes = {item.pending.type_key: item.cause for item in failed if item.cause is not None}
+            known = [item for item in failed if not item.reading.may_be_gone]
+            causes = {item.pending.type_key: item.cause for item in known if item.cause is not None}
             result = FetchDetailsResult(
                 requests=requests,
                 changed=changed,

@@ -177,6 +177,11 @@ class DetailReading:
         return self._collection.delegated_only or self._collection.details[call.call].licence_hint is not None
 
     @property
+    def may_be_gone(self) -> bool:
+        """Whether a call found nothing, and Graph has not yet said whether the item is there."""
+        return any(call.asks_whether_there for call in self.open)
+
+    @property
     def unread_places(self) -> list[DetailPlace]:
         return [self._place(given_up.call) for given_up in self.unread]
 

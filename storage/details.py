@@ -139,7 +139,21 @@ SELECT item.* FROM (
 ) AS item
 """)
 
-_SETTLE = statement("settle_details")
+_SETTLE = statement("settle_details", which="true")
+
+# Only those without a version: it keeps others whole, as they were last read.
+_SETTLE_GONE = statement(
+    "settle_details",
+    which="""(type_key, external_id) IN (
+        SELECT item.type_key, item.external_id
+        FROM unnest(CAST(:type_keys AS text[]), CAST(:external_ids AS text[])) AS named (type_key, external_id)
+        CROSS JOIN LATERAL (
+            SELECT * FROM inventory_item AS item
+            WHERE (item.type_key, item.external_id) = (named.type_key, named.external_id) LIMIT 1
+        ) AS item
+        WHERE item.version_number = 0
+    )""",
+)
 
 
 class LastVersion(NamedTuple):
@@ -251,9 +265,19 @@ async def note(
 
 
 async def drop(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
-    """Deletes pending items that were read or are gone."""
+    """Deletes pending items that were read."""
     if items:
         await session.execute(_DROP, {"run_id": run_id, **_keys(items)})
+
+
+async def drop_gone(session: AsyncSession, run_id: UUID, items: Sequence[PendingDetails]) -> None:
+    """Deletes pending items that Graph has deleted since it listed them; `merge.claim` must have been called.
+
+    An item without a version gets its list document as an incomplete first version.
+    """
+    if items:
+        await session.execute(_SETTLE_GONE, {"run_id": run_id, "damaged": ErrorCode.STORAGE_DAMAGED, **_keys(items)})
+        await drop(session, run_id, items)
 
 
 async def left(session: AsyncSession, run_id: UUID, shares: Sequence[Share]) -> dict[str, RemainingDetails]:

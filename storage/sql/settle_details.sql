@@ -1,12 +1,13 @@
--- Settles the items of a run whose details were not read by its end, and counts them by collection.
+-- Settles items of a run whose details it did not read and no longer reads, and counts them by collection.
 -- Variables: run_id uuid, damaged text
+-- Parts: which
 --
 -- `damaged`: the error code of an item whose stored row cannot be read.
+-- `which`: of the pending items of the run: at its end all of them, before it those that are gone.
 
 WITH
--- The run ends, so nothing is pending any more.
 pending AS (
-    DELETE FROM pending_item WHERE run_id = :run_id
+    DELETE FROM pending_item AS pending WHERE run_id = :run_id AND :which
     RETURNING type_key, external_id, list_document, list_document_size, list_body_hash, failure
 ),
 -- The items that are left, locked in key order, as in merges. An item with a damaged row waits for the next run.

@@ -104,3 +104,20 @@ async def test_details_of_the_first_batch_are_kept_if_the_second_fails(
         read += further.collections[POLICIES].read
     assert read == rows
     assert set((await versions(database, worker.run.tenant_id)).values()) == {1}
+
+
+async def test_an_item_that_is_gone_before_its_details_are_read_has_a_version_and_is_no_failure(
+    graph: SimulatedGraph, database: Database, tmp_path: Path
+) -> None:
+    async with older_worker(graph, database, tmp_path, (POLICIES,)) as worker:
+        rows = await list_policies(worker, database)
+        key = next(iter(await versions(database, worker.run.tenant_id)))
+        graph.tenants[0].remove("deviceManagement/configurationPolicies", key)
+        fetched = [await fetch(worker, uuid4())]
+        while fetched[-1].collections[POLICIES].left:
+            fetched.append(await fetch(worker, uuid4()))
+    progress = [part.collections[POLICIES] for part in fetched]
+    assert sum(part.gone for part in progress) == 1
+    assert sum(part.read for part in progress) == rows - 1
+    assert [part.cause for part in progress if part.cause is not None] == []
+    assert set((await versions(database, worker.run.tenant_id)).values()) == {1}

@@ -196,8 +196,9 @@ def test_item_with_a_404_detail_is_requested_before_it_is_gone() -> None:
     assert item.take(item.open[0], GONE) is None
     [asks] = item.open
     assert asks.url == f"{PATH}/one?$select=id"
+    assert item.may_be_gone
     assert item.take(asks, GONE) is None
-    assert (item.gone, item.is_whole, item.open) == (True, False, [])
+    assert (item.gone, item.may_be_gone, item.is_whole, item.open) == (True, False, False, [])
 
 
 def test_existing_item_with_a_404_detail_is_incomplete() -> None:

@@ -192,6 +192,21 @@ async def test_item_without_details_gets_a_version_of_its_list_document_at_run_e
     assert await rows(database, VERSIONS) == [(1, False, True, run.run_id), (2, True, False, later.run_id)]
 
 
+async def test_item_that_is_gone_before_its_details_are_read_keeps_what_its_list_showed(database: Database) -> None:
+    before = await read_once(database)
+    run = await begin(database, TENANT, "a")
+    await land_list(database, run, [list_document("a", "1", displayName="new name"), list_document("a", "2")])
+    async with database.tenant(TENANT) as session:
+        assert await merging.claim(session, run.run_id, uuid4()) is None
+        gone = await details.some_pending(session, run.run_id, [Share("a")], 1000)
+        await details.drop_gone(session, run.run_id, gone)
+    assert [item.external_id for item in gone] == ["1", "2"]
+    assert await pending(database, run) == []
+    assert await rows(database, "SELECT stale_since FROM inventory_item WHERE external_id = '1'") == [(None,)]
+    await end(database, TENANT, run)
+    assert await rows(database, VERSIONS) == [(1, True, False, before.run_id), (1, False, False, run.run_id)]
+
+
 async def test_an_abandoned_run_leaves_nothing_pending(database: Database) -> None:
     run = await begin(database, TENANT, "a")
     await land_list(database, run, [list_document("a", "1")])

@@ -23,6 +23,7 @@ PARTS = {
     "storage/sql/forget_runs.sql": {"completed": completed()},
     "storage/sql/merge.sql": {"by_place": BY_PLACE},
     "storage/sql/merge_same.sql": {"settled": SETTLED, "by_place": BY_PLACE},
+    "storage/sql/settle_details.sql": {"which": "true"},
     "storage/sql/items_then.sql": {"completed": completed("r"), "since_of_version": SINCE_OF_VERSION},
 }
 
