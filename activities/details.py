@@ -333,8 +333,11 @@ class DetailActivities(GraphActivities):
                 raise ApplicationError("the run has ended", type=ErrorCode.RUN_ABANDONED, non_retryable=True)
             read_of, gone_of = (Counter(item.pending.type_key for item in some) for some in (done, gone_items))
             moved = {item.pending.type_key for item in items if item.moved}
-            known = [item for item in failed if not item.reading.may_be_gone]
-            causes = {item.pending.type_key: item.cause for item in known if item.cause is not None}
+            causes = {
+                item.pending.type_key: item.cause
+                for item in failed
+                if item.cause is not None and not item.reading.may_be_gone
+            }
             result = FetchDetailsResult(
                 requests=requests,
                 changed=changed,

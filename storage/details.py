@@ -141,7 +141,7 @@ SELECT item.* FROM (
 
 _SETTLE = statement("settle_details", which="true")
 
-# Only those without a version: it keeps others whole, as they were last read.
+# Items with a version stay as they were last read.
 _SETTLE_GONE = statement(
     "settle_details",
     which="""(type_key, external_id) IN (

@@ -23,8 +23,6 @@ SETTLED = (
 A merge by an earlier release leaves `raw_digest_at` behind `last_seen_at`, so the digest no longer counts.
 """
 
-_OF_PAGE = ("type_key", "ids", "digests")
-
 
 class DetailAges(NamedTuple):
     """When details are due; the fields are parameters of `storage.merge.merge`."""
@@ -70,8 +68,9 @@ async def same_items(
     """The ids of each page's items that have the same digest and no due details."""
     named: dict[str, object] = {}
     for number, page in enumerate(pages):
-        of_page = (page.type_key, page.joined_ids, page.joined_digests)
-        named |= {f"{name}_{number}": value for name, value in zip(_OF_PAGE, of_page, strict=True)}
+        named[f"type_key_{number}"] = page.type_key
+        named[f"ids_{number}"] = page.joined_ids
+        named[f"digests_{number}"] = page.joined_digests
     due = {
         "refresh_keys": list(ages.refreshes),
         "refresh_periods": [period for period, _ in ages.refreshes.values()],

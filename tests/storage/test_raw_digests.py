@@ -78,6 +78,23 @@ async def test_merge_moves_only_last_seen_of_items_with_equal_digests(database: 
         assert (await session.execute(text("SELECT count(*) FROM staged_observation"))).scalar_one() == 0
 
 
+async def test_pages_of_several_collections_are_compared_each_with_its_own_items(database: Database) -> None:
+    run = await begin(database, TENANT, "a", "b")
+    of_b = observation("b", "2", value="B")._replace(raw_digest=_digest("B"))
+    await land(database, TENANT, run, [digested("1"), digested("2"), of_b])
+    await end(database, TENANT, run)
+    nothing = SameItems("a", (), ())
+    pages = [unchanged_items("2", "4"), SameItems("b", ("1", "2"), [_digest("A"), _digest("B")]), nothing]
+    async with database.tenant(TENANT) as session:
+        assert await same_items(session, pages, NO_DETAILS, deep=False) == [{"2"}, {"2"}, set()]
+        assert await same_items(session, [nothing, *pages[::-1]], NO_DETAILS, deep=False) == [
+            set(),
+            set(),
+            {"2"},
+            {"2"},
+        ]
+
+
 @pytest.mark.parametrize(
     "change",
     [
